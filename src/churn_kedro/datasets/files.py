@@ -1,0 +1,58 @@
+"""Files that are either there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from kedro.io.core import get_protocol_and_path
+
+
+def open_filesystem(
+    filepath: str, credentials: dict[str, Any] | None
+) -> tuple[fsspec.AbstractFileSystem, PurePosixPath]:
+    """Find the file system of a path.
+
+    Args:
+        filepath: Local path or URL (``s3://…``).
+        credentials: Arguments of the fsspec file system.
+
+    Returns:
+        The file system, and the path within it.
+    """
+    protocol, path = get_protocol_and_path(filepath)
+    arguments = {"auto_mkdir": True} if protocol == "file" else {}
+    return fsspec.filesystem(protocol, **arguments, **(credentials or {})), PurePosixPath(path)
+
+
+@contextmanager
+def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) -> Iterator[str]:
+    """Give a path to write to, and put what was written in its place only once it is complete.
+
+    Object stores show an object only when its upload has ended; a local file is written beside its place and renamed.
+
+    Args:
+        filesystem: File system of the path.
+        path: Where the file belongs.
+
+    Yields:
+        Path to write to.
+    """
+    if not isinstance(filesystem, LocalFileSystem):
+        yield str(path)
+        return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    # The ending stays, since some writers choose the format by it.
+    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    try:
+        yield str(partial)
+        os.replace(partial, path)
+    finally:
+        with suppress(FileNotFoundError):
+            os.remove(partial)

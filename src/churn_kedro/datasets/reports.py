@@ -1,0 +1,94 @@
+"""Typed reports as JSON files and MLflow artifacts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kedro.io import AbstractDataset, DatasetError
+from kedro.utils import load_obj
+from kedro_datasets._typing import JSONPreview
+from pydantic import BaseModel, ValidationError
+
+from churn_kedro.datasets.files import open_filesystem, written_whole
+
+
+class ReportDataset(AbstractDataset[BaseModel, BaseModel]):
+    """A pydantic model kept as JSON: one process writes it, another reads and checks it.
+
+    Args:
+        filepath: Local path or fsspec URL.
+        model: Import path of the pydantic class.
+        artifact_path: Folder in the MLflow run's artifacts that gets a copy; none without.
+        made_by: Pipeline that writes the report, for the message when it is absent.
+        credentials: Arguments of the fsspec file system.
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        model: str,
+        artifact_path: str | None = None,
+        made_by: str = "",
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._filesystem, self._filepath = open_filesystem(filepath, credentials)
+        self._model = model
+        self._artifact_path = artifact_path
+        self._made_by = made_by
+        # Name that kedro-mlflow sets when tracking is off for a pipeline.
+        self._logging_activated = True
+        self.metadata = metadata
+
+    def load(self) -> BaseModel:
+        """Read the report.
+
+        Returns:
+            An instance of the declared class.
+
+        Raises:
+            DatasetError: The file is absent or does not hold such a report.
+        """
+        path = str(self._filepath)
+        if not self._exists():
+            hint = f" Run `kedro run --pipelines {self._made_by}` first." if self._made_by else ""
+            raise DatasetError(f"There is no file {path}.{hint}")
+        model: type[BaseModel] = load_obj(self._model)
+        try:
+            return model.model_validate_json(self._filesystem.cat_file(path))
+        except ValidationError as error:
+            raise DatasetError(f"The file {path} is not a report of type {model.__name__}: {error}") from error
+
+    def save(self, data: BaseModel) -> None:
+        """Write the report, and log it to the active MLflow run.
+
+        Args:
+            data: An instance of the declared class.
+        """
+        model: type[BaseModel] = load_obj(self._model)
+        if not isinstance(data, model):
+            raise DatasetError(f"Expected a {model.__name__}, got {type(data).__name__}.")
+        text = data.model_dump_json(indent=2) + "\n"
+        with written_whole(self._filesystem, self._filepath) as path, self._filesystem.open(path, "wb") as file:
+            file.write(text.encode())
+        if self._artifact_path is not None and self._logging_activated:
+            import mlflow
+
+            mlflow.log_text(text, f"{self._artifact_path}/{self._filepath.name}")
+
+    def preview(self) -> JSONPreview:
+        """The report, for Kedro-Viz.
+
+        Returns:
+            JSON text.
+        """
+        return JSONPreview(json.dumps(json.loads(self._filesystem.cat_file(str(self._filepath)))))
+
+    def _exists(self) -> bool:
+        return bool(self._filesystem.isfile(str(self._filepath)))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "model": self._model}

@@ -1,0 +1,219 @@
+"""What is recorded beside Kedro's and kedro-mlflow's own records. Hooks watch; they change nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+from pydantic import BaseModel
+
+from churn_kedro.places import artifact_location, require_answer, tracking_uri
+from churn_kedro.provenance import describe_code
+
+if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
+    from kedro.io import CatalogProtocol
+    from kedro.pipeline import Pipeline
+    from kedro.pipeline.node import Node
+
+# Report files that the closing summary points to.
+_FILES = {"rejected_customers": "rejected", "predictions": "predictions", "unscored_customers": "unscored"}
+
+
+def _register_resolvers(project_path: Path) -> None:
+    from omegaconf import OmegaConf
+
+    resolvers = {
+        "project_path": lambda: project_path.as_posix(),
+        "tracking_uri": lambda: tracking_uri(project_path, os.environ),
+        "artifact_location": lambda: artifact_location(project_path, os.environ),
+    }
+    for name, resolver in resolvers.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+class PlaceHooks:
+    """Tells the configuration where things are kept, before kedro-mlflow reads it."""
+
+    @hook_impl(tryfirst=True)
+    def after_context_created(self, context: KedroContext) -> None:
+        """Register the resolvers that the configuration uses, and fail at once where the tracking server is down."""
+        _register_resolvers(Path(context.project_path))
+        require_answer(tracking_uri(Path(context.project_path), os.environ))
+
+
+class LineageHooks:
+    """Tags the MLflow run with its code and use case, and logs the customer tables as its inputs."""
+
+    def __init__(self) -> None:
+        self._project_path = Path()
+        self._use_case = ""
+        self._contexts: dict[str, str] = {}
+        self._sources: dict[str, str] = {}
+        self._logged: set[str] = set()
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Learn the project and the use case."""
+        self._project_path = Path(context.project_path)
+        self._use_case = str(context.config_loader["globals"]["use_case"])
+
+    @hook_impl
+    def after_catalog_created(self, catalog: CatalogProtocol, conf_catalog: dict[str, Any]) -> None:
+        """Learn which tables are inputs: those whose catalog metadata names an MLflow context."""
+        entries = {name: entry.get("metadata") or {} for name, entry in conf_catalog.items() if isinstance(entry, dict)}
+        self._contexts = {name: data["mlflow_context"] for name, data in entries.items() if "mlflow_context" in data}
+        self._sources = {name: conf_catalog[name].get("filepath", name) for name in self._contexts}
+        self._logged = set()
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Tag the run that kedro-mlflow has just started."""
+        import mlflow
+
+        if mlflow.active_run() is None:
+            return
+        pipelines = run_params.get("pipeline_names") or ["__default__"]
+        mlflow.set_tags(
+            {
+                "use_case": self._use_case,
+                "pipeline": ",".join(sorted(pipelines)),
+                **describe_code(self._project_path),
+            }
+        )
+
+    @hook_impl
+    def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
+        """Log a table as an input of the run, with the digest of its whole content."""
+        self._log_input(dataset_name, data)
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
+        """Log a table made in this run like one that was loaded."""
+        self._log_input(dataset_name, data)
+
+    def _log_input(self, dataset_name: str, data: Any) -> None:
+        if dataset_name not in self._contexts or dataset_name in self._logged:
+            return
+        import mlflow
+        from mlflow.data.pandas_dataset import from_pandas
+
+        from churn_kedro.digests import table_digest
+
+        if mlflow.active_run() is None:
+            return
+        self._logged.add(dataset_name)
+        dataset = from_pandas(
+            data,
+            source=self._sources[dataset_name],
+            name=f"{self._use_case}.{dataset_name}",
+            digest=table_digest(data),
+        )
+        mlflow.log_input(dataset, context=self._contexts[dataset_name])
+
+
+class ParameterHooks:
+    """Logs typed parameters field by field: kedro-mlflow does not look into them."""
+
+    @hook_impl
+    def before_node_run(self, inputs: dict[str, Any]) -> None:
+        """Log the fields of each pydantic parameter of the node as ``name.field``."""
+        import mlflow
+
+        typed = {
+            name.removeprefix("params:"): value
+            for name, value in inputs.items()
+            if name.startswith("params:") and isinstance(value, BaseModel)
+        }
+        if not typed or mlflow.active_run() is None:
+            return
+        fields: dict[str, Any] = {}
+        for name, value in typed.items():
+            fields |= _flatten(value.model_dump(exclude_defaults=False), name)
+        mlflow.log_params(fields)
+
+
+def _flatten(value: Any, name: str) -> dict[str, Any]:
+    """Leaves of nested configuration by dotted name; entries of a list go by their own name where they have one."""
+    if isinstance(value, dict) and value:
+        return {key: leaf for part, inner in value.items() for key, leaf in _flatten(inner, f"{name}.{part}").items()}
+    if isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value):
+        leaves: dict[str, Any] = {}
+        for entry in value:
+            parts = ", ".join(f"{key}={part}" for key, part in entry.items() if part not in (None, [], ""))
+            leaves[f"{name}.{_parameter_name(str(entry['name']))}"] = parts
+        return leaves
+    return {name: value}
+
+
+def _parameter_name(name: str) -> str:
+    return "".join(character if character.isalnum() or character in "_-. /" else "_" for character in name)
+
+
+class SummaryHooks:
+    """Measures where the time went and ends a run with a short summary."""
+
+    def __init__(self) -> None:
+        self._use_case = ""
+        self._files: dict[str, str] = {}
+        self._reports: dict[type, Any] = {}
+        self._saved: set[str] = set()
+        self._seconds: dict[str, float] = {}
+        self._mark = 0.0
+        self._closed_by: str | None = None
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Learn the use case."""
+        self._use_case = str(context.config_loader["globals"]["use_case"])
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Learn where the files are that people open."""
+        self._files = {name: conf_catalog[name]["filepath"] for name in _FILES if name in conf_catalog}
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Start afresh."""
+        self._reports, self._saved, self._seconds = {}, set(), {}
+        self._mark = time.perf_counter()
+
+    @hook_impl
+    def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
+        """Charge the time since the last node to the node's pipeline, and keep its reports."""
+        self._charge(node)
+        for report in outputs.values():
+            if isinstance(report, BaseModel):
+                self._reports[type(report)] = report
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Charge the time of saving to the node that made the dataset."""
+        self._saved.add(dataset_name)
+        self._charge(node)
+
+    def _charge(self, node: Node) -> None:
+        now = time.perf_counter()
+        pipeline = min(node.tags, default=node.name)
+        self._seconds[pipeline] = self._seconds.get(pipeline, 0.0) + now - self._mark
+        self._mark = now
+
+    @hook_impl(tryfirst=True)
+    def after_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Log the times while the run is open, and print the summary."""
+        import mlflow
+
+        from churn_kedro.summary import summarise
+
+        run = mlflow.active_run()
+        if run is not None:
+            mlflow.log_metrics({f"seconds_{name}": value for name, value in self._seconds.items()})
+        files = {_FILES[name]: path for name, path in self._files.items() if name in self._saved}
+        text = summarise(
+            list(self._reports.values()), files, self._seconds, self._use_case, run.info.run_id if run else None
+        )
+        sys.stdout.write(text)

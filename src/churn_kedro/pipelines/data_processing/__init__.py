@@ -1,0 +1,5 @@
+"""From a raw customer table to train, validation and test."""
+
+from churn_kedro.pipelines.data_processing.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

@@ -1,0 +1,101 @@
+"""Nodes of the evaluation pipeline."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.explanations import explain, tree_importance
+from churn_kedro.figures import Figure, draw_beeswarm, draw_importance
+from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, measure_with_intervals
+from churn_kedro.models import RegisteredModel, churn_probability
+from churn_kedro.splits import SplitManifest
+
+
+def score_test_customers(
+    candidate: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
+) -> pd.DataFrame:
+    """Score the test customers with a registered version.
+
+    Args:
+        candidate: The version.
+        test: Test customers.
+        manifest: Identifies them.
+        declaration: The table's declaration.
+
+    Returns:
+        ``target`` (1 or 0), ``probability`` and ``flagged`` (whether it reaches the threshold) per customer.
+
+    Raises:
+        CustomerTableError: The table is not that of the manifest.
+    """
+    manifest.verify(test=test)
+    probability = churn_probability(candidate.estimator, test)
+    return pd.DataFrame(
+        {
+            "target": test[declaration.target].to_numpy(),
+            "probability": probability,
+            "flagged": probability >= candidate.estimator.threshold,
+        }
+    )
+
+
+def measure_performance(
+    candidate: RegisteredModel, scores: pd.DataFrame, manifest: SplitManifest, parameters: BootstrapParameters
+) -> tuple[Evaluation, RunMetrics]:
+    """Measure the version with bootstrap intervals.
+
+    Args:
+        candidate: The version.
+        scores: Scored test customers.
+        manifest: Identifies the test table.
+        parameters: Resamples, coverage and seed.
+
+    Returns:
+        The evaluation for the registry, and its metrics for the tracking server.
+    """
+    threshold = float(candidate.estimator.threshold)
+    evaluation = Evaluation(
+        model_name=candidate.name,
+        model_version=candidate.version,
+        model_id=candidate.model_id,
+        test_digest=manifest.test.digest,
+        test_rows=len(scores),
+        test_positives=int(scores["target"].sum()),
+        threshold=threshold,
+        bootstrap=parameters,
+        metrics=measure_with_intervals(
+            scores["target"].to_numpy(), scores["probability"].to_numpy(), threshold, parameters
+        ),
+    )
+    return evaluation, RunMetrics(evaluation.flat(), candidate.model_id)
+
+
+def draw_feature_importance(candidate: RegisteredModel) -> Figure:
+    """Draw the columns' shares in the trees' gain.
+
+    Args:
+        candidate: The version.
+
+    Returns:
+        The figure.
+    """
+    return draw_importance(tree_importance(candidate.estimator))
+
+
+def draw_shap_summary(
+    candidate: RegisteredModel, test: pd.DataFrame, max_explained: int, random_state: int
+) -> Figure:
+    """Draw the contributions of each column to the scores of some test customers.
+
+    Args:
+        candidate: The version.
+        test: Test customers.
+        max_explained: Most customers to explain; above, a seeded sample is.
+        random_state: Seed of the sample.
+
+    Returns:
+        The figure.
+    """
+    sample = test if len(test) <= max_explained else test.sample(max_explained, random_state=random_state)
+    return draw_beeswarm(explain(candidate.estimator, sample))

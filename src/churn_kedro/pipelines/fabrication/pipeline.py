@@ -1,0 +1,30 @@
+"""The fabrication pipeline."""
+
+from kedro.pipeline import Node, Pipeline
+
+from churn_kedro.pipelines.fabrication import nodes
+
+
+def create_pipeline() -> Pipeline:
+    """Build the pipeline.
+
+    Returns:
+        ``params:fabrication`` to the sample tables and the best metrics reachable on them.
+    """
+    return Pipeline(
+        [
+            Node(
+                nodes.fabricate_customers,
+                inputs="params:fabrication",
+                outputs=["sample_customers", "sample_new_customers", "true_probabilities"],
+                name="fabricate_customers",
+            ),
+            Node(
+                nodes.measure_ceiling,
+                inputs=["sample_customers", "true_probabilities", "params:customers"],
+                outputs="ceiling",
+                name="measure_ceiling",
+            ),
+        ],
+        tags="fabrication",
+    )

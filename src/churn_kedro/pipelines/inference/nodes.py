@@ -1,0 +1,124 @@
+"""Nodes of the inference pipeline."""
+
+from __future__ import annotations
+
+import logging
+
+import pandas as pd
+
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.metrics import RunMetrics
+from churn_kedro.models import RegisteredModel, churn_probability
+from churn_kedro.normalisation import NormalisedCustomers, normalise
+from churn_kedro.scoring import (
+    BANDS,
+    CONTACT,
+    BandParameters,
+    ScoringReport,
+    count_unusual_cells,
+    list_predictions,
+    require_readable,
+)
+from churn_kedro.validation import list_rejected
+
+logger = logging.getLogger(__name__)
+
+
+def normalise_new_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NormalisedCustomers:
+    """Read names, types and missing values as declared.
+
+    Args:
+        raw: New customers as the file writes them; the target may be absent.
+        declaration: The table's declaration.
+
+    Returns:
+        The typed table and every cell that could not be read.
+    """
+    return normalise(raw, declaration, with_target=False)
+
+
+def set_aside_unreadable_customers(normalised: NormalisedCustomers, raw: pd.DataFrame) -> pd.DataFrame:
+    """List the customers that cannot be scored, because a number column holds something else.
+
+    Args:
+        normalised: Typed table and unreadable cells.
+        raw: New customers as the file writes them.
+
+    Returns:
+        Their rows as the file writes them, with reasons.
+    """
+    return list_rejected(raw, normalised.unreadable)
+
+
+def score_customers(
+    normalised: NormalisedCustomers,
+    unscored: pd.DataFrame,
+    champion: RegisteredModel,
+    declaration: CustomerDeclaration,
+    bands: BandParameters,
+    max_unscored_share: float,
+    scored_at: str,
+) -> tuple[pd.DataFrame, ScoringReport]:
+    """Score new customers. Unknown levels and numbers out of range are scored, counted and warned of.
+
+    Args:
+        normalised: Typed table and unreadable cells.
+        unscored: Customers that cannot be scored.
+        champion: The model.
+        declaration: The table's declaration.
+        bands: Where the risk bands begin.
+        max_unscored_share: Largest share of customers that may be left unscored, 0 to 1.
+        scored_at: Time of scoring.
+
+    Returns:
+        The scored customers in the order of the file, and the counts.
+
+    Raises:
+        CustomerTableError: There is nobody to score, or too many cannot be.
+    """
+    customers = normalised.table.drop(index=normalised.unreadable["row"].unique())
+    require_readable(len(normalised.table), len(unscored), max_unscored_share, normalised.unreadable)
+    unusual = count_unusual_cells(customers, declaration)
+    for name, count in unusual.items():
+        logger.warning("%s: %d cells are unknown, out of range or missing; scored all the same.", name, count)
+    predictions = list_predictions(
+        customers[declaration.id_names],
+        churn_probability(champion.estimator, customers),
+        champion.estimator.threshold,
+        bands,
+        champion.version,
+        scored_at,
+    )
+    found = predictions["risk_band"].value_counts()
+    return predictions, ScoringReport(
+        model_name=champion.name,
+        model_version=champion.version,
+        threshold=float(champion.estimator.threshold),
+        rows_read=len(normalised.table),
+        rows_scored=len(predictions),
+        rows_rejected=len(unscored),
+        contacts=int((predictions["decision"] == CONTACT).sum()),
+        bands={band: int(found.get(band, 0)) for band in BANDS},
+        unusual=unusual,
+    )
+
+
+def count_scores(report: ScoringReport) -> RunMetrics:
+    """Make metrics of the counts.
+
+    Args:
+        report: Counts of a scoring.
+
+    Returns:
+        ``scored_rows``, ``unscored_rows``, ``contacts``, ``unusual_cells`` and ``band_low``, ``band_medium``,
+        ``band_high``.
+    """
+    return RunMetrics(
+        {
+            "scored_rows": report.rows_scored,
+            "unscored_rows": report.rows_rejected,
+            "contacts": report.contacts,
+            "unusual_cells": sum(report.unusual.values()),
+            **{f"band_{band}": count for band, count in report.bands.items()},
+        }
+    )

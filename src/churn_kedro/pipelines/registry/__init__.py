@@ -1,0 +1,5 @@
+"""Decides whether a version becomes champion, and carries the decision out."""
+
+from churn_kedro.pipelines.registry.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

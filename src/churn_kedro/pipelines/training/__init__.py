@@ -1,0 +1,5 @@
+"""Searches hyperparameters, fits the estimator and registers it as a version."""
+
+from churn_kedro.pipelines.training.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]

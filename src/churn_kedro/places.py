@@ -1,0 +1,87 @@
+"""Where runs and models are kept: from the environment, with embedded defaults.
+
+A use case is a Kedro environment; a place is environment variables, so any use case runs in any place.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+_PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
+_PATIENCE_SECONDS = 5.0
+
+
+class TrackingServerError(ConnectionError):
+    """The MLflow server, or the database behind it, does not answer."""
+
+
+def tracking_uri(project_path: Path, environment: Mapping[str, str]) -> str:
+    """Address of MLflow's tracking store and registry.
+
+    Args:
+        project_path: Folder of the project.
+        environment: Environment variables.
+
+    Returns:
+        ``MLFLOW_TRACKING_URI`` where it is set, else a SQLite file in the project. The path is absolute: a notebook or a
+        shell in a subfolder finds the same file.
+    """
+    return environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_path.as_posix()}/mlflow.db"
+
+
+def artifact_location(project_path: Path, environment: Mapping[str, str]) -> str | None:
+    """Where a new experiment keeps its artifacts.
+
+    Args:
+        project_path: Folder of the project.
+        environment: Environment variables.
+
+    Returns:
+        ``CHURN_ARTIFACT_LOCATION`` where it is set (``s3://bucket/folder``); None with an MLflow server, which decides
+        for itself; else a folder in the project.
+    """
+    if environment.get("CHURN_ARTIFACT_LOCATION"):
+        return environment["CHURN_ARTIFACT_LOCATION"]
+    if urlsplit(tracking_uri(project_path, environment)).scheme in ("http", "https"):
+        return None
+    return (project_path / "mlartifacts").as_uri()
+
+
+def require_answer(uri: str) -> None:
+    """Fail at once where a tracking server is down, instead of after MLflow's minutes of retries.
+
+    Args:
+        uri: Tracking URI. A local file always answers.
+
+    Raises:
+        TrackingServerError: Nobody answers there, or with a server error.
+    """
+    parts = urlsplit(uri)
+    scheme = parts.scheme.split("+")[0]
+    if not parts.hostname or scheme not in _PORTS:
+        return
+    address = f"{parts.hostname}:{parts.port or _PORTS[scheme]}"
+    try:
+        if scheme in ("http", "https"):
+            request = urllib.request.Request(f"{uri.rstrip('/')}/health", method="GET")
+            with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS):
+                return
+        with socket.create_connection((parts.hostname, parts.port or _PORTS[scheme]), timeout=_PATIENCE_SECONDS):
+            return
+    except urllib.error.HTTPError as error:
+        # Anything below 500, a demand for a password for example, is an answer.
+        if error.code < 500:
+            return
+        problem = f"answers with status {error.code}"
+    except (OSError, http.client.HTTPException) as error:
+        problem = f"does not answer ({getattr(error, 'reason', None) or error})"
+    raise TrackingServerError(
+        f"The MLflow tracking server at {scheme}://{address} {problem}. MLFLOW_TRACKING_URI names it. "
+        "Start it, correct the variable, or unset the variable to work with the project's own SQLite file."
+    )

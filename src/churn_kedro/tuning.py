@@ -1,0 +1,181 @@
+"""Seeded search for XGBoost hyperparameters."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from churn_kedro.customers import CustomerDeclaration, Parameters
+from churn_kedro.features import build_features, input_columns, input_types
+
+if TYPE_CHECKING:
+    import optuna
+
+logger = logging.getLogger(__name__)
+
+
+class Interval(Parameters):
+    """Values a hyperparameter may take."""
+
+    low: float = Field(description="Smallest value.")
+    high: float = Field(description="Largest value.")
+    log: bool = Field(False, description="Search on a logarithmic scale.")
+    integer: bool = Field(False, description="Whole numbers only.")
+
+    @model_validator(mode="after")
+    def _searchable(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
+        if self.log and self.low <= 0:
+            raise ValueError(f"a logarithmic scale needs low above 0, found {self.low:g}")
+        return self
+
+
+class SearchParameters(Parameters):
+    """Budget and space of the search."""
+
+    n_trials: int = Field(ge=1, description="Hyperparameter sets to try.")
+    timeout_seconds: float | None = Field(None, gt=0, description="Stop starting trials after this long; null: never.")
+    max_rounds: int = Field(ge=1, description="Most trees a model may have.")
+    early_stopping_rounds: int = Field(ge=1, description="Stop growing after this many rounds without a better log loss.")
+    random_state: int = Field(ge=0, description="Seed of the search and of XGBoost.")
+    n_jobs: int | None = Field(None, ge=1, description="Threads; null: the cores there are.")
+    space: dict[str, Interval] = Field(min_length=1, description="Interval of each searched XGBoost parameter.")
+
+
+class Trial(Parameters):
+    """One tried set of hyperparameters."""
+
+    number: int = Field(description="Order, from 0.")
+    log_loss: float = Field(description="On the validation split, before calibration.")
+    n_estimators: int = Field(description="Trees that early stopping kept.")
+    hyperparameters: dict[str, int | float] = Field(description="XGBoost parameters.")
+
+
+class SearchResult(Parameters):
+    """What a search found."""
+
+    best: Trial = Field(description="The trial with the lowest log loss.")
+    trials: list[Trial] = Field(description="Every trial in order.")
+
+
+def available_cores(n_jobs: int | None) -> int:
+    """Threads to use: what was asked for, but never more than the cores this process may run on.
+
+    Args:
+        n_jobs: Wanted threads, or None for all.
+
+    Returns:
+        At least 1. Container limits count.
+    """
+    import joblib
+
+    cores = int(joblib.cpu_count())
+    return cores if n_jobs is None else min(n_jobs, cores)
+
+
+def _suggest(trial: optuna.Trial, space: dict[str, Interval]) -> dict[str, int | float]:
+    return {
+        name: trial.suggest_int(name, math.ceil(values.low), math.floor(values.high), log=values.log)
+        if values.integer
+        else trial.suggest_float(name, values.low, values.high, log=values.log)
+        for name, values in space.items()
+    }
+
+
+def search_hyperparameters(
+    train: pd.DataFrame, validation: pd.DataFrame, declaration: CustomerDeclaration, parameters: SearchParameters
+) -> SearchResult:
+    """Search with Optuna's multivariate TPE for the lowest validation log loss.
+
+    The features are computed once and shared by all trials; early stopping chooses the number of trees.
+
+    Args:
+        train: Training customers.
+        validation: Validation customers.
+        declaration: The table's declaration.
+        parameters: Budget, space and seed.
+
+    Returns:
+        The best trial and all others.
+
+    Raises:
+        ValueError: The space names a parameter XGBoost does not have.
+    """
+    import optuna
+    import xgboost as xgb
+
+    unknown = sorted(set(parameters.space) - set(xgb.XGBClassifier().get_params()))
+    if unknown:
+        raise ValueError(f"training.search.space names parameters that XGBoost does not have: {unknown}")
+
+    features = build_features(declaration).fit(train)
+    matrix_arguments: dict[str, Any] = {
+        "feature_names": [column.name for column in input_columns(declaration)],
+        "feature_types": input_types(declaration),
+        "enable_categorical": True,
+    }
+    threads = available_cores(parameters.n_jobs)
+    train_matrix = xgb.QuantileDMatrix(
+        features.transform(train), train[declaration.target].to_numpy(), nthread=threads, **matrix_arguments
+    )
+    validation_matrix = xgb.QuantileDMatrix(
+        features.transform(validation),
+        validation[declaration.target].to_numpy(),
+        ref=train_matrix,
+        nthread=threads,
+        **matrix_arguments,
+    )
+
+    def objective(trial: optuna.Trial) -> float:
+        booster = xgb.train(
+            {
+                "objective": "binary:logistic",
+                "tree_method": "hist",
+                "eval_metric": "logloss",
+                "seed": parameters.random_state,
+                "nthread": threads,
+                **_suggest(trial, parameters.space),
+            },
+            train_matrix,
+            num_boost_round=parameters.max_rounds,
+            evals=[(validation_matrix, "validation")],
+            early_stopping_rounds=parameters.early_stopping_rounds,
+            verbose_eval=False,
+        )
+        trial.set_user_attr("n_estimators", booster.best_iteration + 1)
+        return float(booster.best_score)
+
+    def report(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        logger.info(
+            "trial %d of %d: log loss %.4f with %d trees (best %.4f)",
+            trial.number + 1,
+            parameters.n_trials,
+            trial.value,
+            trial.user_attrs["n_estimators"],
+            study.best_value,
+        )
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        sampler=optuna.samplers.TPESampler(seed=parameters.random_state, multivariate=True),
+        direction="minimize",
+    )
+    study.optimize(
+        objective, n_trials=parameters.n_trials, timeout=parameters.timeout_seconds, callbacks=[report]
+    )
+    trials = [
+        Trial(
+            number=trial.number,
+            log_loss=float(np.asarray(trial.value)),
+            n_estimators=trial.user_attrs["n_estimators"],
+            hyperparameters=trial.params,
+        )
+        for trial in study.trials
+    ]
+    return SearchResult(best=trials[study.best_trial.number], trials=trials)
