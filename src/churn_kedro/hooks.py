@@ -33,7 +33,7 @@ def _register_resolvers(project_path: Path) -> None:
         "artifact_location": lambda: artifact_location(project_path, os.environ),
     }
     for name, resolver in resolvers.items():
-        OmegaConf.register_new_resolver(name, resolver, replace=True)
+        OmegaConf.register_resolver(name, resolver, replace=True)
 
 
 class PlaceHooks:

@@ -19,7 +19,7 @@ class FitParameters(Parameters):
 
     random_state: int = Field(ge=0, description="Seed of XGBoost.")
     n_jobs: int | None = Field(None, ge=1, description="Threads; null: the cores there are.")
-    calibration: Literal["sigmoid", "isotonic"] = Field(
+    calibration: Literal["temperature", "sigmoid", "isotonic"] = Field(
         description="Map from score to probability, fitted on the validation split."
     )
     threshold_metric: str = Field(

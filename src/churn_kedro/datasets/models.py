@@ -33,6 +33,7 @@ TRUSTED_TYPES = (
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
 )
