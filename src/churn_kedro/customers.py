@@ -26,6 +26,7 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def __str__(self) -> str:
+        """Name of the class alone."""
         # MLflow shows a parameter as its string. The fields are recorded one by one, so the whole needs no repetition.
         return f"{type(self).__name__}, recorded field by field"
 

@@ -331,8 +331,7 @@ def solve_intercept(effects: FloatArray, churn_rate: float) -> float:
 
 def _indicator(condition: "pd.Series[bool]") -> FloatArray:
     """Return 1.0 where the condition holds and 0.0 elsewhere."""
-    indicator: FloatArray = condition.to_numpy(dtype=np.float64)
-    return indicator
+    return condition.to_numpy().astype(np.float64)
 
 
 def _draw_unique_codes(rng: np.random.Generator, count: int, possible: int) -> IntArray:
@@ -357,9 +356,7 @@ def _draw_yes_no(rng: np.random.Generator, probability_of_yes: FloatArray) -> Te
     return np.where(rng.random(len(probability_of_yes)) < probability_of_yes, "Yes", "No")
 
 
-def _draw_category(
-    rng: np.random.Generator, categories: tuple[int | str, ...], weights: FloatArray
-) -> NDArray[Any]:
+def _draw_category(rng: np.random.Generator, categories: tuple[int | str, ...], weights: FloatArray) -> NDArray[Any]:
     """Draw one category per customer.
 
     Args:
@@ -561,9 +558,7 @@ def _draw_telco_attributes(rng: np.random.Generator, rows: int) -> pd.DataFrame:
     drawn_lines = _draw_yes_no(rng, np.full(rows, 0.467))
     lines = np.where(phone == "No", "No phone service", drawn_lines)
     # A customer without a phone line must have internet service; in the public table it is always DSL.
-    internet = np.where(
-        phone == "No", "DSL", rng.choice(INTERNET_SERVICES, size=rows, p=(0.275, 0.485, 0.24))
-    )
+    internet = np.where(phone == "No", "DSL", rng.choice(INTERNET_SERVICES, size=rows, p=(0.275, 0.485, 0.24)))
     add_ons = _draw_add_ons(rng, months, internet)
     price = (
         PHONE_PRICE * (phone == "Yes")
@@ -585,9 +580,7 @@ def _draw_telco_attributes(rng: np.random.Generator, rows: int) -> pd.DataFrame:
             **add_ons,
             "Contract": _draw_contracts(rng, months, internet),
             "PaperlessBilling": _draw_yes_no(rng, _values_by_internet(internet, PAPERLESS_SHARE)),
-            "PaymentMethod": _draw_category(
-                rng, PAYMENT_METHODS, _values_by_internet(internet, PAYMENT_WEIGHTS)
-            ),
+            "PaymentMethod": _draw_category(rng, PAYMENT_METHODS, _values_by_internet(internet, PAYMENT_WEIGHTS)),
             "MonthlyCharges": monthly_charges,
             "TotalCharges": pd.Series(_draw_total_charges(rng, months, monthly_charges), dtype="str"),
         }

@@ -12,7 +12,7 @@ from churn_kedro.metrics import Estimate, Evaluation
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure as Figure
 else:
     # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
     Figure = Any
@@ -83,7 +83,13 @@ def draw_roc_curve(scores: pd.DataFrame, evaluation: Evaluation) -> Figure:
     false_positive, true_positive, _ = roc_curve(target, scores["probability"])
     figure, axes = _new_figure("ROC curve")
     axes.plot([0, 1], [0, 1], color=_MUTED, linestyle="--", linewidth=1, label="chance")
-    axes.plot(false_positive, true_positive, color=_MAIN, linewidth=2, label=f"area {_with_interval(evaluation.metrics['roc_auc'])}")
+    axes.plot(
+        false_positive,
+        true_positive,
+        color=_MAIN,
+        linewidth=2,
+        label=f"area {_with_interval(evaluation.metrics['roc_auc'])}",
+    )
     axes.plot(
         flagged[target == 0].mean(),
         flagged[target == 1].mean(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,11 @@ from churn_kedro.provenance import describe_code
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
-    from kedro.io import CatalogProtocol
     from kedro.pipeline import Pipeline
     from kedro.pipeline.node import Node
 
-# Report files that the closing summary points to.
-_FILES = {"rejected_customers": "rejected", "predictions": "predictions", "unscored_customers": "unscored"}
+# Files that the closing summary points to.
+_FILES = ("rejected_customers", "predictions", "unscored_customers")
 
 
 def _register_resolvers(project_path: Path) -> None:
@@ -63,7 +63,7 @@ class LineageHooks:
         self._use_case = str(context.config_loader["globals"]["use_case"])
 
     @hook_impl
-    def after_catalog_created(self, catalog: CatalogProtocol, conf_catalog: dict[str, Any]) -> None:
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
         """Learn which tables are inputs: those whose catalog metadata names an MLflow context."""
         entries = {name: entry.get("metadata") or {} for name, entry in conf_catalog.items() if isinstance(entry, dict)}
         self._contexts = {name: data["mlflow_context"] for name, data in entries.items() if "mlflow_context" in data}
@@ -107,13 +107,16 @@ class LineageHooks:
         if mlflow.active_run() is None:
             return
         self._logged.add(dataset_name)
-        dataset = from_pandas(
-            data,
-            source=self._sources[dataset_name],
-            name=f"{self._use_case}.{dataset_name}",
-            digest=table_digest(data),
-        )
-        mlflow.log_input(dataset, context=self._contexts[dataset_name])
+        with warnings.catch_warnings():
+            # MLflow warns that two of its own readers fit a local path, and that integers hold no missing values.
+            warnings.simplefilter("ignore", UserWarning)
+            dataset = from_pandas(
+                data,
+                source=self._sources[dataset_name],
+                name=f"{self._use_case}.{dataset_name}",
+                digest=table_digest(data),
+            )
+            mlflow.log_input(dataset, context=self._contexts[dataset_name])
 
 
 class ParameterHooks:
@@ -159,16 +162,19 @@ class SummaryHooks:
 
     def __init__(self) -> None:
         self._use_case = ""
+        self._env: str | None = None
+        self._project_path = Path()
         self._files: dict[str, str] = {}
         self._reports: dict[type, Any] = {}
         self._saved: set[str] = set()
         self._seconds: dict[str, float] = {}
         self._mark = 0.0
-        self._closed_by: str | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Learn the use case."""
+        """Learn the project, the use case and its environment."""
+        self._project_path = Path(context.project_path)
+        self._env = context.env if context.env not in (None, "local") else None
         self._use_case = str(context.config_loader["globals"]["use_case"])
 
     @hook_impl
@@ -199,7 +205,8 @@ class SummaryHooks:
     def _charge(self, node: Node) -> None:
         now = time.perf_counter()
         pipeline = min(node.tags, default=node.name)
-        self._seconds[pipeline] = self._seconds.get(pipeline, 0.0) + now - self._mark
+        # Put last: pipelines are listed in the order in which they ended.
+        self._seconds[pipeline] = self._seconds.pop(pipeline, 0.0) + now - self._mark
         self._mark = now
 
     @hook_impl(tryfirst=True)
@@ -212,8 +219,17 @@ class SummaryHooks:
         run = mlflow.active_run()
         if run is not None:
             mlflow.log_metrics({f"seconds_{name}": value for name, value in self._seconds.items()})
-        files = {_FILES[name]: path for name, path in self._files.items() if name in self._saved}
+        files = {
+            name: path.removeprefix(f"{self._project_path.as_posix()}/")
+            for name, path in self._files.items()
+            if name in self._saved
+        }
         text = summarise(
-            list(self._reports.values()), files, self._seconds, self._use_case, run.info.run_id if run else None
+            list(self._reports.values()),
+            files,
+            self._seconds,
+            self._use_case,
+            run.info.run_id if run else None,
+            self._env,
         )
         sys.stdout.write(text)

@@ -52,7 +52,7 @@ class Evaluation(Parameters):
 
     def flat(self) -> dict[str, float]:
         """Metrics as ``name``, ``name_low`` and ``name_high``."""
-        values = {}
+        values: dict[str, float] = {}
         for name, estimate in self.metrics.items():
             values |= {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
         return values
@@ -134,9 +134,7 @@ def _resample_counts(n_rows: int, parameters: BootstrapParameters) -> Iterator[n
     block = max(1, _CELLS_AT_ONCE // n_rows)
     for start in range(0, parameters.n_resamples, block):
         size = min(block, parameters.n_resamples - start)
-        yield np.stack(
-            [np.bincount(generator.integers(0, n_rows, n_rows), minlength=n_rows) for _ in range(size)]
-        )
+        yield np.stack([np.bincount(generator.integers(0, n_rows, n_rows), minlength=n_rows) for _ in range(size)])
 
 
 def measure(target: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, float]:

@@ -29,8 +29,8 @@ def tracking_uri(project_path: Path, environment: Mapping[str, str]) -> str:
         environment: Environment variables.
 
     Returns:
-        ``MLFLOW_TRACKING_URI`` where it is set, else a SQLite file in the project. The path is absolute: a notebook or a
-        shell in a subfolder finds the same file.
+        ``MLFLOW_TRACKING_URI`` where it is set, else a SQLite file in the project. The path is absolute: a notebook
+        in a subfolder finds the same file.
     """
     return environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{project_path.as_posix()}/mlflow.db"
 

@@ -76,8 +76,9 @@ def require_few_rejections(quality: DataQuality, max_rejected_share: float) -> N
         return
     columns = ", ".join(f"{name} ({count:,} rows)" for name, count in quality.rejection_reasons.items())
     raise CustomerTableError(
-        f"{quality.rows_rejected:,} of {quality.rows_read:,} rows ({quality.rejected_share:.1%}) break the declaration; "
-        f"at most {max_rejected_share:.1%} are accepted. Columns at fault: {columns or 'none: the table has no rows'}.\n"
+        f"{quality.rows_rejected:,} of {quality.rows_read:,} rows ({quality.rejected_share:.1%}) break the "
+        f"declaration; at most {max_rejected_share:.1%} are accepted. Columns at fault: "
+        f"{columns or 'none: the table has no rows'}.\n"
         "The rejected_customers file gives the reasons row by row. Correct the table, or the declaration in "
         "parameters/customers.yml, or raise data_processing.max_rejected_share."
     )

@@ -83,10 +83,12 @@ def require_readable(rows_read: int, rows_unscored: int, max_unscored_share: flo
     if rows_read == 0:
         raise CustomerTableError("The table of new customers has a header but no rows: there is nobody to score.")
     if rows_unscored / rows_read > max_unscored_share:
-        examples = "\n".join(f"  row {row + 1}, {reason}" for row, reason in unreadable[["row", "reason"]].head(5).values)
+        examples = "\n".join(
+            f"  row {row + 1}, {reason}" for row, reason in unreadable[["row", "reason"]].head(5).values
+        )
         raise CustomerTableError(
-            f"{rows_unscored:,} of {rows_read:,} customers cannot be scored; at most {max_unscored_share:.1%} may be left "
-            f"out (inference.max_unscored_share). The first cells at fault:\n{examples}\n"
+            f"{rows_unscored:,} of {rows_read:,} customers cannot be scored; at most {max_unscored_share:.1%} may be "
+            f"left out (inference.max_unscored_share). The first cells at fault:\n{examples}\n"
             "The unscored_customers file lists them all."
         )
 
@@ -101,7 +103,8 @@ def risk_bands(probability: np.ndarray, bands: BandParameters) -> np.ndarray:
     Returns:
         Shape (n,), values of :data:`BANDS`.
     """
-    return np.asarray(BANDS)[np.digitize(probability, [bands.medium, bands.high])]
+    named: np.ndarray = np.asarray(BANDS)[np.digitize(probability, [bands.medium, bands.high])]
+    return named
 
 
 def list_predictions(

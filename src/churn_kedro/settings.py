@@ -1,10 +1,15 @@
 """Project settings, read by Kedro."""
 
 import os
+import warnings
 
 from kedro.config import OmegaConfigLoader
 
 from churn_kedro.hooks import LineageHooks, ParameterHooks, PlaceHooks, SummaryHooks
+
+# Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.
+warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
+warnings.filterwarnings("ignore", message=r"(?s).*Add type hints to the `predict` method", category=UserWarning)
 
 HOOKS = (PlaceHooks(), LineageHooks(), ParameterHooks(), SummaryHooks())
 

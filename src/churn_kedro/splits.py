@@ -92,9 +92,10 @@ def split_customers(
                 "learn from one class. Check the target's labels in parameters/customers.yml and the file."
             )
     smallest = min(parameters.test_size, parameters.validation_size)
-    if counts.min() * smallest < 1:
+    rarest = 0 if counts[0] < counts[1] else 1
+    if counts[rarest] * smallest < 1:
         raise CustomerTableError(
-            f"Only {counts.min()} customers have {declaration.target} = {labels[int(counts.idxmin())]!r}: too few to "
+            f"Only {counts[rarest]} customers have {declaration.target} = {labels[rarest]!r}: too few to "
             f"put at least one into a part of {smallest:.0%}. Bring more customers or larger parts."
         )
     rest, test = train_test_split(
@@ -109,7 +110,8 @@ def split_customers(
         stratify=rest[declaration.target],
         random_state=parameters.random_state,
     )
-    return tuple(part.sort_index().reset_index(drop=True) for part in (train, validation, test))  # type: ignore[return-value]
+    train, validation, test = (part.sort_index().reset_index(drop=True) for part in (train, validation, test))
+    return train, validation, test
 
 
 def describe_splits(

@@ -42,7 +42,9 @@ class SearchParameters(Parameters):
     n_trials: int = Field(ge=1, description="Hyperparameter sets to try.")
     timeout_seconds: float | None = Field(None, gt=0, description="Stop starting trials after this long; null: never.")
     max_rounds: int = Field(ge=1, description="Most trees a model may have.")
-    early_stopping_rounds: int = Field(ge=1, description="Stop growing after this many rounds without a better log loss.")
+    early_stopping_rounds: int = Field(
+        ge=1, description="Stop growing after this many rounds without a better log loss."
+    )
     random_state: int = Field(ge=0, description="Seed of the search and of XGBoost.")
     n_jobs: int | None = Field(None, ge=1, description="Threads; null: the cores there are.")
     space: dict[str, Interval] = Field(min_length=1, description="Interval of each searched XGBoost parameter.")
@@ -166,9 +168,7 @@ def search_hyperparameters(
         sampler=optuna.samplers.TPESampler(seed=parameters.random_state, multivariate=True),
         direction="minimize",
     )
-    study.optimize(
-        objective, n_trials=parameters.n_trials, timeout=parameters.timeout_seconds, callbacks=[report]
-    )
+    study.optimize(objective, n_trials=parameters.n_trials, timeout=parameters.timeout_seconds, callbacks=[report])
     trials = [
         Trial(
             number=trial.number,

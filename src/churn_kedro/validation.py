@@ -102,7 +102,7 @@ def set_aside_invalid(
     read = set(zip(unreadable["row"], unreadable["column"], strict=True))
     repeated = [(row, column) in read for row, column in zip(violations["row"], violations["column"], strict=True)]
     broken = pd.concat([unreadable, violations[[not again for again in repeated]]], ignore_index=True)
-    valid = table.drop(index=broken["row"].unique())
+    valid = table[~table.index.isin(broken["row"])]
     if with_target:
         valid = valid.astype({declaration.target: "int64"})
     return valid, broken

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -47,12 +46,12 @@ def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) ->
     if not isinstance(filesystem, LocalFileSystem):
         yield str(path)
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    local = Path(path)
+    local.parent.mkdir(parents=True, exist_ok=True)
     # The ending stays, since some writers choose the format by it.
-    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    partial = local.with_name(f".{local.stem}.{uuid.uuid4().hex[:8]}.part{local.suffix}")
     try:
         yield str(partial)
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
-        with suppress(FileNotFoundError):
-            os.remove(partial)
+        partial.unlink(missing_ok=True)

@@ -36,7 +36,7 @@ class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
         """
         if not self._logging_activated:
             return
-        mlflow.log_metrics(data.values, model_id=data.model_id)
+        mlflow.log_metrics(dict(data.values), model_id=data.model_id)
         run = mlflow.active_run()
         if data.model_id is not None and run is not None:
             MlflowClient().log_inputs(run.info.run_id, models=[LoggedModelInput(data.model_id)])

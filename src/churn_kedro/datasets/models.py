@@ -47,7 +47,11 @@ def _signature(inputs: Mapping[str, SignatureType]) -> ModelSignature:
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from mlflow.types.schema import AnyType
 
-    types = {"double": DataType.double, "string": DataType.string, "any": AnyType()}
+    types: dict[SignatureType, Any] = {
+        "double": DataType.double,
+        "string": DataType.string,
+        "any": AnyType(),  # type: ignore[no-untyped-call]
+    }
     return ModelSignature(
         inputs=Schema([ColSpec(types[kind], name) for name, kind in inputs.items()]),
         outputs=Schema([TensorSpec(np.dtype("float64"), (-1, 2))]),
@@ -79,6 +83,8 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
         project_path: Folder of the project, whose git commit is a tag.
         metadata: For plugins; Kedro ignores it.
     """
+
+    _save_args: dict[str, Any]
 
     def __init__(
         self,
@@ -168,8 +174,8 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         return RegisteredModel(
             name=found.name,
             version=int(found.version),
-            model_id=found.source.removeprefix("models:/"),
-            run_id=found.run_id,
+            model_id=str(found.source).removeprefix("models:/"),
+            run_id=str(found.run_id),
             tags=dict(found.tags),
             estimator=self._mlflow_model_module.load_model(uri),
         )
@@ -202,7 +208,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         listed = ", ".join(str(version) for version in versions[-10:])
         if self.alias is not None:
             return (
-                f"No version of the model '{self.model_name}' has the alias '{self.alias}'; there are versions {listed}. "
+                f"No version of the model '{self.model_name}' has the alias '{self.alias}'; versions: {listed}. "
                 "The gate sets it: run `kedro run --pipelines evaluation,registry` and read its reasons."
             )
         return f"There is no version {self.stage_or_version} of the model '{self.model_name}'; the last are {listed}."

@@ -83,9 +83,7 @@ def draw_feature_importance(candidate: RegisteredModel) -> Figure:
     return draw_importance(tree_importance(candidate.estimator))
 
 
-def draw_shap_summary(
-    candidate: RegisteredModel, test: pd.DataFrame, max_explained: int, random_state: int
-) -> Figure:
+def draw_shap_summary(candidate: RegisteredModel, test: pd.DataFrame, max_explained: int, random_state: int) -> Figure:
     """Draw the contributions of each column to the scores of some test customers.
 
     Args:

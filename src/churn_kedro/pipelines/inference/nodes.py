@@ -76,7 +76,7 @@ def score_customers(
     Raises:
         CustomerTableError: There is nobody to score, or too many cannot be.
     """
-    customers = normalised.table.drop(index=normalised.unreadable["row"].unique())
+    customers = normalised.table[~normalised.table.index.isin(normalised.unreadable["row"])]
     require_readable(len(normalised.table), len(unscored), max_unscored_share, normalised.unreadable)
     unusual = count_unusual_cells(customers, declaration)
     for name, count in unusual.items():
