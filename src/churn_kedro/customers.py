@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 Role = Literal["id", "feature", "target", "time", "ignored"]
 Kind = Literal["numeric", "categorical", "binary", "ordinal"]
-SignatureType = Literal["double", "string", "any"]
+SignatureType = Literal["any", "string"]
 
 
 class CustomerTableError(ValueError):
@@ -120,14 +120,13 @@ class Column(Parameters):
 
     @property
     def signature_type(self) -> SignatureType:
-        """Type in the model signature. Numbers are doubles, since an integer column refuses missing values.
+        """Type in the model signature.
 
-        A number column with text markers for "missing" may reach the model as text, straight from a raw file; the
-        signature admits that with ``any`` and the estimator reads the numbers itself.
+        MLflow refuses whole numbers where a signature says double, and missing ones where it says long; which of the
+        two pandas reads from a file depends on the rows that happen to be there. Numbers are therefore ``any``, and the
+        estimator reads them itself.
         """
-        if not self.holds_numbers:
-            return "string"
-        return "any" if any(not _is_number(marker) for marker in self.missing) else "double"
+        return "any" if self.holds_numbers else "string"
 
 
 class Labels(Parameters):

@@ -6,22 +6,25 @@ columns that people know.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from churn_kedro.customers import Column, CustomerDeclaration
 
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
 
+_Group = Literal["numbers", "number_levels", "text_levels", "learned_levels"]
+_GROUPS: tuple[_Group, ...] = ("numbers", "number_levels", "text_levels", "learned_levels")
 
-def _is_read_as_number(column: Column) -> bool:
-    return column.holds_numbers and column.kind != "categorical"
+
+def _group_of(column: Column) -> _Group:
+    if column.holds_numbers:
+        return "number_levels" if column.kind == "categorical" else "numbers"
+    return "text_levels" if column.levels else "learned_levels"
 
 
-def _input_groups(declaration: CustomerDeclaration) -> tuple[list[Column], list[Column], list[Column]]:
-    numbers = [column for column in declaration.features if _is_read_as_number(column)]
-    others = [column for column in declaration.features if not _is_read_as_number(column)]
-    return numbers, [column for column in others if column.levels], [column for column in others if not column.levels]
+def _columns_by_group(declaration: CustomerDeclaration) -> dict[_Group, list[Column]]:
+    return {group: [column for column in declaration.features if _group_of(column) == group] for group in _GROUPS}
 
 
 def input_columns(declaration: CustomerDeclaration) -> list[Column]:
@@ -33,7 +36,7 @@ def input_columns(declaration: CustomerDeclaration) -> list[Column]:
     Returns:
         Numbers first, then columns with declared levels, then columns whose levels are learned.
     """
-    return [column for group in _input_groups(declaration) for column in group]
+    return [column for columns in _columns_by_group(declaration).values() for column in columns]
 
 
 def input_types(declaration: CustomerDeclaration) -> list[str]:
@@ -61,27 +64,32 @@ def build_features(declaration: CustomerDeclaration) -> ColumnTransformer:
     """
     import numpy as np
     from sklearn.compose import ColumnTransformer
+    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OrdinalEncoder
 
     from churn_kedro.transformers import NumberReader
 
-    def encoder(categories: list[list[str | int | float]] | str) -> OrdinalEncoder:
+    groups = _columns_by_group(declaration)
+
+    def encoder(group: _Group) -> OrdinalEncoder:
         return OrdinalEncoder(
-            categories=categories,
-            dtype=np.float32,
+            categories="auto" if group == "learned_levels" else [list(column.levels) for column in groups[group]],
             handle_unknown="use_encoded_value",
             unknown_value=np.nan,
             encoded_missing_value=np.nan,
         )
 
-    numbers, declared, learned = _input_groups(declaration)
-    groups = [
-        ("numbers", NumberReader(), numbers),
-        ("declared_levels", encoder([list(column.levels) for column in declared]), declared),
-        ("learned_levels", encoder("auto"), learned),
-    ]
+    transformers = {
+        "numbers": NumberReader(),
+        "number_levels": make_pipeline(NumberReader(), encoder("number_levels")),
+        "text_levels": encoder("text_levels"),
+        "learned_levels": encoder("learned_levels"),
+    }
     return ColumnTransformer(
-        [(name, transformer, [column.name for column in group]) for name, transformer, group in groups if group],
-        remainder="drop",
+        [
+            (group, transformers[group], [column.name for column in columns])
+            for group, columns in groups.items()
+            if columns
+        ],
         verbose_feature_names_out=False,
     )

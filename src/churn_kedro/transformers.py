@@ -41,13 +41,13 @@ class NumberReader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             X: Table of shape (n_samples, n_features), numbers or text.
 
         Returns:
-            float32 array of the same shape: the precision XGBoost works in.
+            float64 array of the same shape.
         """
         check_is_fitted(self, "n_features_in_")
-        numbers = np.empty(X.shape, dtype=np.float32)
+        numbers = np.empty(X.shape, dtype=np.float64)
         for position in range(X.shape[1]):
             cells = X.iloc[:, position]
             if not pd.api.types.is_numeric_dtype(cells.dtype):
                 cells = pd.to_numeric(cells, errors="coerce")
-            numbers[:, position] = cells.to_numpy(dtype=np.float32, na_value=np.nan)
+            numbers[:, position] = cells.to_numpy(dtype=np.float64, na_value=np.nan)
         return numbers

@@ -48,9 +48,8 @@ def _signature(inputs: Mapping[str, SignatureType]) -> ModelSignature:
     from mlflow.types.schema import AnyType
 
     types: dict[SignatureType, Any] = {
-        "double": DataType.double,
-        "string": DataType.string,
         "any": AnyType(),  # type: ignore[no-untyped-call]
+        "string": DataType.string,
     }
     return ModelSignature(
         inputs=Schema([ColSpec(types[kind], name) for name, kind in inputs.items()]),
