@@ -1,0 +1,76 @@
+# Thin names for what people do daily. Everything here is one or two commands that also work by themselves.
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# One line per use case: `make train ENV=telco`.
+KEDRO_ENV_OPTION := $(if $(ENV),--env $(ENV))
+RUN := $(BIN)/kedro run $(KEDRO_ENV_OPTION)
+
+# Bytecode is written once and read at every start; without it, start-up takes several times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test benchmark lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed ## Create .venv from the hash-locked requirements
+
+$(VENV)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: install ## The main job: all five pipelines
+	$(RUN)
+
+data: install ## Validate and split the customer table
+	$(RUN) --pipelines data_processing
+
+train: install ## Search, fit and register a version
+	$(RUN) --pipelines training
+
+evaluate: install ## Measure the latest version
+	$(RUN) --pipelines evaluation
+
+register: install ## Pass the latest version through the gate
+	$(RUN) --pipelines registry
+
+score: install ## Score new customers with the champion
+	$(RUN) --pipelines inference
+
+sample: install ## Fabricate the sample customers again
+	$(RUN) --pipelines fabrication
+
+ui: install ## MLflow: runs, metrics, figures, versions
+	$(BIN)/kedro mlflow ui $(KEDRO_ENV_OPTION)
+
+viz: install ## Kedro-Viz: the pipelines as a picture
+	$(BIN)/kedro viz $(KEDRO_ENV_OPTION)
+
+notebooks: install ## JupyterLab with catalog and context
+	$(BIN)/kedro jupyter lab
+
+lint: install ## Style, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: lint ## Every check
+	$(BIN)/pytest
+
+benchmark: install ## Wall time, throughput and memory of the main job
+	$(BIN)/python -m tests.benchmarks.main_job
+
+lock: ## Resolve requirements.lock again (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--all-extras pyproject.toml --output-file requirements.lock
+
+clean: ## Remove what runs and checks left behind; raw data, runs and models stay
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	find data/02_intermediate data/03_primary data/04_feature data/05_model_input data/06_models \
+		data/07_model_output data/08_reporting -type f ! -name .gitkeep -delete 2>/dev/null || true
