@@ -1,11 +1,14 @@
 # Thin names for what people do daily. Everything here is one or two commands that also work by themselves.
 
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 # One line per use case: `make train ENV=telco`.
 KEDRO_ENV_OPTION := $(if $(ENV),--env $(ENV))
 RUN := $(BIN)/kedro run $(KEDRO_ENV_OPTION)
+
+# Some commands start others by name: `kedro mlflow ui` calls mlflow, `kedro jupyter` calls jupyter.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 # Bytecode is written once and read at every start; without it, start-up takes several times as long.
 unexport PYTHONDONTWRITEBYTECODE

@@ -13,12 +13,12 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
 
-from churn_kedro.customers import CustomerTableError
+from churn_kedro.customers import UnusableInputError
 from churn_kedro.places import TrackingServerError
 
 logger = logging.getLogger(__name__)
 
-_MENDABLE = (CustomerTableError, DatasetError, ParameterValidationError, TrackingServerError)
+_MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError)
 
 
 @click.group(name="churn_kedro")

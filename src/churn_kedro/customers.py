@@ -6,6 +6,7 @@ pipeline, the model signature and the header check are all derived from it.
 
 from __future__ import annotations
 
+import math
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
@@ -16,8 +17,16 @@ Kind = Literal["numeric", "categorical", "binary", "ordinal"]
 SignatureType = Literal["any", "string"]
 
 
-class CustomerTableError(ValueError):
-    """A customer table, or its declaration, that cannot be used; the message says what to do."""
+class UnusableInputError(ValueError):
+    """Something a user gave that cannot be used; the message says what was found, what was expected and what to do."""
+
+
+class CustomerTableError(UnusableInputError):
+    """A customer table that cannot be used."""
+
+
+class ParameterError(UnusableInputError):
+    """A parameter that cannot be used."""
 
 
 class Parameters(BaseModel):
@@ -42,10 +51,10 @@ def _reject_boolean(value: Any) -> Any:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        # Python reads 18_25 as 1825; no table does.
+        return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
-    return True
 
 
 Level = Annotated[str | int | float, BeforeValidator(_reject_boolean)]
@@ -98,6 +107,9 @@ class Column(Parameters):
             raise ValueError(f"column '{self.name}' repeats a level in its domain: {levels}")
         if levels and len({isinstance(level, str) for level in levels}) > 1:
             raise ValueError(f"column '{self.name}' mixes numbers and text in its domain: {levels}")
+        padded = [level for level in levels if isinstance(level, str) and level != level.strip()]
+        if padded:
+            raise ValueError(f"column '{self.name}' has blanks around levels: {padded}; cells are read without them")
         numeric_text = [level for level in levels if isinstance(level, str) and _is_number(level)]
         if numeric_text:
             raise ValueError(
@@ -139,6 +151,11 @@ class Labels(Parameters):
     def _distinct(self) -> Self:
         if self.positive == self.negative:
             raise ValueError(f"positive and negative label are both {self.positive!r}")
+        if isinstance(self.positive, str) != isinstance(self.negative, str):
+            raise ValueError(f"one label is text and the other a number: {self.positive!r} and {self.negative!r}")
+        for label in (self.positive, self.negative):
+            if isinstance(label, str) and _is_number(label):
+                raise ValueError(f"label {label!r} is a quoted number; write it without quotes")
         return self
 
 
@@ -204,7 +221,7 @@ def match_header(header: list[str], declaration: CustomerDeclaration, *, with_ta
         Name in the file for each declared column that must be there, in declared order.
 
     Raises:
-        CustomerTableError: A declared column is absent; the message names the nearest match.
+        CustomerTableError: A declared column is absent, and the message names the nearest match; or it is there twice.
     """
 
     def letters(name: str) -> str:
@@ -215,15 +232,17 @@ def match_header(header: list[str], declaration: CustomerDeclaration, *, with_ta
     loose: dict[str, list[str]] = {}
     declared = {column.name for column in declaration.columns}
     for name in header:
-        if name not in declared:
+        if name not in declared and letters(name):
             loose.setdefault(letters(name), []).append(name)
     matched: dict[str, str] = {}
     absent: list[str] = []
-    for column in declaration.required_columns(with_target=with_target):
+    required = declaration.required_columns(with_target=with_target)
+    wanted = [letters(column.name) for column in required if column.name not in exact]
+    for column in required:
         candidates = loose.get(letters(column.name), [])
         if column.name in exact:
             matched[column.name] = column.name
-        elif len(candidates) == 1:
+        elif len(candidates) == 1 and wanted.count(letters(column.name)) == 1:
             matched[column.name] = candidates[0]
         else:
             absent.append(column.name)
@@ -238,5 +257,11 @@ def match_header(header: list[str], declaration: CustomerDeclaration, *, with_ta
             + "\n".join(lines)
             + f"\nThe file has: {', '.join(header) or 'no column at all'}.\n"
             "Rename the column in the file, or correct it in parameters/customers.yml."
+        )
+    repeated = sorted({name for name in matched.values() if header.count(name) > 1})
+    if repeated:
+        raise CustomerTableError(
+            f"The customer table has more than one column named {', '.join(map(repr, repeated))} (blanks around a name "
+            "do not count). Rename or remove the others in the file."
         )
     return matched

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from churn_kedro.customers import Column, CustomerDeclaration
+from churn_kedro.customers import Column, CustomerDeclaration, Level
 
 if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
@@ -59,8 +59,8 @@ def build_features(declaration: CustomerDeclaration) -> ColumnTransformer:
 
     Returns:
         A transformer from raw customer columns to a float array of shape (n_samples, n_features), columns in the order
-        of :func:`input_columns`. Levels become their position in the declared order; a missing or unknown level
-        becomes NaN.
+        of :func:`input_columns`. Levels become their position in the declared order (numbers that are categories: in
+        ascending order); a missing or unknown level becomes NaN.
     """
     import numpy as np
     from sklearn.compose import ColumnTransformer
@@ -71,9 +71,13 @@ def build_features(declaration: CustomerDeclaration) -> ColumnTransformer:
 
     groups = _columns_by_group(declaration)
 
+    def levels(column: Column) -> list[Level]:
+        # scikit-learn wants numbers in ascending order; the positions of a categorical column's levels mean nothing.
+        return sorted(column.levels) if column.holds_numbers else list(column.levels)
+
     def encoder(group: _Group) -> OrdinalEncoder:
         return OrdinalEncoder(
-            categories="auto" if group == "learned_levels" else [list(column.levels) for column in groups[group]],
+            categories="auto" if group == "learned_levels" else [levels(column) for column in groups[group]],
             handle_unknown="use_encoded_value",
             unknown_value=np.nan,
             encoded_missing_value=np.nan,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 from pydantic import BaseModel
 
-from churn_kedro.places import artifact_location, require_answer, tracking_uri
+from churn_kedro.places import require_answer, tracking_uri
 from churn_kedro.provenance import describe_code
 
 if TYPE_CHECKING:
@@ -24,25 +24,12 @@ if TYPE_CHECKING:
 _FILES = ("rejected_customers", "predictions", "unscored_customers")
 
 
-def _register_resolvers(project_path: Path) -> None:
-    from omegaconf import OmegaConf
-
-    resolvers = {
-        "project_path": lambda: project_path.as_posix(),
-        "tracking_uri": lambda: tracking_uri(project_path, os.environ),
-        "artifact_location": lambda: artifact_location(project_path, os.environ),
-    }
-    for name, resolver in resolvers.items():
-        OmegaConf.register_resolver(name, resolver, replace=True)
-
-
 class PlaceHooks:
-    """Tells the configuration where things are kept, before kedro-mlflow reads it."""
+    """Looks whether the tracking server answers, before kedro-mlflow waits for it."""
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Register the resolvers that the configuration uses, and fail at once where the tracking server is down."""
-        _register_resolvers(Path(context.project_path))
+        """Fail at once where the server is down."""
         require_answer(tracking_uri(Path(context.project_path), os.environ))
 
 
@@ -136,7 +123,7 @@ class ParameterHooks:
             return
         fields: dict[str, Any] = {}
         for name, value in typed.items():
-            fields |= _flatten(value.model_dump(exclude_defaults=False), name)
+            fields |= _flatten(value.model_dump(), name)
         mlflow.log_params(fields)
 
 
@@ -145,12 +132,10 @@ def _flatten(value: Any, name: str) -> dict[str, Any]:
     if isinstance(value, dict) and value:
         return {key: leaf for part, inner in value.items() for key, leaf in _flatten(inner, f"{name}.{part}").items()}
     if isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value):
-        leaves: dict[str, Any] = {}
-        for entry in value:
-            parts = ", ".join(f"{key}={part}" for key, part in entry.items() if part not in (None, [], ""))
-            leaves[f"{name}.{_parameter_name(str(entry['name']))}"] = parts
-        return leaves
-    return {name: value}
+        named = {_parameter_name(str(entry["name"])): entry for entry in value}
+        return _flatten({key: {**entry, "name": None} for key, entry in named.items()}, name)
+    # What was left out in the configuration says nothing.
+    return {} if value in (None, []) else {name: value}
 
 
 def _parameter_name(name: str) -> str:

@@ -36,7 +36,8 @@ def _as_text(cells: pd.Series) -> pd.Series:
     if isinstance(cells.dtype, pd.CategoricalDtype):
         cells = cells.astype(object)
     if pd.api.types.is_float_dtype(cells.dtype):
-        whole = cells.notna() & (cells == np.floor(cells)) & np.isfinite(cells)
+        # Beyond 2**53 a float no longer tells neighbouring whole numbers apart, and int64 soon overflows.
+        whole = cells.notna() & (cells == np.floor(cells)) & (cells.abs() < 2**53)
         text = cells.astype("str").where(cells.notna())
         text[whole] = cells[whole].astype("int64").astype("str")
         return text

@@ -60,19 +60,29 @@ def require_answer(uri: str) -> None:
         uri: Tracking URI. A local file always answers.
 
     Raises:
-        TrackingServerError: Nobody answers there, or with a server error.
+        TrackingServerError: Nobody answers there, or with a server error; or the address has no valid port.
     """
     parts = urlsplit(uri)
     scheme = parts.scheme.split("+")[0]
     if not parts.hostname or scheme not in _PORTS:
         return
-    address = f"{parts.hostname}:{parts.port or _PORTS[scheme]}"
+    try:
+        port = parts.port or _PORTS[scheme]
+    except ValueError:
+        # The error would show what stands there: a part of the password, if that holds a slash.
+        raise TrackingServerError(
+            "MLFLOW_TRACKING_URI is no valid address: what stands for its port is no number. In a user name or "
+            "password, write / as %2F, : as %3A, @ as %40 and # as %23."
+        ) from None
+    address = f"{parts.hostname}:{port}"
     try:
         if scheme in ("http", "https"):
-            request = urllib.request.Request(f"{uri.rstrip('/')}/health", method="GET")
+            # urllib takes a user and a password for a part of the host's name, and repeats them in its errors.
+            host = parts.netloc.rpartition("@")[2]
+            request = urllib.request.Request(f"{scheme}://{host}{parts.path.rstrip('/')}/health", method="GET")
             with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS):
                 return
-        with socket.create_connection((parts.hostname, parts.port or _PORTS[scheme]), timeout=_PATIENCE_SECONDS):
+        with socket.create_connection((parts.hostname, port), timeout=_PATIENCE_SECONDS):
             return
     except urllib.error.HTTPError as error:
         # Anything below 500, a demand for a password for example, is an answer.

@@ -249,7 +249,8 @@ def describe_promotion(decision: Decision, evaluation: Evaluation, candidate: Re
         "test_digest": decision.evaluated_on,
     }
     if (evaluation.model_name, evaluation.model_version) == (decision.model_name, decision.candidate):
-        tags |= {name: f"{evaluation.metrics[name].value:.4f}" for name in ("roc_auc", "pr_auc")}
+        shown = [name for name in ("roc_auc", "pr_auc") if name in evaluation.metrics]
+        tags |= {name: f"{evaluation.metrics[name].value:.4f}" for name in shown}
     return Promotion(
         model_name=decision.model_name,
         version=decision.candidate,

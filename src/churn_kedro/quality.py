@@ -7,6 +7,8 @@ from pydantic import Field
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Parameters
 
+_EXAMPLES = 3
+
 
 class DataQuality(Parameters):
     """Counts of everything that was read, set aside or dropped; rows read = rejected + duplicates + kept."""
@@ -15,6 +17,7 @@ class DataQuality(Parameters):
     rows_rejected: int
     rejected_share: float = Field(description="Rejected among those read.")
     rejection_reasons: dict[str, int] = Field(description="Rejected rows per column that broke its declaration.")
+    rejection_examples: list[str] = Field(description="Reasons of the first rejected rows.")
     duplicates_dropped: int = Field(description="Rows equal to an earlier one in every declared column.")
     rows_kept: int
     positive_share: float = Field(description="Churners among the rows kept.")
@@ -47,12 +50,16 @@ def describe_quality(
     """
     rejected = violations["row"].nunique()
     per_column = violations.drop_duplicates(["row", "column"])["column"].value_counts()
+    first = violations.sort_values("row", kind="stable").head(_EXAMPLES)
     missing = kept.isna().sum()
     return DataQuality(
         rows_read=rows_read,
         rows_rejected=rejected,
         rejected_share=rejected / rows_read if rows_read else 0.0,
         rejection_reasons={str(name): int(count) for name, count in per_column.items()},
+        rejection_examples=[
+            f"row {row + 1}: {reason}" for row, reason in zip(first["row"], first["reason"], strict=True)
+        ],
         duplicates_dropped=rows_read - rejected - len(kept),
         rows_kept=len(kept),
         positive_share=float(kept[declaration.target].mean()) if len(kept) else 0.0,
@@ -72,13 +79,15 @@ def require_few_rejections(quality: DataQuality, max_rejected_share: float) -> N
     Raises:
         CustomerTableError: The share is larger, or no row is left.
     """
-    if quality.rows_read and quality.rows_kept and quality.rejected_share <= max_rejected_share:
+    if quality.rows_kept and quality.rejected_share <= max_rejected_share:
         return
+    if not quality.rows_read:
+        raise CustomerTableError("The customer table has a header but no rows: there is nothing to learn from.")
     columns = ", ".join(f"{name} ({count:,} rows)" for name, count in quality.rejection_reasons.items())
     raise CustomerTableError(
         f"{quality.rows_rejected:,} of {quality.rows_read:,} rows ({quality.rejected_share:.1%}) break the "
-        f"declaration; at most {max_rejected_share:.1%} are accepted. Columns at fault: "
-        f"{columns or 'none: the table has no rows'}.\n"
-        "The rejected_customers file gives the reasons row by row. Correct the table, or the declaration in "
+        f"declaration; at most {max_rejected_share:.1%} are accepted. Columns at fault: {columns}. For example\n"
+        + "".join(f"  {example}\n" for example in quality.rejection_examples)
+        + "The rejected_customers file gives the reasons row by row. Correct the table, or the declaration in "
         "parameters/customers.yml, or raise data_processing.max_rejected_share."
     )

@@ -91,7 +91,8 @@ def split_customers(
                 f"None of the {len(customers)} customers has {declaration.target} = {label!r}: there is nothing to "
                 "learn from one class. Check the target's labels in parameters/customers.yml and the file."
             )
-    smallest = min(parameters.test_size, parameters.validation_size)
+    train_size = 1 - parameters.test_size - parameters.validation_size
+    smallest = min(train_size, parameters.test_size, parameters.validation_size)
     rarest = 0 if counts[0] < counts[1] else 1
     if counts[rarest] * smallest < 1:
         raise CustomerTableError(

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 class NumberReader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Reads columns as numbers, also where a raw file left text among them.
 
-    A cell that is no number (a blank, a marker for "missing") becomes NaN, which XGBoost treats as missing.
+    A cell that is no finite number (a blank, a marker for "missing") becomes NaN, which XGBoost treats as missing.
     """
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
@@ -50,4 +50,6 @@ class NumberReader(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             if not pd.api.types.is_numeric_dtype(cells.dtype):
                 cells = pd.to_numeric(cells, errors="coerce")
             numbers[:, position] = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+        # XGBoost refuses a table with an infinite number, and no customer has one.
+        numbers[np.isinf(numbers)] = np.nan
         return numbers

@@ -10,13 +10,18 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.customers import CustomerDeclaration, Parameters
+from churn_kedro.customers import CustomerDeclaration, ParameterError, Parameters
 from churn_kedro.features import build_features, input_columns, input_types
 
 if TYPE_CHECKING:
     import optuna
 
 logger = logging.getLogger(__name__)
+
+# What the search or the fit gives to XGBoost on its own account.
+_FIXED_PARAMETERS = frozenset(
+    {"enable_categorical", "feature_types", "n_estimators", "n_jobs", "objective", "random_state", "tree_method"}
+)
 
 
 class Interval(Parameters):
@@ -33,6 +38,8 @@ class Interval(Parameters):
             raise ValueError(f"low {self.low:g} is above high {self.high:g}")
         if self.log and self.low <= 0:
             raise ValueError(f"a logarithmic scale needs low above 0, found {self.low:g}")
+        if self.integer and math.ceil(self.low) > math.floor(self.high):
+            raise ValueError(f"there is no whole number from low {self.low:g} to high {self.high:g}")
         return self
 
 
@@ -107,14 +114,17 @@ def search_hyperparameters(
         The best trial and all others.
 
     Raises:
-        ValueError: The space names a parameter XGBoost does not have.
+        ParameterError: The space names a parameter XGBoost does not have, or one that training sets by itself.
     """
     import optuna
     import xgboost as xgb
 
     unknown = sorted(set(parameters.space) - set(xgb.XGBClassifier().get_params()))
     if unknown:
-        raise ValueError(f"training.search.space names parameters that XGBoost does not have: {unknown}")
+        raise ParameterError(f"training.search.space names parameters that XGBoost does not have: {unknown}")
+    fixed = sorted(_FIXED_PARAMETERS & set(parameters.space))
+    if fixed:
+        raise ParameterError(f"training.search.space names parameters that training sets by itself: {fixed}")
 
     features = build_features(declaration).fit(train)
     matrix_arguments: dict[str, Any] = {

@@ -20,9 +20,9 @@ def _checks(column: Column) -> list[pa.Check]:
     if isinstance(column.domain, Range):
         checks = []
         if column.domain.min is not None:
-            checks.append(pa.Check.ge(column.domain.min, error=f"is below {column.domain.min:g}"))
+            checks.append(pa.Check.ge(column.domain.min, error=f"is below {column.domain.min:.15g}"))
         if column.domain.max is not None:
-            checks.append(pa.Check.le(column.domain.max, error=f"is above {column.domain.max:g}"))
+            checks.append(pa.Check.le(column.domain.max, error=f"is above {column.domain.max:.15g}"))
         return checks
     if column.levels:
         allowed = ", ".join(str(level) for level in column.levels)
@@ -79,7 +79,7 @@ def _find_violations(table: pd.DataFrame, declaration: CustomerDeclaration, *, w
 
 
 def _shown(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else repr(value)
+    return f"{value:.15g}" if isinstance(value, float) else repr(value)
 
 
 def set_aside_invalid(

@@ -30,7 +30,6 @@ _FLAVOR = "mlflow.sklearn"
 # What churn_kedro's estimators are made of beyond the types that skops trusts by itself.
 TRUSTED_TYPES = (
     "churn_kedro.transformers.NumberReader",
-    "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",

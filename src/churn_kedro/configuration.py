@@ -1,0 +1,46 @@
+"""The configuration loader: OmegaConf as Kedro ships it, with this project's resolvers and patterns."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from kedro.utils import find_kedro_project
+
+from churn_kedro.places import artifact_location, tracking_uri
+
+
+class ProjectConfigLoader(OmegaConfigLoader):
+    """Loads ``conf/`` and knows where its project is, with hooks (``kedro run``) and without them (``kedro viz``).
+
+    Resolvers for configuration files: ``${project_path:}``, ``${tracking_uri:}``, ``${artifact_location:}`` and
+    ``${environment:NAME, default}``, where an empty environment variable counts as unset.
+
+    Args:
+        conf_source: Folder of the configuration.
+        arguments: What :class:`kedro.config.OmegaConfigLoader` takes.
+    """
+
+    def __init__(self, conf_source: str, **arguments: Any) -> None:
+        beside = Path(conf_source).resolve().parent
+        project = beside if (beside / "pyproject.toml").is_file() else find_kedro_project(Path.cwd()) or Path.cwd()
+        super().__init__(
+            conf_source,
+            custom_resolvers={
+                "project_path": project.as_posix,
+                "tracking_uri": lambda: tracking_uri(project, os.environ),
+                "artifact_location": lambda: artifact_location(project, os.environ),
+                "environment": lambda name, default: os.environ.get(name) or default,
+            },
+            # A use case's folder holds what differs from base, and nothing else.
+            merge_strategy={"parameters": "soft", "catalog": "soft", "globals": "soft"},
+            config_patterns={
+                # The customer declaration is a parameter of the nodes and, as a global, an option of the catalog's
+                # validators.
+                "globals": ["globals.yml", "parameters/customers.yml"],
+                "mlflow": ["mlflow.yml"],
+            },
+            **arguments,
+        )

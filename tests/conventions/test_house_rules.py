@@ -1,0 +1,222 @@
+"""The house rules: names, configuration, documentation."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kedro.framework.context import KedroContext
+from kedro.framework.project import pipelines
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+
+from churn_kedro.pipeline_registry import MAIN_JOB
+
+ROOT = Path(__file__).parents[2]
+CONF = ROOT / "conf"
+USE_CASES = sorted(path.parent.name for path in CONF.glob("*/globals.yml"))
+PARAMETER_FILES = sorted((CONF / "base" / "parameters").glob("*.yml"))
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+NODES = sorted((ROOT / "src" / "churn_kedro" / "pipelines").glob("*/nodes.py"))
+# The transcoded suffix names the dataset that reads or writes, not the data.
+PARAMETER = re.compile(r"^(params:|parameters$)")
+
+
+def _context(env: str | None) -> KedroContext:
+    bootstrap_project(ROOT)
+    with KedroSession.create(project_path=ROOT, env=env) as session:
+        assert isinstance(session, KedroSession)
+        return session.load_context()
+
+
+@pytest.fixture(scope="module")
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keeps the project's own tracking store out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(tmp_path_factory.mktemp('mlflow') / 'mlflow.db').as_posix()}")
+        yield
+
+
+@pytest.fixture(scope="module", params=USE_CASES)
+def catalog(request: pytest.FixtureRequest, own_store: None) -> DataCatalog:
+    catalog = _context(None if request.param == "base" else request.param).catalog
+    assert isinstance(catalog, DataCatalog)
+    return catalog
+
+
+@pytest.fixture(scope="module")
+def registered() -> dict[str, Pipeline]:
+    bootstrap_project(ROOT)
+    return dict(pipelines)
+
+
+def test_pipelines_are_named_like_their_folders(registered: dict[str, Pipeline]) -> None:
+    folders = {path.parent.name for path in NODES}
+
+    assert set(registered) - {"__default__"} == folders
+    assert set(MAIN_JOB) <= folders
+
+
+def test_the_default_pipeline_is_the_main_job(registered: dict[str, Pipeline]) -> None:
+    expected = {node.name for name in MAIN_JOB for node in registered[name].nodes}
+
+    assert {node.name for node in registered["__default__"].nodes} == expected
+
+
+def test_each_node_is_tagged_with_its_pipeline_and_named_by_a_verb_phrase(registered: dict[str, Pipeline]) -> None:
+    for name, pipeline in registered.items():
+        for node in pipeline.nodes:
+            if name != "__default__":
+                assert node.tags == {name}
+            assert re.fullmatch(r"[a-z]+(_[a-z]+)+", node.name), node.name
+
+
+def test_the_champion_is_scored_with_only_after_the_promotion(registered: dict[str, Pipeline]) -> None:
+    order = [node.name for node in registered["__default__"].nodes]
+
+    assert order.index("describe_promotion") < order.index("score_customers")
+    assert order.index("train_model") < order.index("score_test_customers")
+
+
+def test_every_dataset_of_a_pipeline_is_in_the_catalog(catalog: DataCatalog, registered: dict[str, Pipeline]) -> None:
+    for pipeline in registered.values():
+        for name in pipeline.datasets():
+            if not PARAMETER.match(name):
+                assert name in catalog, name
+                assert catalog.get(name) is not None
+
+
+def test_every_catalog_entry_is_used(catalog: DataCatalog, registered: dict[str, Pipeline]) -> None:
+    used = {name for pipeline in registered.values() for name in pipeline.datasets()}
+    entries = {name for name in catalog.keys() if not PARAMETER.match(name)}  # noqa: SIM118 - no Mapping
+
+    assert entries <= used
+
+
+def test_every_catalog_entry_has_a_layer(registered: dict[str, Pipeline]) -> None:
+    for path in (CONF / "base" / "catalog").glob("*.yml"):
+        for name, entry in yaml.safe_load(re.sub(r"\$\{[^}]*\}", "x", path.read_text(encoding="utf-8"))).items():
+            if not name.startswith("_"):
+                assert entry["metadata"]["kedro-viz"]["layer"], name
+
+
+def test_configuration_files_are_named_like_pipelines(registered: dict[str, Pipeline]) -> None:
+    allowed = set(registered) - {"__default__"}
+
+    assert {path.stem for path in (CONF / "base" / "catalog").glob("*.yml")} == allowed
+    assert {path.stem for path in PARAMETER_FILES} <= allowed | {"customers"}
+
+
+def _leaves(value: Any, name: str) -> list[str]:
+    if isinstance(value, dict):
+        return [leaf for key, inner in value.items() for leaf in _leaves(inner, f"{name}.{key}" if name else key)]
+    return [name]
+
+
+def test_every_parameter_is_used(catalog: DataCatalog, registered: dict[str, Pipeline]) -> None:
+    used = {
+        name.removeprefix("params:")
+        for pipeline in registered.values()
+        for name in pipeline.datasets()
+        if PARAMETER.match(name)
+    }
+    for path in PARAMETER_FILES:
+        for leaf in _leaves(yaml.safe_load(path.read_text(encoding="utf-8")), ""):
+            parts = leaf.split(".")
+            above = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+            assert above & used, f"no node takes {leaf}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in PARAMETER_FILES if path.stem != "customers"], ids=lambda path: path.stem
+)
+def test_every_parameter_has_a_comment_above_it(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for position, line in enumerate(lines):
+        if re.match(r"^\s+[\w]+:\s*\S", line):
+            assert lines[position - 1].lstrip().startswith("#"), f"{path.name}:{position + 1} {line.strip()}"
+
+
+def test_a_use_case_declares_its_whole_table_and_takes_nothing_from_base(own_store: None) -> None:
+    for use_case in USE_CASES:
+        own = yaml.safe_load((CONF / use_case / "parameters" / "customers.yml").read_text(encoding="utf-8"))[
+            "customers"
+        ]
+        loader = _context(use_case).config_loader
+        assert loader["parameters"]["customers"] == own
+        assert loader["globals"]["customers"] == own
+
+
+def test_two_use_cases_never_share_a_folder_or_a_model() -> None:
+    names = [
+        yaml.safe_load(re.sub(r"\$\{[^}]*\}", "x", (CONF / case / "globals.yml").read_text(encoding="utf-8")))[
+            "use_case"
+        ]
+        for case in USE_CASES
+    ]
+
+    assert len(set(names)) == len(names)
+
+
+def _public_functions(path: Path) -> list[ast.FunctionDef]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+
+
+@pytest.mark.parametrize("path", NODES, ids=lambda path: path.parent.name)
+def test_node_functions_fit_on_a_screen_and_say_what_they_take_and_give(path: Path) -> None:
+    for function in _public_functions(path):
+        text = ast.get_docstring(function) or ""
+        assert (function.end_lineno or 0) - function.lineno < 60, function.name
+        assert "Returns:" in text, function.name
+        assert not function.args.args or "Args:" in text, function.name
+        assert function.returns is not None
+        assert all(argument.annotation is not None for argument in function.args.args)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_links_in_documents_lead_somewhere(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        linked = (path.parent / file).resolve() if file else path
+        assert linked.exists(), f"{path.name} links to {target}"
+        if anchor:
+            headings = re.findall(r"^#+ (.+)$", linked.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+            assert anchor in slugs, f"{path.name} links to {target}"
+
+
+def test_commands_in_the_readme_name_pipelines_and_targets_that_exist(registered: dict[str, Pipeline]) -> None:
+    text = "\n".join(path.read_text(encoding="utf-8") for path in DOCUMENTS)
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+    for names in re.findall(r"--pipelines ([\w,]+)", text):
+        assert set(names.split(",")) <= set(registered), names
+    for target in re.findall(r"^make (\w+)", text, flags=re.MULTILINE):
+        assert target in targets, target
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebooks_are_committed_without_output(path: Path) -> None:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        assert not cell.get("outputs"), path.name
+        assert cell.get("execution_count") is None, path.name
+
+
+def test_the_lock_pins_every_direct_dependency_with_hashes_and_no_address() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+    assert "://" not in lock
+    for requirement in re.findall(r'^    "([A-Za-z0-9_-]+)(?:\[[^\]]*\])?[~>=]', project, flags=re.MULTILINE):
+        name = requirement.lower().replace("_", "-")
+        assert re.search(rf"^{re.escape(name)}==\S+.*\\\n    --hash=sha256:", lock, flags=re.MULTILINE), requirement

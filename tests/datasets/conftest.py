@@ -1,0 +1,27 @@
+"""A tracking store of its own for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import pytest
+
+
+@pytest.fixture(scope="session")
+def _store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{(tmp_path_factory.mktemp('mlflow') / 'mlflow.db').as_posix()}"
+
+
+@pytest.fixture
+def tracking(_store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """URI of an MLflow store, with an experiment for this test set."""
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(_store)
+    mlflow.set_registry_uri(_store)
+    experiment = mlflow.create_experiment(request.node.nodeid, artifact_location=(tmp_path / "artifacts").as_uri())
+    mlflow.set_experiment(experiment_id=experiment)
+    yield _store
+    while mlflow.active_run():
+        mlflow.end_run()
+    mlflow.set_tracking_uri(before)
+    mlflow.set_registry_uri(before)

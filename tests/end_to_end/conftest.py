@@ -1,0 +1,94 @@
+"""A clone of the project in a folder of its own, and Kedro commands run in it as processes."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pytest
+from mlflow import MlflowClient
+
+ROOT = Path(__file__).parents[2]
+PARTS = ("conf", "data/01_raw", "docs", "notebooks", "src", "pyproject.toml", "README.md", ".telemetry", ".gitignore")
+# A search small enough for a test; everything else is as a user runs it.
+QUICK = "training.search.n_trials=2,training.search.max_rounds=150,training.search.early_stopping_rounds=20"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A clone and the environment its commands run in."""
+
+    path: Path
+    environment: dict[str, str]
+
+    @property
+    def tracking_uri(self) -> str:
+        return self.environment.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(self.path / 'mlflow.db').as_posix()}"
+
+    @property
+    def client(self) -> MlflowClient:
+        return MlflowClient(self.tracking_uri)
+
+    def kedro(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run ``kedro ARGUMENTS`` in the clone."""
+        completed = subprocess.run(
+            [Path(sys.executable).with_name("kedro"), *arguments],
+            cwd=self.path,
+            env={**self.environment, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        if check and completed.returncode != 0:
+            pytest.fail(f"kedro {' '.join(arguments)} ended with {completed.returncode}:\n{completed.stderr[-4000:]}")
+        return completed
+
+    def runs(self, use_case: str) -> list[mlflow.entities.Run]:
+        """Runs of a use case's experiment, the oldest first."""
+        experiment = self.client.get_experiment_by_name(f"{use_case}_churn")
+        assert experiment is not None
+        found = self.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+        return list(found)
+
+    def aliases(self, use_case: str) -> dict[str, int]:
+        """Version by alias."""
+        found = self.client.get_registered_model(f"{use_case}_churn").aliases
+        return {alias: int(version) for alias, version in found.items()}
+
+
+def clone_project(path: Path) -> Project:
+    """Copy what git would, and commit it."""
+    ignore = shutil.ignore_patterns("__pycache__", "local")
+    for part in PARTS:
+        source = ROOT / part
+        if source.is_dir():
+            shutil.copytree(source, path / part, ignore=ignore)
+        else:
+            shutil.copy(source, path / part)
+    (path / "conf" / "local").mkdir(exist_ok=True)
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "Clone"]):
+        subprocess.run(["git", *command], cwd=path, check=True)
+    dropped = ("KEDRO_", "MLFLOW_", "CHURN_", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    return Project(path, environment)
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """Makes clones."""
+    return lambda name: clone_project(tmp_path_factory.mktemp(name))
+
+
+@pytest.fixture(scope="session")
+def main_job(clone: Callable[[str], Project]) -> tuple[Project, list[str]]:
+    """A clone in which the main job ran twice, and what each run printed. Not to be changed."""
+    project = clone("main_job")
+    printed = [project.kedro("run", "--params", QUICK).stdout for _ in range(2)]
+    return project, printed

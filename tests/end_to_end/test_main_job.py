@@ -1,0 +1,248 @@
+"""`kedro run` on the sample, twice, as a user sees it: in the terminal, on disk and in MLflow."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import nbformat
+import pandas as pd
+import pytest
+from nbclient import NotebookClient
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+
+from churn_kedro.datasets.models import RegistryModelDataset
+from churn_kedro.digests import table_digest
+from churn_kedro.fabrication import Ceiling
+from churn_kedro.models import RegisteredModel
+from tests.end_to_end.conftest import ROOT, Project
+
+pytestmark = pytest.mark.slow
+
+MainJob = tuple[Project, list[str]]
+
+
+def test_the_summary_says_what_a_person_wants_to_know(main_job: MainJob) -> None:
+    first, second = main_job[1]
+
+    assert "10,000 rows read, 0 rejected" in first
+    assert "bank_churn version 1" in first
+    assert "ROC-AUC 0.8" in first
+    assert "PR-AUC  0." in first
+    assert "(95% interval 0.8" in first
+    assert "version 1 promoted, alias champion" in first
+    assert "no champion yet: the minimums alone decide" in first
+    assert "data/07_model_output/bank/predictions.csv" in first
+    assert "kedro mlflow ui" in first
+    assert "kedro viz" in first
+    assert "bank_churn version 2" in second
+    assert "of champion version 1: gain +0.0000" in second
+
+
+def test_the_same_seed_gives_the_same_model(main_job: MainJob) -> None:
+    project, _ = main_job
+    metrics = [
+        {name: value for name, value in run.data.metrics.items() if not name.startswith("seconds_")}
+        for run in project.runs("bank")
+    ]
+
+    assert metrics[0] == metrics[1]
+    assert metrics[0]
+
+
+def test_the_second_version_is_champion_and_says_why(main_job: MainJob) -> None:
+    project, _ = main_job
+    champion = project.client.get_model_version_by_alias("bank_churn", "champion")
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=project.path, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    train = pd.read_parquet(project.path / "data/05_model_input/bank/train.parquet")
+
+    assert int(champion.version) == 2
+    assert champion.tags["decision"] == "promoted"
+    assert "gain +0.0000" in champion.tags["decision_reasons"]
+    assert champion.tags["data_hash"] == table_digest(train)
+    assert champion.tags["git_commit"] == commit
+    assert champion.tags["git_dirty"] == "false"
+
+
+def test_the_metrics_are_those_of_scikit_learn_on_the_registered_model(main_job: MainJob) -> None:
+    project, _ = main_job
+    test = pd.read_parquet(project.path / "data/05_model_input/bank/test.parquet")
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(project.tracking_uri)
+    mlflow.set_registry_uri(project.tracking_uri)
+    try:
+        model = RegistryModelDataset(model_name="bank_churn", model_version=1).load()
+    finally:
+        mlflow.set_tracking_uri(before)
+        mlflow.set_registry_uri(before)
+    assert isinstance(model, RegisteredModel)
+    probability = model.estimator.predict_proba(test)[:, 1]
+    logged = project.runs("bank")[0].data.metrics
+
+    assert logged["roc_auc"] == pytest.approx(roc_auc_score(test["Exited"], probability))
+    assert logged["pr_auc"] == pytest.approx(average_precision_score(test["Exited"], probability))
+    assert logged["log_loss"] == pytest.approx(log_loss(test["Exited"], probability))
+    assert logged["brier"] == pytest.approx(brier_score_loss(test["Exited"], probability))
+    linked = {metric.key: metric.value for metric in project.client.get_logged_model(model.model_id).metrics or []}
+    assert linked["roc_auc"] == logged["roc_auc"]
+    assert {
+        f"{name}{bound}" for name in ("f1", "recall", "precision", "accuracy") for bound in ("", "_low", "_high")
+    } <= set(linked)
+
+
+def test_no_model_beats_the_true_probabilities_and_a_short_search_comes_close(main_job: MainJob) -> None:
+    project, _ = main_job
+    test = pd.read_parquet(project.path / "data/05_model_input/bank/test.parquet")
+    truth = pd.read_csv(project.path / "data/01_raw/bank/true_probabilities.csv", dtype={"CustomerId": "str"})
+    joined = test.merge(truth, on="CustomerId", validate="one_to_one")
+    ceiling = roc_auc_score(joined["Exited"], joined["probability"])
+    reached = project.runs("bank")[0].data.metrics["roc_auc"]
+
+    assert ceiling - 0.02 < reached < ceiling + 0.005
+    reported = Ceiling.model_validate_json((project.path / "data/01_raw/bank/ceiling.json").read_text(encoding="utf-8"))
+    assert 0.86 < reported.roc_auc < 0.89
+
+
+def test_every_parameter_is_flat_and_searchable(main_job: MainJob) -> None:
+    project, _ = main_job
+    parameters = project.runs("bank")[0].data.params
+
+    assert parameters["training.search.n_trials"] == "2"
+    assert parameters["training.search.space.max_depth.low"] == "2.0"
+    assert parameters["data_processing.split.test_size"] == "0.2"
+    assert parameters["registry.gate.minimums.brier"] == "0.2"
+    assert parameters["customers.columns.Age.domain.min"] == "18.0"
+    assert parameters["customers.columns.Geography.kind"] == "categorical"
+    experiment = project.client.get_experiment_by_name("bank_churn")
+    assert experiment is not None
+    assert len(project.client.search_runs([experiment.experiment_id], "params.`training.search.n_trials` = '2'")) == 2
+
+
+def test_the_run_knows_its_inputs_its_code_and_its_use_case(main_job: MainJob) -> None:
+    project, _ = main_job
+    run = project.runs("bank")[0]
+    assert run.inputs is not None
+    inputs = {
+        entry.dataset.name: (entry.dataset.digest, {tag.key: tag.value for tag in entry.tags}["mlflow.data.context"])
+        for entry in run.inputs.dataset_inputs
+    }
+    folder = project.path / "data/05_model_input/bank"
+
+    for name, context in (("train", "training"), ("validation", "validation"), ("test", "test")):
+        digest = table_digest(pd.read_parquet(folder / f"{name}.parquet"))
+        assert inputs[f"bank.{name}_customers"] == (digest, context)
+    assert inputs["bank.raw_customers"][1] == "raw"
+    assert inputs["bank.new_customers"][1] == "scoring"
+    assert run.data.tags["use_case"] == "bank"
+    assert run.data.tags["pipeline"] == "__default__"
+    assert run.data.tags["git_dirty"] == "false"
+    assert len(run.data.tags["git_commit"]) == 40
+
+
+def test_figures_are_on_disk_and_in_mlflow(main_job: MainJob) -> None:
+    project, _ = main_job
+    run = project.runs("bank")[0]
+    expected = {
+        f"{name}.png"
+        for name in (
+            "calibration_curve",
+            "confusion_matrix",
+            "feature_importance",
+            "precision_recall_curve",
+            "roc_curve",
+            "shap_summary",
+        )
+    }
+
+    logged = {Path(entry.path).name for entry in project.client.list_artifacts(run.info.run_id, "figures")}
+    assert logged == expected
+    for name in expected:
+        assert (project.path / "data/08_reporting/bank" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_scored_list_is_complete_and_counted(main_job: MainJob) -> None:
+    project, _ = main_job
+    new = pd.read_csv(project.path / "data/01_raw/bank/new_customers.csv")
+    predictions = pd.read_csv(project.path / "data/07_model_output/bank/predictions.csv")
+    metrics = project.runs("bank")[1].data.metrics
+
+    assert predictions["CustomerId"].tolist() == new["CustomerId"].tolist()
+    assert predictions["probability"].between(0, 1).all()
+    by_rank = predictions.sort_values("rank")
+    assert by_rank["rank"].tolist() == list(range(1, len(new) + 1))
+    assert by_rank["probability"].is_monotonic_decreasing
+    assert predictions["model_version"].unique().tolist() == [2]
+    assert predictions["scored_at"].nunique() == 1
+    for band in ("low", "medium", "high"):
+        assert metrics[f"band_{band}"] == (predictions["risk_band"] == band).sum()
+    assert metrics["seconds_inference"] > 0
+
+
+def test_nothing_is_written_beside_the_places_the_house_knows(main_job: MainJob) -> None:
+    project, _ = main_job
+    changed = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=project.path, capture_output=True, text=True, check=True
+    ).stdout
+
+    assert changed == ""
+    assert not list(project.path.rglob("*.part*"))
+
+
+@pytest.mark.parametrize("name", ["01_customers", "02_model", "03_one_customer"])
+def test_notebooks_run(main_job: MainJob, name: str) -> None:
+    project, _ = main_job
+    notebook = nbformat.read(project.path / "notebooks" / f"{name}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+
+    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(project.path / "notebooks")}}).execute()
+
+    outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not (project.path / "notebooks" / "mlflow.db").exists()
+
+
+def test_kedro_viz_builds_a_site_with_layers_and_figure_previews(main_job: MainJob) -> None:
+    project, _ = main_job
+
+    project.kedro("viz", "build", "--include-previews")
+
+    site = project.path / "build" / "api"
+    graph = json.loads((site / "main").read_text(encoding="utf-8"))
+    assert graph["layers"][:3] == ["raw", "intermediate", "primary"]
+    figure = next(node["id"] for node in graph["nodes"] if node["name"] == "shap_summary_figure")
+    preview = json.loads((site / "nodes" / figure).read_text(encoding="utf-8"))
+    assert preview["previewType"] == "ImagePreview"
+
+
+def test_two_runs_in_one_process_are_two_runs_in_mlflow(main_job: MainJob) -> None:
+    project, _ = main_job
+    script = """
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+from pathlib import Path
+
+bootstrap_project(Path.cwd())
+for _ in range(2):
+    with KedroSession.create(project_path=Path.cwd()) as session:
+        session.run(pipeline_names=["inference"])
+"""
+    before = len(project.runs("bank"))
+
+    subprocess.run([sys.executable, "-c", script], cwd=project.path, env=project.environment, check=True, timeout=300)
+
+    new = project.runs("bank")[before:]
+    assert len(new) == 2
+    assert all(run.info.status == "FINISHED" for run in new)
+    assert all(run.data.metrics["scored_rows"] == 1000 for run in new)
+    assert all("mlflow.parentRunId" not in run.data.tags for run in new)
+
+
+def test_the_committed_sample_is_what_the_generator_makes(main_job: MainJob, tmp_path: Path) -> None:
+    project, _ = main_job
+    for use_case, option in (("bank", []), ("telco", ["--env", "telco"])):
+        project.kedro("run", "--pipelines", "fabrication", *option, CHURN_DATA_ROOT=tmp_path.as_posix())
+        for committed in (ROOT / "data" / "01_raw" / use_case).iterdir():
+            made = tmp_path / "01_raw" / use_case / committed.name
+            assert made.read_bytes() == committed.read_bytes(), committed.name

@@ -1,0 +1,241 @@
+"""Claims about the declaration of a customer table and about finding its columns in a file."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from churn_kedro.customers import (
+    Column,
+    CustomerDeclaration,
+    CustomerTableError,
+    Labels,
+    Range,
+    match_header,
+)
+
+Declare = Callable[..., CustomerDeclaration]
+
+TARGET = {"name": "Left", "role": "target"}
+
+
+def column(**fields: Any) -> Column:
+    return Column.model_validate({"name": "c", "description": "A column"} | fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({}, "feature 'c' needs a kind: numeric, categorical, binary or ordinal"),
+        ({"kind": "numeric", "domain": [1, 2]}, "takes a domain of min and max, not a list of levels"),
+        ({"kind": "categorical", "domain": {"min": 1}}, "of kind categorical takes a list of levels, not min and max"),
+        ({"kind": "ordinal"}, "ordinal column 'c' needs its levels, lowest first"),
+        ({"kind": "ordinal", "domain": []}, "ordinal column 'c' needs its levels, lowest first"),
+        ({"kind": "binary"}, "needs exactly two levels as domain, found []"),
+        ({"kind": "binary", "domain": ["a", "b", "d"]}, "needs exactly two levels as domain, found ['a', 'b', 'd']"),
+        ({"kind": "categorical", "domain": ["a", "b", "a"]}, "repeats a level in its domain: ['a', 'b', 'a']"),
+        ({"kind": "categorical", "domain": [1, 1.0]}, "repeats a level"),
+        ({"kind": "categorical", "domain": ["a", 1]}, "mixes numbers and text in its domain: ['a', 1]"),
+        ({"kind": "binary", "domain": ["0", "1"]}, "quotes numbers in its domain: ['0', '1']; write them without"),
+        ({"kind": "ordinal", "domain": ["low", "2.5"]}, "quotes numbers in its domain: ['2.5']"),
+        ({"kind": "binary", "domain": [True, False]}, "YAML turns unquoted yes, no, true and false into booleans"),
+        ({"kind": "numeric", "domain": {"min": 2, "max": 1}}, "domain has min 2.0 above max 1.0"),
+        ({"kind": "numerical"}, "Input should be 'numeric', 'categorical', 'binary' or 'ordinal'"),
+        ({"kind": "numeric", "role": "label"}, "Input should be 'id', 'feature', 'target', 'time' or 'ignored'"),
+        ({"kind": "numeric", "nulable": True}, "Extra inputs are not permitted"),
+        ({"kind": "numeric", "name": ""}, "at least 1 character"),
+        ({"kind": "numeric", "description": ""}, "at least 1 character"),
+    ],
+)
+def test_an_inconsistent_column_is_refused_with_its_reason(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        column(**fields)
+
+    assert message in str(caught.value)
+
+
+def test_a_level_that_only_python_reads_as_a_number_is_text() -> None:
+    bands = column(kind="ordinal", domain=["18_25", "26_35"])
+
+    assert bands.levels == ["18_25", "26_35"]
+    assert not bands.holds_numbers
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "true", "false", "Yes", "No"])
+def test_the_words_yaml_reads_as_booleans_are_allowed_as_text(word: str) -> None:
+    assert column(kind="categorical", domain=[word, "other"]).levels == [word, "other"]
+
+
+def test_a_domain_may_be_open_on_either_side() -> None:
+    assert column(kind="numeric", domain={"min": 0}).domain == Range(min=0, max=None)
+    assert column(kind="numeric", domain={"max": 0}).domain == Range(min=None, max=0)
+    assert column(kind="numeric", domain={"min": 1, "max": 1}).domain == Range(min=1, max=1)
+
+
+def test_unquoted_yes_and_no_as_labels_get_a_hint_about_yaml() -> None:
+    with pytest.raises(ValidationError, match=r"True was read as a boolean.*quote the word"):
+        Labels.model_validate({"positive": True, "negative": False})
+
+
+def test_the_two_labels_differ() -> None:
+    with pytest.raises(ValidationError, match="positive and negative label are both 'left'"):
+        Labels(positive="left", negative="left")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ([{"name": "a", "kind": "numeric"}], "exactly one column must have role target, found []"),
+        (
+            [{"name": "a", "kind": "numeric"}, TARGET, {"name": "Gone", "role": "target"}],
+            "exactly one column must have role target, found ['Left', 'Gone']",
+        ),
+        ([TARGET], "no column has role feature"),
+        (
+            [{"name": "a", "kind": "numeric"}, {"name": "a", "role": "id"}, TARGET],
+            "columns declared more than once: ['a']",
+        ),
+        ([], "at least 1 item"),
+    ],
+)
+def test_an_incomplete_declaration_is_refused_with_its_reason(
+    columns: list[dict[str, Any]], message: str, declare: Declare
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        declare(*columns)
+
+    assert message in str(caught.value)
+
+
+def test_only_binary_targets_can_be_declared(declaration: CustomerDeclaration) -> None:
+    with pytest.raises(ValidationError, match="Input should be 'binary'"):
+        CustomerDeclaration.model_validate(declaration.model_dump() | {"task": "regression"})
+
+
+def test_a_declaration_cannot_be_changed_once_made(declaration: CustomerDeclaration) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        declaration.description = "other"  # type: ignore[misc]
+
+
+def test_roles_select_columns_in_declared_order(declaration: CustomerDeclaration) -> None:
+    assert declaration.id_names == ["Id"]
+    assert declaration.target == "Left"
+    assert declaration.feature_names == ["City", "Age", "Country", "Charges", "Tier", "Contract", "Card"]
+    required = [column.name for column in declaration.required_columns(with_target=True)]
+    assert required == ["Id", *declaration.feature_names, "Left"]
+    assert [column.name for column in declaration.required_columns(with_target=False)] == required[:-1]
+
+
+@pytest.mark.parametrize(
+    ("fields", "holds_numbers"),
+    [
+        ({"kind": "numeric"}, True),
+        ({"kind": "binary", "domain": [0, 1]}, True),
+        ({"kind": "categorical", "domain": [1, 2, 3]}, True),
+        ({"kind": "binary", "domain": ["No", "Yes"]}, False),
+        ({"kind": "ordinal", "domain": ["low", "high"]}, False),
+        ({"kind": "categorical"}, False),
+        ({"role": "id"}, False),
+        ({"role": "time"}, False),
+    ],
+)
+def test_the_signature_calls_numbers_any_and_the_rest_strings(fields: dict[str, Any], holds_numbers: bool) -> None:
+    assert column(**fields).holds_numbers == holds_numbers
+    assert column(**fields).signature_type == ("any" if holds_numbers else "string")
+
+
+@pytest.fixture(scope="module")
+def scores(declare: Declare) -> CustomerDeclaration:
+    return declare({"name": "CreditScore", "kind": "numeric"}, {"name": "Age", "kind": "numeric"}, TARGET)
+
+
+def test_an_exact_header_is_matched_in_declared_order(scores: CustomerDeclaration) -> None:
+    matched = match_header(["Left", "Extra", "Age", "CreditScore"], scores, with_target=True)
+
+    assert list(matched.items()) == [("CreditScore", "CreditScore"), ("Age", "Age"), ("Left", "Left")]
+
+
+@pytest.mark.parametrize("name", [" credit_score", "CREDIT SCORE", "credit-score", "Credit.Score "])
+def test_a_name_is_found_by_its_letters_and_digits(name: str, scores: CustomerDeclaration) -> None:
+    assert match_header([name, "Age"], scores, with_target=False) == {"CreditScore": name, "Age": "Age"}
+
+
+def test_the_exact_name_wins_over_a_loose_one(scores: CustomerDeclaration) -> None:
+    assert match_header(["credit_score", "CreditScore", "Age"], scores, with_target=False)["CreditScore"] == (
+        "CreditScore"
+    )
+
+
+def test_two_loose_candidates_are_too_many(scores: CustomerDeclaration) -> None:
+    with pytest.raises(CustomerTableError, match="'CreditScore'"):
+        match_header(["credit_score", "CREDIT SCORE", "Age"], scores, with_target=False)
+
+
+def test_one_file_column_does_not_serve_two_declared_ones(declare: Declare) -> None:
+    twins = declare({"name": "A b", "kind": "numeric"}, {"name": "AB", "kind": "numeric"}, TARGET)
+
+    with pytest.raises(CustomerTableError, match=r"'A b'.*\n.*'AB'"):
+        match_header(["a_b", "Left"], twins, with_target=True)
+    assert match_header(["AB", "a_b"], twins, with_target=False) == {"A b": "a_b", "AB": "AB"}
+
+
+def test_an_ignored_columns_exact_name_is_not_taken_for_another(declare: Declare) -> None:
+    twins = declare({"name": "Age", "kind": "numeric"}, {"name": "AGE", "role": "ignored"}, TARGET)
+
+    with pytest.raises(CustomerTableError, match="lacks declared columns:\n  'Age'"):
+        match_header(["AGE"], twins, with_target=False)
+
+
+def test_names_without_letters_match_exactly_or_not_at_all(declare: Declare) -> None:
+    percent = declare({"name": "%", "kind": "numeric"}, TARGET)
+
+    assert match_header(["%"], percent, with_target=False) == {"%": "%"}
+    with pytest.raises(CustomerTableError, match="'%'"):
+        match_header(["#"], percent, with_target=False)
+
+
+def test_an_absent_column_is_reported_with_the_nearest_name_in_the_file(scores: CustomerDeclaration) -> None:
+    with pytest.raises(CustomerTableError) as caught:
+        match_header(["CreditScor", "Age"], scores, with_target=True)
+
+    lines = str(caught.value).splitlines()
+    assert "  'CreditScore' (nearest in the file: 'CreditScor')" in lines
+    assert "  'Left'" in lines
+    assert "The file has: CreditScor, Age." in lines
+
+
+def test_an_empty_header_is_reported_as_such(scores: CustomerDeclaration) -> None:
+    with pytest.raises(CustomerTableError, match="The file has: no column at all"):
+        match_header([], scores, with_target=False)
+
+
+def test_a_declared_column_that_is_there_twice_is_refused(scores: CustomerDeclaration) -> None:
+    with pytest.raises(CustomerTableError, match="more than one column named 'Age'"):
+        match_header(["CreditScore", "Age", "Age"], scores, with_target=False)
+
+
+def test_an_undeclared_column_may_be_there_twice(scores: CustomerDeclaration) -> None:
+    assert set(match_header(["CreditScore", "Age", "x", "x"], scores, with_target=False)) == {"CreditScore", "Age"}
+
+
+@given(header=st.permutations(["CreditScore", "Age", "Left", "Other", "More"]))
+def test_the_order_of_the_header_does_not_matter(header: list[str], scores: CustomerDeclaration) -> None:
+    names = ["CreditScore", "Age", "Left"]
+
+    assert match_header(header, scores, with_target=True) == dict(zip(names, names, strict=True))
+
+
+@given(
+    separators=st.lists(st.sampled_from(["", " ", "_", "-", "."]), min_size=12, max_size=12),
+    upper=st.lists(st.booleans(), min_size=11, max_size=11),
+)
+def test_any_spelling_with_the_same_letters_is_found(
+    separators: list[str], upper: list[bool], scores: CustomerDeclaration
+) -> None:
+    letters = [letter.upper() if up else letter.lower() for letter, up in zip("CreditScore", upper, strict=True)]
+    spelling = separators[0] + "".join(a + b for a, b in zip(letters, separators[1:], strict=True))
+
+    assert match_header([spelling, "Age"], scores, with_target=False)["CreditScore"] == spelling

@@ -1,0 +1,82 @@
+"""Claims about explanations: they add up, and they agree with the trees."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.explanations import explain, tree_importance
+from churn_kedro.models import TrainedModel, boosted_trees
+from churn_kedro.splits import SplitManifest
+from churn_kedro.training import FitParameters, fit_estimator
+from churn_kedro.tuning import Trial
+
+Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+
+ORDER = ["Age", "Charges", "Card", "Tier", "Country", "Contract", "City"]
+
+
+def test_contributions_and_base_sum_to_the_log_odds_of_the_model(trained: TrainedModel, splits: Splits) -> None:
+    explanation = explain(trained.estimator, splits[2])
+    features, classifier = boosted_trees(trained.estimator)
+
+    probability = classifier.predict_proba(features.transform(splits[2]))[:, 1].astype(float)
+
+    log_odds = np.log(probability / (1 - probability))
+    np.testing.assert_allclose(explanation.values.sum(axis=1) + explanation.base, log_odds, atol=1e-4)
+
+
+def test_the_base_is_that_of_every_customer(trained: TrainedModel, splits: Splits) -> None:
+    first, last = splits[2].head(1), splits[2].tail(1)
+
+    assert explain(trained.estimator, first).base == pytest.approx(explain(trained.estimator, last).base)
+
+
+def test_an_explanation_speaks_of_the_customer_columns(trained: TrainedModel, splits: Splits) -> None:
+    explanation = explain(trained.estimator, splits[2])
+
+    assert explanation.columns == ORDER
+    assert explanation.values.shape == explanation.inputs.shape == (100, 7)
+    np.testing.assert_array_equal(explanation.inputs[:, 0], splits[2]["Age"])
+    np.testing.assert_array_equal(explanation.inputs[:, 5], splits[2]["Contract"] == "year")
+
+
+def test_the_columns_that_make_customers_leave_contribute_as_they_were_made_to(
+    trained: TrainedModel, splits: Splits
+) -> None:
+    values = pd.DataFrame(explain(trained.estimator, splits[2]).values, columns=ORDER)
+    test = splits[2]
+
+    assert values["Age"].corr(test["Age"]) > 0.8
+    assert values["Contract"][test["Contract"] == "year"].max() < values["Contract"][test["Contract"] == "month"].min()
+
+
+def test_importance_sums_to_one_largest_first(trained: TrainedModel) -> None:
+    importance = tree_importance(trained.estimator)
+
+    assert importance.sum() == pytest.approx(1)
+    assert importance.is_monotonic_decreasing
+    assert set(importance.index) == set(ORDER)
+    assert importance.index[0] == "Age"
+
+
+def test_importance_is_the_gain_of_the_splits_on_a_column(trained: TrainedModel) -> None:
+    trees = boosted_trees(trained.estimator)[1].get_booster().trees_to_dataframe()
+    splits = trees[trees["Feature"] != "Leaf"]
+    gains = splits.groupby("Feature")["Gain"].sum()
+
+    importance = tree_importance(trained.estimator)
+
+    for position, name in enumerate(ORDER):
+        assert importance[name] == pytest.approx(gains.get(f"f{position}", 0.0) / gains.sum(), rel=1e-4)
+
+
+def test_a_column_that_is_always_the_same_has_no_importance_and_no_contribution(
+    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, small_trial: Trial
+) -> None:
+    train, validation, test = (part.assign(Card=1.0) for part in splits)
+    parameters = FitParameters(random_state=5, n_jobs=1, calibration="temperature", threshold_metric="f1")
+    model = fit_estimator(train, validation, manifest, declaration, small_trial, parameters)
+
+    assert tree_importance(model.estimator)["Card"] == 0
+    assert not explain(model.estimator, test).values[:, ORDER.index("Card")].any()

@@ -1,0 +1,215 @@
+"""Claims about metrics and their bootstrap intervals, held against scikit-learn."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn import metrics as sklearn_metrics
+
+from churn_kedro import metrics
+from churn_kedro.customers import CustomerTableError
+from churn_kedro.metrics import (
+    METRICS,
+    BootstrapParameters,
+    Estimate,
+    Evaluation,
+    bootstrap,
+    measure,
+    measure_with_intervals,
+)
+
+RESAMPLING = BootstrapParameters(n_resamples=200, confidence=0.9, random_state=11)
+
+
+def sklearn_measure(target: Any, probability: Any, threshold: float, weights: Any = None) -> dict[str, float]:
+    flagged = (np.asarray(probability) >= threshold).astype(int)
+    weighted: dict[str, Any] = {"sample_weight": weights}
+    return {
+        "roc_auc": sklearn_metrics.roc_auc_score(target, probability, **weighted),
+        "pr_auc": sklearn_metrics.average_precision_score(target, probability, **weighted),
+        "log_loss": sklearn_metrics.log_loss(target, probability, labels=[0, 1], **weighted),
+        "brier": sklearn_metrics.brier_score_loss(target, probability, **weighted),
+        "accuracy": sklearn_metrics.accuracy_score(target, flagged, **weighted),
+        "precision": sklearn_metrics.precision_score(target, flagged, zero_division=0, **weighted),
+        "recall": sklearn_metrics.recall_score(target, flagged, **weighted),
+        "f1": sklearn_metrics.f1_score(target, flagged, **weighted),
+    }
+
+
+@pytest.fixture(scope="module")
+def scored() -> tuple[np.ndarray, np.ndarray]:
+    """300 customers with calibrated probabilities, some of them tied."""
+    random = np.random.default_rng(2)
+    probability = random.beta(1, 2, 300).round(2)
+    return (random.random(300) < probability).astype(np.int64), probability
+
+
+# Few distinct probabilities, the borders among them: ties are the rule.
+CUSTOMER = st.tuples(
+    st.integers(0, 1),
+    st.one_of(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), st.floats(0, 1)),
+    st.integers(0, 4),
+)
+CUSTOMERS = st.lists(CUSTOMER, min_size=2, max_size=25)
+THRESHOLDS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.9, 1.0])
+
+
+@given(customers=CUSTOMERS, threshold=THRESHOLDS)
+def test_metrics_agree_with_scikit_learn_also_with_ties(
+    customers: list[tuple[int, float, int]], threshold: float
+) -> None:
+    target, probability, _ = (np.array(values) for values in zip(*customers, strict=True))
+    assume(len(set(target)) == 2)
+
+    assert measure(target, probability, threshold) == pytest.approx(
+        sklearn_measure(target, probability, threshold), rel=1e-9, abs=1e-12
+    )
+
+
+@given(customers=CUSTOMERS, threshold=THRESHOLDS)
+def test_counts_per_customer_agree_with_scikit_learns_sample_weights(
+    customers: list[tuple[int, float, int]], threshold: float
+) -> None:
+    target, probability, counts = (np.array(values) for values in zip(*customers, strict=True))
+    assume(len(set(target[counts > 0])) == 2)
+
+    values = metrics._Ranking(target, probability, threshold).metrics(counts[np.newaxis, :])[0]
+
+    expected = sklearn_measure(target, probability, threshold, counts)
+    assert dict(zip(METRICS, values.tolist(), strict=True)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+def test_metrics_worked_out_by_hand() -> None:
+    # Ranked: 0.9 left, 0.8 stayed, 0.4 left, 0.1 stayed. Of the four pairs three are in order.
+    values = measure(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.8, 0.9]), threshold=0.8)
+
+    assert values == pytest.approx(
+        {
+            "roc_auc": 3 / 4,
+            "pr_auc": (1 / 1 + 2 / 3) / 2,
+            "log_loss": -(np.log(0.9) + np.log(0.4) + np.log(0.2) + np.log(0.9)) / 4,
+            "brier": (0.01 + 0.36 + 0.64 + 0.01) / 4,
+            "accuracy": 2 / 4,
+            "precision": 1 / 2,
+            "recall": 1 / 2,
+            "f1": 1 / 2,
+        }
+    )
+
+
+def test_a_resample_is_what_scikit_learn_measures_on_the_drawn_customers(
+    scored: tuple[np.ndarray, np.ndarray],
+) -> None:
+    target, probability = scored
+    resampled = bootstrap(target, probability, 0.4, RESAMPLING)
+    generator = np.random.default_rng(RESAMPLING.random_state)
+
+    for number in range(5):
+        drawn = generator.integers(0, len(target), len(target))
+        expected = sklearn_measure(target[drawn], probability[drawn], 0.4)
+        assert {name: values[number] for name, values in resampled.items()} == pytest.approx(expected)
+
+
+def test_two_models_see_the_same_resamples() -> None:
+    # With one probability p for all, the Brier score is s (1 - p)² + (1 - s) p², so it tells the share s of churners.
+    target = np.array([0, 1] * 30 + [0] * 40)
+
+    def churners(probability: float) -> np.ndarray:
+        brier = bootstrap(target, np.full(100, probability), 0.5, RESAMPLING)["brier"]
+        return np.asarray((brier - probability**2) / (1 - 2 * probability))
+
+    np.testing.assert_allclose(churners(0.2), churners(0.9))
+    assert len(np.unique(churners(0.2).round(6))) > 5
+
+
+def test_the_seed_decides_the_resamples(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    first, again = (bootstrap(*scored, 0.4, RESAMPLING)["roc_auc"] for _ in range(2))
+    other = bootstrap(*scored, 0.4, RESAMPLING.model_copy(update={"random_state": 12}))["roc_auc"]
+
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (200,)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("cells", [1, 300, 300 * 7, 300 * 200])
+def test_resamples_do_not_depend_on_how_many_are_held_in_memory(
+    cells: int, scored: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = bootstrap(*scored, 0.4, RESAMPLING)
+    monkeypatch.setattr(metrics, "_CELLS_AT_ONCE", cells)
+
+    in_blocks = bootstrap(*scored, 0.4, RESAMPLING)
+
+    for name in METRICS:
+        np.testing.assert_allclose(in_blocks[name], whole[name], rtol=1e-12)
+
+
+def test_intervals_are_percentiles_of_the_resamples_around_the_value(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    estimates = measure_with_intervals(*scored, 0.4, RESAMPLING)
+    values, resampled = measure(*scored, 0.4), bootstrap(*scored, 0.4, RESAMPLING)
+
+    assert tuple(estimates) == METRICS
+    for name, estimate in estimates.items():
+        assert estimate.value == values[name]
+        assert estimate.low < estimate.value < estimate.high
+        assert (estimate.low, estimate.high) == pytest.approx(tuple(np.percentile(resampled[name], [5, 95])))
+
+
+def test_more_confidence_takes_a_wider_interval(scored: tuple[np.ndarray, np.ndarray]) -> None:
+    wider = measure_with_intervals(*scored, 0.4, RESAMPLING.model_copy(update={"confidence": 0.99}))
+
+    for name, estimate in measure_with_intervals(*scored, 0.4, RESAMPLING).items():
+        assert wider[name].low < estimate.low
+        assert wider[name].high > estimate.high
+
+
+def test_an_interval_of_accuracy_is_as_wide_as_the_binomial_distribution_says() -> None:
+    random = np.random.default_rng(5)
+    target = random.integers(0, 2, 1000)
+    probability = np.where(random.random(1000) < 0.8, target, 1 - target).astype(float)
+    resampling = BootstrapParameters(n_resamples=2000, confidence=0.95, random_state=0)
+
+    accuracy = measure_with_intervals(target, probability, 0.5, resampling)["accuracy"]
+
+    half = 1.96 * np.sqrt(accuracy.value * (1 - accuracy.value) / 1000)
+    assert (accuracy.high - accuracy.low) / 2 == pytest.approx(half, rel=0.1)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_cannot_be_measured(label: int) -> None:
+    target, probability = np.full(5, label), np.linspace(0, 1, 5)
+
+    with pytest.raises(CustomerTableError, match="All 5 test customers have the same label"):
+        measure(target, probability, 0.5)
+    with pytest.raises(CustomerTableError, match="All 5 test customers have the same label"):
+        measure_with_intervals(target, probability, 0.5, RESAMPLING)
+
+
+def test_a_resample_of_one_class_counts_for_no_interval() -> None:
+    target, probability = np.array([1, 0, 0, 0]), np.array([0.6, 0.7, 0.2, 0.1])
+
+    resampled = bootstrap(target, probability, 0.5, RESAMPLING)
+    estimates = measure_with_intervals(target, probability, 0.5, RESAMPLING)
+
+    without = np.isnan(resampled["roc_auc"])
+    assert 0 < without.sum() < 200
+    assert all(np.isnan(values[without]).all() and np.isfinite(values[~without]).all() for values in resampled.values())
+    assert all(np.isfinite([estimate.low, estimate.high]).all() for estimate in estimates.values())
+
+
+def test_an_evaluation_lists_each_bound_under_a_name_of_its_own() -> None:
+    evaluation = Evaluation(
+        model_name="m",
+        model_version=1,
+        model_id="id",
+        test_digest="d",
+        test_rows=2,
+        test_positives=1,
+        threshold=0.5,
+        bootstrap=RESAMPLING,
+        metrics={"brier": Estimate(value=0.2, low=0.1, high=0.3)},
+    )
+
+    assert evaluation.flat() == {"brier": 0.2, "brier_low": 0.1, "brier_high": 0.3}

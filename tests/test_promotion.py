@@ -1,0 +1,399 @@
+"""Claims about the gate between a candidate and the champion's place."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.digests import table_digest
+from churn_kedro.metrics import BootstrapParameters, Estimate, Evaluation, measure, measure_with_intervals
+from churn_kedro.models import RegisteredModel
+from churn_kedro.promotion import (
+    Decision,
+    GateCheck,
+    GateParameters,
+    compare_with_champion,
+    decide,
+    describe_promotion,
+)
+
+RESAMPLING = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)
+
+
+class ColumnScores:
+    """A model whose probabilities stand in a column of the table."""
+
+    threshold = 0.5
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        leaves = X[self.column].to_numpy(dtype=float)
+        return np.column_stack([1 - leaves, leaves])
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        return (self.predict_proba(X)[:, 1] >= self.threshold).astype(int)
+
+
+def gate(**changed: Any) -> GateParameters:
+    fields = {
+        "minimums": {"roc_auc_low": 0.6},
+        "metric": "roc_auc",
+        "margin": 0.01,
+        "confidence": 0.95,
+        "n_resamples": 200,
+        "random_state": 0,
+    }
+    return GateParameters.model_validate(fields | changed)
+
+
+def model(column: str, version: int) -> RegisteredModel:
+    return RegisteredModel(
+        "churn", version, f"m-{version}", f"r-{version}", {"train_digest": "t"}, ColumnScores(column)
+    )
+
+
+@pytest.fixture(scope="module")
+def scored() -> pd.DataFrame:
+    """Probabilities of a good model, a poor one, one without value, and one that ranks well and is overconfident."""
+    random = np.random.default_rng(4)
+    good = random.beta(1, 1, 400)
+    left = (random.random(400) < good).astype(int)
+    return pd.DataFrame(
+        {
+            "Left": left,
+            "good": good,
+            "poor": np.clip(good + random.normal(0, 0.5, 400), 0.01, 0.99),
+            "chance": random.random(400),
+            "overconfident": np.where(good > 0.5, 1 - (1 - good) ** 6 / 2, good**6 / 2),
+        }
+    )
+
+
+def evaluate(table: pd.DataFrame, candidate: RegisteredModel, **changed: Any) -> Evaluation:
+    probability = candidate.estimator.predict_proba(table)[:, 1]
+    evaluation = Evaluation(
+        model_name=candidate.name,
+        model_version=candidate.version,
+        model_id=candidate.model_id,
+        test_digest=table_digest(table),
+        test_rows=len(table),
+        test_positives=int(table["Left"].sum()),
+        threshold=candidate.estimator.threshold,
+        bootstrap=RESAMPLING,
+        metrics=measure_with_intervals(table["Left"].to_numpy(), probability, 0.5, RESAMPLING),
+    )
+    return evaluation.model_copy(update=changed)
+
+
+class Case:
+    """One decision about version 2."""
+
+    def __init__(self, table: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+        self.table = table
+        self.declaration = declaration
+
+    def decide(
+        self,
+        candidate: RegisteredModel,
+        incumbent: RegisteredModel | None,
+        parameters: GateParameters | None = None,
+        evaluation: Evaluation | None = None,
+    ) -> Decision:
+        return decide(
+            evaluation or evaluate(self.table, candidate),
+            candidate,
+            incumbent,
+            self.table,
+            table_digest(self.table),
+            self.declaration,
+            parameters or gate(),
+        )
+
+
+@pytest.fixture
+def case(scored: pd.DataFrame, declaration: CustomerDeclaration) -> Case:
+    return Case(scored, declaration)
+
+
+def failed(decision: Decision) -> dict[str, str]:
+    return {check.name: check.reason for check in decision.checks if not check.passed}
+
+
+def test_the_first_candidate_is_promoted_on_the_minimums_alone(case: Case) -> None:
+    decision = case.decide(model("good", 1), None)
+
+    assert (decision.verdict, decision.alias, decision.incumbent) == ("promoted", "champion", None)
+    assert "no champion yet: the minimums alone decide" in decision.reasons
+
+
+def test_the_first_candidate_below_a_minimum_is_refused(case: Case) -> None:
+    decision = case.decide(model("chance", 1), None)
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert list(failed(decision)) == ["roc_auc_low at least 0.6"]
+    assert failed(decision)["roc_auc_low at least 0.6"].endswith("but at least 0.6 is required")
+
+
+def test_a_better_candidate_replaces_the_champion(case: Case) -> None:
+    decision = case.decide(model("good", 2), model("poor", 1))
+
+    assert (decision.verdict, decision.alias, decision.incumbent) == ("promoted", "champion", 1)
+
+
+def test_a_champion_is_not_replaced_by_a_worse_candidate(case: Case) -> None:
+    decision = case.decide(model("poor", 2), model("good", 1))
+
+    assert decision.verdict == "refused"
+    assert list(failed(decision)) == ["not worse than the champion"]
+    assert "beyond the margin of -0.01" in failed(decision)["not worse than the champion"]
+
+
+def test_a_worse_candidate_above_the_minimums_becomes_challenger(case: Case) -> None:
+    assert case.decide(model("poor", 2), model("good", 1)).alias == "challenger"
+
+
+def test_a_worse_candidate_below_a_minimum_gets_no_alias(case: Case) -> None:
+    decision = case.decide(model("chance", 2), model("good", 1))
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert set(failed(decision)) == {"roc_auc_low at least 0.6", "not worse than the champion"}
+
+
+def test_a_better_candidate_below_a_minimum_is_refused_without_alias(case: Case) -> None:
+    decision = case.decide(model("good", 2), model("poor", 1), gate(minimums={"f1": 0.999}))
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert list(failed(decision)) == ["f1 at least 0.999"]
+
+
+def test_an_equal_candidate_is_promoted_even_without_a_margin(case: Case) -> None:
+    decision = case.decide(model("good", 2), model("good", 1), gate(margin=0.0))
+
+    assert decision.verdict == "promoted"
+    assert "gain +0.0000" in decision.reasons[-1]
+
+
+def test_a_wide_margin_lets_a_worse_candidate_pass(case: Case) -> None:
+    assert case.decide(model("poor", 2), model("good", 1), gate(margin=0.5)).verdict == "promoted"
+
+
+def test_the_champion_itself_is_left_unchanged(case: Case) -> None:
+    decision = case.decide(model("good", 1), model("good", 1))
+
+    assert (decision.verdict, decision.alias) == ("unchanged", None)
+    assert decision.reasons == ["version 1 is the champion already"]
+
+
+def test_a_loss_is_better_where_it_is_lower(case: Case) -> None:
+    # Both rank alike, so the area cannot tell them apart; the log loss can.
+    calibrated, overconfident = model("good", 2), model("overconfident", 1)
+
+    assert case.decide(calibrated, overconfident, gate(metric="log_loss")).verdict == "promoted"
+    worse = case.decide(model("overconfident", 2), model("good", 1), gate(metric="log_loss"))
+    assert list(failed(worse)) == ["not worse than the champion"]
+
+
+@pytest.mark.parametrize(
+    ("minimums", "passes"),
+    [
+        ({"brier": 0.25}, True),
+        ({"brier": 0.05}, False),
+        ({"brier_high": 0.25}, True),
+        ({"log_loss_low": 0.01}, False),
+        ({"roc_auc": 0.7, "brier": 0.25}, True),
+        ({"roc_auc": 0.7, "brier": 0.05}, False),
+        ({}, True),
+    ],
+)
+def test_minimums_are_least_values_and_for_losses_greatest_ones(
+    minimums: dict[str, float], passes: bool, case: Case
+) -> None:
+    decision = case.decide(model("good", 1), None, gate(minimums=minimums))
+
+    assert (decision.verdict == "promoted") == passes
+    relation = {"roc_auc": "at least"}
+    expected = [f"{name} {relation.get(name, 'at most')} {bound:g}" for name, bound in minimums.items()]
+    assert [check.name for check in decision.checks[1:-1]] == expected
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "brier"])
+def test_a_value_at_its_bound_passes(metric: str, case: Case, scored: pd.DataFrame) -> None:
+    value = measure(scored["Left"].to_numpy(), scored["good"].to_numpy(), 0.5)[metric]
+
+    assert case.decide(model("good", 1), None, gate(minimums={metric: value})).verdict == "promoted"
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "brier"])
+def test_a_metric_that_is_missing_or_not_a_number_fails(metric: str, case: Case, scored: pd.DataFrame) -> None:
+    candidate = model("good", 2)
+    known = evaluate(scored, candidate)
+    nothing = Estimate(value=float("nan"), low=float("nan"), high=float("nan"))
+    for metrics in ({k: v for k, v in known.metrics.items() if k != metric}, known.metrics | {metric: nothing}):
+        evaluation = known.model_copy(update={"metrics": metrics})
+
+        decision = case.decide(candidate, None, gate(minimums={metric: 0.5}), evaluation)
+
+        assert (decision.verdict, decision.alias) == ("refused", None)
+        assert f"{metric} is missing" in next(iter(failed(decision).values()))
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"model_version": 7}, "the evaluation is of churn version 7, the candidate is churn version 2"),
+        ({"model_name": "other"}, "the evaluation is of other version 2, the candidate is churn version 2"),
+        ({"test_digest": "0"}, "the evaluation was made on another test table"),
+    ],
+)
+@pytest.mark.parametrize("incumbent", [None, model("poor", 1)])
+def test_an_evaluation_of_something_else_is_refused(
+    changed: dict[str, Any], reason: str, incumbent: RegisteredModel | None, case: Case, scored: pd.DataFrame
+) -> None:
+    candidate = model("good", 2)
+
+    decision = case.decide(candidate, incumbent, evaluation=evaluate(scored, candidate, **changed))
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert failed(decision) == {"evaluated": f"{reason}: run the evaluation pipeline first"}
+
+
+def test_a_champion_that_cannot_score_is_not_replaced_and_the_error_is_named(case: Case) -> None:
+    decision = case.decide(model("good", 2), model("no such column", 1))
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert failed(decision) == {
+        "comparison with the champion": "the comparison with champion version 1 failed: KeyError: 'no such column'"
+    }
+
+
+def test_a_scored_of_one_class_refuses_the_candidate(scored: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+    one_class = scored.assign(Left=1)
+    candidate = model("good", 2)
+    evaluation = evaluate(scored, candidate, test_digest=table_digest(one_class))
+
+    decision = Case(one_class, declaration).decide(candidate, model("good", 1), evaluation=evaluation)
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert "CustomerTableError" in failed(decision)["comparison with the champion"]
+
+
+def test_the_comparison_is_paired(scored: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+    # A hair of noise: unpaired resamples would differ by far more than the margin.
+    almost = scored.assign(almost=scored["good"] + 1e-6 * scored["chance"])
+
+    check = compare_with_champion(model("almost", 2), model("good", 1), almost, declaration, gate(margin=0.001))
+
+    assert check.passed
+
+
+def test_the_bound_is_the_quantile_of_the_paired_differences(
+    scored: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    target = scored["Left"].to_numpy()
+    generator = np.random.default_rng(0)
+    gains = []
+    for _ in range(200):
+        drawn = generator.integers(0, 400, 400)
+        areas = [measure(target[drawn], scored[name].to_numpy()[drawn], 0.5)["roc_auc"] for name in ("poor", "good")]
+        gains.append(areas[0] - areas[1])
+
+    check = compare_with_champion(model("poor", 2), model("good", 1), scored, declaration, gate())
+
+    assert f"with 95% confidence at least {np.quantile(gains, 0.05):+.4f}" in check.reason
+
+
+def test_the_same_decision_is_made_again(case: Case) -> None:
+    first, again = (case.decide(model("poor", 2), model("good", 1)) for _ in range(2))
+
+    assert first == again
+
+
+def decided(verdict: str, **checks: bool) -> Decision:
+    return Decision.model_validate(
+        {
+            "model_name": "churn",
+            "candidate": 2,
+            "incumbent": 1,
+            "verdict": verdict,
+            "checks": [GateCheck(name=name, passed=passed, reason=f"{name}.") for name, passed in checks.items()],
+            "evaluated_on": "digest",
+        }
+    )
+
+
+WORSE = "not worse than the champion"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "checks", "alias"),
+    [
+        ("promoted", {"evaluated": True, WORSE: True}, "champion"),
+        ("refused", {"evaluated": True, WORSE: False}, "challenger"),
+        ("refused", {"evaluated": False, WORSE: False}, None),
+        ("refused", {"evaluated": True, "f1 at least 1": False, WORSE: True}, None),
+        ("refused", {"evaluated": True, "comparison with the champion": False}, None),
+        ("refused", {}, None),
+        ("unchanged", {"another version": False}, None),
+    ],
+)
+def test_the_alias_follows_from_the_verdict_and_the_checks(
+    verdict: str, checks: dict[str, bool], alias: str | None
+) -> None:
+    assert decided(verdict, **checks).alias == alias
+
+
+def test_a_promotion_carries_the_decision_and_its_reasons_as_tags(scored: pd.DataFrame) -> None:
+    candidate = model("good", 2)
+    evaluation = evaluate(scored, candidate)
+
+    promotion = describe_promotion(decided("promoted", first=True, second=True), evaluation, candidate)
+
+    assert (promotion.model_name, promotion.version, promotion.alias) == ("churn", 2, "champion")
+    assert promotion.expected_champion == 1
+    assert promotion.tags == {
+        "decision": "promoted",
+        "decision_reasons": "first.; second.",
+        "data_hash": "t",
+        "test_digest": "digest",
+        "roc_auc": f"{evaluation.metrics['roc_auc'].value:.4f}",
+        "pr_auc": f"{evaluation.metrics['pr_auc'].value:.4f}",
+    }
+
+
+def test_metrics_of_another_version_are_not_written_on_the_candidate(scored: pd.DataFrame) -> None:
+    candidate = model("good", 2)
+
+    tags = describe_promotion(decided("refused"), evaluate(scored, candidate, model_version=7), candidate).tags
+
+    assert not {"roc_auc", "pr_auc"} & set(tags)
+
+
+def test_a_refusal_for_a_missing_metric_can_be_written_down(scored: pd.DataFrame) -> None:
+    candidate = model("good", 2)
+    known = evaluate(scored, candidate)
+    evaluation = known.model_copy(update={"metrics": {"pr_auc": known.metrics["pr_auc"]}})
+
+    tags = describe_promotion(decided("refused"), evaluation, candidate).tags
+
+    assert "pr_auc" in tags
+    assert "roc_auc" not in tags
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"minimums": {"auc": 0.7}}, r"minimums name unknown metrics \['auc'\]"),
+        ({"metric": "roc_auc_low"}, "metric 'roc_auc_low' is unknown"),
+        ({"margin": -0.1}, "greater than or equal to 0"),
+        ({"confidence": 95}, "less than 1"),
+        ({"n_resamples": 10}, "greater than or equal to 100"),
+    ],
+)
+def test_a_gate_that_makes_no_sense_is_refused(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        gate(**changed)

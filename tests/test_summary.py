@@ -1,0 +1,157 @@
+"""Claims about the lines a run ends with."""
+
+from typing import Any
+
+import pytest
+
+from churn_kedro.fabrication import Ceiling
+from churn_kedro.metrics import BootstrapParameters, Estimate, Evaluation
+from churn_kedro.promotion import Decision, GateCheck
+from churn_kedro.quality import DataQuality
+from churn_kedro.scoring import ScoringReport
+from churn_kedro.summary import summarise
+
+FILES = {
+    "rejected_customers": "data/rejected.csv",
+    "predictions": "data/predictions.csv",
+    "unscored_customers": "data/unscored.csv",
+}
+
+
+def lines_about(report: Any, files: dict[str, str] = FILES) -> list[str]:
+    """Lines of one report, without the heading and the closing hints."""
+    text = summarise([report], files, {}, "bank", None, None)
+    return [line.strip() for line in text.splitlines()[2:-2]]
+
+
+def quality(rejected: int) -> DataQuality:
+    return DataQuality(
+        rows_read=10_000,
+        rows_rejected=rejected,
+        rejected_share=rejected / 10_000,
+        rejection_reasons={},
+        rejection_examples=[],
+        duplicates_dropped=2,
+        rows_kept=9_998 - rejected,
+        positive_share=0.2037,
+        missing_cells={},
+        renamed_columns={},
+        undeclared_columns=[],
+    )
+
+
+def test_a_fabricated_sample_is_described_with_its_ceiling() -> None:
+    ceiling = Ceiling(rows=10_000, churn_rate=0.2, roc_auc=0.87654, pr_auc=0.71, log_loss=0.3, brier=0.1)
+
+    assert lines_about(ceiling) == [
+        "sample      10,000 fabricated customers, 20.0% leave; best reachable ROC-AUC 0.8765, PR-AUC 0.7100"
+    ]
+
+
+def test_a_table_is_described_by_its_counts() -> None:
+    assert lines_about(quality(0)) == [
+        "customers   10,000 rows read, 0 rejected, 2 duplicates dropped, 9,998 kept (20.4% leave)"
+    ]
+
+
+@pytest.mark.parametrize(("files", "place"), [(FILES, "data/rejected.csv"), ({}, "not saved")])
+def test_rejected_rows_come_with_the_place_of_their_reasons(files: dict[str, str], place: str) -> None:
+    lines = lines_about(quality(3), files)
+
+    assert "3 rejected" in lines[0]
+    assert lines[1] == f"rejected rows and reasons: {place}"
+
+
+def test_an_evaluation_is_described_by_two_metrics_with_intervals() -> None:
+    evaluation = Evaluation(
+        model_name="churn",
+        model_version=4,
+        model_id="m",
+        test_digest="d",
+        test_rows=2000,
+        test_positives=400,
+        threshold=0.31234,
+        bootstrap=BootstrapParameters(n_resamples=100, confidence=0.9, random_state=0),
+        metrics={
+            "roc_auc": Estimate(value=0.86, low=0.84, high=0.88),
+            "pr_auc": Estimate(value=0.7, low=0.66, high=0.74),
+        },
+    )
+
+    assert lines_about(evaluation) == [
+        "model       churn version 4",
+        "ROC-AUC 0.8600 (90% interval 0.8400 to 0.8800)",
+        "PR-AUC  0.7000 (90% interval 0.6600 to 0.7400)",
+        "on 2,000 test customers; decision threshold 0.312",
+    ]
+
+
+def test_a_decision_is_described_with_the_reason_of_every_check() -> None:
+    checks = [
+        GateCheck(name="evaluated", passed=True, reason="it was evaluated"),
+        GateCheck(name="not worse than the champion", passed=False, reason="it is worse"),
+    ]
+    decision = Decision(
+        model_name="churn", candidate=4, incumbent=3, verdict="refused", checks=checks, evaluated_on="d"
+    )
+
+    assert lines_about(decision) == [
+        "gate        version 4 refused, alias challenger",
+        "+ it was evaluated",
+        "- it is worse",
+    ]
+    assert lines_about(decision.model_copy(update={"checks": []})) == ["gate        version 4 refused"]
+
+
+SCORING = ScoringReport(
+    model_name="churn",
+    model_version=4,
+    threshold=0.3,
+    rows_read=1000,
+    rows_scored=1000,
+    rows_rejected=0,
+    contacts=250,
+    bands={"low": 700, "medium": 200, "high": 100},
+    unusual={},
+)
+
+
+def test_a_scoring_is_described_by_bands_and_contacts() -> None:
+    assert lines_about(SCORING) == [
+        "scored      1,000 customers by version 4: 700 low, 200 medium, 100 high risk; 250 to contact",
+        "scored customers: data/predictions.csv",
+    ]
+
+
+def test_a_scoring_tells_of_unusual_cells_and_of_customers_left_out() -> None:
+    lines = lines_about(SCORING.model_copy(update={"unusual": {"Age": 2, "City": 1}, "rows_rejected": 3}))
+
+    assert lines[2:] == [
+        "scored in spite of cells outside of the declaration: Age 2, City 1",
+        "3 customers could not be read: data/unscored.csv",
+    ]
+
+
+def test_reports_come_in_the_order_of_the_run_and_others_are_left_out() -> None:
+    text = summarise([quality(0), "something else", SCORING], FILES, {}, "bank", None, None)
+
+    assert "something else" not in text
+    assert text.index("rows read") < text.index("to contact")
+
+
+def test_the_heading_names_the_use_case_and_the_end_says_where_to_look() -> None:
+    lines = summarise([], {}, {"training": 2.25, "evaluation": 1.0}, "telco", "abc", "telco").splitlines()
+
+    assert lines[1] == "telco: what this run did"
+    assert "  seconds     3.2 (training 2.2, evaluation 1.0)" in lines
+    assert "  run         abc" in lines
+    assert "kedro mlflow ui --env telco " in lines[-2]
+    assert "kedro viz --env telco " in lines[-1]
+
+
+def test_without_tracking_and_environment_neither_is_named() -> None:
+    text = summarise([], {}, {}, "bank", None, None)
+
+    assert "--env" not in text
+    assert "  run " not in text
+    assert "seconds" not in text
