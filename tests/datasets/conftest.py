@@ -6,6 +6,8 @@ from pathlib import Path
 import mlflow
 import pytest
 
+from tests.mlflow_store import mlflow_at
+
 
 @pytest.fixture(scope="session")
 def _store(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -15,13 +17,7 @@ def _store(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture
 def tracking(_store: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """URI of an MLflow store, with an experiment for this test set."""
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(_store)
-    mlflow.set_registry_uri(_store)
-    experiment = mlflow.create_experiment(request.node.nodeid, artifact_location=(tmp_path / "artifacts").as_uri())
-    mlflow.set_experiment(experiment_id=experiment)
-    yield _store
-    while mlflow.active_run():
-        mlflow.end_run()
-    mlflow.set_tracking_uri(before)
-    mlflow.set_registry_uri(before)
+    with mlflow_at(_store):
+        experiment = mlflow.create_experiment(request.node.nodeid, artifact_location=(tmp_path / "artifacts").as_uri())
+        mlflow.set_experiment(experiment_id=experiment)
+        yield _store

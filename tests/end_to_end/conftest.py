@@ -31,7 +31,7 @@ class Project:
 
     @property
     def client(self) -> MlflowClient:
-        return MlflowClient(self.tracking_uri)
+        return MlflowClient(self.tracking_uri, registry_uri=self.tracking_uri)
 
     def kedro(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ``kedro ARGUMENTS`` in the clone."""
@@ -53,7 +53,8 @@ class Project:
         experiment = self.client.get_experiment_by_name(f"{use_case}_churn")
         assert experiment is not None
         found = self.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
-        return list(found)
+        # A search leaves out which models were inputs.
+        return [self.client.get_run(run.info.run_id) for run in found]
 
     def aliases(self, use_case: str) -> dict[str, int]:
         """Version by alias."""

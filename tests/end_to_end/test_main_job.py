@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mlflow
 import nbformat
 import pandas as pd
 import pytest
@@ -17,6 +16,7 @@ from churn_kedro.digests import table_digest
 from churn_kedro.fabrication import Ceiling
 from churn_kedro.models import RegisteredModel
 from tests.end_to_end.conftest import ROOT, Project
+from tests.mlflow_store import mlflow_at
 
 pytestmark = pytest.mark.slow
 
@@ -70,14 +70,8 @@ def test_the_second_version_is_champion_and_says_why(main_job: MainJob) -> None:
 def test_the_metrics_are_those_of_scikit_learn_on_the_registered_model(main_job: MainJob) -> None:
     project, _ = main_job
     test = pd.read_parquet(project.path / "data/05_model_input/bank/test.parquet")
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(project.tracking_uri)
-    mlflow.set_registry_uri(project.tracking_uri)
-    try:
+    with mlflow_at(project.tracking_uri):
         model = RegistryModelDataset(model_name="bank_churn", model_version=1).load()
-    finally:
-        mlflow.set_tracking_uri(before)
-        mlflow.set_registry_uri(before)
     assert isinstance(model, RegisteredModel)
     probability = model.estimator.predict_proba(test)[:, 1]
     logged = project.runs("bank")[0].data.metrics
@@ -196,7 +190,8 @@ def test_notebooks_run(main_job: MainJob, name: str) -> None:
     project, _ = main_job
     notebook = nbformat.read(project.path / "notebooks" / f"{name}.ipynb", as_version=4)  # type: ignore[no-untyped-call]
 
-    NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(project.path / "notebooks")}}).execute()
+    client = NotebookClient(notebook, timeout=180, resources={"metadata": {"path": str(project.path / "notebooks")}})
+    client.execute(env=project.environment)
 
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("image/png" in output.get("data", {}) for output in outputs)
@@ -213,7 +208,7 @@ def test_kedro_viz_builds_a_site_with_layers_and_figure_previews(main_job: MainJ
     assert graph["layers"][:3] == ["raw", "intermediate", "primary"]
     figure = next(node["id"] for node in graph["nodes"] if node["name"] == "shap_summary_figure")
     preview = json.loads((site / "nodes" / figure).read_text(encoding="utf-8"))
-    assert preview["previewType"] == "ImagePreview"
+    assert preview["preview_type"] == "ImagePreview"
 
 
 def test_two_runs_in_one_process_are_two_runs_in_mlflow(main_job: MainJob) -> None:

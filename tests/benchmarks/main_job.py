@@ -1,0 +1,234 @@
+"""Wall time of the main job in parts, start-up against an empty Kedro project, batch scoring against bare XGBoost.
+
+``make benchmark`` prints the tables. Every ratio has both sides measured in the same run, in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+KEDRO = Path(sys.executable).with_name("kedro")
+PIPELINES = ("data_processing", "training", "evaluation", "registry", "inference")
+
+_EMPTY = {
+    "pyproject.toml": '[tool.kedro]\npackage_name = "empty"\nproject_name = "empty"\nkedro_init_version = "1.7.0"\n'
+    'source_dir = "src"\n',
+    "src/empty/__init__.py": "",
+    "src/empty/settings.py": "",
+    "src/empty/pipeline_registry.py": "from kedro.pipeline import Node, Pipeline\n\n\ndef one() -> int:\n"
+    '    return 1\n\n\ndef register_pipelines():\n    return {"__default__": Pipeline([Node(one, None, "one")])}\n',
+    "conf/base/mlflow.yml": "server:\n  mlflow_tracking_uri: {uri}\n",
+    "conf/base/catalog.yml": "{}\n",
+    "conf/base/parameters.yml": "{}\n",
+    "conf/local/.gitkeep": "",
+    ".telemetry": "consent: false\n",
+}
+
+
+def _environment(uri: str) -> dict[str, str]:
+    dropped = ("KEDRO_", "MLFLOW_", "CHURN_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return {**kept, "MLFLOW_TRACKING_URI": uri}
+
+
+def _clone(path: Path) -> None:
+    for part in ("conf", "src", "data/01_raw"):
+        shutil.copytree(ROOT / part, path / part, ignore=shutil.ignore_patterns("__pycache__", "local"))
+    for part in ("pyproject.toml", ".telemetry"):
+        shutil.copy(ROOT / part, path / part)
+    (path / "conf" / "local").mkdir()
+
+
+def _empty_project(path: Path, uri: str) -> None:
+    for name, text in _EMPTY.items():
+        file = path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text.replace("{uri}", uri), encoding="utf-8")
+
+
+def _last_run_start(uri: str) -> float:
+    """Moment at which the newest MLflow run began, in seconds: start-up ends there."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    newest = client.search_runs(experiments, max_results=1, order_by=["attributes.start_time DESC"])[0]
+    return float(newest.info.start_time) / 1000
+
+
+def _run(project: Path, uri: str, *arguments: str) -> tuple[float, float, str]:
+    """Start-up seconds, seconds in all, and what was printed."""
+    started = time.time()
+    completed = subprocess.run(
+        [KEDRO, "run", *arguments], cwd=project, env=_environment(uri), capture_output=True, text=True, check=False
+    )
+    ended = time.time()
+    if completed.returncode:
+        raise SystemExit(completed.stderr[-3000:])
+    return _last_run_start(uri) - started, ended - started, completed.stdout
+
+
+def _peak_of_children() -> float:
+    """Largest resident set of any finished child process, MiB."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def measure_start_up(repeats: int) -> None:
+    """Start-up of this project against that of an empty project with kedro-mlflow, in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        ours, empty = Path(folder) / "ours", Path(folder) / "empty"
+        ours.mkdir()
+        empty.mkdir()
+        uri = f"sqlite:///{folder}/mlflow.db"
+        _clone(ours)
+        _empty_project(empty, uri)
+        # The first run of each writes bytecode and the tables of a new database.
+        _run(empty, uri)
+        _run(ours, uri, "--pipelines", "data_processing")
+        seconds: dict[str, list[float]] = {"empty": [], "data_processing": [], "main job": []}
+        for _ in range(repeats):
+            seconds["empty"].append(_run(empty, uri)[0])
+            seconds["data_processing"].append(_run(ours, uri, "--pipelines", "data_processing")[0])
+            quick = "training.search.n_trials=1,training.search.max_rounds=10"
+            seconds["main job"].append(_run(ours, uri, "--params", quick)[0])
+    base = statistics.median(seconds["empty"])
+    print(f"\nStart-up (process start to first node), median of {repeats}")
+    for name, values in seconds.items():
+        middle = statistics.median(values)
+        label = "empty Kedro project with kedro-mlflow" if name == "empty" else f"churn_kedro, {name}"
+        print(f"  {label:<40}{middle:6.2f} s  {middle / base:5.2f} x")
+
+
+def measure_main_job(repeats: int) -> None:
+    """The main job on the sample's 10,000 rows, split by pipeline."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder) / "ours"
+        project.mkdir()
+        _clone(project)
+        uri = f"sqlite:///{folder}/mlflow.db"
+        rows = []
+        for _ in range(repeats + 1):
+            start_up, total, _printed = _run(project, uri)
+            from mlflow import MlflowClient
+
+            client = MlflowClient(uri)
+            experiment = client.get_experiment_by_name("bank_churn")
+            assert experiment is not None
+            newest = client.search_runs(
+                [experiment.experiment_id], max_results=1, order_by=["attributes.start_time DESC"]
+            )[0]
+            parts = {name: newest.data.metrics[f"seconds_{name}"] for name in PIPELINES}
+            rows.append({"start-up": start_up, **parts, "whole process": total})
+        # The first run creates the database.
+        first, rows = rows[0], rows[1:]
+        peak = _peak_of_children()
+    print(f"\nMain job on 10,000 rows with 20 trials, seconds, median of {repeats} (in a new database)")
+    for name in rows[0]:
+        print(f"  {name:<20}{statistics.median(row[name] for row in rows):6.2f}   ({first[name]:.2f})")
+    after = statistics.median(row["whole process"] - row["start-up"] for row in rows)
+    print(f"  {'after start-up':<20}{after:6.2f}")
+    print(f"  peak memory {peak:.0f} MiB (largest process)")
+
+
+def measure_scoring(repeats: int, n_rows: int) -> None:
+    """Batch scoring against ``Booster.inplace_predict`` on the same rows, prepared beforehand."""
+    import numpy as np
+    import pandas as pd
+    import yaml
+
+    from churn_kedro.customers import CustomerDeclaration
+    from churn_kedro.models import RegisteredModel, boosted_trees, churn_probability
+    from churn_kedro.normalisation import normalise
+    from churn_kedro.pipelines.inference.nodes import score_customers
+    from churn_kedro.scoring import BandParameters
+    from churn_kedro.splits import SplitParameters, describe_splits, split_customers
+    from churn_kedro.training import FitParameters, fit_estimator
+    from churn_kedro.tuning import Trial
+
+    conf = ROOT / "conf" / "base" / "parameters"
+    declaration = CustomerDeclaration.model_validate(
+        yaml.safe_load((conf / "customers.yml").read_text(encoding="utf-8"))["customers"]
+    )
+    raw = pd.read_csv(ROOT / "data/01_raw/bank/customers.csv", dtype="str", na_filter=False)
+    table = normalise(raw, declaration, with_target=True).table.astype({declaration.target: "int64"})
+    shares = SplitParameters(test_size=0.2, validation_size=0.2, random_state=1)
+    train, validation, test = split_customers(table, declaration, shares)
+    manifest = describe_splits(train, validation, test, declaration, 1)
+    trial = Trial(number=0, log_loss=0, n_estimators=300, hyperparameters={"max_depth": 6, "learning_rate": 0.05})
+    fit = FitParameters(random_state=1, calibration="temperature", threshold_metric="f1")
+    estimator = fit_estimator(train, validation, manifest, declaration, trial, fit).estimator
+    champion = RegisteredModel("bank_churn", 1, "m", "r", {}, estimator)
+    raw_rows = raw.sample(n_rows, replace=True, random_state=1, ignore_index=True)
+    customers = normalise(raw_rows, declaration, with_target=False)
+    features, classifier = boosted_trees(estimator)
+    prepared = np.ascontiguousarray(features.transform(customers.table), dtype=np.float32)
+    booster = classifier.get_booster()
+    bands = BandParameters(medium=0.2, high=0.5)
+    nobody = raw_rows.iloc[:0]
+    timed = {
+        "Booster.inplace_predict, rows prepared": lambda: booster.inplace_predict(prepared),
+        "estimator on typed columns": lambda: churn_probability(estimator, customers.table),
+        "score_customers (list with ranks and bands)": lambda: score_customers(
+            customers, nobody, champion, declaration, bands, 0.05, "2026-01-01T00:00:00+00:00"
+        ),
+        "from the file's text to the list": lambda: score_customers(
+            normalise(raw_rows, declaration, with_target=False),
+            nobody,
+            champion,
+            declaration,
+            bands,
+            0.05,
+            "2026-01-01T00:00:00+00:00",
+        ),
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in timed}
+    for _ in range(repeats):
+        for name, call in timed.items():
+            started = time.perf_counter()
+            call()  # type: ignore[no-untyped-call]
+            seconds[name].append(time.perf_counter() - started)
+    base = statistics.median(next(iter(seconds.values())))
+    print(f"\nBatch scoring of {n_rows:,} bank customers, 300 trees of depth 6, median of {repeats}")
+    for name, values in seconds.items():
+        middle = statistics.median(values)
+        print(f"  {name:<46}{n_rows / middle:12,.0f} rows/s  {base / middle:5.2f} of the ceiling")
+
+
+def main() -> None:
+    """Print all tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3, help="measured runs of each kind (default 3)")
+    parser.add_argument("--rows", type=int, default=200_000, help="customers in batch scoring (default 200,000)")
+    arguments = parser.parse_args()
+    versions = json.loads(
+        subprocess.run(
+            [sys.executable, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    )
+    named = {entry["name"]: entry["version"] for entry in versions}
+    shown = ", ".join(
+        f"{name} {named[name]}" for name in ("kedro", "kedro-mlflow", "mlflow", "xgboost", "scikit-learn")
+    )
+    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {shown}")
+    measure_start_up(arguments.repeats)
+    measure_main_job(arguments.repeats)
+    measure_scoring(arguments.repeats, arguments.rows)
+
+
+if __name__ == "__main__":
+    main()
