@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -16,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -212,17 +212,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3, help="measured runs of each kind (default 3)")
     parser.add_argument("--rows", type=int, default=200_000, help="customers in batch scoring (default 200,000)")
     arguments = parser.parse_args()
-    versions = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "pip", "list", "--format", "json", "--disable-pip-version-check"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    )
-    named = {entry["name"]: entry["version"] for entry in versions}
     shown = ", ".join(
-        f"{name} {named[name]}" for name in ("kedro", "kedro-mlflow", "mlflow", "xgboost", "scikit-learn")
+        f"{name} {version(name)}" for name in ("kedro", "kedro-mlflow", "mlflow", "xgboost", "scikit-learn")
     )
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {shown}")
     measure_start_up(arguments.repeats)
