@@ -1,5 +1,6 @@
 """Claims about the gate between a candidate and the champion's place."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from churn_kedro.promotion import (
     decide,
     describe_promotion,
 )
+from churn_kedro.splits import SplitManifest, SplitRecord
 
 RESAMPLING = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)
 
@@ -74,6 +76,21 @@ def scored() -> pd.DataFrame:
     )
 
 
+def split_of(table: pd.DataFrame, train_digest: str = "t") -> SplitManifest:
+    """A split whose test part is this table."""
+
+    def record(digest: str) -> SplitRecord:
+        return SplitRecord(rows=len(table), positives=int(table["Left"].sum()), digest=digest)
+
+    return SplitManifest(
+        random_state=0,
+        columns=list(table.columns),
+        train=record(train_digest),
+        validation=record("v"),
+        test=record(table_digest(table)),
+    )
+
+
 def evaluate(table: pd.DataFrame, candidate: RegisteredModel, **changed: Any) -> Evaluation:
     probability = candidate.estimator.predict_proba(table)[:, 1]
     evaluation = Evaluation(
@@ -109,7 +126,7 @@ class Case:
             candidate,
             incumbent,
             self.table,
-            table_digest(self.table),
+            split_of(self.table),
             self.declaration,
             parameters or gate(),
         )
@@ -218,7 +235,7 @@ def test_minimums_are_least_values_and_for_losses_greatest_ones(
     assert (decision.verdict == "promoted") == passes
     relation = {"roc_auc": "at least"}
     expected = [f"{name} {relation.get(name, 'at most')} {bound:g}" for name, bound in minimums.items()]
-    assert [check.name for check in decision.checks[1:-1]] == expected
+    assert [check.name for check in decision.checks[2:-1]] == expected
 
 
 @pytest.mark.parametrize("metric", ["roc_auc", "brier"])
@@ -260,6 +277,32 @@ def test_an_evaluation_of_something_else_is_refused(
 
     assert (decision.verdict, decision.alias) == ("refused", None)
     assert failed(decision) == {"evaluated": f"{reason}: run the evaluation pipeline first"}
+
+
+def test_a_candidate_trained_on_another_split_is_refused(case: Case) -> None:
+    stranger = replace(model("good", 2), tags={"train_digest": "another"})
+
+    for incumbent in (None, model("poor", 1)):
+        decision = case.decide(stranger, incumbent)
+        assert (decision.verdict, decision.alias) == ("refused", None)
+        assert "test customers may be among them" in failed(decision)["trained on this split"]
+
+
+def test_a_champion_of_another_split_is_compared_with_a_caution(case: Case) -> None:
+    old = replace(model("poor", 1), tags={"train_digest": "another"})
+
+    decision = case.decide(model("good", 2), old)
+
+    assert decision.verdict == "promoted"
+    assert "the champion was trained on another split" in decision.reasons[-1]
+
+
+def test_a_champion_keeps_the_tags_of_its_promotion(case: Case, scored: pd.DataFrame) -> None:
+    champion = model("good", 1)
+
+    promotion = describe_promotion(case.decide(champion, champion), evaluate(scored, champion), champion)
+
+    assert (promotion.alias, promotion.tags) == (None, {})
 
 
 def test_a_champion_that_cannot_score_is_not_replaced_and_the_error_is_named(case: Case) -> None:

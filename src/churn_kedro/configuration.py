@@ -9,6 +9,7 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 from kedro.utils import find_kedro_project
 
+from churn_kedro.customers import ParameterError
 from churn_kedro.places import artifact_location, tracking_uri
 
 
@@ -21,9 +22,13 @@ class ProjectConfigLoader(OmegaConfigLoader):
     Args:
         conf_source: Folder of the configuration.
         arguments: What :class:`kedro.config.OmegaConfigLoader` takes.
+
+    Raises:
+        ParameterError: The environment is no use case.
     """
 
     def __init__(self, conf_source: str, **arguments: Any) -> None:
+        self._require_use_case(Path(conf_source), arguments.get("env"))
         beside = Path(conf_source).resolve().parent
         project = beside if (beside / "pyproject.toml").is_file() else find_kedro_project(Path.cwd()) or Path.cwd()
         super().__init__(
@@ -43,4 +48,15 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 "mlflow": ["mlflow.yml"],
             },
             **arguments,
+        )
+
+    @staticmethod
+    def _require_use_case(conf: Path, env: str | None) -> None:
+        """Kedro takes an environment without a folder for an empty one: a slip would run the bank."""
+        if env in (None, "base", "local") or not conf.is_dir() or (conf / str(env) / "globals.yml").is_file():
+            return
+        known = ", ".join(sorted(path.parent.name for path in conf.glob("*/globals.yml") if path.parent.name != "base"))
+        raise ParameterError(
+            f"There is no use case '{env}': {conf / str(env)} has no globals.yml. Use cases for --env: {known}; "
+            "docs/declaration.md tells how to add one."
         )

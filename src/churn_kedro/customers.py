@@ -91,10 +91,12 @@ class Column(Parameters):
     description: str = Field(min_length=1, description="One line for people.")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _fitting_kind(self) -> Self:
         levels = self.levels
         if self.role == "feature" and self.kind is None:
             raise ValueError(f"feature '{self.name}' needs a kind: numeric, categorical, binary or ordinal")
+        if self.role != "feature" and (self.kind is not None or self.domain is not None):
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features take a kind and a domain")
         if self.kind == "numeric" and levels:
             raise ValueError(f"numeric column '{self.name}' takes a domain of min and max, not a list of levels")
         if self.kind != "numeric" and isinstance(self.domain, Range):
@@ -103,6 +105,11 @@ class Column(Parameters):
             raise ValueError(f"ordinal column '{self.name}' needs its levels, lowest first, as domain")
         if self.kind == "binary" and len(levels) != 2:
             raise ValueError(f"binary column '{self.name}' needs exactly two levels as domain, found {levels}")
+        return self
+
+    @model_validator(mode="after")
+    def _readable_levels(self) -> Self:
+        levels = self.levels
         if len(set(levels)) != len(levels):
             raise ValueError(f"column '{self.name}' repeats a level in its domain: {levels}")
         if levels and len({isinstance(level, str) for level in levels}) > 1:

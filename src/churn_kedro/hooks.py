@@ -199,11 +199,22 @@ class SummaryHooks:
         """Log the times while the run is open, and print the summary."""
         import mlflow
 
-        from churn_kedro.summary import summarise
+        from churn_kedro.datasets.metrics import log_run_metrics
 
         run = mlflow.active_run()
         if run is not None:
-            mlflow.log_metrics({f"seconds_{name}": value for name, value in self._seconds.items()})
+            log_run_metrics(run.info.run_id, {f"seconds_{name}": value for name, value in self._seconds.items()})
+        self._print_summary(run.info.run_id if run else None)
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Print what the run found out before it failed: a gate's reasons, for example."""
+        if self._reports:
+            self._print_summary(None)
+
+    def _print_summary(self, run_id: str | None) -> None:
+        from churn_kedro.summary import summarise
+
         files = {
             name: path.removeprefix(f"{self._project_path.as_posix()}/")
             for name, path in self._files.items()
@@ -214,7 +225,7 @@ class SummaryHooks:
             files,
             self._seconds,
             self._use_case,
-            run.info.run_id if run else None,
+            run_id,
             self._env,
         )
         sys.stdout.write(text)

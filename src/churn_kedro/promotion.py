@@ -18,6 +18,7 @@ from churn_kedro.metrics import (
     measure,
 )
 from churn_kedro.models import RegisteredModel, churn_probability
+from churn_kedro.splits import SplitManifest
 
 Verdict = Literal["promoted", "refused", "unchanged"]
 Alias = Literal["champion", "challenger"]
@@ -107,6 +108,19 @@ def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_dig
     )
 
 
+def _check_training(candidate: RegisteredModel, train_digest: str) -> GateCheck:
+    trained_on = candidate.tags.get("train_digest", "unknown")
+    passed = trained_on == train_digest
+    return GateCheck(
+        name="trained on this split",
+        passed=passed,
+        reason=f"version {candidate.version} was trained on the training customers of this split"
+        if passed
+        else f"version {candidate.version} was trained on other customers (digest {trained_on}) than this split's "
+        f"({train_digest}): test customers may be among them. Train again on this split",
+    )
+
+
 def _check_minimums(evaluation: Evaluation, minimums: dict[str, float]) -> list[GateCheck]:
     values = evaluation.flat()
     checks = []
@@ -170,6 +184,11 @@ def compare_with_champion(
             f"{gate.metric} {points[0]:.4f} against {points[1]:.4f} of champion version {incumbent.version}: "
             f"gain {gain:+.4f}, with {gate.confidence:.0%} confidence at least {bound:+.4f}, "
             f"{'within' if passed else 'beyond'} the margin of {-gate.margin:g}"
+            + (
+                ""
+                if candidate.tags.get("train_digest") == incumbent.tags.get("train_digest")
+                else " (the champion was trained on another split; test customers among its training rows favour it)"
+            )
         ),
     )
 
@@ -179,7 +198,7 @@ def decide(
     candidate: RegisteredModel,
     incumbent: RegisteredModel | None,
     test: pd.DataFrame,
-    test_digest: str,
+    manifest: SplitManifest,
     declaration: CustomerDeclaration,
     gate: GateParameters,
 ) -> Decision:
@@ -190,7 +209,7 @@ def decide(
         candidate: The version that wants to become champion.
         incumbent: The champion, or None where there is none: then the minimums alone decide.
         test: Test customers.
-        test_digest: Content digest of ``test``.
+        manifest: The split that ``test`` belongs to.
         declaration: The table's declaration.
         gate: What the candidate must show.
 
@@ -205,13 +224,17 @@ def decide(
             incumbent=incumbent.version if incumbent else None,
             verdict=verdict,
             checks=checks,
-            evaluated_on=test_digest,
+            evaluated_on=manifest.test.digest,
         )
 
     if incumbent is not None and incumbent.version == candidate.version:
         reason = f"version {candidate.version} is the champion already"
         return decision("unchanged", [GateCheck(name="another version", passed=False, reason=reason)])
-    checks = [_check_identity(evaluation, candidate, test_digest), *_check_minimums(evaluation, gate.minimums)]
+    checks = [
+        _check_identity(evaluation, candidate, manifest.test.digest),
+        _check_training(candidate, manifest.train.digest),
+        *_check_minimums(evaluation, gate.minimums),
+    ]
     if incumbent is None:
         checks.append(
             GateCheck(name="no champion yet", passed=True, reason="no champion yet: the minimums alone decide")
@@ -232,7 +255,7 @@ def decide(
 
 
 def describe_promotion(decision: Decision, evaluation: Evaluation, candidate: RegisteredModel) -> Promotion:
-    """Turn a decision into aliases and tags.
+    """Turn a decision into aliases and tags. A version that is the champion already keeps the tags of its promotion.
 
     Args:
         decision: The decision.
@@ -242,6 +265,14 @@ def describe_promotion(decision: Decision, evaluation: Evaluation, candidate: Re
     Returns:
         What the registry is to do.
     """
+    if decision.verdict == "unchanged":
+        return Promotion(
+            model_name=decision.model_name,
+            version=decision.candidate,
+            alias=None,
+            expected_champion=decision.incumbent,
+            tags={},
+        )
     tags = {
         "decision": decision.verdict,
         "decision_reasons": "; ".join(decision.reasons),

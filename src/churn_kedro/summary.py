@@ -10,6 +10,7 @@ from churn_kedro.metrics import Evaluation
 from churn_kedro.promotion import Decision
 from churn_kedro.quality import DataQuality
 from churn_kedro.scoring import ScoringReport
+from churn_kedro.tuning import SearchResult
 
 _WIDTH = 12
 
@@ -30,6 +31,14 @@ def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
             ]
         case DataQuality():
             return _describe_quality(report, files)
+        case SearchResult():
+            return [
+                _line(
+                    "search",
+                    f"{len(report.trials)} trials; best log loss on validation {report.best.log_loss:.4f} "
+                    f"with {report.best.n_estimators} trees",
+                )
+            ]
         case Evaluation():
             return _describe_evaluation(report)
         case Decision():

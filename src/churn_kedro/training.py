@@ -22,7 +22,7 @@ class FitParameters(Parameters):
     calibration: Literal["temperature", "sigmoid", "isotonic"] = Field(
         description="Map from score to probability, fitted on the validation split."
     )
-    threshold_metric: str = Field(
+    threshold_metric: Literal["f1", "balanced_accuracy", "matthews_corrcoef", "accuracy"] = Field(
         description="scikit-learn scorer that the decision threshold maximises on the validation split."
     )
 

@@ -151,7 +151,7 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     from churn_kedro.customers import CustomerDeclaration
     from churn_kedro.models import RegisteredModel, boosted_trees, churn_probability
     from churn_kedro.normalisation import normalise
-    from churn_kedro.pipelines.inference.nodes import score_customers
+    from churn_kedro.pipelines.inference.nodes import InferenceParameters, score_customers
     from churn_kedro.scoring import BandParameters
     from churn_kedro.splits import SplitParameters, describe_splits, split_customers
     from churn_kedro.training import FitParameters, fit_estimator
@@ -175,22 +175,17 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     features, classifier = boosted_trees(estimator)
     prepared = np.ascontiguousarray(features.transform(customers.table), dtype=np.float32)
     booster = classifier.get_booster()
-    bands = BandParameters(medium=0.2, high=0.5)
+    parameters = InferenceParameters(bands=BandParameters(medium=0.2, high=0.5), max_unscored_share=0.05)
+    now = "2026-01-01T00:00:00+00:00"
     nobody = raw_rows.iloc[:0]
     timed = {
         "Booster.inplace_predict, rows prepared": lambda: booster.inplace_predict(prepared),
         "estimator on typed columns": lambda: churn_probability(estimator, customers.table),
         "score_customers (list with ranks and bands)": lambda: score_customers(
-            customers, nobody, champion, declaration, bands, 0.05, "2026-01-01T00:00:00+00:00"
+            customers, nobody, champion, declaration, parameters, now
         ),
         "from the file's text to the list": lambda: score_customers(
-            normalise(raw_rows, declaration, with_target=False),
-            nobody,
-            champion,
-            declaration,
-            bands,
-            0.05,
-            "2026-01-01T00:00:00+00:00",
+            normalise(raw_rows, declaration, with_target=False), nobody, champion, declaration, parameters, now
         ),
     }
     seconds: dict[str, list[float]] = {name: [] for name in timed}

@@ -124,6 +124,16 @@ def test_a_parameter_out_of_range_is_named_before_anything_runs(project: Project
     assert "Running node" not in completed.stderr
 
 
+def test_a_misspelt_parameter_and_a_misspelt_use_case_are_refused(project: Project) -> None:
+    parameter = project.kedro("run", "--params", "data_processing.splitt.test_size=0.3", check=False)
+    use_case = project.kedro("run", "--env", "telko", check=False)
+
+    assert parameter.returncode == use_case.returncode == 1
+    assert "splitt" in parameter.stderr
+    assert "There is no use case 'telko'" in use_case.stderr
+    assert "Use cases for --env: telco" in use_case.stderr
+
+
 def test_a_search_space_with_an_unknown_parameter_is_refused(project: Project) -> None:
     error = _error(
         project,

@@ -11,6 +11,11 @@ from churn_kedro.customers import CustomerDeclaration, CustomerTableError
 from churn_kedro.metrics import BootstrapParameters
 from churn_kedro.models import RegisteredModel, TrainedModel, churn_probability
 from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
+from churn_kedro.pipelines.data_processing.nodes import DataProcessingParameters
+from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters, ShapParameters
+from churn_kedro.pipelines.inference.nodes import InferenceParameters
+from churn_kedro.pipelines.registry.nodes import RegistryParameters
+from churn_kedro.pipelines.training.nodes import TrainingParameters
 from churn_kedro.promotion import GateParameters
 from churn_kedro.scoring import BandParameters
 from churn_kedro.splits import SplitManifest, SplitParameters
@@ -22,6 +27,9 @@ Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 GATE = GateParameters(
     minimums={"roc_auc": 0.6}, metric="roc_auc", margin=0.01, confidence=0.95, n_resamples=200, random_state=1
 )
+SPLIT = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
+FIT = FitParameters(random_state=1, n_jobs=1, calibration="temperature", threshold_metric="f1")
+INFERENCE = InferenceParameters(bands=BandParameters(medium=0.3, high=0.6), max_unscored_share=0.05)
 BOOTSTRAP = BootstrapParameters(n_resamples=200, confidence=0.95, random_state=1)
 
 
@@ -48,7 +56,7 @@ def _registered(trained: TrainedModel, version: int) -> RegisteredModel:
         version=version,
         model_id=f"m-{version}",
         run_id="r",
-        tags={"train_digest": "0" * 32},
+        tags=trained.facts,
         estimator=trained.estimator,
     )
 
@@ -59,8 +67,7 @@ def _process(raw: pd.DataFrame, declaration: CustomerDeclaration, max_rejected_s
         {
             "raw_customers": raw,
             "params:customers": declaration,
-            "params:data_processing.max_rejected_share": max_rejected_share,
-            "params:data_processing.split": SplitParameters(test_size=0.25, validation_size=0.25, random_state=3),
+            "params:data_processing": DataProcessingParameters(max_rejected_share=max_rejected_share, split=SPLIT),
         },
     )
 
@@ -100,9 +107,8 @@ def test_a_table_with_too_many_broken_rows_stops_after_they_were_set_aside(
         {
             "raw_customers": MemoryDataset(raw_customers),
             "params:customers": MemoryDataset(declaration, copy_mode="assign"),
-            "params:data_processing.max_rejected_share": MemoryDataset(0.05),
-            "params:data_processing.split": MemoryDataset(
-                SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
+            "params:data_processing": MemoryDataset(
+                DataProcessingParameters(max_rejected_share=0.05, split=SPLIT), copy_mode="assign"
             ),
             "rejected_customers": (rejected := Kept()),
         }
@@ -125,19 +131,19 @@ def test_training_gives_an_estimator_that_ranks_churners_first(
             "validation_customers": validation,
             "split_manifest": manifest,
             "params:customers": declaration,
-            "params:training.search": SearchParameters(
-                n_trials=3,
-                max_rounds=60,
-                early_stopping_rounds=5,
-                random_state=1,
-                n_jobs=1,
-                space={
-                    "max_depth": Interval(low=2, high=4, integer=True),
-                    "learning_rate": Interval(low=0.1, high=0.3),
-                },
-            ),
-            "params:training.fit": FitParameters(
-                random_state=1, n_jobs=1, calibration="temperature", threshold_metric="f1"
+            "params:training": TrainingParameters(
+                search=SearchParameters(
+                    n_trials=3,
+                    max_rounds=60,
+                    early_stopping_rounds=5,
+                    random_state=1,
+                    n_jobs=1,
+                    space={
+                        "max_depth": Interval(low=2, high=4, integer=True),
+                        "learning_rate": Interval(low=0.1, high=0.3),
+                    },
+                ),
+                fit=FIT,
             ),
         },
     )
@@ -167,8 +173,7 @@ def test_training_refuses_splits_of_two_different_runs(
                 "validation_customers": validation,
                 "split_manifest": manifest,
                 "params:customers": declaration,
-                "params:training.search": search,
-                "params:training.fit": FitParameters(random_state=1, calibration="temperature", threshold_metric="f1"),
+                "params:training": TrainingParameters(search=search, fit=FIT),
             },
         )
 
@@ -183,9 +188,9 @@ def _evaluate(
             "test_customers": splits[2],
             "split_manifest": manifest,
             "params:customers": declaration,
-            "params:evaluation.bootstrap": BOOTSTRAP,
-            "params:evaluation.shap.max_explained": 30,
-            "params:evaluation.shap.random_state": 1,
+            "params:evaluation": EvaluationParameters(
+                bootstrap=BOOTSTRAP, shap=ShapParameters(max_explained=30, random_state=1)
+            ),
         },
     )
 
@@ -224,13 +229,13 @@ def test_registry_promotes_a_first_and_an_equal_candidate(
             "test_customers": splits[2],
             "split_manifest": manifest,
             "params:customers": declaration,
-            "params:registry.gate": GATE,
+            "params:registry": RegistryParameters(gate=GATE),
         },
     )
 
     promotion = made["champion_model@promotion"]
     assert (promotion.version, promotion.alias, promotion.expected_champion) == (2, "champion", incumbent)
-    assert promotion.tags["data_hash"] == "0" * 32
+    assert promotion.tags["data_hash"] == manifest.train.digest
     assert made["promotion_decision"].verdict == "promoted"
 
 
@@ -247,8 +252,7 @@ def test_inference_scores_readable_customers_and_sets_the_others_aside(
             "new_customers": raw,
             "champion_model@registry": _registered(trained, 4),
             "params:customers": declaration,
-            "params:inference.bands": BandParameters(medium=0.3, high=0.6),
-            "params:inference.max_unscored_share": 0.05,
+            "params:inference": INFERENCE,
             "scoring_time": "2026-01-31T09:30:00+00:00",
         },
     )
@@ -286,8 +290,7 @@ def test_inference_stops_when_a_whole_column_cannot_be_read(
                 "new_customers": raw_customers.assign(Age="old"),
                 "champion_model@registry": _registered(trained, 4),
                 "params:customers": declaration,
-                "params:inference.bands": BandParameters(medium=0.3, high=0.6),
-                "params:inference.max_unscored_share": 0.05,
+                "params:inference": INFERENCE,
                 "scoring_time": "2026-01-31T09:30:00+00:00",
             },
         )

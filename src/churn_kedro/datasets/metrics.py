@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from typing import Any
 
 import mlflow
 from kedro.io import AbstractDataset, DatasetError
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelInput
+from mlflow.entities import LoggedModelInput, Metric
 
 from churn_kedro.metrics import RunMetrics
+
+
+def log_run_metrics(run_id: str, values: Mapping[str, float]) -> None:
+    """Log metrics of a run in one batch.
+
+    ``mlflow.log_metrics`` would take them for metrics of a model that the run logged.
+
+    Args:
+        run_id: The run.
+        values: Metric by name.
+    """
+    now = int(time.time() * 1000)
+    MlflowClient().log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in values.items()])
 
 
 class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
@@ -36,9 +51,13 @@ class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
         """
         if not self._logging_activated:
             return
-        mlflow.log_metrics(dict(data.values), model_id=data.model_id)
         run = mlflow.active_run()
-        if data.model_id is not None and run is not None:
+        if run is None:
+            raise DatasetError("There is no active MLflow run to log metrics to.")
+        if data.model_id is None:
+            log_run_metrics(run.info.run_id, data.values)
+        else:
+            mlflow.log_metrics(dict(data.values), model_id=data.model_id)
             MlflowClient().log_inputs(run.info.run_id, models=[LoggedModelInput(data.model_id)])
 
     def _describe(self) -> dict[str, Any]:

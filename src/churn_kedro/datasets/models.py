@@ -259,6 +259,8 @@ class PromotionDataset(AbstractDataset[Promotion, Promotion]):
                 f"{data.expected_champion}. Nothing was changed. Run `kedro run --pipelines registry` again."
             )
         version = str(data.version)
+        if not data.tags and data.alias is None:
+            return
         code = {f"decision_{key}": value for key, value in describe_code(Path(self._project_path)).items()}
         for key, value in {**data.tags, **code}.items():
             client.set_model_version_tag(data.model_name, version, key, value)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import pandas as pd
+from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, Parameters
 from churn_kedro.normalisation import NormalisedCustomers, normalise
 from churn_kedro.quality import DataQuality, describe_quality, require_few_rejections
 from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
 from churn_kedro.validation import list_rejected, set_aside_invalid
+
+
+class DataProcessingParameters(Parameters):
+    """Parameters of the data_processing pipeline."""
+
+    max_rejected_share: float = Field(ge=0, le=1, description="Largest share of rows that may break the declaration.")
+    split: SplitParameters
 
 
 def normalise_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NormalisedCustomers:
@@ -82,13 +90,15 @@ def measure_quality(
     )
 
 
-def accept_customers(customers: pd.DataFrame, quality: DataQuality, max_rejected_share: float) -> pd.DataFrame:
+def accept_customers(
+    customers: pd.DataFrame, quality: DataQuality, parameters: DataProcessingParameters
+) -> pd.DataFrame:
     """Refuse to go on with a table of which too much was rejected.
 
     Args:
         customers: Customers that remain.
         quality: Counts of the table.
-        max_rejected_share: Largest share of rejected rows that is accepted, 0 to 1.
+        parameters: Largest share of rejected rows that is accepted.
 
     Returns:
         The customers under a fresh index.
@@ -96,12 +106,12 @@ def accept_customers(customers: pd.DataFrame, quality: DataQuality, max_rejected
     Raises:
         CustomerTableError: Too many rows were rejected, or none is left.
     """
-    require_few_rejections(quality, max_rejected_share)
+    require_few_rejections(quality, parameters.max_rejected_share)
     return customers.reset_index(drop=True)
 
 
 def split_by_chance(
-    customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters
+    customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: DataProcessingParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, SplitManifest]:
     """Split into train, validation and test with the same share of churners.
 
@@ -116,6 +126,6 @@ def split_by_chance(
     Raises:
         CustomerTableError: One class is absent, or too rare.
     """
-    train, validation, test = split_customers(customers, declaration, parameters)
-    manifest = describe_splits(train, validation, test, declaration, parameters.random_state)
+    train, validation, test = split_customers(customers, declaration, parameters.split)
+    manifest = describe_splits(train, validation, test, declaration, parameters.split.random_state)
     return train, validation, test, manifest

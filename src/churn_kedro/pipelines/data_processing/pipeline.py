@@ -45,13 +45,13 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.accept_customers,
-                inputs=["distinct_customers", "data_quality", "params:data_processing.max_rejected_share"],
+                inputs=["distinct_customers", "data_quality", "params:data_processing"],
                 outputs="customers",
                 name="accept_customers",
             ),
             Node(
                 nodes.split_by_chance,
-                inputs=["customers", "params:customers", "params:data_processing.split"],
+                inputs=["customers", "params:customers", "params:data_processing"],
                 outputs=["train_customers", "validation_customers", "test_customers", "split_manifest"],
                 name="split_by_chance",
             ),

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import pandas as pd
+from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, Parameters
 from churn_kedro.explanations import explain, tree_importance
 from churn_kedro.figures import Figure, draw_beeswarm, draw_importance
 from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, measure_with_intervals
 from churn_kedro.models import RegisteredModel, churn_probability
 from churn_kedro.splits import SplitManifest
+
+
+class ShapParameters(Parameters):
+    """How many customers are explained."""
+
+    max_explained: int = Field(ge=1, description="Most test customers to explain; above, a seeded sample is.")
+    random_state: int = Field(ge=0, description="Seed of the sample.")
+
+
+class EvaluationParameters(Parameters):
+    """Parameters of the evaluation pipeline."""
+
+    bootstrap: BootstrapParameters
+    shap: ShapParameters
 
 
 def score_test_customers(
@@ -41,7 +56,7 @@ def score_test_customers(
 
 
 def measure_performance(
-    candidate: RegisteredModel, scores: pd.DataFrame, manifest: SplitManifest, parameters: BootstrapParameters
+    candidate: RegisteredModel, scores: pd.DataFrame, manifest: SplitManifest, parameters: EvaluationParameters
 ) -> tuple[Evaluation, RunMetrics]:
     """Measure the version with bootstrap intervals.
 
@@ -63,9 +78,9 @@ def measure_performance(
         test_rows=len(scores),
         test_positives=int(scores["target"].sum()),
         threshold=threshold,
-        bootstrap=parameters,
+        bootstrap=parameters.bootstrap,
         metrics=measure_with_intervals(
-            scores["target"].to_numpy(), scores["probability"].to_numpy(), threshold, parameters
+            scores["target"].to_numpy(), scores["probability"].to_numpy(), threshold, parameters.bootstrap
         ),
     )
     return evaluation, RunMetrics(evaluation.flat(), candidate.model_id)
@@ -83,17 +98,17 @@ def draw_feature_importance(candidate: RegisteredModel) -> Figure:
     return draw_importance(tree_importance(candidate.estimator))
 
 
-def draw_shap_summary(candidate: RegisteredModel, test: pd.DataFrame, max_explained: int, random_state: int) -> Figure:
+def draw_shap_summary(candidate: RegisteredModel, test: pd.DataFrame, parameters: EvaluationParameters) -> Figure:
     """Draw the contributions of each column to the scores of some test customers.
 
     Args:
         candidate: The version.
         test: Test customers.
-        max_explained: Most customers to explain; above, a seeded sample is.
-        random_state: Seed of the sample.
+        parameters: Most customers to explain, and the seed of the sample that is taken of more.
 
     Returns:
         The figure.
     """
-    sample = test if len(test) <= max_explained else test.sample(max_explained, random_state=random_state)
-    return draw_beeswarm(explain(candidate.estimator, sample))
+    if len(test) > parameters.shap.max_explained:
+        test = test.sample(parameters.shap.max_explained, random_state=parameters.shap.random_state)
+    return draw_beeswarm(explain(candidate.estimator, test))

@@ -28,7 +28,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.measure_performance,
-                inputs=["churn_model@registry", "test_scores", "split_manifest", "params:evaluation.bootstrap"],
+                inputs=["churn_model@registry", "test_scores", "split_manifest", "params:evaluation"],
                 outputs=["evaluation", "evaluation_metrics"],
                 name="measure_performance",
             ),
@@ -47,8 +47,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "churn_model@registry",
                     "test_customers",
-                    "params:evaluation.shap.max_explained",
-                    "params:evaluation.shap.random_state",
+                    "params:evaluation",
                 ],
                 outputs="shap_summary_figure",
                 name="draw_shap_summary",

@@ -15,7 +15,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.fabricate_customers,
-                inputs="params:fabrication",
+                inputs=["params:fabrication", "params:customers"],
                 outputs=["sample_customers", "sample_new_customers", "true_probabilities"],
                 name="fabricate_customers",
             ),

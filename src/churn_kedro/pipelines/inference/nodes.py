@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 import pandas as pd
+from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, Parameters
 from churn_kedro.metrics import RunMetrics
 from churn_kedro.models import RegisteredModel, churn_probability
 from churn_kedro.normalisation import NormalisedCustomers, normalise
@@ -22,6 +23,13 @@ from churn_kedro.scoring import (
 from churn_kedro.validation import list_rejected
 
 logger = logging.getLogger(__name__)
+
+
+class InferenceParameters(Parameters):
+    """Parameters of the inference pipeline."""
+
+    bands: BandParameters
+    max_unscored_share: float = Field(ge=0, le=1, description="Largest share of customers that may be left unscored.")
 
 
 def normalise_new_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NormalisedCustomers:
@@ -55,8 +63,7 @@ def score_customers(
     unscored: pd.DataFrame,
     champion: RegisteredModel,
     declaration: CustomerDeclaration,
-    bands: BandParameters,
-    max_unscored_share: float,
+    parameters: InferenceParameters,
     scored_at: str,
 ) -> tuple[pd.DataFrame, ScoringReport]:
     """Score new customers. Unknown levels and numbers out of range are scored, counted and warned of.
@@ -66,8 +73,7 @@ def score_customers(
         unscored: Customers that cannot be scored.
         champion: The model.
         declaration: The table's declaration.
-        bands: Where the risk bands begin.
-        max_unscored_share: Largest share of customers that may be left unscored, 0 to 1.
+        parameters: Where the risk bands begin, and how many customers may be left unscored.
         scored_at: Time of scoring.
 
     Returns:
@@ -77,7 +83,7 @@ def score_customers(
         CustomerTableError: There is nobody to score, or too many cannot be.
     """
     customers = normalised.table[~normalised.table.index.isin(normalised.unreadable["row"])]
-    require_readable(len(normalised.table), len(unscored), max_unscored_share, normalised.unreadable)
+    require_readable(len(normalised.table), len(unscored), parameters.max_unscored_share, normalised.unreadable)
     unusual = count_unusual_cells(customers, declaration)
     for name, count in unusual.items():
         logger.warning("%s: %d cells are unknown, out of range or missing; scored all the same.", name, count)
@@ -85,7 +91,7 @@ def score_customers(
         customers[declaration.id_names],
         churn_probability(champion.estimator, customers),
         champion.estimator.threshold,
-        bands,
+        parameters.bands,
         champion.version,
         scored_at,
     )

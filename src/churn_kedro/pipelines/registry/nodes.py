@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, Parameters
 from churn_kedro.metrics import Evaluation
 from churn_kedro.models import RegisteredModel
 from churn_kedro.promotion import Decision, GateParameters, decide
 from churn_kedro.splits import SplitManifest
+
+
+class RegistryParameters(Parameters):
+    """Parameters of the registry pipeline."""
+
+    gate: GateParameters
 
 
 def decide_promotion(
@@ -18,7 +24,7 @@ def decide_promotion(
     test: pd.DataFrame,
     manifest: SplitManifest,
     declaration: CustomerDeclaration,
-    gate: GateParameters,
+    parameters: RegistryParameters,
 ) -> Decision:
     """Decide whether the candidate becomes champion, and say why.
 
@@ -29,7 +35,7 @@ def decide_promotion(
         test: Test customers.
         manifest: Identifies them.
         declaration: The table's declaration.
-        gate: What the candidate must show.
+        parameters: What the candidate must show.
 
     Returns:
         The decision with every check.
@@ -38,4 +44,4 @@ def decide_promotion(
         CustomerTableError: The test table is not that of the manifest.
     """
     manifest.verify(test=test)
-    return decide(evaluation, candidate, incumbent, test, manifest.test.digest, declaration, gate)
+    return decide(evaluation, candidate, incumbent, test, manifest, declaration, parameters.gate)

@@ -23,7 +23,7 @@ def create_pipeline() -> Pipeline:
                     "test_customers",
                     "split_manifest",
                     "params:customers",
-                    "params:registry.gate",
+                    "params:registry",
                 ],
                 outputs="promotion_decision",
                 name="decide_promotion",

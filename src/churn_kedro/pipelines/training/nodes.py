@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, Parameters
 from churn_kedro.models import TrainedModel
 from churn_kedro.splits import SplitManifest
 from churn_kedro.training import FitParameters, fit_estimator
 from churn_kedro.tuning import SearchParameters, SearchResult, search_hyperparameters
+
+
+class TrainingParameters(Parameters):
+    """Parameters of the training pipeline."""
+
+    search: SearchParameters
+    fit: FitParameters
 
 
 def search_xgboost(
@@ -16,7 +23,7 @@ def search_xgboost(
     validation: pd.DataFrame,
     manifest: SplitManifest,
     declaration: CustomerDeclaration,
-    parameters: SearchParameters,
+    parameters: TrainingParameters,
 ) -> SearchResult:
     """Search hyperparameters on the validation customers.
 
@@ -34,7 +41,7 @@ def search_xgboost(
         CustomerTableError: The tables are not those of the manifest.
     """
     manifest.verify(train=train, validation=validation)
-    return search_hyperparameters(train, validation, declaration, parameters)
+    return search_hyperparameters(train, validation, declaration, parameters.search)
 
 
 def train_model(
@@ -43,7 +50,7 @@ def train_model(
     manifest: SplitManifest,
     search: SearchResult,
     declaration: CustomerDeclaration,
-    parameters: FitParameters,
+    parameters: TrainingParameters,
 ) -> TrainedModel:
     """Fit, calibrate and threshold the estimator with the best hyperparameters.
 
@@ -58,4 +65,4 @@ def train_model(
     Returns:
         The estimator, ready to be registered.
     """
-    return fit_estimator(train, validation, manifest, declaration, search.best, parameters)
+    return fit_estimator(train, validation, manifest, declaration, search.best, parameters.fit)
