@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import joblib
 import pandas as pd
 import pytest
 import xgboost as xgb
@@ -15,7 +14,6 @@ from churn_kedro.tuning import (
     Interval,
     SearchParameters,
     SearchResult,
-    available_cores,
     search_hyperparameters,
 )
 
@@ -140,11 +138,3 @@ def test_a_search_needs_a_space_and_a_trial() -> None:
     for wrong in mistakes:
         with pytest.raises(ValidationError):
             SearchParameters.model_validate(fields | wrong)
-
-
-def test_threads_are_what_was_asked_for_but_never_more_than_the_cores() -> None:
-    cores = joblib.cpu_count()
-
-    assert available_cores(None) == cores
-    assert available_cores(1) == 1
-    assert available_cores(cores + 100) == cores

@@ -5,9 +5,12 @@ import warnings
 
 from churn_kedro.configuration import ProjectConfigLoader
 from churn_kedro.hooks import LineageHooks, ParameterHooks, PlaceHooks, SummaryHooks
+from churn_kedro.threads import available_cores
 
-# OpenMP threads that wait by spinning take the cores from each other: with a second busy process on the machine,
-# training takes thirty times as long (docs/training.md). XGBoost reads this when it is imported, which is later.
+# OpenMP would start a thread for each core of the host, also where a container grants fewer, and waiting threads would
+# spin on the cores that others need: next to a busy process, training took thirty times as long. Both are read when
+# XGBoost is imported, which is later.
+os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.

@@ -11,14 +11,15 @@ from churn_kedro.customers import CustomerDeclaration, Parameters
 from churn_kedro.features import build_features, input_types
 from churn_kedro.models import TrainedModel
 from churn_kedro.splits import SplitManifest
-from churn_kedro.tuning import Trial, available_cores
+from churn_kedro.threads import training_threads
+from churn_kedro.tuning import Trial
 
 
 class FitParameters(Parameters):
     """How the final estimator is fitted."""
 
     random_state: int = Field(ge=0, description="Seed of XGBoost.")
-    n_jobs: int | None = Field(None, ge=1, description="Threads; null: the cores there are.")
+    n_jobs: int | None = Field(None, ge=1, description="Threads; null: one per 20,000 rows.")
     calibration: Literal["temperature", "sigmoid", "isotonic"] = Field(
         description="Map from score to probability, fitted on the validation split."
     )
@@ -67,7 +68,7 @@ def fit_estimator(
                     enable_categorical=True,
                     feature_types=input_types(declaration),
                     random_state=parameters.random_state,
-                    n_jobs=available_cores(parameters.n_jobs),
+                    n_jobs=training_threads(len(train), parameters.n_jobs),
                 ),
             ),
         ]
@@ -75,6 +76,9 @@ def fit_estimator(
     target = declaration.target
     columns = declaration.feature_names
     pipeline.fit(train[columns], train[target])
+    # Scoring takes the threads of the machine it happens on.
+    pipeline["classifier"].set_params(n_jobs=None)
+    pipeline["classifier"].get_booster().set_param({"nthread": 0})
     calibrated = CalibratedClassifierCV(FrozenEstimator(pipeline), method=parameters.calibration)
     calibrated.fit(validation[columns], validation[target])
     tuned = TunedThresholdClassifierCV(

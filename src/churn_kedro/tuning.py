@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from churn_kedro.customers import CustomerDeclaration, ParameterError, Parameters
 from churn_kedro.features import build_features, input_columns, input_types
+from churn_kedro.threads import training_threads
 
 if TYPE_CHECKING:
     import optuna
@@ -53,7 +54,7 @@ class SearchParameters(Parameters):
         ge=1, description="Stop growing after this many rounds without a better log loss."
     )
     random_state: int = Field(ge=0, description="Seed of the search and of XGBoost.")
-    n_jobs: int | None = Field(None, ge=1, description="Threads; null: the cores there are.")
+    n_jobs: int | None = Field(None, ge=1, description="Threads; null: one per 20,000 rows.")
     space: dict[str, Interval] = Field(min_length=1, description="Interval of each searched XGBoost parameter.")
 
 
@@ -71,21 +72,6 @@ class SearchResult(Parameters):
 
     best: Trial = Field(description="The trial with the lowest log loss.")
     trials: list[Trial] = Field(description="Every trial in order.")
-
-
-def available_cores(n_jobs: int | None) -> int:
-    """Threads to use: what was asked for, but never more than the cores this process may run on.
-
-    Args:
-        n_jobs: Wanted threads, or None for all.
-
-    Returns:
-        At least 1. Container limits count.
-    """
-    import joblib
-
-    cores = int(joblib.cpu_count())
-    return cores if n_jobs is None else min(n_jobs, cores)
 
 
 def _suggest(trial: optuna.Trial, space: dict[str, Interval]) -> dict[str, int | float]:
@@ -132,7 +118,7 @@ def search_hyperparameters(
         "feature_types": input_types(declaration),
         "enable_categorical": True,
     }
-    threads = available_cores(parameters.n_jobs)
+    threads = training_threads(len(train), parameters.n_jobs)
     train_matrix = xgb.QuantileDMatrix(
         features.transform(train), train[declaration.target].to_numpy(), nthread=threads, **matrix_arguments
     )
