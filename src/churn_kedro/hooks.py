@@ -109,18 +109,27 @@ class LineageHooks:
 class ParameterHooks:
     """Logs typed parameters field by field: kedro-mlflow does not look into them."""
 
+    def __init__(self) -> None:
+        self._logged: set[str] = set()
+
+    @hook_impl
+    def before_pipeline_run(self) -> None:
+        """Start afresh."""
+        self._logged = set()
+
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> None:
-        """Log the fields of each pydantic parameter of the node as ``name.field``."""
+        """Log the fields of each pydantic parameter as ``name.field``, when the first node takes it."""
         import mlflow
 
         typed = {
             name.removeprefix("params:"): value
             for name, value in inputs.items()
-            if name.startswith("params:") and isinstance(value, BaseModel)
+            if name.startswith("params:") and name not in self._logged and isinstance(value, BaseModel)
         }
         if not typed or mlflow.active_run() is None:
             return
+        self._logged |= {f"params:{name}" for name in typed}
         fields: dict[str, Any] = {}
         for name, value in typed.items():
             fields |= _flatten(value.model_dump(), name)

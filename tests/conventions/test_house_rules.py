@@ -3,6 +3,8 @@
 import ast
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,6 +153,18 @@ def test_a_use_case_declares_its_whole_table_and_takes_nothing_from_base(own_sto
         loader = _context(use_case).config_loader
         assert loader["parameters"]["customers"] == own
         assert loader["globals"]["customers"] == own
+
+
+def test_building_the_pipelines_loads_nothing_heavy() -> None:
+    script = (
+        "import sys; from churn_kedro.pipeline_registry import MAIN_JOB; from importlib import import_module\n"
+        "for name in MAIN_JOB: import_module(f'churn_kedro.pipelines.{name}').create_pipeline()\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+
+    assert "pandas" in loaded
+    assert not {"sklearn", "xgboost", "optuna", "shap", "matplotlib", "pandera", "mlflow", "joblib"} & set(loaded)
 
 
 def test_two_use_cases_never_share_a_folder_or_a_model() -> None:
