@@ -1,5 +1,7 @@
 """Each pipeline in its own process: the hand-off is files and the registry, with SQLite as with a server."""
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -71,7 +73,8 @@ def server(tmp_path: Path) -> Iterator[str]:
                 pytest.fail((tmp_path / "server.log").read_text(encoding="utf-8")[-4000:])
             time.sleep(0.5)
     yield uri
-    subprocess.run(["pkill", "-TERM", "-s", str(process.pid)], check=False)
+    # The server's workers are in its process group.
+    os.killpg(process.pid, signal.SIGTERM)
     process.wait(timeout=30)
     log.close()
 
