@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import time
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,23 +86,14 @@ class LineageHooks:
         if dataset_name not in self._contexts or dataset_name in self._logged:
             return
         import mlflow
-        from mlflow.data.pandas_dataset import from_pandas
 
-        from churn_kedro.digests import table_digest
+        from churn_kedro.datasets.inputs import TableInput
 
         if mlflow.active_run() is None:
             return
         self._logged.add(dataset_name)
-        with warnings.catch_warnings():
-            # MLflow warns that two of its own readers fit a local path, and that integers hold no missing values.
-            warnings.simplefilter("ignore", UserWarning)
-            dataset = from_pandas(
-                data,
-                source=self._sources[dataset_name],
-                name=f"{self._use_case}.{dataset_name}",
-                digest=table_digest(data),
-            )
-            mlflow.log_input(dataset, context=self._contexts[dataset_name])
+        table = TableInput(data, self._sources[dataset_name], f"{self._use_case}.{dataset_name}")
+        mlflow.log_input(table, context=self._contexts[dataset_name])
 
 
 class ParameterHooks:

@@ -62,7 +62,6 @@ def drop_duplicate_customers(customers: pd.DataFrame) -> pd.DataFrame:
 
 
 def measure_quality(
-    raw: pd.DataFrame,
     normalised: NormalisedCustomers,
     violations: pd.DataFrame,
     customers: pd.DataFrame,
@@ -71,7 +70,6 @@ def measure_quality(
     """Count what was read, rejected, dropped and kept.
 
     Args:
-        raw: Customer table as the file writes it.
         normalised: Typed table and what was renamed or left out.
         violations: Broken rules of the rejected rows.
         customers: Customers that remain.
@@ -81,7 +79,7 @@ def measure_quality(
         The counts.
     """
     return describe_quality(
-        rows_read=len(raw),
+        rows_read=len(normalised.table),
         violations=violations,
         kept=customers,
         renamed=normalised.renamed,

@@ -33,13 +33,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.measure_quality,
-                inputs=[
-                    "raw_customers",
-                    "normalised_customers",
-                    "broken_rules",
-                    "distinct_customers",
-                    "params:customers",
-                ],
+                inputs=["normalised_customers", "broken_rules", "distinct_customers", "params:customers"],
                 outputs="data_quality",
                 name="measure_quality",
             ),
