@@ -14,10 +14,10 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test benchmark lock clean
+.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test benchmark benchmark-data benchmark-treatment lock clean
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
 install: $(VENV)/.installed ## Create .venv from the hash-locked requirements
 
@@ -68,6 +68,12 @@ test: lint ## Every check
 
 benchmark: install ## Wall time, throughput and memory of the main job
 	$(BIN)/python -m tests.benchmarks.main_job
+
+benchmark-data: install ## Time and memory of the data pipeline, 10,000 and 1,000,000 rows
+	$(BIN)/python -m tests.benchmarks.data
+
+benchmark-treatment: install ## What each treatment of the columns is worth
+	$(BIN)/python -m tests.benchmarks.treatments
 
 lock: ## Resolve requirements.lock again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -14,11 +14,13 @@ from churn_kedro.normalisation import normalise
 from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
 from churn_kedro.training import FitParameters, fit_estimator
 from churn_kedro.tuning import Trial
+from tests.task_cases import treat
 
 Declare = Callable[..., CustomerDeclaration]
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 CUSTOMERS = 400
+SHARES = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
 
 # How long an example takes says nothing about whether it holds.
 settings.register_profile("churn_kedro", deadline=None)
@@ -103,19 +105,18 @@ def customers(_normalised: pd.DataFrame) -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def splits(_normalised: pd.DataFrame, declaration: CustomerDeclaration) -> Splits:
     """Train, validation and test: 200, 100 and 100 customers. Not to be changed."""
-    shares = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
-    return split_customers(_normalised, declaration, shares)
+    return split_customers(_normalised, declaration, SHARES)
 
 
 @pytest.fixture(scope="session")
 def manifest(splits: Splits, declaration: CustomerDeclaration) -> SplitManifest:
-    return describe_splits(*splits, declaration, random_state=3)
+    return describe_splits(*splits, declaration, SHARES, {})
 
 
 @pytest.fixture(scope="session")
 def small_trial() -> Trial:
     """Hyperparameters of a small model."""
-    return Trial(number=0, log_loss=0.5, n_estimators=12, hyperparameters={"max_depth": 3, "learning_rate": 0.3})
+    return Trial(number=0, score=0.5, n_estimators=12, hyperparameters={"max_depth": 3, "learning_rate": 0.3})
 
 
 @pytest.fixture(scope="session")
@@ -124,4 +125,5 @@ def trained(
 ) -> TrainedModel:
     """A model of twelve trees on 200 customers."""
     parameters = FitParameters(random_state=5, n_jobs=1, calibration="temperature", threshold_metric="f1")
-    return fit_estimator(splits[0], splits[1], manifest, declaration, small_trial, parameters)
+    train, validation, _ = splits
+    return fit_estimator(treat(train, declaration), train, validation, manifest, declaration, small_trial, parameters)

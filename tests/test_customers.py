@@ -29,7 +29,7 @@ def column(**fields: Any) -> Column:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({}, "feature 'c' needs a kind: numeric, categorical, binary or ordinal"),
+        ({}, "feature 'c' needs a kind: numeric, categorical, binary, ordinal or date"),
         ({"kind": "numeric", "domain": [1, 2]}, "takes a domain of min and max, not a list of levels"),
         ({"kind": "categorical", "domain": {"min": 1}}, "of kind categorical takes a list of levels, not min and max"),
         ({"kind": "ordinal"}, "ordinal column 'c' needs its levels, lowest first"),
@@ -43,8 +43,11 @@ def column(**fields: Any) -> Column:
         ({"kind": "ordinal", "domain": ["low", "2.5"]}, "quotes numbers in its domain: ['2.5']"),
         ({"kind": "binary", "domain": [True, False]}, "YAML turns unquoted yes, no, true and false into booleans"),
         ({"kind": "numeric", "domain": {"min": 2, "max": 1}}, "domain has min 2.0 above max 1.0"),
-        ({"kind": "numerical"}, "Input should be 'numeric', 'categorical', 'binary' or 'ordinal'"),
-        ({"kind": "numeric", "role": "label"}, "Input should be 'id', 'feature', 'target', 'time' or 'ignored'"),
+        ({"kind": "numerical"}, "Input should be 'numeric', 'categorical', 'binary', 'ordinal' or 'date'"),
+        ({"kind": "numeric", "role": "label"}, "Input should be 'id', 'feature', 'target', 'time', 'group' or"),
+        ({"kind": "binary", "domain": [0, 1], "whole": True}, "is declared whole but is not numeric"),
+        ({"kind": "numeric", "date_format": "%Y"}, "has a date_format but is no date"),
+        ({"kind": "date", "domain": ["a"]}, "date column 'c' takes no domain"),
         ({"kind": "numeric", "nulable": True}, "Extra inputs are not permitted"),
         ({"kind": "numeric", "name": ""}, "at least 1 character"),
         ({"kind": "numeric", "description": ""}, "at least 1 character"),
@@ -61,7 +64,7 @@ def test_a_level_that_only_python_reads_as_a_number_is_text() -> None:
     bands = column(kind="ordinal", domain=["18_25", "26_35"])
 
     assert bands.levels == ["18_25", "26_35"]
-    assert not bands.holds_numbers
+    assert bands.cells == "text"
 
 
 @pytest.mark.parametrize("word", ["yes", "no", "true", "false", "Yes", "No"])
@@ -110,9 +113,37 @@ def test_an_incomplete_declaration_is_refused_with_its_reason(
     assert message in str(caught.value)
 
 
-def test_only_binary_targets_can_be_declared(declaration: CustomerDeclaration) -> None:
-    with pytest.raises(ValidationError, match="Input should be 'binary'"):
-        CustomerDeclaration.model_validate(declaration.model_dump() | {"task": "regression"})
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"task": "ranking"}, "Input should be 'binary', 'multiclass' or 'regression'"),
+        ({"task": "regression"}, "a regression predicts a number: it takes no labels"),
+        ({"task": "multiclass"}, "task multiclass takes labels.classes"),
+        ({"labels": None}, "task binary needs labels"),
+        ({"labels": {"classes": [0, 1]}}, "task binary takes labels.positive and negative"),
+        ({"labels": {"positive": 1}}, "labels need both positive and negative"),
+        ({"labels": {"positive": 1, "negative": 0, "classes": [0, 1]}}, "either positive and negative, or classes"),
+        ({"task": "multiclass", "labels": {"classes": ["a", "a"]}}, "at least two different labels"),
+        ({"derived": [{"name": "r", "operation": "ratio", "of": ["Age", "City"]}]}, "made of ['City'], no numeric"),
+        ({"derived": [{"name": "Age", "operation": "sum", "of": ["Age", "Charges"]}]}, "the name of another column"),
+    ],
+)
+def test_task_labels_and_derived_columns_fit_together(
+    declaration: CustomerDeclaration, changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        CustomerDeclaration.model_validate(declaration.model_dump() | changes)
+
+    assert message in str(caught.value)
+
+
+def test_the_order_of_the_labels_is_the_order_of_their_codes(declaration: CustomerDeclaration) -> None:
+    several = declaration.model_dump() | {"task": "multiclass", "labels": {"classes": ["b", "a", "c"]}}
+    number = declaration.model_dump() | {"task": "regression", "labels": None}
+
+    assert declaration.classes == [0, 1]
+    assert CustomerDeclaration.model_validate(several).classes == ["b", "a", "c"]
+    assert CustomerDeclaration.model_validate(number).classes == []
 
 
 def test_a_declaration_cannot_be_changed_once_made(declaration: CustomerDeclaration) -> None:
@@ -130,21 +161,23 @@ def test_roles_select_columns_in_declared_order(declaration: CustomerDeclaration
 
 
 @pytest.mark.parametrize(
-    ("fields", "holds_numbers"),
+    ("fields", "cells"),
     [
-        ({"kind": "numeric"}, True),
-        ({"kind": "binary", "domain": [0, 1]}, True),
-        ({"kind": "categorical", "domain": [1, 2, 3]}, True),
-        ({"kind": "binary", "domain": ["No", "Yes"]}, False),
-        ({"kind": "ordinal", "domain": ["low", "high"]}, False),
-        ({"kind": "categorical"}, False),
-        ({"role": "id"}, False),
-        ({"role": "time"}, False),
+        ({"kind": "numeric"}, "number"),
+        ({"kind": "binary", "domain": [0, 1]}, "number"),
+        ({"kind": "categorical", "domain": [1, 2, 3]}, "number"),
+        ({"kind": "binary", "domain": ["No", "Yes"]}, "text"),
+        ({"kind": "ordinal", "domain": ["low", "high"]}, "text"),
+        ({"kind": "categorical"}, "text"),
+        ({"kind": "date"}, "date"),
+        ({"role": "id"}, "text"),
+        ({"role": "group"}, "text"),
+        ({"role": "time"}, "date"),
     ],
 )
-def test_the_signature_calls_numbers_any_and_the_rest_strings(fields: dict[str, Any], holds_numbers: bool) -> None:
-    assert column(**fields).holds_numbers == holds_numbers
-    assert column(**fields).signature_type == ("any" if holds_numbers else "string")
+def test_the_signature_calls_text_string_and_the_rest_any(fields: dict[str, Any], cells: str) -> None:
+    assert column(**fields).cells == cells
+    assert column(**fields).signature_type == ("string" if cells == "text" else "any")
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,16 @@
 import numpy as np
 import pandas as pd
 import pytest
+import xgboost as xgb
 
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.explanations import explain, tree_importance
+from churn_kedro.customers import CustomerDeclaration, Task
+from churn_kedro.explanations import explain, explain_classes, tree_importance
 from churn_kedro.models import TrainedModel, boosted_trees
 from churn_kedro.splits import SplitManifest
 from churn_kedro.training import FitParameters, fit_estimator
 from churn_kedro.tuning import Trial
+from tests.task_cases import CLASSES, task_case, treat
+from tests.treatment_cases import treatment_case
 
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
@@ -76,7 +79,87 @@ def test_a_column_that_is_always_the_same_has_no_importance_and_no_contribution(
 ) -> None:
     train, validation, test = (part.assign(Card=1.0) for part in splits)
     parameters = FitParameters(random_state=5, n_jobs=1, calibration="temperature", threshold_metric="f1")
-    model = fit_estimator(train, validation, manifest, declaration, small_trial, parameters)
+    inputs = treat(train, declaration)
+    model = fit_estimator(inputs, train, validation, manifest, declaration, small_trial, parameters)
 
     assert tree_importance(model.estimator)["Card"] == 0
     assert not explain(model.estimator, test).values[:, ORDER.index("Card")].any()
+
+
+def test_contributions_to_each_class_sum_to_the_logits_behind_its_probability() -> None:
+    case = task_case("multiclass")
+    features, classifier = boosted_trees(case.trained.estimator)
+
+    explanations = explain_classes(case.trained.estimator, case.test, CLASSES)
+
+    assert [explanation.output for explanation in explanations] == [f"logit of {label}" for label in CLASSES]
+    logits = np.stack([explanation.values.sum(axis=1) + explanation.base for explanation in explanations], axis=1)
+    raised = np.exp(logits)
+    np.testing.assert_allclose(
+        raised / raised.sum(axis=1, keepdims=True), classifier.predict_proba(features.transform(case.test)), atol=1e-4
+    )
+
+
+def test_contributions_to_a_number_sum_to_the_prediction() -> None:
+    case = task_case("regression")
+
+    explanation = explain(case.trained.estimator, case.test, "the predicted Outcome")
+
+    np.testing.assert_allclose(
+        explanation.values.sum(axis=1) + explanation.base, case.trained.estimator.predict(case.test), rtol=1e-4
+    )
+    assert explanation.output == "the predicted Outcome"
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_importance_of_another_task_sums_to_one(task: Task) -> None:
+    importance = tree_importance(task_case(task).trained.estimator)
+
+    assert importance.sum() == pytest.approx(1)
+    assert importance.index.tolist() == ["Age", "Country", "Visits"]
+
+
+def test_contributions_of_a_columns_inputs_are_summed_to_one() -> None:
+    case = treatment_case()
+    features, trees = boosted_trees(case.trained.estimator)
+    explanation = explain(case.trained.estimator, case.test)
+    names, inputs = list(case.inputs.sources), features.transform(case.test)
+
+    matrix = xgb.DMatrix(inputs, feature_types=trees.feature_types, enable_categorical=True)
+    by_input = pd.DataFrame(trees.get_booster().predict(matrix, pred_contribs=True)[:, :-1], columns=names)
+
+    columns = [*case.declaration.feature_names, "Pace", "row_outlier"]
+    assert sorted(explanation.columns) == sorted(columns)
+    assert explanation.values.shape == explanation.inputs.shape == (len(case.test), len(columns))
+    for name in columns:
+        parts = [part for part in names if part == name or part.startswith(f"{name}_")]
+        position = explanation.columns.index(name)
+        np.testing.assert_allclose(explanation.values[:, position], by_input[parts].sum(axis=1), atol=1e-5)
+        strongest = by_input[parts].abs().sum().idxmax()
+        np.testing.assert_array_equal(explanation.inputs[:, position], inputs[:, names.index(str(strongest))])
+    log_odds = trees.predict(inputs, output_margin=True)
+    np.testing.assert_allclose(explanation.values.sum(axis=1) + explanation.base, log_odds, atol=1e-4)
+
+
+def test_importance_of_a_columns_inputs_is_summed_to_one() -> None:
+    case = treatment_case()
+    trees = boosted_trees(case.trained.estimator)[1].get_booster().trees_to_dataframe()
+    splits = trees[trees["Feature"] != "Leaf"]
+    inputs = list(case.inputs.sources.values())
+    gains = splits["Gain"].groupby(splits["Feature"].str[1:].astype(int).map(lambda place: inputs[place])).sum()
+
+    importance = tree_importance(case.trained.estimator)
+
+    assert set(importance.index) == {*case.declaration.feature_names, "Pace", "row_outlier"}
+    assert importance.sum() == pytest.approx(1)
+    pd.testing.assert_series_equal(
+        importance[gains.index], gains / gains.sum(), check_names=False, rtol=1e-4, check_index_type=False
+    )
+
+
+def test_several_classes_are_explained_in_columns_too() -> None:
+    case = treatment_case("multiclass", "model")
+
+    for explanation in explain_classes(case.trained.estimator, case.test, ["basic", "plus", "premium"]):
+        assert explanation.columns == list(dict.fromkeys(case.inputs.sources.values()))
+        assert explanation.values.shape == (len(case.test), len(explanation.columns))

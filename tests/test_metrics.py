@@ -19,8 +19,13 @@ from churn_kedro.metrics import (
     measure,
     measure_with_intervals,
 )
+from churn_kedro.models import ScoredCustomers
 
 RESAMPLING = BootstrapParameters(n_resamples=200, confidence=0.9, random_state=11)
+
+
+def binary(target: np.ndarray, probability: np.ndarray, threshold: float) -> ScoredCustomers:
+    return ScoredCustomers("binary", target, probability, threshold, ("0", "1"))
 
 
 def sklearn_measure(target: Any, probability: Any, threshold: float, weights: Any = None) -> dict[str, float]:
@@ -63,7 +68,7 @@ def test_metrics_agree_with_scikit_learn_also_with_ties(
     target, probability, _ = (np.array(values) for values in zip(*customers, strict=True))
     assume(len(set(target)) == 2)
 
-    assert measure(target, probability, threshold) == pytest.approx(
+    assert measure(binary(target, probability, threshold)) == pytest.approx(
         sklearn_measure(target, probability, threshold), rel=1e-9, abs=1e-12
     )
 
@@ -75,15 +80,15 @@ def test_counts_per_customer_agree_with_scikit_learns_sample_weights(
     target, probability, counts = (np.array(values) for values in zip(*customers, strict=True))
     assume(len(set(target[counts > 0])) == 2)
 
-    values = metrics._Ranking(target, probability, threshold).metrics(counts[np.newaxis, :])[0]
+    values = metrics._BinarySample(target, probability, threshold).metrics(counts[np.newaxis, :])[0]
 
     expected = sklearn_measure(target, probability, threshold, counts)
-    assert dict(zip(METRICS, values.tolist(), strict=True)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert dict(zip(METRICS["binary"], values.tolist(), strict=True)) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
 def test_metrics_worked_out_by_hand() -> None:
     # Ranked: 0.9 left, 0.8 stayed, 0.4 left, 0.1 stayed. Of the four pairs three are in order.
-    values = measure(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.8, 0.9]), threshold=0.8)
+    values = measure(binary(np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.8, 0.9]), 0.8))
 
     assert values == pytest.approx(
         {
@@ -103,7 +108,7 @@ def test_a_resample_is_what_scikit_learn_measures_on_the_drawn_customers(
     scored: tuple[np.ndarray, np.ndarray],
 ) -> None:
     target, probability = scored
-    resampled = bootstrap(target, probability, 0.4, RESAMPLING)
+    resampled = bootstrap(binary(target, probability, 0.4), RESAMPLING)
     generator = np.random.default_rng(RESAMPLING.random_state)
 
     for number in range(5):
@@ -117,7 +122,7 @@ def test_two_models_see_the_same_resamples() -> None:
     target = np.array([0, 1] * 30 + [0] * 40)
 
     def churners(probability: float) -> np.ndarray:
-        brier = bootstrap(target, np.full(100, probability), 0.5, RESAMPLING)["brier"]
+        brier = bootstrap(binary(target, np.full(100, probability), 0.5), RESAMPLING)["brier"]
         return np.asarray((brier - probability**2) / (1 - 2 * probability))
 
     np.testing.assert_allclose(churners(0.2), churners(0.9))
@@ -125,8 +130,8 @@ def test_two_models_see_the_same_resamples() -> None:
 
 
 def test_the_seed_decides_the_resamples(scored: tuple[np.ndarray, np.ndarray]) -> None:
-    first, again = (bootstrap(*scored, 0.4, RESAMPLING)["roc_auc"] for _ in range(2))
-    other = bootstrap(*scored, 0.4, RESAMPLING.model_copy(update={"random_state": 12}))["roc_auc"]
+    first, again = (bootstrap(binary(*scored, 0.4), RESAMPLING)["roc_auc"] for _ in range(2))
+    other = bootstrap(binary(*scored, 0.4), RESAMPLING.model_copy(update={"random_state": 12}))["roc_auc"]
 
     np.testing.assert_array_equal(first, again)
     assert first.shape == (200,)
@@ -137,20 +142,20 @@ def test_the_seed_decides_the_resamples(scored: tuple[np.ndarray, np.ndarray]) -
 def test_resamples_do_not_depend_on_how_many_are_held_in_memory(
     cells: int, scored: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = bootstrap(*scored, 0.4, RESAMPLING)
+    whole = bootstrap(binary(*scored, 0.4), RESAMPLING)
     monkeypatch.setattr(metrics, "_CELLS_AT_ONCE", cells)
 
-    in_blocks = bootstrap(*scored, 0.4, RESAMPLING)
+    in_blocks = bootstrap(binary(*scored, 0.4), RESAMPLING)
 
-    for name in METRICS:
+    for name in METRICS["binary"]:
         np.testing.assert_allclose(in_blocks[name], whole[name], rtol=1e-12)
 
 
 def test_intervals_are_percentiles_of_the_resamples_around_the_value(scored: tuple[np.ndarray, np.ndarray]) -> None:
-    estimates = measure_with_intervals(*scored, 0.4, RESAMPLING)
-    values, resampled = measure(*scored, 0.4), bootstrap(*scored, 0.4, RESAMPLING)
+    estimates = measure_with_intervals(binary(*scored, 0.4), RESAMPLING)
+    values, resampled = measure(binary(*scored, 0.4)), bootstrap(binary(*scored, 0.4), RESAMPLING)
 
-    assert tuple(estimates) == METRICS
+    assert tuple(estimates) == METRICS["binary"]
     for name, estimate in estimates.items():
         assert estimate.value == values[name]
         assert estimate.low < estimate.value < estimate.high
@@ -158,9 +163,9 @@ def test_intervals_are_percentiles_of_the_resamples_around_the_value(scored: tup
 
 
 def test_more_confidence_takes_a_wider_interval(scored: tuple[np.ndarray, np.ndarray]) -> None:
-    wider = measure_with_intervals(*scored, 0.4, RESAMPLING.model_copy(update={"confidence": 0.99}))
+    wider = measure_with_intervals(binary(*scored, 0.4), RESAMPLING.model_copy(update={"confidence": 0.99}))
 
-    for name, estimate in measure_with_intervals(*scored, 0.4, RESAMPLING).items():
+    for name, estimate in measure_with_intervals(binary(*scored, 0.4), RESAMPLING).items():
         assert wider[name].low < estimate.low
         assert wider[name].high > estimate.high
 
@@ -171,7 +176,7 @@ def test_an_interval_of_accuracy_is_as_wide_as_the_binomial_distribution_says() 
     probability = np.where(random.random(1000) < 0.8, target, 1 - target).astype(float)
     resampling = BootstrapParameters(n_resamples=2000, confidence=0.95, random_state=0)
 
-    accuracy = measure_with_intervals(target, probability, 0.5, resampling)["accuracy"]
+    accuracy = measure_with_intervals(binary(target, probability, 0.5), resampling)["accuracy"]
 
     half = 1.96 * np.sqrt(accuracy.value * (1 - accuracy.value) / 1000)
     assert (accuracy.high - accuracy.low) / 2 == pytest.approx(half, rel=0.1)
@@ -182,16 +187,16 @@ def test_one_class_cannot_be_measured(label: int) -> None:
     target, probability = np.full(5, label), np.linspace(0, 1, 5)
 
     with pytest.raises(CustomerTableError, match="All 5 test customers have the same label"):
-        measure(target, probability, 0.5)
+        measure(binary(target, probability, 0.5))
     with pytest.raises(CustomerTableError, match="All 5 test customers have the same label"):
-        measure_with_intervals(target, probability, 0.5, RESAMPLING)
+        measure_with_intervals(binary(target, probability, 0.5), RESAMPLING)
 
 
 def test_a_resample_of_one_class_counts_for_no_interval() -> None:
     target, probability = np.array([1, 0, 0, 0]), np.array([0.6, 0.7, 0.2, 0.1])
 
-    resampled = bootstrap(target, probability, 0.5, RESAMPLING)
-    estimates = measure_with_intervals(target, probability, 0.5, RESAMPLING)
+    resampled = bootstrap(binary(target, probability, 0.5), RESAMPLING)
+    estimates = measure_with_intervals(binary(target, probability, 0.5), RESAMPLING)
 
     without = np.isnan(resampled["roc_auc"])
     assert 0 < without.sum() < 200
@@ -206,10 +211,174 @@ def test_an_evaluation_lists_each_bound_under_a_name_of_its_own() -> None:
         model_id="id",
         test_digest="d",
         test_rows=2,
-        test_positives=1,
+        task="binary",
+        test_classes={"0": 1, "1": 1},
         threshold=0.5,
         bootstrap=RESAMPLING,
         metrics={"brier": Estimate(value=0.2, low=0.1, high=0.3)},
     )
 
     assert evaluation.flat() == {"brier": 0.2, "brier_low": 0.1, "brier_high": 0.3}
+
+
+def multiclass(target: np.ndarray, probability: np.ndarray) -> ScoredCustomers:
+    classes = tuple(f"c{code}" for code in range(probability.shape[1]))
+    return ScoredCustomers("multiclass", target, probability, None, classes)
+
+
+def regression(target: np.ndarray, prediction: np.ndarray) -> ScoredCustomers:
+    return ScoredCustomers("regression", target, prediction)
+
+
+def sklearn_multiclass(target: np.ndarray, probability: np.ndarray) -> dict[str, float]:
+    n_classes = probability.shape[1]
+    codes, predicted = np.unique(target), probability.argmax(axis=1)
+    members = np.eye(n_classes)[target]
+    return {
+        "roc_auc": float(np.mean([sklearn_metrics.roc_auc_score(members[:, c], probability[:, c]) for c in codes])),
+        "pr_auc": float(
+            np.mean([sklearn_metrics.average_precision_score(members[:, c], probability[:, c]) for c in codes])
+        ),
+        "log_loss": sklearn_metrics.log_loss(target, probability, labels=range(n_classes)),
+        "brier": sklearn_metrics.brier_score_loss(target, probability, labels=range(n_classes), scale_by_half=False),
+        "accuracy": sklearn_metrics.accuracy_score(target, predicted),
+        "balanced_accuracy": sklearn_metrics.recall_score(target, predicted, labels=codes, average="macro"),
+        "f1_macro": sklearn_metrics.f1_score(target, predicted, labels=codes, average="macro"),
+    }
+
+
+def sklearn_regression(target: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    return {
+        "r2": sklearn_metrics.r2_score(target, prediction),
+        "rmse": sklearn_metrics.root_mean_squared_error(target, prediction),
+        "mae": sklearn_metrics.mean_absolute_error(target, prediction),
+        "median_ae": sklearn_metrics.median_absolute_error(target, prediction),
+    }
+
+
+@pytest.fixture(scope="module")
+def several() -> tuple[np.ndarray, np.ndarray]:
+    """300 customers of four classes with calibrated probabilities, some of them tied."""
+    random = np.random.default_rng(3)
+    probability = random.dirichlet([1.0, 2.0, 1.0, 0.5], 300).round(2)
+    probability /= probability.sum(axis=1, keepdims=True)
+    return np.array([random.choice(4, p=row) for row in probability]), probability
+
+
+@pytest.fixture(scope="module")
+def numbers() -> tuple[np.ndarray, np.ndarray]:
+    """300 customers with a number far from 0 and what was predicted."""
+    random = np.random.default_rng(3)
+    prediction = random.normal(1e5, 20, 300).round()
+    return prediction + random.normal(0, 10, 300).round(), prediction
+
+
+WEIGHTS = st.tuples(*[st.sampled_from([0.0, 1.0, 1.0, 2.0, 7.0]) for _ in range(3)])
+
+
+@given(customers=st.lists(st.tuples(st.integers(0, 2), WEIGHTS), min_size=2, max_size=25))
+def test_metrics_of_several_classes_agree_with_scikit_learn_also_with_ties_and_absent_classes(
+    customers: list[tuple[int, tuple[float, ...]]],
+) -> None:
+    target = np.array([code for code, _ in customers])
+    # A row of nothing but 0 is one of equal probabilities.
+    weights = np.array([row for _, row in customers]) + 1e-9
+    probability = weights / weights.sum(axis=1, keepdims=True)
+    assume(len(set(target)) >= 2)
+
+    assert measure(multiclass(target, probability)) == pytest.approx(
+        sklearn_multiclass(target, probability), rel=1e-6, abs=1e-9
+    )
+
+
+def test_the_means_over_classes_are_those_of_scikit_learn_where_every_class_is_there(
+    several: tuple[np.ndarray, np.ndarray],
+) -> None:
+    target, probability = several
+    values = measure(multiclass(target, probability))
+
+    assert values["roc_auc"] == pytest.approx(sklearn_metrics.roc_auc_score(target, probability, multi_class="ovr"))
+    assert values["pr_auc"] == pytest.approx(sklearn_metrics.average_precision_score(np.eye(4)[target], probability))
+    assert values["brier"] == pytest.approx(sklearn_metrics.brier_score_loss(target, probability))
+    assert values["balanced_accuracy"] == pytest.approx(
+        sklearn_metrics.balanced_accuracy_score(target, probability.argmax(axis=1))
+    )
+
+
+@given(
+    customers=st.lists(
+        st.tuples(st.integers(-3, 3), st.floats(-100, 100).map(lambda value: round(value, 3))), min_size=2, max_size=25
+    )
+)
+def test_metrics_of_numbers_agree_with_scikit_learn(customers: list[tuple[int, float]]) -> None:
+    target, prediction = (np.array(values, dtype=float) for values in zip(*customers, strict=True))
+    assume(len(set(target)) >= 2)
+
+    assert measure(regression(target, prediction)) == pytest.approx(
+        sklearn_regression(target, prediction), rel=1e-9, abs=1e-9
+    )
+
+
+def test_metrics_of_numbers_worked_out_by_hand() -> None:
+    # Errors 1, 0, 2, 3; the numbers' mean is 3 and their sum of squares around it 20.
+    values = measure(regression(np.array([0.0, 2.0, 4.0, 6.0]), np.array([1.0, 2.0, 2.0, 9.0])))
+
+    assert values == pytest.approx({"r2": 1 - 14 / 20, "rmse": np.sqrt(14 / 4), "mae": 6 / 4, "median_ae": (1 + 2) / 2})
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_a_resample_of_another_task_is_what_scikit_learn_measures_on_the_drawn_customers(
+    task: str, several: tuple[np.ndarray, np.ndarray], numbers: tuple[np.ndarray, np.ndarray]
+) -> None:
+    scored, expect = {
+        "multiclass": (multiclass(*several), sklearn_multiclass),
+        "regression": (regression(*numbers), sklearn_regression),
+    }[task]
+    resampled = bootstrap(scored, RESAMPLING)
+    generator = np.random.default_rng(RESAMPLING.random_state)
+
+    for number in range(5):
+        drawn = generator.integers(0, 300, 300)
+        expected = expect(scored.target[drawn], scored.prediction[drawn])
+        assert {name: values[number] for name, values in resampled.items()} == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_intervals_of_another_task_are_around_the_value(
+    task: str, several: tuple[np.ndarray, np.ndarray], numbers: tuple[np.ndarray, np.ndarray]
+) -> None:
+    scored = multiclass(*several) if task == "multiclass" else regression(*numbers)
+
+    estimates = measure_with_intervals(scored, RESAMPLING)
+
+    assert tuple(estimates) == METRICS[scored.task]
+    # A median of whole numbers may well be an end of its interval.
+    assert all(estimate.low <= estimate.value <= estimate.high for estimate in estimates.values())
+
+
+def test_a_resample_that_lacks_a_class_counts_for_no_interval() -> None:
+    target = np.array([0, 1, 1, 1, 2, 2, 2, 2])
+    probability = np.random.default_rng(0).dirichlet([1.0, 1.0, 1.0], 8)
+
+    resampled = bootstrap(multiclass(target, probability), RESAMPLING)
+
+    without = np.isnan(resampled["roc_auc"])
+    assert 0 < without.sum() < 200
+    assert all(np.isnan(values[without]).all() and np.isfinite(values[~without]).all() for values in resampled.values())
+
+
+def test_a_resample_of_one_number_has_no_r2_yet_an_error() -> None:
+    scored = regression(np.array([0.1, 0.1, 0.3]), np.array([0.1, 0.2, 0.3]))
+
+    resampled = bootstrap(scored, RESAMPLING)
+
+    without = np.isnan(resampled["r2"])
+    assert 0 < without.sum() < 200
+    assert np.isfinite(resampled["rmse"]).all()
+
+
+def test_one_class_or_one_number_cannot_be_measured() -> None:
+    with pytest.raises(CustomerTableError, match="All 3 test customers have the same label"):
+        measure(multiclass(np.array([1, 1, 1]), np.full((3, 3), 1 / 3)))
+    with pytest.raises(CustomerTableError, match="All 3 test customers have the same number"):
+        measure(regression(np.full(3, 7.0), np.arange(3.0)))

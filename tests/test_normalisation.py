@@ -140,7 +140,7 @@ def test_an_unknown_label_is_unreadable_with_the_labels_in_its_reason(declare: D
     normalised = normalise(pd.DataFrame({"a": [1, 2], "Churn": ["yes", "No"]}), churn, with_target=True)
 
     assert np.isnan(normalised.table["Churn"][0])
-    assert reasons(normalised) == [(0, "Churn", "Churn: 'yes' is neither 'Yes' nor 'No'")]
+    assert reasons(normalised) == [(0, "Churn", "Churn: 'yes' is neither 'No' nor 'Yes'")]
 
 
 def test_a_missing_label_is_missing_and_not_unreadable(declaration: CustomerDeclaration) -> None:
@@ -293,3 +293,100 @@ def test_no_row_is_lost_and_each_number_is_read_missing_or_reported(
     reported = set(zip(normalised.unreadable["row"], normalised.unreadable["column"], strict=True))
     unread = [cell.strip() == "" or (row, "Age") in reported for row, cell in enumerate(raw["Age"])]
     assert normalised.table["Age"].isna().tolist() == unread
+
+
+def test_rows_that_repeat_the_header_are_left_out_and_counted(
+    raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    header = pd.DataFrame([list(raw_customers.columns)], columns=raw_customers.columns, dtype="str")
+    raw = pd.concat([raw_customers.head(3), header, raw_customers.tail(2), header], ignore_index=True)
+
+    normalised = normalise(raw, declaration, with_target=True)
+
+    assert normalised.header_rows == [3, 6]
+    assert normalised.table.index.tolist() == [0, 1, 2, 4, 5]
+    assert normalised.unreadable.empty
+
+
+def test_an_unnamed_column_is_left_out_only_if_it_is_empty(
+    raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    empty = raw_customers.assign(**{"": " "})
+    filled = raw_customers.assign(**{"": "x"})
+
+    assert normalise(empty, declaration, with_target=True).empty_unnamed_columns == 1
+    assert normalise(empty, declaration, with_target=True).undeclared == []
+    assert normalise(filled, declaration, with_target=True).empty_unnamed_columns == 0
+    assert normalise(filled, declaration, with_target=True).undeclared == [""]
+
+
+def test_undeclared_words_for_missing_are_counted_and_stay_levels(
+    raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    raw_customers.loc[:2, "City"] = ["Unknown", "?", "unknown"]
+
+    normalised = normalise(raw_customers, declaration, with_target=True)
+
+    assert normalised.suspected_missing == {"City": {"Unknown": 1, "?": 1, "unknown": 1}}
+    assert normalised.table["City"].head(3).tolist() == ["Unknown", "?", "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("date_format", "cell", "expected"),
+    [
+        (None, "2026-01-31", "2026-01-31"),
+        (None, " 2026-01-31T09:30:00Z ", "2026-01-31 09:30"),
+        (None, "2026-01-31 09:30:00+02:00", "2026-01-31 07:30"),
+        ("%d/%m/%Y", "31/01/2026", "2026-01-31"),
+    ],
+)
+def test_dates_are_read_as_declared(declare: Declare, date_format: str | None, cell: str, expected: str) -> None:
+    declaration = declare(
+        {"name": "Since", "kind": "date", "date_format": date_format, "nullable": True, "missing": ["never"]},
+        {"name": "Left", "role": "target"},
+    )
+    raw = pd.DataFrame({"Since": [cell, "never", "", "31.31.2026"], "Left": ["1", "0", "0", "1"]}, dtype="str")
+
+    normalised = normalise(raw, declaration, with_target=True)
+
+    assert normalised.table["Since"].tolist()[0] == pd.Timestamp(expected)
+    assert normalised.table["Since"].isna().tolist() == [False, True, True, True]
+    assert normalised.unreadable["row"].tolist() == [3]
+    assert "is no date of the form" in normalised.unreadable["reason"][0]
+
+
+def test_typed_dates_are_taken_as_they_are(declare: Declare) -> None:
+    declaration = declare({"name": "Since", "kind": "date"}, {"name": "Left", "role": "target"})
+    raw = pd.DataFrame({"Since": pd.to_datetime(["2026-01-31", "2026-02-01"]), "Left": [1, 0]})
+
+    table = normalise(raw, declaration, with_target=True).table
+
+    assert table["Since"].tolist() == raw["Since"].tolist()
+    assert str(table["Since"].dtype) == "datetime64[us]"
+
+
+def test_decimal_commas_are_read_where_they_are_declared(declare: Declare) -> None:
+    declaration = declare({"name": "Paid", "kind": "numeric"}, {"name": "Left", "role": "target"})
+    raw = pd.DataFrame({"Paid": ["1,5", "-2,25", "3"], "Left": ["1", "0", "0"]}, dtype="str")
+    comma = CustomerDeclaration.model_validate(declaration.model_dump() | {"decimal": ","})
+
+    assert normalise(raw, comma, with_target=True).table["Paid"].tolist() == [1.5, -2.25, 3]
+    assert normalise(raw, declaration, with_target=True).unreadable["row"].tolist() == [0, 1]
+
+
+def test_classes_become_their_positions_and_a_numeric_target_stays_a_number(declare: Declare) -> None:
+    binary = declare({"name": "Size", "kind": "numeric"}, {"name": "Kind", "role": "target"})
+    several = CustomerDeclaration.model_validate(
+        binary.model_dump() | {"task": "multiclass", "labels": {"classes": ["b", "a", "c"]}}
+    )
+    number = CustomerDeclaration.model_validate(binary.model_dump() | {"task": "regression", "labels": None})
+    words = pd.DataFrame({"Size": [1, 2, 3, 4], "Kind": ["a", "c", "x", ""]})
+    numbers = pd.DataFrame({"Size": [1, 2, 3], "Kind": ["1.5", "-2", "x"]})
+
+    by_class = normalise(words, several, with_target=True)
+    by_number = normalise(numbers, number, with_target=True)
+
+    assert by_class.table["Kind"].tolist()[:2] == [1, 2]
+    assert by_class.unreadable["reason"].tolist() == ["Kind: 'x' is none of 'b', 'a', 'c'"]
+    assert by_number.table["Kind"].tolist()[:2] == [1.5, -2]
+    assert by_number.unreadable["reason"].tolist() == ["Kind: 'x' is not a number"]

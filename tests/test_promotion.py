@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.digests import table_digest
 from churn_kedro.metrics import BootstrapParameters, Estimate, Evaluation, measure, measure_with_intervals
-from churn_kedro.models import RegisteredModel
+from churn_kedro.models import RegisteredModel, ScoredCustomers, churn_probability, score_known
 from churn_kedro.promotion import (
     Decision,
     GateCheck,
@@ -20,7 +20,8 @@ from churn_kedro.promotion import (
     decide,
     describe_promotion,
 )
-from churn_kedro.splits import SplitManifest, SplitRecord
+from churn_kedro.splits import SplitManifest, SplitParameters, SplitRecord
+from tests.task_cases import task_case
 
 RESAMPLING = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)
 
@@ -42,15 +43,21 @@ class ColumnScores:
 
 
 def gate(**changed: Any) -> GateParameters:
+    """Gate of a test; ``minimums``, ``metric`` and ``margin`` are those of the task binary."""
+    own = {"minimums": {"roc_auc_low": 0.6}, "metric": "roc_auc", "margin": 0.01}
     fields = {
-        "minimums": {"roc_auc_low": 0.6},
-        "metric": "roc_auc",
-        "margin": 0.01,
+        "binary": own | {name: changed.pop(name) for name in own if name in changed},
+        "multiclass": {"minimums": {"roc_auc_low": 0.6}, "metric": "roc_auc", "margin": 0.01},
+        "regression": {"minimums": {"r2_low": 0.0}, "metric": "r2", "margin": 0.01},
         "confidence": 0.95,
         "n_resamples": 200,
         "random_state": 0,
     }
     return GateParameters.model_validate(fields | changed)
+
+
+def binary(target: np.ndarray, probability: np.ndarray) -> ScoredCustomers:
+    return ScoredCustomers("binary", target, probability, 0.5, ("0", "1"))
 
 
 def model(column: str, version: int) -> RegisteredModel:
@@ -80,11 +87,12 @@ def split_of(table: pd.DataFrame, train_digest: str = "t") -> SplitManifest:
     """A split whose test part is this table."""
 
     def record(digest: str) -> SplitRecord:
-        return SplitRecord(rows=len(table), positives=int(table["Left"].sum()), digest=digest)
+        return SplitRecord(rows=len(table), classes={}, digest=digest)
 
     return SplitManifest(
-        random_state=0,
-        columns=list(table.columns),
+        split=SplitParameters(test_size=0.2, validation_size=0.2, random_state=0),
+        columns={},
+        rows_left_out={},
         train=record(train_digest),
         validation=record("v"),
         test=record(table_digest(table)),
@@ -92,17 +100,18 @@ def split_of(table: pd.DataFrame, train_digest: str = "t") -> SplitManifest:
 
 
 def evaluate(table: pd.DataFrame, candidate: RegisteredModel, **changed: Any) -> Evaluation:
-    probability = candidate.estimator.predict_proba(table)[:, 1]
+    scores = binary(table["Left"].to_numpy(), churn_probability(candidate.estimator, table))
     evaluation = Evaluation(
         model_name=candidate.name,
         model_version=candidate.version,
         model_id=candidate.model_id,
         test_digest=table_digest(table),
         test_rows=len(table),
-        test_positives=int(table["Left"].sum()),
-        threshold=candidate.estimator.threshold,
+        task="binary",
+        test_classes={},
+        threshold=scores.threshold,
         bootstrap=RESAMPLING,
-        metrics=measure_with_intervals(table["Left"].to_numpy(), probability, 0.5, RESAMPLING),
+        metrics=measure_with_intervals(scores, RESAMPLING),
     )
     return evaluation.model_copy(update=changed)
 
@@ -240,7 +249,7 @@ def test_minimums_are_least_values_and_for_losses_greatest_ones(
 
 @pytest.mark.parametrize("metric", ["roc_auc", "brier"])
 def test_a_value_at_its_bound_passes(metric: str, case: Case, scored: pd.DataFrame) -> None:
-    value = measure(scored["Left"].to_numpy(), scored["good"].to_numpy(), 0.5)[metric]
+    value = measure(binary(scored["Left"].to_numpy(), scored["good"].to_numpy()))[metric]
 
     assert case.decide(model("good", 1), None, gate(minimums={metric: value})).verdict == "promoted"
 
@@ -342,7 +351,7 @@ def test_the_bound_is_the_quantile_of_the_paired_differences(
     gains = []
     for _ in range(200):
         drawn = generator.integers(0, 400, 400)
-        areas = [measure(target[drawn], scored[name].to_numpy()[drawn], 0.5)["roc_auc"] for name in ("poor", "good")]
+        areas = [measure(binary(target[drawn], scored[name].to_numpy()[drawn]))["roc_auc"] for name in ("poor", "good")]
         gains.append(areas[0] - areas[1])
 
     check = compare_with_champion(model("poor", 2), model("good", 1), scored, declaration, gate())
@@ -440,3 +449,150 @@ def test_a_refusal_for_a_missing_metric_can_be_written_down(scored: pd.DataFrame
 def test_a_gate_that_makes_no_sense_is_refused(changed: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         gate(**changed)
+
+
+class TaskDecision:
+    """A decision about a model of another task on its own test table."""
+
+    def __init__(self, task: Task) -> None:
+        self.case = task_case(task)
+
+    def evaluation(self, candidate: RegisteredModel, **changed: Any) -> Evaluation:
+        scores = score_known(candidate.estimator, self.case.test, self.case.declaration)
+        return Evaluation(
+            model_name=candidate.name,
+            model_version=candidate.version,
+            model_id=candidate.model_id,
+            task=scores.task,
+            test_digest=self.case.manifest.test.digest,
+            test_rows=len(scores.target),
+            test_classes={},
+            threshold=None,
+            bootstrap=RESAMPLING,
+            metrics=measure_with_intervals(scores, RESAMPLING),
+        ).model_copy(update=changed)
+
+    def decide(
+        self, candidate: RegisteredModel, incumbent: RegisteredModel | None, evaluation: Evaluation | None = None
+    ) -> Decision:
+        return decide(
+            evaluation or self.evaluation(candidate),
+            candidate,
+            incumbent,
+            self.case.test,
+            self.case.manifest,
+            self.case.declaration,
+            gate(),
+        )
+
+
+class Shuffled:
+    """A model that gives each customer another one's answer."""
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        return np.asarray(np.roll(self.estimator.predict(X), 1))
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        return np.asarray(np.roll(self.estimator.predict_proba(X), 1, axis=0))
+
+
+OTHER_TASKS: list[Task] = ["multiclass", "regression"]
+MINIMUMS = {"multiclass": "roc_auc_low at least 0.6", "regression": "r2_low at least 0"}
+
+
+@pytest.mark.parametrize("task", OTHER_TASKS)
+def test_a_first_and_an_equal_candidate_of_another_task_are_promoted_by_their_own_minimums(task: Task) -> None:
+    case = TaskDecision(task)
+    for incumbent in (None, case.case.registered(1)):
+        decision = case.decide(case.case.registered(2), incumbent)
+
+        assert decision.verdict == "promoted"
+        assert MINIMUMS[task] in [check.name for check in decision.checks]
+    assert "gain +0.0000" in decision.reasons[-1]
+
+
+@pytest.mark.parametrize("task", OTHER_TASKS)
+def test_a_worthless_candidate_of_another_task_is_refused(task: Task) -> None:
+    case = TaskDecision(task)
+    worthless = case.case.registered(2, estimator=Shuffled(case.case.trained.estimator))
+
+    decision = case.decide(worthless, case.case.registered(1))
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert set(failed(decision)) == {MINIMUMS[task], "not worse than the champion"}
+
+
+@pytest.mark.parametrize("task", OTHER_TASKS)
+def test_metrics_of_another_task_are_written_as_tags(task: Task) -> None:
+    case = TaskDecision(task)
+    candidate = case.case.registered(2)
+    evaluation = case.evaluation(candidate)
+
+    tags = describe_promotion(case.decide(candidate, None, evaluation), evaluation, candidate).tags
+
+    shown = {"multiclass": ("roc_auc", "balanced_accuracy"), "regression": ("r2", "rmse")}[task]
+    assert {name: tags[name] for name in shown} == {name: f"{evaluation.metrics[name].value:.4f}" for name in shown}
+
+
+@pytest.mark.parametrize(
+    ("tags", "reason"),
+    [
+        ({"task": "regression"}, "version 1 was trained for task regression, the declaration says multiclass"),
+        # A version from before the tag.
+        ({}, "version 1 was trained for task binary, the declaration says multiclass"),
+        (
+            {"task": "multiclass", "classes": '["plus", "basic", "premium"]'},
+            'version 1 was trained for classes ["plus", "basic", "premium"], the declaration says '
+            '["basic", "plus", "premium"]',
+        ),
+    ],
+)
+def test_a_champion_of_another_task_or_of_other_classes_is_not_compared_with(tags: dict[str, str], reason: str) -> None:
+    case = TaskDecision("multiclass")
+    train_digest = case.case.manifest.train.digest
+    champion = case.case.registered(1, tags={"train_digest": train_digest, **tags})
+
+    decision = case.decide(case.case.registered(2), champion)
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert list(failed(decision)) == ["comparison with the champion"]
+    assert reason in failed(decision)["comparison with the champion"]
+    assert "Take the alias champion from that version" in failed(decision)["comparison with the champion"]
+
+
+def test_a_candidate_of_another_task_is_refused() -> None:
+    case = TaskDecision("multiclass")
+    candidate = case.case.registered(2)
+    stranger = replace(candidate, tags={**candidate.tags, "task": "binary"})
+
+    decision = case.decide(stranger, None, case.evaluation(candidate))
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert list(failed(decision)) == ["trained for this task"]
+
+
+def test_an_evaluation_of_another_task_is_refused() -> None:
+    case = TaskDecision("multiclass")
+    candidate = case.case.registered(2)
+
+    decision = case.decide(candidate, None, case.evaluation(candidate, task="regression"))
+
+    assert decision.verdict == "refused"
+    assert "the evaluation is of task regression, the declaration says multiclass" in failed(decision)["evaluated"]
+
+
+@pytest.mark.parametrize(
+    ("task", "own", "message"),
+    [
+        ("multiclass", {"minimums": {"f1": 0.5}}, r"multiclass: minimums name unknown metrics \['f1'\]"),
+        ("regression", {"metric": "roc_auc"}, "regression: metric 'roc_auc' is unknown"),
+    ],
+)
+def test_each_task_knows_its_own_metrics(task: str, own: dict[str, Any], message: str) -> None:
+    fields = gate().model_dump()
+
+    with pytest.raises(ValidationError, match=message):
+        GateParameters.model_validate(fields | {task: fields[task] | own})

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError
+from churn_kedro.normalisation import NormalisedCustomers
 from churn_kedro.quality import DataQuality, describe_quality, require_few_rejections
 
 VIOLATIONS = pd.DataFrame(
@@ -20,14 +21,17 @@ VIOLATIONS = pd.DataFrame(
 def describe(
     kept: pd.DataFrame, declaration: CustomerDeclaration, rows_read: int, violations: pd.DataFrame = VIOLATIONS
 ) -> DataQuality:
-    return describe_quality(
-        rows_read=rows_read,
-        violations=violations,
-        kept=kept,
+    normalised = NormalisedCustomers(
+        raw=pd.DataFrame(index=range(rows_read)),
+        table=kept,
+        unreadable=violations.head(0),
         renamed={"Age": "AGE"},
         undeclared=["Surname"],
-        declaration=declaration,
+        empty_unnamed_columns=0,
+        header_rows=[],
+        suspected_missing={},
     )
+    return describe_quality(normalised=normalised, violations=violations, kept=kept, declaration=declaration)
 
 
 def test_rows_read_are_the_rejected_the_duplicates_and_the_kept(
@@ -71,7 +75,7 @@ def test_churners_and_missing_cells_are_counted_among_the_rows_kept(
 
     quality = describe(kept, declaration, rows_read=7)
 
-    assert quality.positive_share == 0.25
+    assert quality.classes == {"0": 3, "1": 1}
     assert quality.missing_cells == {"City": 2, "Charges": 1}
     assert quality.renamed_columns == {"Age": "AGE"}
     assert quality.undeclared_columns == ["Surname"]

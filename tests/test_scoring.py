@@ -17,7 +17,9 @@ from churn_kedro.scoring import (
     require_readable,
     risk_bands,
 )
+from tests import task_cases
 
+BINARY, MULTICLASS, REGRESSION = (task_cases.declare(task) for task in ("binary", "multiclass", "regression"))
 BANDS = BandParameters(medium=0.3, high=0.6)
 
 
@@ -25,7 +27,10 @@ def listed(probability: list[float], threshold: float = 0.5) -> pd.DataFrame:
     ids = pd.DataFrame(
         {"Id": [f"c{number}" for number in range(len(probability))]}, index=range(7, 7 + len(probability))
     )
-    return list_predictions(ids, np.array(probability), threshold, BANDS, 3, "2026-01-31T12:00:00+00:00")
+    predictions, _ = list_predictions(
+        ids, np.array(probability, dtype=float), BINARY, threshold, BANDS, 3, "2026-01-31T12:00:00+00:00"
+    )
+    return predictions
 
 
 def test_a_band_begins_at_its_least_probability() -> None:
@@ -90,7 +95,7 @@ def test_a_customer_may_have_several_ids_or_none() -> None:
     none = pd.DataFrame(index=[4])
 
     for ids in (several, none):
-        predictions = list_predictions(ids, np.array([0.7]), 0.5, BANDS, 1, "now")
+        predictions, _ = list_predictions(ids, np.array([0.7]), BINARY, 0.5, BANDS, 1, "now")
         assert list(predictions)[: ids.shape[1] + 1] == [*ids, "probability"]
         assert predictions["rank"].tolist() == [1]
 
@@ -140,3 +145,59 @@ def test_more_unreadable_customers_than_allowed_are_refused_with_examples() -> N
 def test_nobody_to_score_is_an_error() -> None:
     with pytest.raises(CustomerTableError, match="nobody to score"):
         require_readable(0, 0, 1.0, UNREADABLE.head(0))
+
+
+def listed_for(task: str, prediction: np.ndarray) -> tuple[pd.DataFrame, dict[str, Any]]:
+    declaration = {"multiclass": MULTICLASS, "regression": REGRESSION}[task]
+    ids = pd.DataFrame({"Id": [f"c{number}" for number in range(len(prediction))]}, index=range(7, 7 + len(prediction)))
+    return list_predictions(ids, prediction, declaration, None, BANDS, 3, "now")
+
+
+def test_several_classes_are_listed_with_the_most_probable_label_and_a_probability_for_each() -> None:
+    predictions, counts = listed_for("multiclass", np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.4, 0.4, 0.2]]))
+
+    pd.testing.assert_frame_equal(
+        predictions,
+        pd.DataFrame(
+            {
+                "Id": ["c0", "c1", "c2"],
+                "prediction": ["plus", "basic", "basic"],
+                "probability_basic": [0.2, 0.6, 0.4],
+                "probability_plus": [0.5, 0.3, 0.4],
+                "probability_premium": [0.3, 0.1, 0.2],
+                "model_version": [3, 3, 3],
+                "scored_at": ["now", "now", "now"],
+            }
+        ),
+        check_dtype=False,
+    )
+    assert counts == {"classes": {"basic": 2, "plus": 1, "premium": 0}}
+
+
+def test_labels_that_are_numbers_stay_numbers() -> None:
+    declaration = task_cases.declare("multiclass", [10, 20])
+
+    predictions, counts = list_predictions(
+        pd.DataFrame({"Id": ["a", "b"]}), np.array([[0.9, 0.1], [0.2, 0.8]]), declaration, None, BANDS, 1, "now"
+    )
+
+    assert predictions["prediction"].tolist() == [10, 20]
+    assert list(predictions)[2:4] == ["probability_10", "probability_20"]
+    assert counts == {"classes": {"10": 1, "20": 1}}
+
+
+def test_numbers_are_listed_with_their_rank_largest_first() -> None:
+    predictions, counts = listed_for("regression", np.array([5.0, 9.0, 5.0, -1.0]))
+
+    assert list(predictions) == ["Id", "prediction", "rank", "model_version", "scored_at"]
+    assert predictions["prediction"].tolist() == [5.0, 9.0, 5.0, -1.0]
+    assert predictions["rank"].tolist() == [2, 1, 3, 4]
+    assert counts == {"mean_prediction": 4.5}
+
+
+def test_a_list_of_two_classes_is_counted_by_bands_and_contacts() -> None:
+    _, counts = list_predictions(
+        pd.DataFrame({"Id": ["a", "b", "c"]}), np.array([0.2, 0.9, 0.5]), BINARY, 0.5, BANDS, 1, "now"
+    )
+
+    assert counts == {"threshold": 0.5, "contacts": 2, "bands": {"low": 1, "medium": 1, "high": 1}}

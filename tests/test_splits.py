@@ -1,6 +1,8 @@
 """Claims about splitting customers, and about proving that the parts belong together."""
 
 import io
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,9 +13,12 @@ from pydantic import ValidationError
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError
 from churn_kedro.digests import table_digest
+from churn_kedro.parameters import ParameterError
 from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
 
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
+Declare = Callable[..., CustomerDeclaration]
+PARTS_OF_TWELVE = [["c3", "c4", "c5", "c6", "c7", "c9"], ["c2", "c8", "c11"], ["c0", "c1", "c10"]]
 
 
 def shares(test: float, validation: float, random_state: int = 0) -> SplitParameters:
@@ -54,7 +59,7 @@ def test_the_seed_alone_decides_the_split(declaration: CustomerDeclaration, cust
         assert part["Id"].tolist() != different["Id"].tolist()
 
 
-@pytest.mark.parametrize(("positives", "negatives", "label"), [(0, 50, "1"), (50, 0, "0"), (0, 0, "1")])
+@pytest.mark.parametrize(("positives", "negatives", "label"), [(0, 50, "1"), (50, 0, "0"), (0, 0, "0")])
 def test_one_class_is_refused(positives: int, negatives: int, label: str, declaration: CustomerDeclaration) -> None:
     with pytest.raises(CustomerTableError, match=f"has Left = {label}: there is nothing to learn from one class"):
         split_customers(labelled(positives, negatives), declaration, shares(0.2, 0.2))
@@ -99,9 +104,9 @@ def test_the_manifest_counts_each_part(splits: Splits, manifest: SplitManifest) 
 
     for part, record in zip(splits, records, strict=True):
         assert record.rows == len(part)
-        assert record.positives == (part["Left"] == 1).sum()
-    assert manifest.random_state == 3
-    assert manifest.columns == list(splits[0])
+        assert record.classes == {"0": (part["Left"] == 0).sum(), "1": (part["Left"] == 1).sum()}
+    assert manifest.split.random_state == 3
+    assert manifest.columns == {name: str(dtype) for name, dtype in splits[0].dtypes.items()}
 
 
 def test_the_manifest_accepts_its_own_tables(splits: Splits, manifest: SplitManifest) -> None:
@@ -139,7 +144,151 @@ def test_the_manifest_refuses_a_part_of_another_split(
 
     with pytest.raises(CustomerTableError, match="The train table"):
         manifest.verify(train=other[0], test=splits[2])
-    describe_splits(*other, declaration, random_state=4).verify(train=other[0])
+    describe_splits(*other, declaration, shares(0.25, 0.25, random_state=4), {}).verify(train=other[0])
+
+
+def by(method: str, **arguments: Any) -> SplitParameters:
+    return SplitParameters.model_validate(
+        {"method": method, "test_size": 0.2, "validation_size": 0.2, "random_state": 1} | arguments
+    )
+
+
+@pytest.fixture(scope="module")
+def panel(declare: Declare) -> tuple[CustomerDeclaration, pd.DataFrame]:
+    """500 rows of 250 customers in 40 households over 500 days."""
+    declaration = declare(
+        {"name": "Id", "role": "id"},
+        {"name": "Household", "role": "group"},
+        {"name": "Day", "role": "time"},
+        {"name": "Age", "kind": "numeric"},
+        {"name": "Left", "role": "target"},
+    )
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "Id": pd.Series(np.arange(500) // 2).astype("str"),
+            "Household": pd.Series(random.integers(0, 40, 500)).astype("str"),
+            "Day": pd.Timestamp("2025-01-01") + pd.to_timedelta(random.permutation(500), unit="D"),
+            "Age": np.arange(500.0),
+            "Left": random.integers(0, 2, 500),
+        }
+    )
+    return declaration, table
+
+
+def test_a_customer_with_several_rows_stays_in_one_part(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+
+    parts = split_customers(table, declaration, by("random"))
+
+    assert sum(len(part) for part in parts) == 500
+    assert sum(part["Id"].nunique() for part in parts) == 250
+    assert [len(part) for part in parts] == [300, 100, 100]
+
+
+def test_a_group_stays_in_one_part(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+
+    parts = split_customers(table, declaration, by("group"))
+
+    assert sum(len(part) for part in parts) == 500
+    assert sum(part["Household"].nunique() for part in parts) == table["Household"].nunique()
+
+
+def test_the_past_is_trained_on_and_the_future_tested(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+
+    train, validation, test = split_customers(table, declaration, by("time"))
+
+    assert train["Day"].max() < validation["Day"].min()
+    assert validation["Day"].max() < test["Day"].min()
+    assert [len(train), len(validation), len(test)] == [300, 100, 100]
+
+
+def test_a_gap_in_time_belongs_to_no_part(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+
+    train, validation, test = split_customers(table, declaration, by("time", gap_days=30))
+
+    assert validation["Day"].min() - train["Day"].max() > pd.Timedelta(days=30)
+    assert test["Day"].min() - validation["Day"].max() > pd.Timedelta(days=30)
+    assert [len(train), len(validation), len(test)] == [270, 70, 100]
+
+
+def test_rows_of_one_moment_are_never_divided(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+    monthly = table.assign(Day=table["Day"].dt.to_period("M").dt.to_timestamp())
+
+    parts = split_customers(monthly, declaration, by("time"))
+
+    moments = [set(part["Day"]) for part in parts]
+    assert len(set().union(*moments)) == sum(map(len, moments))
+
+
+def test_a_customer_keeps_its_part_as_the_table_grows(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+    shuffled = table.sample(frac=1, random_state=2, ignore_index=True)
+
+    before = split_customers(table.head(300), declaration, by("hash"))
+    after = split_customers(shuffled, declaration, by("hash"))
+    salted = split_customers(table, declaration, by("hash", random_state=2))
+
+    for small, large in zip(before, after, strict=True):
+        assert set(small["Id"]) <= set(large["Id"])
+    assert set(after[2]["Id"]) != set(salted[2]["Id"])
+    assert len(after[2]) == pytest.approx(100, abs=40)
+
+
+def test_the_hash_is_the_same_in_every_version() -> None:
+    """Ids and parts written down once: a change would move customers between the splits of their users."""
+    declaration = CustomerDeclaration.model_validate(
+        {
+            "description": "d",
+            "task": "regression",
+            "columns": [
+                {"name": "Id", "role": "id", "description": "d"},
+                {"name": "Age", "kind": "numeric", "description": "d"},
+                {"name": "Value", "role": "target", "description": "d"},
+            ],
+        }
+    )
+    table = pd.DataFrame({"Id": [f"c{n}" for n in range(12)], "Age": 1.0, "Value": 1.0})
+
+    parts = split_customers(table, declaration, by("hash", test_size=0.3, validation_size=0.3, random_state=42))
+
+    assert [part["Id"].tolist() for part in parts] == PARTS_OF_TWELVE
+
+
+@pytest.mark.parametrize(("method", "role"), [("time", "time"), ("group", "group"), ("hash", "id")])
+def test_a_method_needs_its_column(method: str, role: str, declare: Declare) -> None:
+    declaration = declare({"name": "Age", "kind": "numeric"}, {"name": "Left", "role": "target"})
+    table = pd.DataFrame({"Age": np.arange(50.0), "Left": [0, 1] * 25})
+
+    with pytest.raises(ParameterError, match=f"has role {role}"):
+        split_customers(table, declaration, by(method))
+
+
+def test_a_gap_means_nothing_without_time() -> None:
+    with pytest.raises(ValidationError, match="gap_days 3 means something for method time only"):
+        by("random", gap_days=3)
+
+
+def test_a_part_without_a_class_is_refused(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+    late = table.assign(Left=(table["Day"] > table["Day"].quantile(0.7)).astype("int64"))
+
+    with pytest.raises(CustomerTableError, match="No customer of the train part has Left = 1 with split method time"):
+        split_customers(late, declaration, by("time"))
+
+
+def test_a_numeric_target_needs_no_classes(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+    number = CustomerDeclaration.model_validate(declaration.model_dump() | {"task": "regression", "labels": None})
+
+    parts = split_customers(table.assign(Left=np.linspace(0, 1, 500)), number, by("random"))
+
+    assert [len(part) for part in parts] == [300, 100, 100]
+    assert describe_splits(*parts, number, by("random"), {"outliers": 0}).train.classes == {}
 
 
 TABLES = st.lists(

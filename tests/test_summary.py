@@ -4,12 +4,15 @@ from typing import Any
 
 import pytest
 
+from churn_kedro.customers import Task
 from churn_kedro.fabrication import Ceiling
 from churn_kedro.metrics import BootstrapParameters, Estimate, Evaluation
 from churn_kedro.promotion import Decision, GateCheck
 from churn_kedro.quality import DataQuality
 from churn_kedro.scoring import ScoringReport
 from churn_kedro.summary import summarise
+from churn_kedro.tasks import Score
+from churn_kedro.tuning import SearchResult, Trial
 
 FILES = {
     "rejected_customers": "data/rejected.csv",
@@ -27,16 +30,20 @@ def lines_about(report: Any, files: dict[str, str] = FILES) -> list[str]:
 def quality(rejected: int) -> DataQuality:
     return DataQuality(
         rows_read=10_000,
+        header_rows_dropped=0,
         rows_rejected=rejected,
         rejected_share=rejected / 10_000,
         rejection_reasons={},
         rejection_examples=[],
         duplicates_dropped=2,
+        repeated_ids=0,
         rows_kept=9_998 - rejected,
-        positive_share=0.2037,
+        classes={"0": 7_961, "1": 2_037},
         missing_cells={},
+        suspected_missing={},
         renamed_columns={},
         undeclared_columns=[],
+        empty_unnamed_columns=0,
     )
 
 
@@ -69,7 +76,8 @@ def test_an_evaluation_is_described_by_two_metrics_with_intervals() -> None:
         model_id="m",
         test_digest="d",
         test_rows=2000,
-        test_positives=400,
+        task="binary",
+        test_classes={"0": 1600, "1": 400},
         threshold=0.31234,
         bootstrap=BootstrapParameters(n_resamples=100, confidence=0.9, random_state=0),
         metrics={
@@ -84,6 +92,55 @@ def test_an_evaluation_is_described_by_two_metrics_with_intervals() -> None:
         "PR-AUC  0.7000 (90% interval 0.6600 to 0.7400)",
         "on 2,000 test customers; decision threshold 0.312",
     ]
+
+
+@pytest.mark.parametrize(
+    ("task", "metrics", "lines"),
+    [
+        (
+            "multiclass",
+            {"roc_auc": (0.86, 0.84, 0.88), "balanced_accuracy": (0.7, 0.66, 0.74)},
+            [
+                "ROC-AUC           0.8600 (95% interval 0.8400 to 0.8800)",
+                "balanced accuracy 0.7000 (95% interval 0.6600 to 0.7400)",
+            ],
+        ),
+        (
+            "regression",
+            {"r2": (0.5, -0.1, 0.6), "rmse": (1234.5, 99.123, 12345.6)},
+            ["R²   0.5000 (95% interval -0.1000 to 0.6000)", "RMSE 1,234 (95% interval 99.12 to 12,346)"],
+        ),
+    ],
+)
+def test_an_evaluation_of_another_task_is_described_by_its_own_metrics_and_has_no_threshold(
+    task: Task, metrics: dict[str, tuple[float, float, float]], lines: list[str]
+) -> None:
+    evaluation = Evaluation(
+        model_name="churn",
+        model_version=4,
+        model_id="m",
+        test_digest="d",
+        task=task,
+        test_rows=2000,
+        test_classes={},
+        threshold=None,
+        bootstrap=BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0),
+        metrics={name: Estimate(value=value, low=low, high=high) for name, (value, low, high) in metrics.items()},
+    )
+
+    assert lines_about(evaluation) == ["model       churn version 4", *lines, "on 2,000 test customers"]
+
+
+@pytest.mark.parametrize(
+    ("metric", "score", "text"),
+    [("log_loss", 0.33111, "log loss on validation 0.3311"), ("rmse", 250.5, "RMSE on validation 250.50")],
+)
+def test_a_search_is_described_by_its_best_score_under_its_name(metric: Score, score: float, text: str) -> None:
+    best = Trial(number=0, score=score, n_estimators=12, hyperparameters={})
+
+    lines = lines_about(SearchResult(metric=metric, best=best, trials=[best, best]))
+
+    assert lines == [f"search      2 trials; best {text} with 12 trees"]
 
 
 def test_a_decision_is_described_with_the_reason_of_every_check() -> None:
@@ -106,6 +163,7 @@ def test_a_decision_is_described_with_the_reason_of_every_check() -> None:
 SCORING = ScoringReport(
     model_name="churn",
     model_version=4,
+    task="binary",
     threshold=0.3,
     rows_read=1000,
     rows_scored=1000,
@@ -155,3 +213,29 @@ def test_without_tracking_and_environment_neither_is_named() -> None:
     assert "--env" not in text
     assert "  run " not in text
     assert "seconds" not in text
+
+
+@pytest.mark.parametrize(
+    ("task", "counts", "outcome"),
+    [
+        ("multiclass", {"classes": {"basic": 700, "plus": 300}}, "700 basic, 300 plus"),
+        ("regression", {"mean_prediction": 12.345}, "mean prediction 12.35"),
+    ],
+)
+def test_a_scoring_of_another_task_speaks_neither_of_risk_nor_of_contacts(
+    task: str, counts: dict[str, Any], outcome: str
+) -> None:
+    report = ScoringReport.model_validate(
+        {
+            "model_name": "churn",
+            "model_version": 4,
+            "task": task,
+            "rows_read": 1000,
+            "rows_scored": 1000,
+            "rows_rejected": 0,
+            "unusual": {},
+            **counts,
+        }
+    )
+
+    assert lines_about(report)[0] == f"scored      1,000 customers by version 4: {outcome}"

@@ -1,5 +1,6 @@
 """Claims about which rows break the declaration, and how that is reported."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,10 @@ import pandas as pd
 import pytest
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError
-from churn_kedro.normalisation import normalise
+from churn_kedro.normalisation import UNREADABLE_COLUMNS, normalise
 from churn_kedro.validation import CustomerTableValidator, list_rejected, set_aside_invalid
+
+Declare = Callable[..., CustomerDeclaration]
 
 
 def judge(raw: pd.DataFrame, declaration: CustomerDeclaration) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -33,7 +36,7 @@ def judge(raw: pd.DataFrame, declaration: CustomerDeclaration) -> tuple[pd.DataF
         ("Card", "2", "Card: 2 is not one of: 0, 1"),
         ("Id", "", "Id: is missing"),
         ("Left", "", "Left: is missing"),
-        ("Left", "2", "Left: '2' is neither 1 nor 0"),
+        ("Left", "2", "Left: '2' is neither 0 nor 1"),
     ],
 )
 def test_a_row_that_breaks_a_rule_is_set_aside_with_the_reason(
@@ -182,7 +185,7 @@ def test_the_validator_restores_types_a_file_has_lost(
         ("Age", 3.0, "is below 18"),
         ("Age", np.nan, "not_nullable"),
         ("Country", "Italy", "is not one of: France, Spain"),
-        ("Left", 2, "is not 1 or 0"),
+        ("Left", 2, "is not 0 or 1"),
     ],
 )
 def test_the_validator_refuses_a_bad_cell(
@@ -220,3 +223,27 @@ def test_the_validator_refuses_an_inconsistent_declaration(declaration: Customer
         CustomerTableValidator(
             declaration.model_dump() | {"columns": [{"name": "y", "role": "target", "description": "A column"}]}
         )
+
+
+def test_dates_keep_their_type_through_the_validator(declare: Declare) -> None:
+    declaration = declare(
+        {"name": "Since", "kind": "date", "nullable": True},
+        {"name": "Day", "role": "time"},
+        {"name": "Left", "role": "target"},
+    )
+    day = pd.to_datetime(pd.Series(["2026-01-31", "2026-02-01"])).astype("datetime64[us]")
+    table = pd.DataFrame({"Since": day.where(day.index == 0), "Day": day, "Left": [0, 1]})
+
+    validated = CustomerTableValidator(declaration.model_dump()).validate(table)
+
+    pd.testing.assert_frame_equal(validated, table)
+
+
+def test_a_fraction_breaks_a_column_of_whole_numbers(declare: Declare) -> None:
+    declaration = declare({"name": "Visits", "kind": "numeric", "whole": True}, {"name": "Left", "role": "target"})
+    table = pd.DataFrame({"Visits": [1.0, 1.5, 3.0], "Left": [0.0, 1.0, 1.0]})
+
+    valid, broken = set_aside_invalid(table, pd.DataFrame(columns=UNREADABLE_COLUMNS), declaration, with_target=True)
+
+    assert valid.index.tolist() == [0, 2]
+    assert broken["reason"].tolist() == ["Visits: 1.5 is not a whole number"]

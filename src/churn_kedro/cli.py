@@ -5,20 +5,29 @@ from __future__ import annotations
 import copy
 import functools
 import logging
+import re
 from collections.abc import Callable
-from typing import Any, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.io import DatasetError
+from kedro.utils import find_kedro_project
 from kedro.validation.exceptions import ParameterValidationError
 
-from churn_kedro.customers import UnusableInputError
+from churn_kedro.parameters import ParameterError, UnusableInputError
 from churn_kedro.places import TrackingServerError
+
+if TYPE_CHECKING:
+    from churn_kedro.onboarding import Onboarding
 
 logger = logging.getLogger(__name__)
 
 _MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError)
+_USE_CASE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_NO_USE_CASES = ("base", "local")
+_SHOWN_WIDTH = 64
 
 
 @click.group(name="churn_kedro")
@@ -42,3 +51,109 @@ def _explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., An
 _run = copy.copy(kedro_run)
 _run.callback = _explain_instead_of_tracing(cast(Callable[..., Any], kedro_run.callback))
 cli.add_command(_run)
+
+
+@cli.group()
+def customers() -> None:
+    """Customer tables and their declarations."""
+
+
+@customers.command()
+@click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
+@click.option("--name", required=True, metavar="NAME", help="Name of the use case: kedro run --env NAME.")
+@click.option("--positive", metavar="LABEL", help="Label of the customers who left; guessed where left out.")
+@click.option(
+    "--task",
+    type=click.Choice(["binary", "multiclass", "regression"]),
+    help="What is predicted; guessed where left out.",
+)
+@click.option("--description", default="", metavar="TEXT", help="One line: whose customers, which table.")
+@click.option("--encoding", metavar="NAME", help="Character encoding, such as cp1251; found out where left out.")
+@click.option("--delimiter", metavar="CHARACTER", help="What separates the cells; found out where left out.")
+@click.option("--sheet", metavar="SHEET", help="Sheet of an Excel file; the first where left out.")
+@click.option("--force", is_flag=True, help="Overwrite the files of a use case that is there already.")
+@_explain_instead_of_tracing
+def onboard(
+    path: Path,
+    target: str,
+    name: str,
+    positive: str | None,
+    task: Any,
+    description: str,
+    encoding: str | None,
+    delimiter: str | None,
+    sheet: str | None,
+    force: bool,
+) -> None:
+    """Declare a new customer table: read PATH (CSV, Parquet or Excel), guess, and write conf/NAME."""
+    from churn_kedro.datasets.tables import RawTableDataset
+    from churn_kedro.declaration_text import render_catalog, render_declaration, render_globals, render_rejections
+    from churn_kedro.onboarding import infer_declaration
+
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    folder = project / "conf" / name
+    _require_free_name(name, folder, force)
+    given = {"encoding": encoding, "delimiter": delimiter, "sheet": sheet}
+    reading: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    raw = RawTableDataset(filepath=path.resolve().as_posix(), **reading).load()
+    onboarding = infer_declaration(raw, target, positive=positive, task=task, description=description)
+    texts = {"parameters/customers.yml": render_declaration(onboarding, path.name)}
+    if reading:
+        texts["catalog/data_processing.yml"] = render_catalog(reading)
+    if onboarding.unlabelled_share > 0:
+        texts["parameters/data_processing.yml"] = render_rejections(onboarding.unlabelled_share)
+    # Last: a folder without it is no use case yet.
+    texts["globals.yml"] = render_globals(name, path.name, _as_configured(path, project))
+    for file, text in texts.items():
+        _write_whole(folder / file, text)
+    click.echo(_describe_onboarding(onboarding, raw.shape, path, name, [f"conf/{name}/{file}" for file in texts]))
+
+
+def _require_free_name(name: str, folder: Path, force: bool) -> None:
+    if not _USE_CASE_NAME.fullmatch(name) or name in _NO_USE_CASES:
+        raise ParameterError(
+            f"'{name}' cannot name a use case: lower-case letters, digits and underscores, a letter first; not "
+            f"{' or '.join(_NO_USE_CASES)}."
+        )
+    there = sorted(file for file in folder.rglob("*.yml")) if folder.is_dir() else []
+    if there and not force:
+        raise ParameterError(
+            f"The use case '{name}' is there already ({', '.join(str(file) for file in there)}), perhaps with "
+            "somebody's edits. Nothing was written. Choose another --name, or overwrite it with --force."
+        )
+
+
+def _as_configured(path: Path, project: Path) -> str:
+    absolute = path.resolve()
+    return (
+        absolute.relative_to(project.resolve()) if absolute.is_relative_to(project.resolve()) else absolute
+    ).as_posix()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _describe_onboarding(
+    onboarding: Onboarding, shape: tuple[int, int], path: Path, name: str, files: list[str]
+) -> str:
+    width = max(len(guess.name) for guess in onboarding.columns)
+    lines = [
+        f"{path.name}: {shape[0]:,} rows, {shape[1]} columns",
+        f"  task {onboarding.declaration.task}, target {onboarding.declaration.target}: {onboarding.target_seen}",
+        "",
+    ]
+    for guess in onboarding.columns:
+        role = guess.fields.get("role") or guess.fields.get("kind", "")
+        seen = " ".join(guess.seen.split())
+        lines.append(f"  {guess.name:<{width}}  {role:<11}  {seen[:_SHOWN_WIDTH]}")
+    doubts = [f"the table: {doubt}" for doubt in onboarding.doubts]
+    doubts += [f"{guess.name}: {doubt}" for guess in onboarding.columns for doubt in guess.doubts]
+    if doubts:
+        lines += ["", "look at these:", *[f"  (?) {' '.join(doubt.split())}" for doubt in doubts]]
+    lines += ["", "written:", *[f"  {file}" for file in files], "", f"next: kedro run --env {name}"]
+    return "\n".join(lines)

@@ -9,8 +9,10 @@ from typing import Any
 from kedro.config import OmegaConfigLoader
 from kedro.utils import find_kedro_project
 
-from churn_kedro.customers import ParameterError
+from churn_kedro.parameters import ParameterError
 from churn_kedro.places import artifact_location, tracking_uri
+
+DECLARATION = "customers"
 
 
 class ProjectConfigLoader(OmegaConfigLoader):
@@ -51,6 +53,12 @@ class ProjectConfigLoader(OmegaConfigLoader):
         )
 
     @staticmethod
+    def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
+        """Merge key by key, except for the declaration: a table takes nothing from another one's."""
+        kept = {key: value for key, value in config.items() if key != DECLARATION or key not in env_config}
+        return OmegaConfigLoader._soft_merge(kept, env_config, env_path)
+
+    @staticmethod
     def _require_use_case(conf: Path, env: str | None) -> None:
         """Kedro takes an environment without a folder for an empty one: a slip would run the bank."""
         if env in (None, "base", "local") or not conf.is_dir() or (conf / str(env) / "globals.yml").is_file():
@@ -58,5 +66,5 @@ class ProjectConfigLoader(OmegaConfigLoader):
         known = ", ".join(sorted(path.parent.name for path in conf.glob("*/globals.yml") if path.parent.name != "base"))
         raise ParameterError(
             f"There is no use case '{env}': {conf / str(env)} has no globals.yml. Use cases for --env: {known}; "
-            "docs/declaration.md tells how to add one."
+            "`kedro customers onboard` adds one."
         )

@@ -10,34 +10,21 @@ import math
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-Role = Literal["id", "feature", "target", "time", "ignored"]
-Kind = Literal["numeric", "categorical", "binary", "ordinal"]
+from churn_kedro.parameters import Parameters, UnusableInputError
+from churn_kedro.treatments import Treatment
+
+Task = Literal["binary", "multiclass", "regression"]
+Role = Literal["id", "feature", "target", "time", "group", "ignored"]
+Kind = Literal["numeric", "categorical", "binary", "ordinal", "date"]
 SignatureType = Literal["any", "string"]
-
-
-class UnusableInputError(ValueError):
-    """Something a user gave that cannot be used; the message says what was found, what was expected and what to do."""
+# How a cell is held once it is read.
+CellType = Literal["number", "date", "text"]
 
 
 class CustomerTableError(UnusableInputError):
     """A customer table that cannot be used."""
-
-
-class ParameterError(UnusableInputError):
-    """A parameter that cannot be used."""
-
-
-class Parameters(BaseModel):
-    """Base of all typed parameters: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def __str__(self) -> str:
-        """Name of the class alone."""
-        # MLflow shows a parameter as its string. The fields are recorded one by one, so the whole needs no repetition.
-        return f"{type(self).__name__}, recorded field by field"
 
 
 def _reject_boolean(value: Any) -> Any:
@@ -82,24 +69,41 @@ class Column(Parameters):
     domain: Range | list[Level] | None = Field(
         None, description="Allowed numbers (min, max) or allowed levels, in order for an ordinal column."
     )
+    whole: bool = Field(False, description="Whether a numeric column holds whole numbers only.")
     nullable: bool = Field(False, description="Whether a row without a value is valid.")
     missing: list[str] = Field(
         default_factory=list,
         description="Cells that mean 'missing' in this column, exactly as the raw file writes them. "
         "Blank cells always do.",
     )
+    date_format: str | None = Field(
+        None, description="How dates are written, in strptime codes; left out: ISO 8601 such as 2026-01-31."
+    )
+    treatment: Treatment | None = Field(None, description="What differs from the treatment of the column's kind.")
     description: str = Field(min_length=1, description="One line for people.")
 
     @model_validator(mode="after")
     def _fitting_kind(self) -> Self:
-        levels = self.levels
         if self.role == "feature" and self.kind is None:
-            raise ValueError(f"feature '{self.name}' needs a kind: numeric, categorical, binary or ordinal")
-        if self.role != "feature" and (self.kind is not None or self.domain is not None):
-            raise ValueError(f"column '{self.name}' has role {self.role}; only features take a kind and a domain")
+            raise ValueError(f"feature '{self.name}' needs a kind: numeric, categorical, binary, ordinal or date")
+        if self.role != "feature" and (self.kind is not None or self.treatment is not None):
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features take a kind and a treatment")
+        if self.role not in ("feature", "target") and self.domain is not None:
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features take a domain")
+        if self.date_format is not None and self.kind != "date" and self.role != "time":
+            raise ValueError(f"column '{self.name}' has a date_format but is no date: give it kind date or role time")
+        if self.whole and self.kind != "numeric":
+            raise ValueError(f"column '{self.name}' is declared whole but is not numeric")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_domain(self) -> Self:
+        levels = self.levels
+        if self.kind == "date" and self.domain is not None:
+            raise ValueError(f"date column '{self.name}' takes no domain")
         if self.kind == "numeric" and levels:
             raise ValueError(f"numeric column '{self.name}' takes a domain of min and max, not a list of levels")
-        if self.kind != "numeric" and isinstance(self.domain, Range):
+        if self.role == "feature" and self.kind != "numeric" and isinstance(self.domain, Range):
             raise ValueError(f"column '{self.name}' of kind {self.kind} takes a list of levels, not min and max")
         if self.kind == "ordinal" and not levels:
             raise ValueError(f"ordinal column '{self.name}' needs its levels, lowest first, as domain")
@@ -131,48 +135,90 @@ class Column(Parameters):
         return self.domain if isinstance(self.domain, list) else []
 
     @property
-    def holds_numbers(self) -> bool:
-        """Whether the normalised column is a column of floats rather than of text."""
-        if self.role != "feature":
-            return False
-        return self.kind == "numeric" or bool(self.levels and not isinstance(self.levels[0], str))
+    def cells(self) -> CellType:
+        """How a normalised cell is held: floats, dates or text. The target is not meant here."""
+        if self.kind == "date" or self.role == "time":
+            return "date"
+        if self.kind == "numeric" or (self.levels and not isinstance(self.levels[0], str)):
+            return "number"
+        return "text"
 
     @property
     def signature_type(self) -> SignatureType:
         """Type in the model signature.
 
         MLflow refuses whole numbers where a signature says double, and missing ones where it says long; which of the
-        two pandas reads from a file depends on the rows that happen to be there. Numbers are therefore ``any``, and the
-        estimator reads them itself.
+        two pandas reads from a file depends on the rows that happen to be there. Numbers are therefore ``any``, as are
+        dates, and the estimator reads them itself.
         """
-        return "any" if self.holds_numbers else "string"
+        return "string" if self.cells == "text" else "any"
 
 
 class Labels(Parameters):
-    """How the target column writes its two classes."""
+    """How the target column writes its classes: a positive and a negative one, or a list of them."""
 
-    positive: Level = Field(description="The customer left.")
-    negative: Level = Field(description="The customer stayed.")
+    positive: Level | None = Field(None, description="The customer left (task binary).")
+    negative: Level | None = Field(None, description="The customer stayed (task binary).")
+    classes: list[Level] = Field(default_factory=list, description="All classes in order (task multiclass).")
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.positive is None) != (self.negative is None):
+            raise ValueError("labels need both positive and negative")
+        if (self.positive is None) == (not self.classes):
+            raise ValueError("labels are either positive and negative, or classes")
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        if self.positive == self.negative:
+        if self.classes:
+            if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
+                raise ValueError(f"classes must be at least two different labels, found {self.classes}")
+        elif self.positive == self.negative:
             raise ValueError(f"positive and negative label are both {self.positive!r}")
-        if isinstance(self.positive, str) != isinstance(self.negative, str):
-            raise ValueError(f"one label is text and the other a number: {self.positive!r} and {self.negative!r}")
-        for label in (self.positive, self.negative):
+        if len({isinstance(label, str) for label in self.in_order}) > 1:
+            raise ValueError(f"some labels are text and others numbers: {', '.join(map(repr, self.in_order))}")
+        for label in self.in_order:
             if isinstance(label, str) and _is_number(label):
                 raise ValueError(f"label {label!r} is a quoted number; write it without quotes")
         return self
+
+    @property
+    def in_order(self) -> list[Level]:
+        """Labels in the order of their codes; the positive one has code 1."""
+        return self.classes or [label for label in (self.negative, self.positive) if label is not None]
+
+
+class DerivedColumn(Parameters):
+    """A model input computed from two columns."""
+
+    name: str = Field(min_length=1, description="Name of the new input.")
+    operation: Literal["ratio", "product", "difference", "sum"] = Field(
+        description="A ratio with a denominator of 0 is missing."
+    )
+    of: tuple[str, str] = Field(description="Two numeric columns, in order.")
+
+
+class AllowedLeak(Parameters):
+    """A finding of the leakage checks that someone has looked at and takes responsibility for."""
+
+    check: str = Field(min_length=1, description="Name of the check, as the finding gives it.")
+    column: str | None = Field(None, description="Column of the finding; left out where it is about the whole table.")
+    reason: str = Field(min_length=10, description="Why the finding is acceptable; kept with the model.")
 
 
 class CustomerDeclaration(Parameters):
     """A customer table, declared once."""
 
     description: str = Field(min_length=1, description="One line: whose customers, which table.")
-    task: Literal["binary"] = Field(description="What is predicted.")
-    labels: Labels = Field(description="Labels of the target column.")
+    task: Task = Field(description="What is predicted: one of two classes, one of several, or a number.")
+    labels: Labels | None = Field(None, description="Labels of the target column; none for a number.")
+    decimal: Literal[".", ","] = Field(".", description="What stands before the decimals of a number in a text file.")
     columns: list[Column] = Field(min_length=1, description="Every column the project may use.")
+    derived: list[DerivedColumn] = Field(default_factory=list, description="Model inputs computed from two columns.")
+    allowed_leaks: list[AllowedLeak] = Field(
+        default_factory=list, description="Findings of the leakage checks that do not stop the run."
+    )
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -185,6 +231,41 @@ class CustomerDeclaration(Parameters):
             raise ValueError(f"exactly one column must have role target, found {targets}")
         if not self.features:
             raise ValueError("no column has role feature")
+        for role in ("time", "group"):
+            holders = [column.name for column in self.columns if column.role == role]
+            if len(holders) > 1:
+                raise ValueError(f"at most one column may have role {role}, found {holders}")
+        return self
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        labels = self.labels
+        if self.task == "regression":
+            if labels is not None:
+                raise ValueError("a regression predicts a number: it takes no labels")
+        elif labels is None:
+            raise ValueError(f"task {self.task} needs labels")
+        elif (self.task == "multiclass") != bool(labels.classes):
+            wanted = "classes" if self.task == "multiclass" else "positive and negative"
+            raise ValueError(f"task {self.task} takes labels.{wanted}")
+        target = next(column for column in self.columns if column.role == "target")
+        if target.domain is not None and not (self.task == "regression" and isinstance(target.domain, Range)):
+            raise ValueError(
+                f"target '{target.name}' takes a domain of min and max in a regression, and none otherwise"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _derivable(self) -> Self:
+        numbers = {column.name for column in self.features if column.kind == "numeric"}
+        taken = {column.name for column in self.columns}
+        for derived in self.derived:
+            strange = [name for name in derived.of if name not in numbers]
+            if strange:
+                raise ValueError(f"derived column '{derived.name}' is made of {strange}, no numeric feature")
+            if derived.name in taken:
+                raise ValueError(f"derived column '{derived.name}' has the name of another column")
+            taken.add(derived.name)
         return self
 
     @property
@@ -206,6 +287,21 @@ class CustomerDeclaration(Parameters):
     def target(self) -> str:
         """Name of the target column."""
         return next(column.name for column in self.columns if column.role == "target")
+
+    @property
+    def time(self) -> str | None:
+        """Name of the column that says when a row was true, if one is declared."""
+        return next((column.name for column in self.columns if column.role == "time"), None)
+
+    @property
+    def group(self) -> str | None:
+        """Name of the column whose equal values belong into one split, if one is declared."""
+        return next((column.name for column in self.columns if column.role == "group"), None)
+
+    @property
+    def classes(self) -> list[Level]:
+        """Labels in the order of their codes: the negative and the positive one, or all; none for a regression."""
+        return self.labels.in_order if self.labels else []
 
     def required_columns(self, *, with_target: bool) -> list[Column]:
         """Columns a table must have: all but the ignored ones, and the target only where it is known."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kedro.pipeline.node import Node
 
 # Files that the closing summary points to.
-_FILES = ("rejected_customers", "predictions", "unscored_customers")
+_FILES = ("data_report", "rejected_customers", "predictions", "unscored_customers")
 
 
 class PlaceHooks:

@@ -1,4 +1,4 @@
-"""Classification metrics with bootstrap intervals.
+"""Metrics with bootstrap intervals.
 
 The resamples are drawn as counts per customer, and every metric is computed from counts. One sort of the scores then
 serves all resamples, and two models scored on the same customers share the resamples, which makes their differences
@@ -9,14 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.customers import CustomerTableError, Parameters
+from churn_kedro.customers import CustomerTableError, Task
+from churn_kedro.models import ScoredCustomers
+from churn_kedro.parameters import Parameters
 
-METRICS = ("roc_auc", "pr_auc", "log_loss", "brier", "accuracy", "precision", "recall", "f1")
-LOWER_IS_BETTER = frozenset({"log_loss", "brier"})
+# Under scikit-learn's names. Those of several classes that are averages count each class alike (macro).
+METRICS: Mapping[Task, tuple[str, ...]] = {
+    "binary": ("roc_auc", "pr_auc", "log_loss", "brier", "accuracy", "precision", "recall", "f1"),
+    "multiclass": (
+        "roc_auc",
+        "pr_auc",
+        "log_loss",
+        "brier",
+        "accuracy",
+        "balanced_accuracy",
+        "f1_macro",
+    ),
+    "regression": ("r2", "rmse", "mae", "median_ae"),
+}
+# The two that tell most, as people write them.
+HEADLINES: Mapping[Task, Mapping[str, str]] = {
+    "binary": {"roc_auc": "ROC-AUC", "pr_auc": "PR-AUC"},
+    "multiclass": {"roc_auc": "ROC-AUC", "balanced_accuracy": "balanced accuracy"},
+    "regression": {"r2": "R²", "rmse": "RMSE"},
+}
+LOWER_IS_BETTER = frozenset({"log_loss", "brier", "rmse", "mae", "median_ae"})
 # Resamples held in memory at once: the counts and a few arrays of their shape.
 _CELLS_AT_ONCE = 2_000_000
 
@@ -44,9 +66,10 @@ class Evaluation(Parameters):
     model_version: int = Field(description="Version evaluated.")
     model_id: str = Field(description="MLflow's id of the model.")
     test_digest: str = Field(description="Content digest of the test table.")
+    task: Task = Field(description="What is predicted.")
     test_rows: int = Field(description="Test customers.")
-    test_positives: int = Field(description="Test customers of the positive class.")
-    threshold: float = Field(description="Decision threshold on the probability.")
+    test_classes: dict[str, int] = Field(description="Test customers of each class, by label; none for a regression.")
+    threshold: float | None = Field(description="Decision threshold on the probability; null where there is none.")
     bootstrap: BootstrapParameters = Field(description="How the intervals were made.")
     metrics: dict[str, Estimate] = Field(description="Estimates under scikit-learn's names.")
 
@@ -71,28 +94,8 @@ class RunMetrics:
     model_id: str | None = None
 
 
-class _Ranking:
-    """Everything about scored customers that does not depend on how often each is counted.
-
-    Args:
-        target: 1 or 0 per customer, shape (n,).
-        probability: Probability of 1, shape (n,).
-        threshold: Decision threshold.
-    """
-
-    def __init__(self, target: np.ndarray, probability: np.ndarray, threshold: float) -> None:
-        order = np.argsort(-probability, kind="stable")
-        self._order = order
-        self._positive = target[order].astype(np.float64)
-        ranked = probability[order]
-        # Customers with the same score are one step of the curve.
-        self._step_ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
-        # Log loss clips as scikit-learn does: to the precision of the type.
-        clipped = np.clip(ranked, np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
-        log_loss = -(self._positive * np.log(clipped) + (1 - self._positive) * np.log1p(-clipped))
-        brier = (ranked - self._positive) ** 2
-        flagged = (ranked >= threshold).astype(np.float64)
-        self._sums = np.stack([log_loss, brier, flagged * self._positive, flagged], axis=1)
+class _Sample(Protocol):
+    """Everything about scored customers that does not depend on how often each is counted."""
 
     def metrics(self, counts: np.ndarray) -> np.ndarray:
         """Metrics of weighted customers.
@@ -101,21 +104,70 @@ class _Ranking:
             counts: How often each customer counts, shape (n_resamples, n), customers in their original order.
 
         Returns:
-            Shape (n_resamples, len(METRICS)); NaN where a resample holds one class only.
+            Shape (n_resamples, number of the task's metrics); NaN where a resample allows none.
         """
+        ...
+
+
+class _Ranking:
+    """The order in which scores put customers, for all that depends on the order alone.
+
+    Args:
+        positive: Whether a customer is of the class, shape (n,).
+        score: Probability of the class, shape (n,).
+    """
+
+    def __init__(self, positive: np.ndarray, score: np.ndarray) -> None:
+        self._order = np.argsort(-score, kind="stable")
+        self._positive = positive[self._order].astype(np.float64)
+        ranked = score[self._order]
+        # Customers with the same score are one step of the curve.
+        self._step_ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+
+    def areas(self, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Area under the ROC curve and average precision, each of shape (n_resamples,)."""
         weights = counts[:, self._order].astype(np.float64)
-        total = weights.sum(axis=1)
-        log_loss, brier, true_positive, flagged = (weights @ self._sums).T
         hits = np.cumsum(weights * self._positive, axis=1)[:, self._step_ends]
         positives = hits[:, -1]
-        negatives = total - positives
         listed = np.cumsum(weights, axis=1)[:, self._step_ends]
         misses = listed - hits
         gained = np.diff(hits, axis=1, prepend=0.0)
+        passed = np.diff(misses, axis=1, prepend=0.0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            passed = np.diff(misses, axis=1, prepend=0.0)
-            area = (passed * (hits - gained / 2)).sum(axis=1) / (positives * negatives)
+            area = (passed * (hits - gained / 2)).sum(axis=1) / (positives * misses[:, -1])
             average_precision = (gained * np.nan_to_num(hits / listed)).sum(axis=1) / positives
+        return area, average_precision
+
+
+def _clipped(probability: np.ndarray) -> np.ndarray:
+    """Probabilities for a logarithm, clipped as scikit-learn does: to the precision of the type."""
+    precision = np.finfo(np.float64).eps
+    clipped: np.ndarray = np.clip(probability, precision, 1 - precision)
+    return clipped
+
+
+class _BinarySample:
+    """Customers of two classes, with the probability of the second one.
+
+    Args:
+        target: 1 or 0 per customer, shape (n,).
+        probability: Probability of 1, shape (n,).
+        threshold: Decision threshold.
+    """
+
+    def __init__(self, target: np.ndarray, probability: np.ndarray, threshold: float) -> None:
+        positive = target.astype(np.float64)
+        clipped = _clipped(probability)
+        log_loss = -(positive * np.log(clipped) + (1 - positive) * np.log1p(-clipped))
+        flagged = (probability >= threshold).astype(np.float64)
+        self._ranking = _Ranking(target == 1, probability)
+        self._sums = np.stack([log_loss, (probability - positive) ** 2, flagged * positive, flagged, positive], axis=1)
+
+    def metrics(self, counts: np.ndarray) -> np.ndarray:
+        total = counts.sum(axis=1)
+        log_loss, brier, true_positive, flagged, positives = (counts @ self._sums).T
+        area, average_precision = self._ranking.areas(counts)
+        with np.errstate(divide="ignore", invalid="ignore"):
             precision = np.where(flagged > 0, true_positive / flagged, 0.0)
             recall = true_positive / positives
             f1 = 2 * true_positive / (flagged + positives)
@@ -124,8 +176,89 @@ class _Ranking:
                 [area, average_precision, log_loss / total, brier / total, correct / total, precision, recall, f1],
                 axis=1,
             )
-        values[(positives == 0) | (negatives == 0)] = np.nan
+        values[(positives == 0) | (positives == total)] = np.nan
         return values
+
+
+class _MulticlassSample:
+    """Customers of several classes, with a probability for each.
+
+    A class without any customer has no rate of its own; averages run over the classes that are there.
+
+    Args:
+        target: Code of the class per customer, shape (n,).
+        probability: Probability of each class, shape (n, n_classes).
+    """
+
+    def __init__(self, target: np.ndarray, probability: np.ndarray) -> None:
+        codes = np.unique(target)
+        actual = np.eye(probability.shape[1])[target]
+        predicted = np.eye(probability.shape[1])[probability.argmax(axis=1)]
+        log_loss = -np.log(_clipped(probability)[np.arange(len(target)), target])
+        brier = ((probability - actual) ** 2).sum(axis=1)
+        self._rankings = [_Ranking(target == code, probability[:, code]) for code in codes]
+        self._losses = np.stack([log_loss, brier, (actual * predicted).sum(axis=1)], axis=1)
+        self._actual, self._predicted = actual[:, codes], predicted[:, codes]
+
+    def metrics(self, counts: np.ndarray) -> np.ndarray:
+        total = counts.sum(axis=1)
+        log_loss, brier, correct = (counts @ self._losses).T
+        sizes, claimed = counts @ self._actual, counts @ self._predicted
+        true_positive = counts @ (self._actual * self._predicted)
+        areas = np.mean([ranking.areas(counts) for ranking in self._rankings], axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            recall = (true_positive / sizes).mean(axis=1)
+            f1 = (2 * true_positive / (sizes + claimed)).mean(axis=1)
+            values = np.stack(
+                [areas[0], areas[1], log_loss / total, brier / total, correct / total, recall, f1], axis=1
+            )
+        values[(sizes == 0).any(axis=1)] = np.nan
+        return values
+
+
+class _NumberSample:
+    """Customers with a number, and the number predicted.
+
+    Args:
+        target: The number, shape (n,).
+        prediction: The number predicted, shape (n,).
+    """
+
+    def __init__(self, target: np.ndarray, prediction: np.ndarray) -> None:
+        error = np.abs(target - prediction)
+        # The spread is a difference of sums of squares, which needs small numbers.
+        centered = target - target.mean()
+        self._sums = np.stack([error, error**2, centered, centered**2], axis=1)
+        self._order = np.argsort(error, kind="stable")
+        self._ranked = error[self._order]
+
+    def metrics(self, counts: np.ndarray) -> np.ndarray:
+        total = counts.sum(axis=1)
+        absolute, squared, centered, square = (counts @ self._sums).T
+        spread = square - centered**2 / total
+        # A spread of rounding errors is none.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            r2 = np.where(spread > 1e-12 * square, 1 - squared / spread, np.nan)
+        return np.stack([r2, np.sqrt(squared / total), absolute / total, self._median(counts, total)], axis=1)
+
+    def _median(self, counts: np.ndarray, total: np.ndarray) -> np.ndarray:
+        listed = np.cumsum(counts[:, self._order], axis=1)
+        # The one in the middle, or the two around it.
+        middle = [(listed > place[:, np.newaxis]).argmax(axis=1) for place in ((total - 1) // 2, total // 2)]
+        median: np.ndarray = self._ranked[middle].mean(axis=0)
+        return median
+
+
+def _sample(scores: ScoredCustomers) -> _Sample:
+    match scores.task:
+        case "binary":
+            if scores.threshold is None:
+                raise ValueError("a binary model without decision threshold cannot be measured")
+            return _BinarySample(scores.target, scores.prediction, scores.threshold)
+        case "multiclass":
+            return _MulticlassSample(scores.target, scores.prediction)
+        case "regression":
+            return _NumberSample(scores.target, scores.prediction)
 
 
 def _resample_counts(n_rows: int, parameters: BootstrapParameters) -> Iterator[np.ndarray]:
@@ -137,71 +270,64 @@ def _resample_counts(n_rows: int, parameters: BootstrapParameters) -> Iterator[n
         yield np.stack([np.bincount(generator.integers(0, n_rows, n_rows), minlength=n_rows) for _ in range(size)])
 
 
-def measure(target: np.ndarray, probability: np.ndarray, threshold: float) -> dict[str, float]:
+def measure(scores: ScoredCustomers) -> dict[str, float]:
     """Metrics of scored customers.
 
     Args:
-        target: 1 or 0 per customer, shape (n,).
-        probability: Probability of 1, shape (n,).
-        threshold: Decision threshold.
+        scores: Target and prediction of each customer.
 
     Returns:
-        Value of each of :data:`METRICS`. ``pr_auc`` is scikit-learn's average precision.
+        Value of each of the task's :data:`METRICS`. ``pr_auc`` is scikit-learn's average precision; with several
+        classes, ``roc_auc`` and ``pr_auc`` set each class that is there against the others, and their mean counts.
 
     Raises:
-        CustomerTableError: Only one class is there.
+        CustomerTableError: All customers have the same target.
     """
-    if len(np.unique(target)) < 2:
+    if len(np.unique(scores.target)) < 2:
+        what, others = ("number", "numbers") if scores.task == "regression" else ("label", "classes")
         raise CustomerTableError(
-            f"All {len(target)} test customers have the same label: no metric can be computed. "
-            "Run data_processing on a table with both classes."
+            f"All {len(scores.target)} test customers have the same {what}: no metric can be computed. "
+            f"Run data_processing on a table with different {others}."
         )
-    values = _Ranking(target, probability, threshold).metrics(np.ones((1, len(target))))
-    return dict(zip(METRICS, values[0].tolist(), strict=True))
+    values = _sample(scores).metrics(np.ones((1, len(scores.target)), dtype=np.int64))
+    return dict(zip(METRICS[scores.task], values[0].tolist(), strict=True))
 
 
-def bootstrap(
-    target: np.ndarray, probability: np.ndarray, threshold: float, parameters: BootstrapParameters
-) -> dict[str, np.ndarray]:
+def bootstrap(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[str, np.ndarray]:
     """Metrics on bootstrap resamples.
 
     The same seed and number of customers give the same resamples, so two models' arrays may be subtracted.
 
     Args:
-        target: 1 or 0 per customer, shape (n,).
-        probability: Probability of 1, shape (n,).
-        threshold: Decision threshold.
+        scores: Target and prediction of each customer.
         parameters: Number of resamples and seed.
 
     Returns:
-        An array of shape (n_resamples,) for each of :data:`METRICS`; NaN where a resample holds one class only.
+        An array of shape (n_resamples,) for each of the task's :data:`METRICS`; NaN where a resample lacks a class, and
+        for ``r2`` where it holds one number only.
     """
-    ranking = _Ranking(target, probability, threshold)
-    values = np.concatenate([ranking.metrics(counts) for counts in _resample_counts(len(target), parameters)])
-    return dict(zip(METRICS, values.T, strict=True))
+    sample = _sample(scores)
+    values = np.concatenate([sample.metrics(counts) for counts in _resample_counts(len(scores.target), parameters)])
+    return dict(zip(METRICS[scores.task], values.T, strict=True))
 
 
-def measure_with_intervals(
-    target: np.ndarray, probability: np.ndarray, threshold: float, parameters: BootstrapParameters
-) -> dict[str, Estimate]:
+def measure_with_intervals(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[str, Estimate]:
     """Metrics with percentile intervals.
 
     Args:
-        target: 1 or 0 per customer, shape (n,).
-        probability: Probability of 1, shape (n,).
-        threshold: Decision threshold.
+        scores: Target and prediction of each customer.
         parameters: Resamples, coverage and seed.
 
     Returns:
-        An estimate for each of :data:`METRICS`.
+        An estimate for each of the task's :data:`METRICS`.
 
     Raises:
-        CustomerTableError: Only one class is there.
+        CustomerTableError: All customers have the same target.
     """
-    values = measure(target, probability, threshold)
+    values = measure(scores)
     tail = (1 - parameters.confidence) / 2
     estimates = {}
-    for name, resampled in bootstrap(target, probability, threshold, parameters).items():
+    for name, resampled in bootstrap(scores, parameters).items():
         low, high = np.nanquantile(resampled, [tail, 1 - tail])
         estimates[name] = Estimate(value=values[name], low=float(low), high=float(high))
     return estimates

@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import SignatureType
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SignatureType, Task
+
+# Method with which an estimator answers for its task; MLflow calls it, too.
+Answer = Literal["predict_proba", "predict"]
 
 
-class ChurnEstimator(Protocol):
-    """A fitted scikit-learn classifier on raw customer columns with its decision threshold."""
-
-    threshold: float
+class Estimator(Protocol):
+    """A fitted scikit-learn estimator on raw customer columns, of any task."""
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """Decisions, shape (n_samples,): 1 where the probability reaches the threshold."""
+        """Decisions, codes of classes or numbers, shape (n_samples,)."""
         ...
 
+
+class Classifier(Estimator, Protocol):
+    """An estimator of task multiclass; one of task binary is one, too."""
+
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        """Calibrated probabilities, shape (n_samples, 2): stays, leaves."""
+        """Calibrated probabilities, shape (n_samples, n_classes), classes in declared order."""
         ...
+
+
+class ChurnEstimator(Classifier, Protocol):
+    """An estimator of task binary: classes are stays and leaves, and ``predict`` decides at the threshold."""
+
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -34,12 +46,14 @@ class TrainedModel:
         estimator: The estimator.
         inputs: Signature type of each raw column it reads, in order.
         example: A few raw rows, logged as the input example.
-        facts: Short facts for tags: data digest, decision threshold and their like.
+        answer: Method that gives the model's answer.
+        facts: Short facts for tags: task, data digest, decision threshold and their like.
     """
 
-    estimator: ChurnEstimator
+    estimator: Estimator
     inputs: Mapping[str, SignatureType]
     example: pd.DataFrame
+    answer: Answer = "predict_proba"
     facts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -61,30 +75,173 @@ class RegisteredModel:
     model_id: str
     run_id: str
     tags: Mapping[str, str]
-    estimator: ChurnEstimator
+    estimator: Estimator
 
 
-def churn_probability(estimator: ChurnEstimator, customers: pd.DataFrame) -> np.ndarray:
+@dataclass(frozen=True)
+class ScoredCustomers:
+    """What a model says of customers whose target is known.
+
+    Attributes:
+        task: What is predicted.
+        target: Code of the class, or the number, per customer; shape (n,).
+        prediction: Probability of leaving, shape (n,); probability of each class, shape (n, n_classes); or the
+            predicted number, shape (n,).
+        threshold: Decision threshold on the probability of leaving; None for other tasks.
+        classes: Labels in the order of their codes; none for a regression.
+    """
+
+    task: Task
+    target: np.ndarray
+    prediction: np.ndarray
+    threshold: float | None = None
+    classes: tuple[str, ...] = ()
+
+
+def answer_of(task: Task) -> Answer:
+    """Method with which an estimator answers for its task.
+
+    Args:
+        task: What is predicted.
+
+    Returns:
+        Probabilities for classes, predictions for numbers.
+    """
+    return "predict" if task == "regression" else "predict_proba"
+
+
+def task_facts(declaration: CustomerDeclaration) -> dict[str, str]:
+    """Facts that tell what a model predicts; they become tags of its version.
+
+    Args:
+        declaration: The table's declaration.
+
+    Returns:
+        ``task``, and ``classes`` in the order of the model's probabilities where there are classes.
+    """
+    classes = {"classes": json.dumps(declaration.classes)} if declaration.classes else {}
+    return {"task": declaration.task, **classes}
+
+
+def explain_other_task(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
+    """Say why a version cannot answer for a declaration: its numbers would be read as something they are not.
+
+    Args:
+        model: The version.
+        declaration: The table's declaration.
+
+    Returns:
+        The reason, or None where the version was trained for this task and these classes in this order.
+    """
+    # Versions without the tag are from a time when every model was binary.
+    task = model.tags.get("task", "binary")
+    if task != declaration.task:
+        return f"version {model.version} was trained for task {task}, the declaration says {declaration.task}"
+    classes, declared = model.tags.get("classes"), task_facts(declaration).get("classes")
+    if classes != declared and "task" in model.tags:
+        return f"version {model.version} was trained for classes {classes}, the declaration says {declared}"
+    return None
+
+
+def require_task(model: RegisteredModel, declaration: CustomerDeclaration) -> None:
+    """Refuse a version that was trained for another task or for other classes.
+
+    Args:
+        model: The version.
+        declaration: The table's declaration.
+
+    Raises:
+        CustomerTableError: It was.
+    """
+    reason = explain_other_task(model, declaration)
+    if reason:
+        raise CustomerTableError(
+            f"{model.name}: {reason}. Train a version for this declaration (`kedro run --pipelines training`), "
+            "or correct task and labels in parameters/customers.yml."
+        )
+
+
+def churn_probability(estimator: Estimator, customers: pd.DataFrame) -> np.ndarray:
     """Probability that each customer leaves.
 
     Args:
-        estimator: A fitted estimator.
+        estimator: A fitted estimator of task binary.
         customers: Raw customer columns, shape (n_samples, n_columns); columns the model does not use are ignored.
 
     Returns:
         float64 array of shape (n_samples,), values in [0, 1].
     """
-    return np.asarray(estimator.predict_proba(customers)[:, 1], dtype=np.float64)
+    return np.asarray(cast(Classifier, estimator).predict_proba(customers)[:, 1], dtype=np.float64)
+
+
+def decision_threshold(estimator: Estimator) -> float | None:
+    """Threshold on the probability of leaving.
+
+    Args:
+        estimator: A fitted estimator.
+
+    Returns:
+        The threshold, or None for an estimator of another task than binary.
+    """
+    threshold = getattr(estimator, "threshold", None)
+    return None if threshold is None else float(threshold)
+
+
+def predict(estimator: Estimator, customers: pd.DataFrame, task: Task) -> np.ndarray:
+    """What the model says of each customer.
+
+    Args:
+        estimator: A fitted estimator of the task.
+        customers: Raw customer columns, shape (n_samples, n_columns); columns the model does not use are ignored.
+        task: What is predicted.
+
+    Returns:
+        float64 array: probability of leaving, shape (n_samples,); probability of each class, shape (n_samples,
+        n_classes); or the predicted number, shape (n_samples,).
+    """
+    match task:
+        case "binary":
+            return churn_probability(estimator, customers)
+        case "multiclass":
+            return np.asarray(cast(Classifier, estimator).predict_proba(customers), dtype=np.float64)
+        case "regression":
+            return np.asarray(estimator.predict(customers), dtype=np.float64)
+
+
+def score_known(estimator: Estimator, customers: pd.DataFrame, declaration: CustomerDeclaration) -> ScoredCustomers:
+    """Score customers whose target is known.
+
+    Args:
+        estimator: A fitted estimator of the declared task.
+        customers: Customers with their target.
+        declaration: The table's declaration.
+
+    Returns:
+        Target and prediction of each customer.
+    """
+    return ScoredCustomers(
+        task=declaration.task,
+        target=customers[declaration.target].to_numpy(),
+        prediction=predict(estimator, customers, declaration.task),
+        threshold=decision_threshold(estimator),
+        classes=tuple(str(label) for label in declaration.classes),
+    )
 
 
 def boosted_trees(estimator: Any) -> tuple[Any, Any]:
     """The two parts that explain a prediction, out of the wrapped estimator.
 
     Args:
-        estimator: Decision threshold around calibration around the pipeline, as training builds it.
+        estimator: As training builds it: threshold around calibration around the pipeline (binary), calibration around
+            the pipeline (multiclass), or the pipeline alone (regression).
 
     Returns:
-        The fitted feature transformer and the fitted ``XGBClassifier``.
+        The fitted feature transformer and the fitted ``XGBClassifier`` or ``XGBRegressor``.
     """
-    pipeline = estimator.estimator_.estimator.calibrated_classifiers_[0].estimator.estimator
-    return pipeline["features"], pipeline["classifier"]
+    calibrated = estimator.estimator_.estimator if hasattr(estimator, "estimator_") else estimator
+    pipeline = (
+        calibrated.calibrated_classifiers_[0].estimator.estimator
+        if hasattr(calibrated, "calibrated_classifiers_")
+        else calibrated
+    )
+    return pipeline["features"], pipeline[-1]

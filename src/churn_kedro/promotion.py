@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.customers import CustomerDeclaration, Parameters
+from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.metrics import (
+    HEADLINES,
     LOWER_IS_BETTER,
     METRICS,
     BootstrapParameters,
@@ -17,35 +18,73 @@ from churn_kedro.metrics import (
     bootstrap,
     measure,
 )
-from churn_kedro.models import RegisteredModel, churn_probability
+from churn_kedro.models import RegisteredModel, explain_other_task, score_known
+from churn_kedro.parameters import Parameters
 from churn_kedro.splits import SplitManifest
 
 Verdict = Literal["promoted", "refused", "unchanged"]
 Alias = Literal["champion", "challenger"]
 
 
-class GateParameters(Parameters):
-    """What a candidate must show."""
+class TaskGate(Parameters):
+    """What a candidate of one task must show."""
 
     minimums: dict[str, float] = Field(
-        description="Least value of a metric (most, for log_loss and brier). A name ending in _low or _high is a bound "
+        description="Least value of a metric (most, for losses and errors). A name ending in _low or _high is a bound "
         "of the interval."
     )
     metric: str = Field(description="Metric on which candidate and champion are compared.")
     margin: float = Field(ge=0, description="Loss against the champion that does not count as worse, in metric units.")
+
+    def require_known(self, task: Task) -> None:
+        """Check that the metrics are those of a task.
+
+        Args:
+            task: What is predicted.
+
+        Raises:
+            ValueError: A metric is not.
+        """
+        metrics = METRICS[task]
+        allowed = {name + suffix for name in metrics for suffix in ("", "_low", "_high")}
+        unknown = sorted(set(self.minimums) - allowed)
+        if unknown:
+            raise ValueError(f"{task}: minimums name unknown metrics {unknown}; known are {sorted(allowed)}")
+        if self.metric not in metrics:
+            raise ValueError(f"{task}: metric '{self.metric}' is unknown; known are {list(metrics)}")
+
+
+class GateParameters(Parameters):
+    """What a candidate must show. The declared task says which part holds."""
+
+    binary: TaskGate = Field(description="Two classes.")
+    multiclass: TaskGate = Field(description="Several classes.")
+    regression: TaskGate = Field(description="A number.")
     confidence: float = Field(gt=0, lt=1, description="One-sided confidence that the loss stays within the margin.")
     n_resamples: int = Field(ge=100, description="Paired bootstrap resamples.")
     random_state: int = Field(ge=0, description="Seed of the resamples.")
 
     @model_validator(mode="after")
     def _known_metrics(self) -> Self:
-        allowed = {name + suffix for name in METRICS for suffix in ("", "_low", "_high")}
-        unknown = sorted(set(self.minimums) - allowed)
-        if unknown:
-            raise ValueError(f"minimums name unknown metrics {unknown}; known are {sorted(allowed)}")
-        if self.metric not in METRICS:
-            raise ValueError(f"metric '{self.metric}' is unknown; known are {list(METRICS)}")
+        for task in METRICS:
+            self.of(task).require_known(task)
         return self
+
+    def of(self, task: Task) -> TaskGate:
+        """What a candidate of a task must show.
+
+        Args:
+            task: What is predicted.
+
+        Returns:
+            Minimums, metric and margin.
+        """
+        gates: dict[Task, TaskGate] = {
+            "binary": self.binary,
+            "multiclass": self.multiclass,
+            "regression": self.regression,
+        }
+        return gates[task]
 
 
 class GateCheck(Parameters):
@@ -90,7 +129,16 @@ class Promotion(Parameters):
     tags: dict[str, str] = Field(description="Tags to write on the version.")
 
 
-def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_digest: str) -> GateCheck:
+def _check_task(candidate: RegisteredModel, declaration: CustomerDeclaration) -> GateCheck:
+    reason = explain_other_task(candidate, declaration)
+    return GateCheck(
+        name="trained for this task",
+        passed=reason is None,
+        reason=f"{reason}: train again" if reason else f"version {candidate.version} predicts what is declared",
+    )
+
+
+def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_digest: str, task: Task) -> GateCheck:
     problems = []
     if (evaluation.model_name, evaluation.model_version) != (candidate.name, candidate.version):
         problems.append(
@@ -99,6 +147,8 @@ def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_dig
         )
     if evaluation.test_digest != test_digest:
         problems.append("the evaluation was made on another test table")
+    if evaluation.task != task:
+        problems.append(f"the evaluation is of task {evaluation.task}, the declaration says {task}")
     if problems:
         return GateCheck(
             name="evaluated", passed=False, reason="; ".join(problems) + ": run the evaluation pipeline first"
@@ -158,32 +208,39 @@ def compare_with_champion(
         incumbent: The champion.
         test: Test customers.
         declaration: The table's declaration.
-        gate: Metric, margin, confidence and resamples.
+        gate: Metric and margin of the task, confidence and resamples.
 
     Returns:
         The check with its figures.
     """
-    target = test[declaration.target].to_numpy()
+    reason = explain_other_task(incumbent, declaration)
+    if reason:
+        return GateCheck(
+            name="comparison with the champion",
+            passed=False,
+            reason=f"there is no comparison with the champion: {reason}. "
+            "Take the alias champion from that version to begin anew",
+        )
+    required = gate.of(declaration.task)
     resampling = BootstrapParameters(
         n_resamples=gate.n_resamples, confidence=gate.confidence, random_state=gate.random_state
     )
-    sign = -1.0 if gate.metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if required.metric in LOWER_IS_BETTER else 1.0
     points, resamples = [], []
     for model in (candidate, incumbent):
-        probability = churn_probability(model.estimator, test)
-        threshold = model.estimator.threshold
-        points.append(measure(target, probability, threshold)[gate.metric])
-        resamples.append(bootstrap(target, probability, threshold, resampling)[gate.metric])
+        scores = score_known(model.estimator, test, declaration)
+        points.append(measure(scores)[required.metric])
+        resamples.append(bootstrap(scores, resampling)[required.metric])
     gain = sign * (points[0] - points[1])
     bound = float(np.nanquantile(sign * (resamples[0] - resamples[1]), 1 - gate.confidence))
-    passed = bool(bound >= -gate.margin)
+    passed = bool(bound >= -required.margin)
     return GateCheck(
         name="not worse than the champion",
         passed=passed,
         reason=(
-            f"{gate.metric} {points[0]:.4f} against {points[1]:.4f} of champion version {incumbent.version}: "
+            f"{required.metric} {points[0]:.4f} against {points[1]:.4f} of champion version {incumbent.version}: "
             f"gain {gain:+.4f}, with {gate.confidence:.0%} confidence at least {bound:+.4f}, "
-            f"{'within' if passed else 'beyond'} the margin of {-gate.margin:g}"
+            f"{'within' if passed else 'beyond'} the margin of {-required.margin:g}"
             + (
                 ""
                 if candidate.tags.get("train_digest") == incumbent.tags.get("train_digest")
@@ -230,10 +287,12 @@ def decide(
     if incumbent is not None and incumbent.version == candidate.version:
         reason = f"version {candidate.version} is the champion already"
         return decision("unchanged", [GateCheck(name="another version", passed=False, reason=reason)])
+    task = _check_task(candidate, declaration)
     checks = [
-        _check_identity(evaluation, candidate, manifest.test.digest),
+        _check_identity(evaluation, candidate, manifest.test.digest, declaration.task),
         _check_training(candidate, manifest.train.digest),
-        *_check_minimums(evaluation, gate.minimums),
+        *([] if task.passed else [task]),
+        *_check_minimums(evaluation, gate.of(declaration.task).minimums),
     ]
     if incumbent is None:
         checks.append(
@@ -280,7 +339,7 @@ def describe_promotion(decision: Decision, evaluation: Evaluation, candidate: Re
         "test_digest": decision.evaluated_on,
     }
     if (evaluation.model_name, evaluation.model_version) == (decision.model_name, decision.candidate):
-        shown = [name for name in ("roc_auc", "pr_auc") if name in evaluation.metrics]
+        shown = [name for name in HEADLINES[evaluation.task] if name in evaluation.metrics]
         tags |= {name: f"{evaluation.metrics[name].value:.4f}" for name in shown}
     return Promotion(
         model_name=decision.model_name,

@@ -1,14 +1,15 @@
-"""From probabilities to a list of customers that people can work through."""
+"""From predictions to a list of customers that people can work through."""
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Parameters, Range
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Range, Task
+from churn_kedro.parameters import Parameters
 
 BANDS = ("low", "medium", "high")
 CONTACT, NO_CONTACT = "contact", "no_contact"
@@ -32,12 +33,17 @@ class ScoringReport(Parameters):
 
     model_name: str
     model_version: int
-    threshold: float = Field(description="Decision threshold on the probability.")
+    task: Task = Field(description="What is predicted.")
     rows_read: int
     rows_scored: int
     rows_rejected: int = Field(description="Customers that could not be scored.")
-    contacts: int = Field(description="Customers whose probability reaches the threshold.")
-    bands: dict[str, int] = Field(description="Customers per risk band.")
+    threshold: float | None = Field(None, description="Decision threshold on the probability (task binary).")
+    contacts: int | None = Field(None, description="Customers whose probability reaches the threshold (task binary).")
+    bands: dict[str, int] = Field(default_factory=dict, description="Customers per risk band (task binary).")
+    classes: dict[str, int] = Field(
+        default_factory=dict, description="Customers per predicted class, by label (task multiclass)."
+    )
+    mean_prediction: float | None = Field(None, description="Mean of the predicted numbers (task regression).")
     unusual: dict[str, int] = Field(
         description="Cells per column that the declaration does not allow; scored all the same."
     )
@@ -107,35 +113,83 @@ def risk_bands(probability: np.ndarray, bands: BandParameters) -> np.ndarray:
     return named
 
 
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1 by falling value; equal values in order of input."""
+    ranks = np.empty(len(values), dtype=np.int64)
+    ranks[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
+    return ranks
+
+
+def _list_binary(
+    probability: np.ndarray, threshold: float | None, bands: BandParameters
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    if threshold is None:
+        raise ValueError("a binary model without decision threshold cannot decide")
+    flagged, risk_band = probability >= threshold, risk_bands(probability, bands)
+    columns = {
+        "probability": probability,
+        "decision": np.where(flagged, CONTACT, NO_CONTACT),
+        "risk_band": risk_band,
+        "rank": _ranks(probability),
+    }
+    counts = {
+        "threshold": threshold,
+        "contacts": int(flagged.sum()),
+        "bands": {band: int((risk_band == band).sum()) for band in BANDS},
+    }
+    return columns, counts
+
+
+def _list_multiclass(
+    probability: np.ndarray, declaration: CustomerDeclaration
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    codes = probability.argmax(axis=1)
+    columns = {
+        "prediction": pd.Index(declaration.classes).take(codes),
+        **{f"probability_{label}": probability[:, code] for code, label in enumerate(declaration.classes)},
+    }
+    sizes = np.bincount(codes, minlength=len(declaration.classes))
+    return columns, {"classes": {str(label): int(sizes[code]) for code, label in enumerate(declaration.classes)}}
+
+
+def _list_regression(number: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
+    return {"prediction": number, "rank": _ranks(number)}, {"mean_prediction": float(number.mean())}
+
+
 def list_predictions(
     ids: pd.DataFrame,
-    probability: np.ndarray,
-    threshold: float,
+    prediction: np.ndarray,
+    declaration: CustomerDeclaration,
+    threshold: float | None,
     bands: BandParameters,
     model_version: int,
     scored_at: str,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Make the list of scored customers, in the order of the input.
 
     Args:
         ids: Columns that identify the customers, n rows.
-        probability: Probability of leaving, shape (n,).
-        threshold: Decision threshold.
-        bands: Where the risk bands begin.
-        model_version: Version that gave the probabilities.
+        prediction: Probability of leaving, shape (n,); probability of each class, shape (n, n_classes); or the
+            predicted number, shape (n,).
+        declaration: The table's declaration.
+        threshold: Decision threshold on the probability of leaving; None for other tasks.
+        bands: Where the risk bands begin; they are for the task binary.
+        model_version: Version that gave the predictions.
         scored_at: Time of scoring, ISO 8601.
 
     Returns:
-        The ids with ``probability``, ``decision`` (``contact`` or ``no_contact``), ``risk_band``, ``rank`` (1: most
-        likely to leave; equal probabilities in order of input), ``model_version`` and ``scored_at``.
+        The list, and what its :class:`ScoringReport` counts of the task. Columns are the ids, those of the task,
+        ``model_version`` and ``scored_at``. Task binary: ``probability``, ``decision`` (``contact`` or ``no_contact``),
+        ``risk_band`` and ``rank`` (1: most likely to leave; equal probabilities in order of input). Task multiclass:
+        ``prediction`` (the most probable label) and ``probability_<label>`` for each label. Task regression:
+        ``prediction`` and ``rank`` (1: largest).
     """
-    ranks = np.empty(len(probability), dtype=np.int64)
-    ranks[np.argsort(-probability, kind="stable")] = np.arange(1, len(probability) + 1)
-    return ids.reset_index(drop=True).assign(
-        probability=probability,
-        decision=np.where(probability >= threshold, CONTACT, NO_CONTACT),
-        risk_band=risk_bands(probability, bands),
-        rank=ranks,
-        model_version=model_version,
-        scored_at=scored_at,
-    )
+    match declaration.task:
+        case "binary":
+            columns, counts = _list_binary(prediction, threshold, bands)
+        case "multiclass":
+            columns, counts = _list_multiclass(prediction, declaration)
+        case "regression":
+            columns, counts = _list_regression(prediction)
+    listed = ids.reset_index(drop=True).assign(**columns, model_version=model_version, scored_at=scored_at)
+    return listed, counts

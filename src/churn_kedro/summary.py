@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from churn_kedro.fabrication import Ceiling
-from churn_kedro.metrics import Evaluation
+from churn_kedro.fabrication import Ceiling, SampleReport, ValueCeiling
+from churn_kedro.leakage import Finding, LeakageReport
+from churn_kedro.metrics import HEADLINES, Evaluation
+from churn_kedro.profiling import SchemaChanges
 from churn_kedro.promotion import Decision
 from churn_kedro.quality import DataQuality
 from churn_kedro.scoring import ScoringReport
+from churn_kedro.tasks import SCORE_NAMES
 from churn_kedro.tuning import SearchResult
 
 _WIDTH = 12
@@ -21,24 +24,22 @@ def _line(label: str, text: str) -> str:
 
 def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
     match report:
-        case Ceiling():
-            return [
-                _line(
-                    "sample",
-                    f"{report.rows:,} fabricated customers, {report.churn_rate:.1%} leave; "
-                    f"best reachable ROC-AUC {report.roc_auc:.4f}, PR-AUC {report.pr_auc:.4f}",
-                )
-            ]
+        case SampleReport():
+            return [_line("sample", _describe_sample(report))]
         case DataQuality():
             return _describe_quality(report, files)
         case SearchResult():
             return [
                 _line(
                     "search",
-                    f"{len(report.trials)} trials; best log loss on validation {report.best.log_loss:.4f} "
-                    f"with {report.best.n_estimators} trees",
+                    f"{len(report.trials)} trials; best {SCORE_NAMES[report.metric]} on validation "
+                    f"{_number(report.best.score)} with {report.best.n_estimators} trees",
                 )
             ]
+        case LeakageReport():
+            return _describe_leakage(report, files)
+        case SchemaChanges():
+            return _describe_changes(report)
         case Evaluation():
             return _describe_evaluation(report)
         case Decision():
@@ -53,13 +54,62 @@ def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
             return []
 
 
+def _describe_sample(report: SampleReport) -> str:
+    match report:
+        case Ceiling():
+            return (
+                f"{report.rows:,} fabricated customers, {report.churn_rate:.1%} leave; "
+                f"best reachable ROC-AUC {report.roc_auc:.4f}, PR-AUC {report.pr_auc:.4f}"
+            )
+        case ValueCeiling():
+            return (
+                f"{report.rows:,} fabricated rows, mean target {_number(report.target_mean)}; "
+                f"best reachable R² {report.r2:.4f}, RMSE {_number(report.rmse)}"
+            )
+        case _:
+            return f"{report.rows:,} rows; nobody knows what a model can reach"
+
+
+def _describe_target(report: DataQuality) -> str:
+    if report.target_mean is not None:
+        return f"mean target {_number(report.target_mean)}"
+    total = max(1, sum(report.classes.values()))
+    if len(report.classes) == 2:
+        return f"{list(report.classes.values())[1] / total:.1%} leave"
+    return ", ".join(f"{label} {count / total:.1%}" for label, count in report.classes.items())
+
+
+def _describe_leakage(report: LeakageReport, files: Mapping[str, str]) -> list[str]:
+    counted = {
+        "allowed": sum(finding.allowed is not None for finding in report.findings),
+        "leaks": len(report.leaks),
+        "warnings": sum(finding.severity == "warning" and finding.allowed is None for finding in report.findings),
+        "notices": sum(finding.severity == "notice" and finding.allowed is None for finding in report.findings),
+    }
+    found = ", ".join(f"{count} {name}" for name, count in counted.items() if count) or "nothing found"
+    shown = [finding for finding in report.findings if finding.severity != "notice" or finding.allowed is not None]
+    return [
+        _line("checks", f"{len(report.checks)} for leakage and honesty: {found}"),
+        *[_line("", f"{_severity(finding)} {finding.check}: {finding.evidence}") for finding in shown],
+        *([_line("", f"data report: {files['data_report']}")] if "data_report" in files else []),
+    ]
+
+
+def _severity(finding: Finding) -> str:
+    return "allowed" if finding.allowed is not None else finding.severity
+
+
+def _describe_changes(report: SchemaChanges) -> list[str]:
+    return [_line("changed" if not position else "", change) for position, change in enumerate(report.changes)]
+
+
 def _describe_quality(report: DataQuality, files: Mapping[str, str]) -> list[str]:
     lines = [
         _line(
             "customers",
             f"{report.rows_read:,} rows read, {report.rows_rejected:,} rejected, "
             f"{report.duplicates_dropped:,} duplicates dropped, {report.rows_kept:,} kept "
-            f"({report.positive_share:.1%} leave)",
+            f"({_describe_target(report)})",
         )
     ]
     if report.rows_rejected:
@@ -67,25 +117,37 @@ def _describe_quality(report: DataQuality, files: Mapping[str, str]) -> list[str
     return lines
 
 
+def _number(value: float) -> str:
+    """Four decimals, or four digits of what is in the unit of a large target."""
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.{2 if abs(value) < 1000 else 0}f}"
+
+
 def _describe_evaluation(report: Evaluation) -> list[str]:
     coverage = f"{report.bootstrap.confidence:.0%} interval"
     lines = [_line("model", f"{report.model_name} version {report.model_version}")]
-    for label, metric in (("ROC-AUC", "roc_auc"), ("PR-AUC", "pr_auc")):
+    width = max(map(len, HEADLINES[report.task].values())) + 1
+    for metric, label in HEADLINES[report.task].items():
         estimate = report.metrics[metric]
-        lines.append(
-            _line("", f"{label:<8}{estimate.value:.4f} ({coverage} {estimate.low:.4f} to {estimate.high:.4f})")
-        )
-    return [*lines, _line("", f"on {report.test_rows:,} test customers; decision threshold {report.threshold:.3f}")]
+        low, high = _number(estimate.low), _number(estimate.high)
+        lines.append(_line("", f"{label:<{width}}{_number(estimate.value)} ({coverage} {low} to {high})"))
+    threshold = "" if report.threshold is None else f"; decision threshold {report.threshold:.3f}"
+    return [*lines, _line("", f"on {report.test_rows:,} test customers{threshold}")]
+
+
+def _outcome(report: ScoringReport) -> str:
+    match report.task:
+        case "binary":
+            bands = ", ".join(f"{count:,} {band}" for band, count in report.bands.items())
+            return f"{bands} risk; {report.contacts:,} to contact"
+        case "multiclass":
+            return ", ".join(f"{count:,} {label}" for label, count in report.classes.items())
+        case "regression":
+            return "nobody" if report.mean_prediction is None else f"mean prediction {_number(report.mean_prediction)}"
 
 
 def _describe_scoring(report: ScoringReport, files: Mapping[str, str]) -> list[str]:
-    bands = ", ".join(f"{count:,} {band}" for band, count in report.bands.items())
     lines = [
-        _line(
-            "scored",
-            f"{report.rows_scored:,} customers by version {report.model_version}: {bands} risk; "
-            f"{report.contacts:,} to contact",
-        ),
+        _line("scored", f"{report.rows_scored:,} customers by version {report.model_version}: {_outcome(report)}"),
         _line("", f"scored customers: {files.get('predictions', 'not saved')}"),
     ]
     if report.unusual:

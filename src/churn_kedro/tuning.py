@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.customers import CustomerDeclaration, ParameterError, Parameters
-from churn_kedro.features import build_features, input_columns, input_types
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.features import TrainingInputs
+from churn_kedro.parameters import ParameterError, Parameters
+from churn_kedro.tasks import SCORE_NAMES, Score, describe_learning
 from churn_kedro.threads import training_threads
 
 if TYPE_CHECKING:
@@ -21,7 +23,16 @@ logger = logging.getLogger(__name__)
 
 # What the search or the fit gives to XGBoost on its own account.
 _FIXED_PARAMETERS = frozenset(
-    {"enable_categorical", "feature_types", "n_estimators", "n_jobs", "objective", "random_state", "tree_method"}
+    {
+        "enable_categorical",
+        "eval_metric",
+        "feature_types",
+        "n_estimators",
+        "n_jobs",
+        "objective",
+        "random_state",
+        "tree_method",
+    }
 )
 
 
@@ -50,9 +61,7 @@ class SearchParameters(Parameters):
     n_trials: int = Field(ge=1, description="Hyperparameter sets to try.")
     timeout_seconds: float | None = Field(None, gt=0, description="Stop starting trials after this long; null: never.")
     max_rounds: int = Field(ge=1, description="Most trees a model may have.")
-    early_stopping_rounds: int = Field(
-        ge=1, description="Stop growing after this many rounds without a better log loss."
-    )
+    early_stopping_rounds: int = Field(ge=1, description="Stop growing after this many rounds without a better score.")
     random_state: int = Field(ge=0, description="Seed of the search and of XGBoost.")
     n_jobs: int | None = Field(None, ge=1, description="Threads; null: one per 20,000 rows.")
     space: dict[str, Interval] = Field(min_length=1, description="Interval of each searched XGBoost parameter.")
@@ -62,7 +71,7 @@ class Trial(Parameters):
     """One tried set of hyperparameters."""
 
     number: int = Field(description="Order, from 0.")
-    log_loss: float = Field(description="On the validation split, before calibration.")
+    score: float = Field(description="Log loss or RMSE on the validation split, before calibration; lower is better.")
     n_estimators: int = Field(description="Trees that early stopping kept.")
     hyperparameters: dict[str, int | float] = Field(description="XGBoost parameters.")
 
@@ -70,7 +79,8 @@ class Trial(Parameters):
 class SearchResult(Parameters):
     """What a search found."""
 
-    best: Trial = Field(description="The trial with the lowest log loss.")
+    metric: Score = Field(description="What the scores are.")
+    best: Trial = Field(description="The trial with the lowest score.")
     trials: list[Trial] = Field(description="Every trial in order.")
 
 
@@ -84,13 +94,18 @@ def _suggest(trial: optuna.Trial, space: dict[str, Interval]) -> dict[str, int |
 
 
 def search_hyperparameters(
-    train: pd.DataFrame, validation: pd.DataFrame, declaration: CustomerDeclaration, parameters: SearchParameters
+    inputs: TrainingInputs,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    parameters: SearchParameters,
 ) -> SearchResult:
-    """Search with Optuna's multivariate TPE for the lowest validation log loss.
+    """Search with Optuna's multivariate TPE for the lowest validation score: log loss of classes, RMSE of numbers.
 
-    The features are computed once and shared by all trials; early stopping chooses the number of trees.
+    The inputs are computed once and shared by all trials; early stopping chooses the number of trees.
 
     Args:
+        inputs: What XGBoost sees of the training customers.
         train: Training customers.
         validation: Validation customers.
         declaration: The table's declaration.
@@ -101,6 +116,7 @@ def search_hyperparameters(
 
     Raises:
         ParameterError: The space names a parameter XGBoost does not have, or one that training sets by itself.
+        CustomerTableError: A declared class has no training customer.
     """
     import optuna
     import xgboost as xgb
@@ -112,18 +128,15 @@ def search_hyperparameters(
     if fixed:
         raise ParameterError(f"training.search.space names parameters that training sets by itself: {fixed}")
 
-    features = build_features(declaration).fit(train)
-    matrix_arguments: dict[str, Any] = {
-        "feature_names": [column.name for column in input_columns(declaration)],
-        "feature_types": input_types(declaration),
-        "enable_categorical": True,
-    }
+    learning = describe_learning(train, declaration)
+    # Inputs go without names: XGBoost would refuse those with a bracket or a "<" in them.
+    matrix_arguments: dict[str, Any] = {"feature_types": inputs.types, "enable_categorical": True}
     threads = training_threads(len(train), parameters.n_jobs)
     train_matrix = xgb.QuantileDMatrix(
-        features.transform(train), train[declaration.target].to_numpy(), nthread=threads, **matrix_arguments
+        inputs.values, train[declaration.target].to_numpy(), nthread=threads, **matrix_arguments
     )
     validation_matrix = xgb.QuantileDMatrix(
-        features.transform(validation),
+        inputs.transformer.transform(validation),
         validation[declaration.target].to_numpy(),
         ref=train_matrix,
         nthread=threads,
@@ -133,12 +146,13 @@ def search_hyperparameters(
     def objective(trial: optuna.Trial) -> float:
         booster = xgb.train(
             {
-                "objective": "binary:logistic",
+                "objective": learning.objective,
                 "tree_method": "hist",
-                "eval_metric": "logloss",
+                "eval_metric": learning.eval_metric,
                 "seed": parameters.random_state,
                 "nthread": threads,
-                **_suggest(trial, parameters.space),
+                **learning.settings,
+                **learning.scale(_suggest(trial, parameters.space)),
             },
             train_matrix,
             num_boost_round=parameters.max_rounds,
@@ -151,9 +165,10 @@ def search_hyperparameters(
 
     def report(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         logger.info(
-            "trial %d of %d: log loss %.4f with %d trees (best %.4f)",
+            "trial %d of %d: %s %.4f with %d trees (best %.4f)",
             trial.number + 1,
             parameters.n_trials,
+            SCORE_NAMES[learning.score],
             trial.value,
             trial.user_attrs["n_estimators"],
             study.best_value,
@@ -168,10 +183,10 @@ def search_hyperparameters(
     trials = [
         Trial(
             number=trial.number,
-            log_loss=float(np.asarray(trial.value)),
+            score=float(np.asarray(trial.value)),
             n_estimators=trial.user_attrs["n_estimators"],
             hyperparameters=trial.params,
         )
         for trial in study.trials
     ]
-    return SearchResult(best=trials[study.best_trial.number], trials=trials)
+    return SearchResult(metric=learning.score, best=trials[study.best_trial.number], trials=trials)

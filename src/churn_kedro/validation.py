@@ -12,22 +12,30 @@ if TYPE_CHECKING:
     import pandera.pandas as pa
 
 _SHOWN = 5
+_SHOWN_LEVELS = 20
+_TYPES = {"number": "float64", "text": "str"}
 
 
 def _checks(column: Column) -> list[pa.Check]:
     import pandera.pandas as pa
 
+    checks = []
     if isinstance(column.domain, Range):
-        checks = []
         if column.domain.min is not None:
             checks.append(pa.Check.ge(column.domain.min, error=f"is below {column.domain.min:.15g}"))
         if column.domain.max is not None:
             checks.append(pa.Check.le(column.domain.max, error=f"is above {column.domain.max:.15g}"))
-        return checks
+    if column.whole:
+        checks.append(pa.Check(lambda cells: cells == cells.round(), error="is not a whole number"))
     if column.levels:
-        allowed = ", ".join(str(level) for level in column.levels)
-        return [pa.Check.isin(column.levels, error=f"is not one of: {allowed}")]
-    return []
+        shown = ", ".join(str(level) for level in column.levels[:_SHOWN_LEVELS])
+        allowed = shown + (", …" if len(column.levels) > _SHOWN_LEVELS else "")
+        checks.append(pa.Check.isin(column.levels, error=f"is not one of: {allowed}"))
+    return checks
+
+
+def _are_dates(cells: pd.Series) -> bool:
+    return bool(pd.api.types.is_datetime64_any_dtype(cells.dtype))
 
 
 def customer_schema(declaration: CustomerDeclaration, *, with_target: bool = True) -> pa.DataFrameSchema:
@@ -35,7 +43,7 @@ def customer_schema(declaration: CustomerDeclaration, *, with_target: bool = Tru
 
     Args:
         declaration: The table's declaration.
-        with_target: Whether the table holds the target, as 1 and 0.
+        with_target: Whether the table holds the target, as class codes or as a number.
 
     Returns:
         A strict schema: exactly the declared columns, with their types, domains and nullability.
@@ -45,11 +53,16 @@ def customer_schema(declaration: CustomerDeclaration, *, with_target: bool = Tru
     columns = {}
     for column in declaration.required_columns(with_target=with_target):
         if column.role == "target":
-            labels = f"{declaration.labels.positive!r} or {declaration.labels.negative!r}"
-            columns[column.name] = pa.Column("int64", pa.Check.isin([0, 1], error=f"is not {labels}"), coerce=True)
+            codes = list(range(len(declaration.classes)))
+            labels = " or ".join(repr(label) for label in declaration.classes)
+            checks = [pa.Check.isin(codes, error=f"is not {labels}")] if codes else _checks(column)
+            columns[column.name] = pa.Column("int64" if codes else "float64", checks, coerce=True)
         else:
+            # pandera takes every unit of dates for nanoseconds; their type is checked, and left as it is.
+            dates = column.cells == "date"
+            checks = [pa.Check(_are_dates, error="is no date"), *_checks(column)] if dates else _checks(column)
             columns[column.name] = pa.Column(
-                "float64" if column.holds_numbers else "str", _checks(column), nullable=column.nullable, coerce=True
+                None if dates else _TYPES[column.cells], checks, nullable=column.nullable, coerce=not dates
             )
     return pa.DataFrameSchema(columns, strict=True, description=declaration.description)
 
@@ -102,8 +115,8 @@ def set_aside_invalid(
     read = set(zip(unreadable["row"], unreadable["column"], strict=True))
     repeated = [(row, column) in read for row, column in zip(violations["row"], violations["column"], strict=True)]
     broken = pd.concat([unreadable, violations[[not again for again in repeated]]], ignore_index=True)
-    valid = table[~table.index.isin(broken["row"])]
-    if with_target:
+    valid = table[~table.index.isin(broken["row"])] if len(broken) else table
+    if with_target and declaration.classes:
         valid = valid.astype({declaration.target: "int64"})
     return valid, broken
 

@@ -149,6 +149,7 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     import yaml
 
     from churn_kedro.customers import CustomerDeclaration
+    from churn_kedro.features import FeatureParameters, fit_features
     from churn_kedro.models import RegisteredModel, boosted_trees, churn_probability
     from churn_kedro.normalisation import normalise
     from churn_kedro.pipelines.inference.nodes import InferenceParameters, score_customers
@@ -165,10 +166,11 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     table = normalise(raw, declaration, with_target=True).table.astype({declaration.target: "int64"})
     shares = SplitParameters(test_size=0.2, validation_size=0.2, random_state=1)
     train, validation, test = split_customers(table, declaration, shares)
-    manifest = describe_splits(train, validation, test, declaration, 1)
-    trial = Trial(number=0, log_loss=0, n_estimators=300, hyperparameters={"max_depth": 6, "learning_rate": 0.05})
+    manifest = describe_splits(train, validation, test, declaration, shares, {})
+    trial = Trial(number=0, score=0, n_estimators=300, hyperparameters={"max_depth": 6, "learning_rate": 0.05})
     fit = FitParameters(random_state=1, calibration="temperature", threshold_metric="f1")
-    estimator = fit_estimator(train, validation, manifest, declaration, trial, fit).estimator
+    inputs = fit_features(train, declaration, FeatureParameters())
+    estimator = fit_estimator(inputs, train, validation, manifest, declaration, trial, fit).estimator
     champion = RegisteredModel("bank_churn", 1, "m", "r", {}, estimator)
     raw_rows = raw.sample(n_rows, replace=True, random_state=1, ignore_index=True)
     customers = normalise(raw_rows, declaration, with_target=False)

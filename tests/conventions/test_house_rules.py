@@ -112,7 +112,7 @@ def test_configuration_files_are_named_like_pipelines(registered: dict[str, Pipe
     allowed = set(registered) - {"__default__"}
 
     assert {path.stem for path in (CONF / "base" / "catalog").glob("*.yml")} == allowed
-    assert {path.stem for path in PARAMETER_FILES} <= allowed | {"customers"}
+    assert {path.stem for path in PARAMETER_FILES} <= allowed | {"customers", "features"}
 
 
 def _leaves(value: Any, name: str) -> list[str]:

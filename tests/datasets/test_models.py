@@ -12,10 +12,20 @@ import pytest
 from kedro.io import DatasetError
 from mlflow import MlflowClient
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.datasets.models import PromotionDataset, RegistryModelDataset, TrackedModelDataset
-from churn_kedro.models import RegisteredModel, TrainedModel, churn_probability
+from churn_kedro.models import (
+    RegisteredModel,
+    TrainedModel,
+    churn_probability,
+    decision_threshold,
+    explain_other_task,
+    predict,
+)
+from churn_kedro.normalisation import normalise
 from churn_kedro.promotion import Alias, Promotion
+from tests.task_cases import task_case
+from tests.treatment_cases import treatment_case
 
 
 def _register(trained: TrainedModel, name: str, project: Path) -> None:
@@ -46,7 +56,7 @@ def test_a_registered_model_gives_the_probabilities_it_was_trained_to(
     loaded = _load("same")
 
     assert (loaded.name, loaded.version) == ("same", 1)
-    assert loaded.estimator.threshold == trained.estimator.threshold
+    assert decision_threshold(loaded.estimator) == decision_threshold(trained.estimator)
     np.testing.assert_array_equal(
         churn_probability(loaded.estimator, customers), churn_probability(trained.estimator, customers)
     )
@@ -106,16 +116,10 @@ def test_the_signature_is_the_declaration(
     }
 
 
-def test_the_model_scores_raw_rows_where_churn_kedro_is_not_installed(
-    trained: TrainedModel,
-    customers: pd.DataFrame,
-    raw_customers: pd.DataFrame,
-    tracking: str,
-    tmp_path: Path,
-) -> None:
-    _register(trained, "travels", tmp_path)
-    raw_customers.to_csv(tmp_path / "raw.csv", index=False)
-    script = tmp_path / "score.py"
+def _score_elsewhere(name: str, raw: pd.DataFrame, tracking: str, folder: Path) -> np.ndarray:
+    """Answers of a version's pyfunc model, in a process that cannot import churn_kedro."""
+    raw.to_csv(folder / "raw.csv", index=False)
+    script = folder / "score.py"
     script.write_text(
         f"""
 import sys
@@ -131,17 +135,41 @@ import numpy as np
 import pandas as pd
 mlflow.set_tracking_uri({tracking!r})
 raw = pd.read_csv("raw.csv")
-np.save("scores.npy", mlflow.pyfunc.load_model("models:/travels/1").predict(raw))
+np.save("scores.npy", mlflow.pyfunc.load_model("models:/{name}/1").predict(raw))
 """,
         encoding="utf-8",
     )
-
     # Without the site module no .pth file is read, so the editable installation of churn_kedro is out of reach.
-    subprocess.run([sys.executable, "-I", "-S", script], cwd=tmp_path, check=True)
+    subprocess.run([sys.executable, "-I", "-S", script], cwd=folder, check=True)
+    return np.asarray(np.load(folder / "scores.npy"))
 
-    np.testing.assert_allclose(
-        np.load(tmp_path / "scores.npy")[:, 1], churn_probability(trained.estimator, customers), rtol=1e-12
-    )
+
+def test_the_model_scores_raw_rows_where_churn_kedro_is_not_installed(
+    trained: TrainedModel,
+    customers: pd.DataFrame,
+    raw_customers: pd.DataFrame,
+    tracking: str,
+    tmp_path: Path,
+) -> None:
+    _register(trained, "travels", tmp_path)
+
+    scores = _score_elsewhere("travels", raw_customers, tracking, tmp_path)
+
+    np.testing.assert_allclose(scores[:, 1], churn_probability(trained.estimator, customers), rtol=1e-12)
+
+
+@pytest.mark.parametrize("selection", ["none", "model"])
+def test_every_treatment_travels_with_the_model(selection: str, tracking: str, tmp_path: Path) -> None:
+    case = treatment_case("binary", selection)
+    _register(case.trained, f"treated-{selection}", tmp_path)
+    # Levels that nobody knows, and cells that cannot be read.
+    odd = case.raw.head(3).assign(City="Atlantis", Country="Utopia", Since="soon", Age="old", Tier="9")
+    raw = pd.concat([case.raw, odd], ignore_index=True).drop(columns="Outcome")
+    typed = normalise(raw, case.declaration, with_target=False).table
+
+    scores = _score_elsewhere(f"treated-{selection}", raw, tracking, tmp_path)
+
+    np.testing.assert_allclose(scores[:, 1], churn_probability(case.trained.estimator, typed), rtol=1e-9)
 
 
 def test_an_absent_version_names_those_there_are(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
@@ -172,6 +200,7 @@ def test_a_model_that_lists_foreign_types_is_not_loaded(trained: TrainedModel, t
             name="churn_model",
             registered_model_name="foreign",
             skops_trusted_types=[
+                "churn_kedro.transformers.LevelReader",
                 "churn_kedro.transformers.NumberReader",
                 "os.system",
                 "sklearn.calibration._CalibratedClassifier",
@@ -241,3 +270,26 @@ def test_a_refused_version_gets_its_tags_but_no_alias(trained: TrainedModel, tra
 
     assert MlflowClient().get_registered_model("refused").aliases == {}
     assert _load("refused").tags["decision"] == "promoted"
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_a_model_of_another_task_answers_alike_through_the_registry_and_mlflow(
+    task: Task, tracking: str, tmp_path: Path
+) -> None:
+    case, name = task_case(task), f"other-{task}"
+    _register(case.trained, name, tmp_path)
+    expected = predict(case.trained.estimator, case.test, task)
+
+    loaded = _load(name)
+    answer = mlflow.pyfunc.load_model(f"models:/{name}/1").predict(case.raw)
+
+    np.testing.assert_array_equal(predict(loaded.estimator, case.test, task), expected)
+    assert explain_other_task(loaded, case.declaration) is None
+    assert answer.shape == ((600, 3) if task == "multiclass" else (600,))
+    in_test = case.raw["Id"].isin(case.test["Id"]).to_numpy()
+    np.testing.assert_array_equal(answer[in_test].astype(np.float64), expected)
+    signature = mlflow.models.get_model_info(f"models:/{name}/1").signature
+    assert signature is not None
+    (output,) = signature.outputs.inputs
+    assert output.shape == ((-1, 3) if task == "multiclass" else (-1,))
+    assert output.type == answer.dtype

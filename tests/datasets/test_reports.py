@@ -9,8 +9,8 @@ from kedro.io import DatasetError
 from churn_kedro.datasets.reports import ReportDataset
 from churn_kedro.tuning import SearchResult, Trial
 
-TRIAL = Trial(number=0, log_loss=0.25, n_estimators=7, hyperparameters={"max_depth": 3, "gamma": 0.5})
-RESULT = SearchResult(best=TRIAL, trials=[TRIAL])
+TRIAL = Trial(number=0, score=0.25, n_estimators=7, hyperparameters={"max_depth": 3, "gamma": 0.5})
+RESULT = SearchResult(metric="log_loss", best=TRIAL, trials=[TRIAL])
 
 
 def _dataset(path: Path, artifact_path: str | None = None) -> ReportDataset:

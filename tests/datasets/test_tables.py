@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 from kedro.io import DatasetError
 
-from churn_kedro.datasets.tables import TableDataset
+from churn_kedro.datasets.tables import RawTableDataset, TableDataset
 
 TABLE = pd.DataFrame({"id": ["001", "002"], "balance": [1.5, None], "city": ["Łódź", "NA"]})
 
@@ -19,16 +20,6 @@ def test_a_table_comes_back_as_it_was_saved(tmp_path: Path, suffix: str) -> None
     dataset.save(table)
 
     pd.testing.assert_frame_equal(dataset.load(), table)
-
-
-def test_text_mode_keeps_every_cell_as_the_file_writes_it(tmp_path: Path) -> None:
-    path = tmp_path / "table.csv"
-    path.write_bytes('\ufeffid,balance,city\r\n001,1.50,NA\r\n002,,"a, b"\r\n'.encode())
-
-    table = TableDataset(filepath=path.as_posix(), as_text=True).load()
-
-    assert table.columns.tolist() == ["id", "balance", "city"]
-    assert table.to_numpy().tolist() == [["001", "1.50", "NA"], ["002", "", "a, b"]]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
@@ -60,31 +51,16 @@ def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     path = tmp_path / "empty.csv"
     path.touch()
 
-    with pytest.raises(DatasetError, match="is empty: not even a header"):
-        TableDataset(filepath=path.as_posix(), as_text=True).load()
-
-
-def test_a_row_with_too_many_cells_is_named_by_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "ragged.csv"
-    path.write_text("a,b\n1,2\n3,4,5\n", encoding="utf-8")
-
-    with pytest.raises(DatasetError, match=r"cannot be read as csv: .*line 3, saw 3"):
-        TableDataset(filepath=path.as_posix(), as_text=True).load()
-
-
-def test_text_that_is_not_utf_8_is_said_to_be_so(tmp_path: Path) -> None:
-    path = tmp_path / "windows.csv"
-    path.write_bytes("name\nMüller\n".encode("cp1252"))
-
-    with pytest.raises(DatasetError, match="is not UTF-8 text"):
-        TableDataset(filepath=path.as_posix(), as_text=True).load()
+    for dataset in (TableDataset(filepath=path.as_posix()), RawTableDataset(filepath=path.as_posix())):
+        with pytest.raises(DatasetError, match="is empty: not even a header"):
+            dataset.load()
 
 
 def test_a_csv_file_named_parquet_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     path.write_text("a,b\n1,2\n", encoding="utf-8")
 
-    with pytest.raises(DatasetError, match="cannot be read as parquet"):
+    with pytest.raises(DatasetError, match="cannot be read as what its ending promises"):
         TableDataset(filepath=path.as_posix()).load()
 
 
@@ -101,3 +77,49 @@ def test_the_preview_shows_missing_cells_as_nothing(tmp_path: Path) -> None:
 
     assert preview["columns"] == ["id", "balance", "city"]
     assert preview["data"] == [["001", 1.5, "Łódź"], ["002", None, "NA"]]
+
+
+def test_a_saved_table_is_copied_to_the_run_where_asked(tmp_path: Path, tracking: str) -> None:
+    dataset = TableDataset(filepath=(tmp_path / "table.parquet").as_posix(), artifact_path="data")
+
+    with mlflow.start_run() as run:
+        dataset.save(TABLE)
+
+    copy = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path="data/table.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(copy), TABLE)
+
+
+def test_an_excel_sheet_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "book.xlsx"
+    expected = pd.DataFrame({"id": [7, 8], "name": ["Peña", "b"], "paid": [1.5, None]})
+    with pd.ExcelWriter(path) as book:
+        expected.to_excel(book, sheet_name="customers", index=False)
+        pd.DataFrame({"note": ["x"]}).to_excel(book, sheet_name="notes", index=False)
+
+    table = RawTableDataset(filepath=path.as_posix()).load()
+
+    pd.testing.assert_frame_equal(table, expected)
+    assert RawTableDataset(filepath=path.as_posix(), sheet="notes", header_only=True).load() == ["note"]
+    assert table.attrs["reading"]["format"] == "excel"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_header_alone_can_be_read_and_may_be_absent(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"table{suffix}"
+    TableDataset(filepath=path.as_posix()).save(TABLE)
+
+    assert RawTableDataset(filepath=path.as_posix(), header_only=True).load() == list(TABLE.columns)
+    assert RawTableDataset(filepath=(tmp_path / f"none{suffix}").as_posix(), header_only=True).load() is None
+
+
+def test_raw_tables_are_never_written(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="never written"):
+        RawTableDataset(filepath=(tmp_path / "a.csv").as_posix()).save(TABLE)
+
+
+def test_a_defect_is_reported_with_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "ragged.csv"
+    path.write_text("a,b\n1,2\n3,4,5\n", encoding="utf-8")
+
+    with pytest.raises(DatasetError, match=r"ragged\.csv: 1 record has another number of cells .* on line 3, has 3"):
+        RawTableDataset(filepath=path.as_posix()).load()

@@ -14,7 +14,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from churn_kedro.datasets.models import RegistryModelDataset
 from churn_kedro.digests import table_digest
 from churn_kedro.fabrication import Ceiling
-from churn_kedro.models import RegisteredModel
+from churn_kedro.models import RegisteredModel, churn_probability
 from tests.end_to_end.conftest import ROOT, Project
 from tests.mlflow_store import mlflow_at
 
@@ -73,7 +73,7 @@ def test_the_metrics_are_those_of_scikit_learn_on_the_registered_model(main_job:
     with mlflow_at(project.tracking_uri):
         model = RegistryModelDataset(model_name="bank_churn", model_version=1).load()
     assert isinstance(model, RegisteredModel)
-    probability = model.estimator.predict_proba(test)[:, 1]
+    probability = churn_probability(model.estimator, test)
     logged = project.runs("bank")[0].data.metrics
 
     assert logged["roc_auc"] == pytest.approx(roc_auc_score(test["Exited"], probability))
@@ -139,22 +139,17 @@ def test_the_run_knows_its_inputs_its_code_and_its_use_case(main_job: MainJob) -
 def test_figures_are_on_disk_and_in_mlflow(main_job: MainJob) -> None:
     project, _ = main_job
     run = project.runs("bank")[0]
-    expected = {
-        f"{name}.png"
-        for name in (
-            "calibration_curve",
-            "confusion_matrix",
-            "feature_importance",
-            "precision_recall_curve",
-            "roc_curve",
-            "shap_summary",
-        )
+    folders = {
+        "": ["feature_importance", "shap_summary"],
+        "performance": ["calibration_curve", "confusion_matrix", "precision_recall_curve", "roc_curve"],
     }
 
-    logged = {Path(entry.path).name for entry in project.client.list_artifacts(run.info.run_id, "figures")}
-    assert logged == expected
-    for name in expected:
-        assert (project.path / "data/08_reporting/bank" / name).read_bytes().startswith(b"\x89PNG")
+    for folder, names in folders.items():
+        expected = [f"{name}.png" for name in names]
+        entries = project.client.list_artifacts(run.info.run_id, f"figures/{folder}".rstrip("/"))
+        assert sorted(Path(entry.path).name for entry in entries if not entry.is_dir) == expected
+        for name in expected:
+            assert (project.path / "data/08_reporting/bank" / folder / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_scored_list_is_complete_and_counted(main_job: MainJob) -> None:
@@ -206,9 +201,10 @@ def test_kedro_viz_builds_a_site_with_layers_and_figure_previews(main_job: MainJ
     site = project.path / "build" / "api"
     graph = json.loads((site / "main").read_text(encoding="utf-8"))
     assert graph["layers"][:3] == ["raw", "intermediate", "primary"]
-    figure = next(node["id"] for node in graph["nodes"] if node["name"] == "shap_summary_figure")
-    preview = json.loads((site / "nodes" / figure).read_text(encoding="utf-8"))
-    assert preview["preview_type"] == "ImagePreview"
+    for name in ("shap_summary_figure", "performance_figures"):
+        figure = next(node["id"] for node in graph["nodes"] if node["name"] == name)
+        preview = json.loads((site / "nodes" / figure).read_text(encoding="utf-8"))
+        assert preview["preview_type"] == "ImagePreview"
 
 
 def test_two_runs_in_one_process_are_two_runs_in_mlflow(main_job: MainJob) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.end_to_end.conftest import ROOT, Project
+from tests.end_to_end.conftest import QUICK, ROOT, Project
 
 REAL_DATA = Path(os.environ.get("CHURN_REAL_DATA") or ROOT.parent / "shared" / "data")
 
@@ -56,3 +56,42 @@ def test_a_messy_table_loses_only_the_rows_it_must(project: Project) -> None:
         "IsActiveMember: is missing",
         "Age: is missing",
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "target", "metric", "expected"),
+    [
+        ("Churn_Modelling.messy.csv", "Exited", "roc_auc", (0.84, 0.89)),
+        ("Telco-Customer-Churn.csv", "Churn", "roc_auc", (0.82, 0.875)),
+        ("housing.csv", "median_house_value", "r2", (0.75, 0.9)),
+    ],
+)
+def test_a_real_table_is_onboarded_and_runs_without_an_edit(
+    project: Project, file: str, target: str, metric: str, expected: tuple[float, float]
+) -> None:
+    name = f"new_{target.lower()}"
+    project.kedro("customers", "onboard", str(REAL_DATA / file), "--target", target, "--name", name)
+
+    printed = project.kedro("run", "--env", name, "--params", QUICK).stdout
+
+    assert " leaks" not in printed
+    assert expected[0] < project.runs(name)[-1].data.metrics[metric] < expected[1]
+    assert project.aliases(name)["champion"] == 1
+
+
+def test_a_leaking_table_is_refused_until_its_leaks_are_acknowledged(project: Project) -> None:
+    path = REAL_DATA / "customer_churn_dataset.csv"
+    project.kedro("customers", "onboard", str(path), "--target", "Churn", "--name", "leaking")
+
+    refused = project.kedro("run", "--env", "leaking", check=False)
+    acknowledged = project.kedro(
+        "run", "--env", "subscription", "--pipelines", "data_processing", "--params", f"raw_customers={path}"
+    ).stdout
+
+    assert refused.returncode == 1
+    assert "identifier_order of 'CustomerID'" in refused.stderr
+    assert "perfect_model" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (project.path / "data/08_reporting/leaking/data_report.html").is_file()
+    assert not (project.path / "data/05_model_input/leaking").exists()
+    assert "2 allowed" in acknowledged

@@ -1,13 +1,17 @@
 """Each pipeline on a small table, with every dataset in memory."""
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.features import FeatureParameters
 from churn_kedro.metrics import BootstrapParameters
 from churn_kedro.models import RegisteredModel, TrainedModel, churn_probability
 from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
@@ -16,16 +20,23 @@ from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters, ShapPar
 from churn_kedro.pipelines.inference.nodes import InferenceParameters
 from churn_kedro.pipelines.registry.nodes import RegistryParameters
 from churn_kedro.pipelines.training.nodes import TrainingParameters
-from churn_kedro.promotion import GateParameters
+from churn_kedro.promotion import GateParameters, TaskGate
 from churn_kedro.scoring import BandParameters
 from churn_kedro.splits import SplitManifest, SplitParameters
 from churn_kedro.training import FitParameters
 from churn_kedro.tuning import Interval, SearchParameters
+from tests.task_cases import CLASSES, task_case
 
+CONF = Path(__file__).parents[2] / "conf" / "base" / "parameters"
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 GATE = GateParameters(
-    minimums={"roc_auc": 0.6}, metric="roc_auc", margin=0.01, confidence=0.95, n_resamples=200, random_state=1
+    binary=TaskGate(minimums={"roc_auc": 0.6}, metric="roc_auc", margin=0.01),
+    multiclass=TaskGate(minimums={"roc_auc": 0.6}, metric="roc_auc", margin=0.01),
+    regression=TaskGate(minimums={"r2_low": 0.0}, metric="r2", margin=0.01),
+    confidence=0.95,
+    n_resamples=200,
+    random_state=1,
 )
 SPLIT = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
 FIT = FitParameters(random_state=1, n_jobs=1, calibration="temperature", threshold_metric="f1")
@@ -61,15 +72,23 @@ def _registered(trained: TrainedModel, version: int) -> RegisteredModel:
     )
 
 
-def _process(raw: pd.DataFrame, declaration: CustomerDeclaration, max_rejected_share: float = 0.05) -> dict[str, Any]:
-    return _run(
-        data_processing.create_pipeline(),
-        {
-            "raw_customers": raw,
-            "params:customers": declaration,
-            "params:data_processing": DataProcessingParameters(max_rejected_share=max_rejected_share, split=SPLIT),
-        },
-    )
+def _data_inputs(raw: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, Any]:
+    """A raw table with the parameters that the project ships, but for the split."""
+    shipped = yaml.safe_load((CONF / "data_processing.yml").read_text(encoding="utf-8"))["data_processing"]
+    return {
+        "raw_customers": raw,
+        "scoring_header": None,
+        "last_table_schema": None,
+        "params:customers": declaration,
+        "params:data_processing": DataProcessingParameters.model_validate(shipped | {"split": SPLIT}),
+        "params:features": FeatureParameters.model_validate(
+            yaml.safe_load((CONF / "features.yml").read_text(encoding="utf-8"))["features"]
+        ),
+    }
+
+
+def _process(raw: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, Any]:
+    return _run(data_processing.create_pipeline(), _data_inputs(raw, declaration))
 
 
 def test_every_raw_row_is_rejected_dropped_or_in_exactly_one_split(
@@ -92,27 +111,114 @@ def test_every_raw_row_is_rejected_dropped_or_in_exactly_one_split(
     assert (quality.rows_read, quality.rows_rejected, quality.duplicates_dropped) == (402, 2, 2)
     assert made["rejected_customers"]["reasons"].tolist() == [
         "Age: 12 is below 18",
-        "Left: 'perhaps' is neither 1 nor 0",
+        "Left: 'perhaps' is neither 0 nor 1",
     ]
     made["split_manifest"].verify(
         train=made["train_customers"], validation=made["validation_customers"], test=made["test_customers"]
     )
 
 
+def test_the_stages_are_counted_and_drawn(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+    raw = pd.concat([raw_customers, raw_customers.iloc[[3, 4]]], ignore_index=True)
+    raw.loc[0, "Age"] = "12"
+
+    made = _process(raw, declaration)
+
+    stages = {stage.name: stage for stage in made["table_profile"].stages}
+    assert {name: stage.rows for name, stage in stages.items()} == {
+        "raw": 402,
+        "validated": 401,
+        "deduplicated": 399,
+        "train": 199,
+        "validation": 100,
+        "test": 100,
+        "encoded": 199,
+    }
+    assert stages["raw"].columns == len(raw.columns)
+    assert stages["raw"].missing_values == int((raw == "").to_numpy().sum())
+    assert stages["train"].missing_values == int(made["train_customers"].isna().to_numpy().sum())
+    metrics = made["data_metrics"].values
+    assert metrics["raw_rows"] == 402
+    assert metrics["final_train_samples"] == 199
+    assert metrics["final_features"] == len(declaration.features)
+    assert metrics["train_class_0"] + metrics["train_class_1"] == 199
+    assert metrics["outliers_removed_count"] == 0
+    page = made["data_report"]
+    assert page.count("data:image/png;base64,") == 5
+    assert all(column.name in page for column in declaration.features)
+    assert made["schema_changes"].compared is False
+
+
+def test_the_page_escapes_what_stands_in_the_table(
+    raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    raw = raw_customers.assign(**{"<script>alert(1)</script>": "x"})
+    raw.loc[0, "Age"] = "<b>old</b>"
+
+    page = _process(raw, declaration)["data_report"]
+
+    assert "<script>alert" not in page
+    assert "&lt;script&gt;alert" in page
+    assert "<b>old" not in page
+
+
+def test_outliers_are_left_out_of_training_alone(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+    raw_customers.loc[::20, "Charges"] = "90000"
+    inputs = _data_inputs(raw_customers, declaration)
+    shipped = inputs["params:features"].model_dump()
+    shipped["numeric"]["outliers"] = {"method": "iqr", "threshold": 3, "action": "drop"}
+
+    made = _run(
+        data_processing.create_pipeline(), inputs | {"params:features": FeatureParameters.model_validate(shipped)}
+    )
+
+    assert made["train_customers"]["Charges"].max() < 90000
+    assert made["test_customers"]["Charges"].max() == 90000
+    removed = 200 - len(made["train_customers"])
+    assert made["data_metrics"].values["outliers_removed_count"] == removed > 0
+    assert made["split_manifest"].rows_left_out == {"outliers": removed}
+
+
+def test_a_leak_stops_the_run_after_the_report_was_written_unless_it_is_allowed(
+    raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    leaking = raw_customers.assign(City=raw_customers["Left"].map({"0": "Lyon", "1": "Vigo"}))
+    inputs = _data_inputs(leaking, declaration)
+    catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
+    catalog["data_report"] = (page := Kept())
+
+    with pytest.raises(CustomerTableError, match=r"target_copy of 'City'(.|\n)*check: target_copy"):
+        SequentialRunner().run(data_processing.create_pipeline(), catalog)
+
+    assert "target_copy" in page.load()
+    allowed = {"check": "target_copy", "column": "City", "reason": "A test that knows what it does"}
+    made = _process(
+        leaking, CustomerDeclaration.model_validate(declaration.model_dump() | {"allowed_leaks": [allowed]})
+    )
+    assert "A test that knows what it does" in made["data_report"]
+    assert len(made["train_customers"]) == 200
+
+
+def test_changes_since_the_last_run_are_told(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+    last = _process(raw_customers, declaration)["table_schema"]
+    later = raw_customers.assign(City=raw_customers["City"].replace("Nice", "Paris"), Extra="1")
+
+    made = _run(data_processing.create_pipeline(), _data_inputs(later, declaration) | {"last_table_schema": last})
+
+    assert made["schema_changes"].changes == [
+        "the file has a new column 'Extra'",
+        "column 'City' has new levels: Paris",
+        "column 'City' no longer has the levels: Nice",
+    ]
+
+
 def test_a_table_with_too_many_broken_rows_stops_after_they_were_set_aside(
     raw_customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
     raw_customers.loc[:39, "Age"] = "young"
-    catalog = DataCatalog(
-        {
-            "raw_customers": MemoryDataset(raw_customers),
-            "params:customers": MemoryDataset(declaration, copy_mode="assign"),
-            "params:data_processing": MemoryDataset(
-                DataProcessingParameters(max_rejected_share=0.05, split=SPLIT), copy_mode="assign"
-            ),
-            "rejected_customers": (rejected := Kept()),
-        }
-    )
+    inputs = _data_inputs(raw_customers, declaration)
+    catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
+    catalog["rejected_customers"] = (rejected := Kept())
 
     with pytest.raises(CustomerTableError, match=r"40 of 400 rows \(10\.0%\) break the declaration"):
         SequentialRunner().run(data_processing.create_pipeline(), catalog)
@@ -131,6 +237,7 @@ def test_training_gives_an_estimator_that_ranks_churners_first(
             "validation_customers": validation,
             "split_manifest": manifest,
             "params:customers": declaration,
+            "params:features": FeatureParameters(),
             "params:training": TrainingParameters(
                 search=SearchParameters(
                     n_trials=3,
@@ -173,6 +280,7 @@ def test_training_refuses_splits_of_two_different_runs(
                 "validation_customers": validation,
                 "split_manifest": manifest,
                 "params:customers": declaration,
+                "params:features": FeatureParameters(),
                 "params:training": TrainingParameters(search=search, fit=FIT),
             },
         )
@@ -195,7 +303,7 @@ def _evaluate(
     )
 
 
-def test_evaluation_measures_the_version_it_was_given_and_draws_six_figures(
+def test_evaluation_measures_the_version_it_was_given_and_draws_its_figures(
     trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> None:
     made = _evaluate(_registered(trained, 3), splits, manifest, declaration)
@@ -205,9 +313,15 @@ def test_evaluation_measures_the_version_it_was_given_and_draws_six_figures(
     assert result.test_digest == manifest.test.digest
     assert made["evaluation_metrics"].model_id == "m-3"
     assert made["evaluation_metrics"].values["roc_auc_low"] == result.metrics["roc_auc"].low
-    figures = {name: figure for name, figure in made.items() if name.endswith("_figure")}
-    assert len(figures) == 6
-    assert all(figure.axes for figure in figures.values())
+    figures = made["performance_figures"]
+    assert list(figures) == [
+        "confusion_matrix.png",
+        "roc_curve.png",
+        "precision_recall_curve.png",
+        "calibration_curve.png",
+    ]
+    drawn = [*figures.values(), made["feature_importance_figure"], made["shap_summary_figure"]]
+    assert all(figure.axes for figure in drawn)
 
 
 @pytest.mark.parametrize("incumbent", [None, 1])
@@ -290,6 +404,104 @@ def test_inference_stops_when_a_whole_column_cannot_be_read(
                 "new_customers": raw_customers.assign(Age="old"),
                 "champion_model@registry": _registered(trained, 4),
                 "params:customers": declaration,
+                "params:inference": INFERENCE,
+                "scoring_time": "2026-01-31T09:30:00+00:00",
+            },
+        )
+
+
+SEARCH = SearchParameters(
+    n_trials=2,
+    max_rounds=40,
+    early_stopping_rounds=5,
+    random_state=1,
+    n_jobs=1,
+    space={"max_depth": Interval(low=2, high=4, integer=True), "learning_rate": Interval(low=0.2, high=0.4)},
+)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: Task) -> None:
+    case = task_case(task)
+    splits = (case.train, case.validation, case.test)
+    made = _run(
+        training.create_pipeline(),
+        {
+            "train_customers": case.train,
+            "validation_customers": case.validation,
+            "split_manifest": case.manifest,
+            "params:customers": case.declaration,
+            "params:features": FeatureParameters(),
+            "params:training": TrainingParameters(search=SEARCH, fit=FIT),
+        },
+    )
+    candidate = _registered(made["churn_model@tracking"], 2)
+    evaluated = _evaluate(candidate, splits, case.manifest, case.declaration)
+    decided = _run(
+        registry.create_pipeline(),
+        {
+            "evaluation": evaluated["evaluation"],
+            "churn_model@registry": candidate,
+            "incumbent_model": case.registered(1),
+            "test_customers": case.test,
+            "split_manifest": case.manifest,
+            "params:customers": case.declaration,
+            "params:registry": RegistryParameters(gate=GATE),
+        },
+    )
+    new = case.raw.drop(columns="Outcome")
+    new.loc[3, "Age"] = "old"
+    scored = _run(
+        inference.create_pipeline(),
+        {
+            "new_customers": new,
+            "champion_model@registry": candidate,
+            "params:customers": case.declaration,
+            "params:inference": INFERENCE,
+            "scoring_time": "2026-01-31T09:30:00+00:00",
+        },
+    )
+
+    assert made["search_result"].metric == ("rmse" if task == "regression" else "log_loss")
+    assert (evaluated["evaluation"].task, evaluated["evaluation"].test_rows) == (task, 150)
+    assert sum(evaluated["evaluation"].test_classes.values()) == (0 if task == "regression" else 150)
+    assert all(figure.axes for figure in evaluated["performance_figures"].values())
+    assert evaluated["feature_importance_figure"].axes
+    assert evaluated["shap_summary_figure"].axes
+    # Whether two good models differ by more than the margin is chance on so few customers.
+    assert decided["promotion_decision"].alias in ("champion", "challenger")
+    predictions, report = scored["predictions"], scored["scoring_report"]
+    assert len(predictions) == report.rows_scored == 599
+    assert scored["unscored_customers"]["Id"].tolist() == ["4"]
+    metrics = scored["scoring_metrics"].values
+    match task:
+        case "binary":
+            assert metrics["contacts"] == (predictions["decision"] == "contact").sum()
+        case "multiclass":
+            truth = case.raw.loc[case.raw["Id"] != "4", "Outcome"]
+            assert (predictions["prediction"].to_numpy() == truth.to_numpy()).mean() > 0.75
+            for label in CLASSES:
+                assert metrics[f"predicted_{label}"] == (predictions["prediction"] == label).sum()
+        case "regression":
+            truth = case.raw.loc[case.raw["Id"] != "4", "Outcome"].astype(float)
+            assert np.corrcoef(predictions["prediction"], truth)[0, 1] > 0.9
+            assert metrics["mean_prediction"] == pytest.approx(predictions["prediction"].mean())
+
+
+def test_a_version_of_another_task_is_neither_evaluated_nor_scored_with() -> None:
+    case, stranger = task_case("regression"), task_case("multiclass").registered(7)
+    splits = (case.train, case.validation, case.test)
+    reason = "version 7 was trained for task multiclass, the declaration says regression"
+
+    with pytest.raises(CustomerTableError, match=reason):
+        _evaluate(stranger, splits, case.manifest, case.declaration)
+    with pytest.raises(CustomerTableError, match=reason):
+        _run(
+            inference.create_pipeline(),
+            {
+                "new_customers": case.raw,
+                "champion_model@registry": stranger,
+                "params:customers": case.declaration,
                 "params:inference": INFERENCE,
                 "scoring_time": "2026-01-31T09:30:00+00:00",
             },

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -29,18 +29,35 @@ if TYPE_CHECKING:
 _FLAVOR = "mlflow.sklearn"
 # What churn_kedro's estimators are made of beyond the types that skops trusts by itself.
 TRUSTED_TYPES = (
+    "churn_kedro.transformers.Binner",
+    "churn_kedro.transformers.Combiner",
+    "churn_kedro.transformers.DateReader",
+    "churn_kedro.transformers.ImportanceSelector",
+    "churn_kedro.transformers.InformationSelector",
+    "churn_kedro.transformers.LevelReader",
+    "churn_kedro.transformers.MissingFlags",
     "churn_kedro.transformers.NumberReader",
+    "churn_kedro.transformers.OtherColumnsImputer",
+    "churn_kedro.transformers.OutlierFences",
+    "churn_kedro.transformers.RowOutliers",
+    "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.impute._iterative.IterativeImputer",
+    "sklearn.impute._iterative._ImputerTriplet",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.tree._tree.Tree",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
 )
 # What it takes to load and call the estimator; pinned to the versions it was trained with.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops", "xgboost")
 
 
-def _signature(inputs: Mapping[str, SignatureType]) -> ModelSignature:
+def _signature(model: TrainedModel) -> ModelSignature:
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
@@ -50,9 +67,10 @@ def _signature(inputs: Mapping[str, SignatureType]) -> ModelSignature:
         "any": AnyType(),  # type: ignore[no-untyped-call]
         "string": DataType.string,
     }
+    answer = np.asarray(getattr(model.estimator, model.answer)(model.example))
     return ModelSignature(
-        inputs=Schema([ColSpec(types[kind], name) for name, kind in inputs.items()]),
-        outputs=Schema([TensorSpec(np.dtype("float64"), (-1, 2))]),
+        inputs=Schema([ColSpec(types[kind], name) for name, kind in model.inputs.items()]),
+        outputs=Schema([TensorSpec(answer.dtype, (-1, *answer.shape[1:]))]),
     )
 
 
@@ -100,7 +118,6 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
                 "registered_model_name": registered_model_name,
                 "serialization_format": "skops",
                 "skops_trusted_types": list(TRUSTED_TYPES),
-                "pyfunc_predict_fn": "predict_proba",
                 "pip_requirements": [f"{package}=={installed_version(package)}" for package in _REQUIREMENTS],
             },
             metadata=metadata,
@@ -116,7 +133,8 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
             self._save_args = {
                 **fixed,
                 "code_paths": [code],
-                "signature": _signature(model.inputs),
+                "pyfunc_predict_fn": model.answer,
+                "signature": _signature(model),
                 "input_example": model.example,
                 "metadata": dict(model.facts),
             }

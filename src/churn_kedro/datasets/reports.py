@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from churn_kedro.datasets.files import open_filesystem, written_whole
 
 
-class ReportDataset(AbstractDataset[BaseModel, BaseModel]):
+class ReportDataset(AbstractDataset[BaseModel, BaseModel | None]):
     """A pydantic model kept as JSON: one process writes it, another reads and checks it.
 
     Args:
@@ -21,6 +21,7 @@ class ReportDataset(AbstractDataset[BaseModel, BaseModel]):
         model: Import path of the pydantic class.
         artifact_path: Folder in the MLflow run's artifacts that gets a copy; none without.
         made_by: Pipeline that writes the report, for the message when it is absent.
+        missing_ok: Load None where there is no such file yet, instead of failing.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
     """
@@ -32,6 +33,7 @@ class ReportDataset(AbstractDataset[BaseModel, BaseModel]):
         model: str,
         artifact_path: str | None = None,
         made_by: str = "",
+        missing_ok: bool = False,
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -39,21 +41,24 @@ class ReportDataset(AbstractDataset[BaseModel, BaseModel]):
         self._model = model
         self._artifact_path = artifact_path
         self._made_by = made_by
+        self._missing_ok = missing_ok
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
         self.metadata = metadata
 
-    def load(self) -> BaseModel:
+    def load(self) -> BaseModel | None:
         """Read the report.
 
         Returns:
-            An instance of the declared class.
+            An instance of the declared class; None where there is none and none is needed.
 
         Raises:
             DatasetError: The file is absent or does not hold such a report.
         """
         path = str(self._filepath)
         if not self._exists():
+            if self._missing_ok:
+                return None
             hint = f" Run `kedro run --pipelines {self._made_by}` first." if self._made_by else ""
             raise DatasetError(f"There is no file {path}.{hint}")
         model: type[BaseModel] = load_obj(self._model)

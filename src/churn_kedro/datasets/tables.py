@@ -1,27 +1,35 @@
-"""Customer tables as CSV or Parquet files."""
+"""Customer tables as files."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import fsspec
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
+from churn_kedro.customers import CustomerTableError
 from churn_kedro.datasets.files import open_filesystem, written_whole
+from churn_kedro.reading import READING, Reading, read_delimited, read_header
 
-_SUFFIXES = (".csv", ".parquet")
+_OWN_SUFFIXES = (".csv", ".parquet")
+_TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+_EXCEL_SUFFIXES = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
+_RAW_SUFFIXES = (*_TEXT_SUFFIXES, ".parquet", *_EXCEL_SUFFIXES)
 
 
 class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
-    """A table whose format follows from its file's ending, ``.csv`` or ``.parquet``.
+    """A table that this project writes; its format follows from its file's ending, ``.csv`` or ``.parquet``.
 
     A run that is killed leaves the former file in place: a new one replaces it only when it is complete.
 
     Args:
         filepath: Local path or fsspec URL.
-        as_text: Read the cells of a CSV file as they stand, without guessing types or missing values.
         expected: What the file is and how to name another, for the message when it is absent.
+        artifact_path: Folder in the MLflow run's artifacts that gets a copy of what is saved; none without.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
 
@@ -33,23 +41,18 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         self,
         *,
         filepath: str,
-        as_text: bool = False,
         expected: str = "",
+        artifact_path: str | None = None,
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
-        if self._filepath.suffix.lower() not in _SUFFIXES:
-            raise DatasetError(
-                f"'{filepath}' ends in '{self._filepath.suffix}'; a table file must end in .csv or .parquet."
-            )
-        self._as_text = as_text
+        _require_suffix(self._filepath.suffix, _OWN_SUFFIXES, filepath)
         self._expected = expected
+        self._artifact_path = artifact_path
+        # Name that kedro-mlflow sets when tracking is off for a pipeline.
+        self._logging_activated = True
         self.metadata = metadata
-
-    @property
-    def _is_parquet(self) -> bool:
-        return self._filepath.suffix.lower() == ".parquet"
 
     def load(self) -> pd.DataFrame:
         """Read the table.
@@ -61,38 +64,23 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             DatasetError: The file is absent, empty, or not of the format its ending promises.
         """
         path = str(self._filepath)
-        if not self._filesystem.isfile(path):
-            raise DatasetError(f"There is no file {path}. {self._expected}".rstrip())
-        if self._filesystem.size(path) == 0:
-            raise DatasetError(f"The file {path} is empty: not even a header. {self._expected}".rstrip())
-        try:
-            with self._filesystem.open(path, "rb") as file:
-                if self._is_parquet:
-                    return pd.read_parquet(file)
-                if self._as_text:
-                    # utf-8-sig drops a byte order mark.
-                    return pd.read_csv(file, dtype="str", na_filter=False, encoding="utf-8-sig", index_col=False)
-                return pd.read_csv(file)
-        except UnicodeDecodeError as error:
-            raise DatasetError(
-                f"The file {path} is not UTF-8 text (byte {error.start}). Save it as UTF-8 and try again."
-            ) from error
-        except ValueError as error:
-            raise DatasetError(
-                f"The file {path} cannot be read as {self._filepath.suffix.lower().lstrip('.')}: {error}"
-            ) from error
+        _require_content(self._filesystem, path, self._expected)
+        with _readable(path), self._filesystem.open(path, "rb") as file:
+            return pd.read_parquet(file) if self._filepath.suffix.lower() == ".parquet" else pd.read_csv(file)
 
     def save(self, data: pd.DataFrame) -> None:
-        """Write the table without its index.
+        """Write the table without its index, and log a copy to the active MLflow run where one is asked for.
 
         Args:
             data: Any table.
         """
         with written_whole(self._filesystem, self._filepath) as path, self._filesystem.open(path, "wb") as file:
-            if self._is_parquet:
-                data.to_parquet(file, index=False)
+            if self._filepath.suffix.lower() == ".parquet":
+                data.to_parquet(file, index=False, compression="lz4")
             else:
                 data.to_csv(file, index=False)
+        if self._artifact_path is not None and self._logging_activated:
+            log_copy(self._filesystem, str(self._filepath), self._artifact_path)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """First rows, for Kedro-Viz.
@@ -103,11 +91,165 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         Returns:
             The rows as Kedro-Viz draws them.
         """
-        rows = self.load().head(nrows).astype(object)
-        return TablePreview(rows.where(rows.notna(), None).to_dict(orient="split"))
+        return _preview(self.load(), nrows)
 
     def _exists(self) -> bool:
         return bool(self._filesystem.isfile(str(self._filepath)))
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "as_text": self._as_text}
+        return {"filepath": str(self._filepath)}
+
+
+class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
+    """A table as somebody else's program wrote it: delimited text, Parquet or an Excel sheet. It is only read.
+
+    Args:
+        filepath: Local path or fsspec URL; its ending tells the format.
+        encoding: Character encoding of a text file; found out where it is left out.
+        delimiter: What separates the cells of a text file; found out where it is left out.
+        sheet: Name or position of an Excel file's sheet; the first where it is left out.
+        header_only: Load the column names alone, and None where there is no file.
+        expected: What the file is and how to name another, for the message when it is absent.
+        credentials: Arguments of the fsspec file system.
+        metadata: For plugins; Kedro ignores it.
+
+    Raises:
+        DatasetError: The ending is of no known format.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        sheet: str | int = 0,
+        header_only: bool = False,
+        expected: str = "",
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._filesystem, self._filepath = open_filesystem(filepath, credentials)
+        self._suffix = self._filepath.suffix.lower()
+        _require_suffix(self._suffix, _RAW_SUFFIXES, filepath)
+        self._encoding = encoding
+        self._delimiter = delimiter
+        self._sheet = sheet
+        self._header_only = header_only
+        self._expected = expected
+        self.metadata = metadata
+
+    def load(self) -> Any:
+        """Read the table.
+
+        Returns:
+            The rows in file order under a fresh index; every cell of a text file as text. ``attrs["reading"]`` tells
+            how the file was read (:class:`churn_kedro.reading.Reading`). With ``header_only``, the column names.
+
+        Raises:
+            DatasetError: The file is absent, empty, or defective as a whole; the message gives the line.
+        """
+        path = str(self._filepath)
+        if self._header_only and not self._exists():
+            return None
+        _require_content(self._filesystem, path, self._expected)
+        with _readable(path):
+            return self._read_header(path) if self._header_only else self._read(path)
+
+    def _read(self, path: str) -> pd.DataFrame:
+        if self._suffix in _TEXT_SUFFIXES:
+            return read_delimited(self._filesystem.cat_file(path), self._encoding, self._delimiter)
+        with self._filesystem.open(path, "rb") as file:
+            if self._suffix == ".parquet":
+                table, read_as = pd.read_parquet(file), "parquet"
+            else:
+                table, read_as = pd.read_excel(file, sheet_name=self._sheet, engine="calamine"), "excel"
+        table = table.reset_index(drop=True)
+        table.attrs[READING] = Reading(format=read_as).model_dump()
+        return table
+
+    def _read_header(self, path: str) -> list[str]:
+        if self._suffix in _TEXT_SUFFIXES:
+            return read_header(self._filesystem.cat_file(path, end=1_000_000), self._encoding, self._delimiter)
+        if self._suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            with self._filesystem.open(path, "rb") as file:
+                return list(pq.read_schema(file).names)
+        return [str(name) for name in self._read(path).columns]
+
+    def save(self, data: pd.DataFrame) -> None:
+        """Refuse: raw files are somebody else's."""
+        raise DatasetError(f"{self._filepath} is a raw table; it is never written.")
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """First rows, for Kedro-Viz.
+
+        Args:
+            nrows: Rows to show.
+
+        Returns:
+            The rows as Kedro-Viz draws them.
+        """
+        loaded = self.load()
+        return _preview(loaded if isinstance(loaded, pd.DataFrame) else pd.DataFrame({"column": loaded or []}), nrows)
+
+    def _exists(self) -> bool:
+        return bool(self._filesystem.isfile(str(self._filepath)))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "header_only": self._header_only}
+
+
+def log_copy(filesystem: fsspec.AbstractFileSystem, path: str, artifact_path: str) -> None:
+    """Log a file to the active MLflow run.
+
+    Args:
+        filesystem: Where the file is.
+        path: Its path there.
+        artifact_path: Folder in the run's artifacts.
+    """
+    import tempfile
+    from pathlib import Path
+
+    import mlflow
+
+    if mlflow.active_run() is None:
+        return
+    if "file" in filesystem.protocol:
+        mlflow.log_artifact(path, artifact_path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / Path(path).name
+        filesystem.get_file(path, str(copy))
+        mlflow.log_artifact(str(copy), artifact_path)
+
+
+def _require_suffix(suffix: str, allowed: tuple[str, ...], filepath: str) -> None:
+    if suffix.lower() not in allowed:
+        raise DatasetError(
+            f"'{filepath}' ends in '{suffix}'; a table file must end in {', '.join(allowed[:-1])} or {allowed[-1]}."
+        )
+
+
+def _require_content(filesystem: fsspec.AbstractFileSystem, path: str, expected: str) -> None:
+    if not filesystem.isfile(path):
+        raise DatasetError(f"There is no file {path}. {expected}".rstrip())
+    if filesystem.size(path) == 0:
+        raise DatasetError(f"The file {path} is empty: not even a header. {expected}".rstrip())
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Name the file in what its readers complain of."""
+    try:
+        yield
+    except CustomerTableError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    except Exception as error:  # Each format's reader has errors of its own.
+        raise DatasetError(f"The file {path} cannot be read as what its ending promises: {error}") from error
+
+
+def _preview(table: pd.DataFrame, nrows: int) -> TablePreview:
+    rows = table.head(nrows).astype(object)
+    return TablePreview(rows.where(rows.notna(), None).to_dict(orient="split"))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration, Parameters
-from churn_kedro.explanations import explain, tree_importance
-from churn_kedro.figures import Figure, draw_beeswarm, draw_importance
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.explanations import tree_importance
+from churn_kedro.figures import Figure, draw_contributions, draw_importance
 from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, measure_with_intervals
-from churn_kedro.models import RegisteredModel, churn_probability
+from churn_kedro.models import RegisteredModel, ScoredCustomers, require_task, score_known
+from churn_kedro.parameters import Parameters
 from churn_kedro.splits import SplitManifest
 
 
@@ -29,7 +30,7 @@ class EvaluationParameters(Parameters):
 
 def score_test_customers(
     candidate: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
-) -> pd.DataFrame:
+) -> ScoredCustomers:
     """Score the test customers with a registered version.
 
     Args:
@@ -39,24 +40,18 @@ def score_test_customers(
         declaration: The table's declaration.
 
     Returns:
-        ``target`` (1 or 0), ``probability`` and ``flagged`` (whether it reaches the threshold) per customer.
+        Target and prediction of each customer.
 
     Raises:
-        CustomerTableError: The table is not that of the manifest.
+        CustomerTableError: The table is not that of the manifest, or the version was trained for another task.
     """
     manifest.verify(test=test)
-    probability = churn_probability(candidate.estimator, test)
-    return pd.DataFrame(
-        {
-            "target": test[declaration.target].to_numpy(),
-            "probability": probability,
-            "flagged": probability >= candidate.estimator.threshold,
-        }
-    )
+    require_task(candidate, declaration)
+    return score_known(candidate.estimator, test, declaration)
 
 
 def measure_performance(
-    candidate: RegisteredModel, scores: pd.DataFrame, manifest: SplitManifest, parameters: EvaluationParameters
+    candidate: RegisteredModel, scores: ScoredCustomers, manifest: SplitManifest, parameters: EvaluationParameters
 ) -> tuple[Evaluation, RunMetrics]:
     """Measure the version with bootstrap intervals.
 
@@ -69,19 +64,17 @@ def measure_performance(
     Returns:
         The evaluation for the registry, and its metrics for the tracking server.
     """
-    threshold = float(candidate.estimator.threshold)
     evaluation = Evaluation(
         model_name=candidate.name,
         model_version=candidate.version,
         model_id=candidate.model_id,
         test_digest=manifest.test.digest,
-        test_rows=len(scores),
-        test_positives=int(scores["target"].sum()),
-        threshold=threshold,
+        task=scores.task,
+        test_rows=len(scores.target),
+        test_classes={label: int((scores.target == code).sum()) for code, label in enumerate(scores.classes)},
+        threshold=scores.threshold,
         bootstrap=parameters.bootstrap,
-        metrics=measure_with_intervals(
-            scores["target"].to_numpy(), scores["probability"].to_numpy(), threshold, parameters.bootstrap
-        ),
+        metrics=measure_with_intervals(scores, parameters.bootstrap),
     )
     return evaluation, RunMetrics(evaluation.flat(), candidate.model_id)
 
@@ -98,17 +91,24 @@ def draw_feature_importance(candidate: RegisteredModel) -> Figure:
     return draw_importance(tree_importance(candidate.estimator))
 
 
-def draw_shap_summary(candidate: RegisteredModel, test: pd.DataFrame, parameters: EvaluationParameters) -> Figure:
+def draw_shap_summary(
+    candidate: RegisteredModel,
+    test: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    parameters: EvaluationParameters,
+) -> Figure:
     """Draw the contributions of each column to the scores of some test customers.
 
     Args:
         candidate: The version.
         test: Test customers.
+        declaration: The table's declaration.
         parameters: Most customers to explain, and the seed of the sample that is taken of more.
 
     Returns:
-        The figure.
+        The figure: a beeswarm, or with several classes bars of the mean absolute contributions to each.
     """
+    require_task(candidate, declaration)
     if len(test) > parameters.shap.max_explained:
         test = test.sample(parameters.shap.max_explained, random_state=parameters.shap.random_state)
-    return draw_beeswarm(explain(candidate.estimator, test))
+    return draw_contributions(candidate.estimator, test, declaration)

@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from churn_kedro import figures
+from churn_kedro.figures import draw_performance
 from churn_kedro.pipelines.evaluation import nodes
 
 
@@ -12,12 +12,6 @@ def create_pipeline() -> Pipeline:
     Returns:
         A registered version and the test customers to metrics and figures.
     """
-    drawn_from_scores = {
-        figures.draw_confusion_matrix: "confusion_matrix_figure",
-        figures.draw_roc_curve: "roc_curve_figure",
-        figures.draw_precision_recall_curve: "precision_recall_curve_figure",
-        figures.draw_calibration_curve: "calibration_curve_figure",
-    }
     return Pipeline(
         [
             Node(
@@ -32,10 +26,12 @@ def create_pipeline() -> Pipeline:
                 outputs=["evaluation", "evaluation_metrics"],
                 name="measure_performance",
             ),
-            *[
-                Node(draw, inputs=["test_scores", "evaluation"], outputs=figure, name=draw.__name__)
-                for draw, figure in drawn_from_scores.items()
-            ],
+            Node(
+                draw_performance,
+                inputs=["test_scores", "evaluation"],
+                outputs="performance_figures",
+                name="draw_performance",
+            ),
             Node(
                 nodes.draw_feature_importance,
                 inputs="churn_model@registry",
@@ -47,6 +43,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "churn_model@registry",
                     "test_customers",
+                    "params:customers",
                     "params:evaluation",
                 ],
                 outputs="shap_summary_figure",

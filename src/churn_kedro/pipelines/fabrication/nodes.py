@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, ParameterError
-from churn_kedro.fabrication import Ceiling, FabricationParameters, describe_ceiling, fabricate
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.fabrication import (
+    SHAPES,
+    FabricationParameters,
+    SampleReport,
+    describe_ceiling,
+    describe_value_ceiling,
+    fabricate,
+)
+from churn_kedro.parameters import ParameterError
 
 
 def fabricate_customers(
@@ -18,7 +26,7 @@ def fabricate_customers(
         declaration: The table's declaration.
 
     Returns:
-        Labelled customers, new customers without the target, and each labelled customer's true churn probability.
+        Labelled customers, new customers without the target, and the truth about the labelled ones.
 
     Raises:
         ParameterError: The use case declares another table; its raw file must not be overwritten.
@@ -29,21 +37,26 @@ def fabricate_customers(
     if absent:
         raise ParameterError(
             f"The fabricated {parameters.shape} customers lack columns that this use case declares: {absent}. "
-            "fabrication.shape imitates the bank or the telco table, no other; nothing was written."
+            f"fabrication.shape imitates one of these tables and no other: {', '.join(SHAPES)}; nothing was written."
         )
     return customers.labelled, customers.new, customers.truth
 
 
-def measure_ceiling(customers: pd.DataFrame, truth: pd.DataFrame, declaration: CustomerDeclaration) -> Ceiling:
-    """Measure what someone who knows the true probabilities would reach: the best that any model can.
+def measure_ceiling(customers: pd.DataFrame, truth: pd.DataFrame, declaration: CustomerDeclaration) -> SampleReport:
+    """Measure what someone who knows the truth would reach: the best that any model can.
 
     Args:
         customers: Labelled customers.
-        truth: Their true churn probabilities, in the same order.
+        truth: What their labels were drawn from, in the same order; empty where nobody knows.
         declaration: The table's declaration.
 
     Returns:
-        The best reachable metrics.
+        The best reachable metrics of the task; the number of customers alone where the truth is not known.
     """
-    labels = (customers[declaration.target] == declaration.labels.positive).to_numpy()
+    target = customers[declaration.target]
+    if truth.empty:
+        return SampleReport(rows=len(target))
+    if declaration.labels is None:
+        return describe_value_ceiling(target.to_numpy(), truth["expected_value"].to_numpy())
+    labels = (target == declaration.labels.positive).to_numpy()
     return describe_ceiling(labels, truth["probability"].to_numpy())

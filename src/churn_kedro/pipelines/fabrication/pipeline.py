@@ -16,12 +16,12 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.fabricate_customers,
                 inputs=["params:fabrication", "params:customers"],
-                outputs=["sample_customers", "sample_new_customers", "true_probabilities"],
+                outputs=["sample_customers", "sample_new_customers", "sample_truth"],
                 name="fabricate_customers",
             ),
             Node(
                 nodes.measure_ceiling,
-                inputs=["sample_customers", "true_probabilities", "params:customers"],
+                inputs=["sample_customers", "sample_truth", "params:customers"],
                 outputs="ceiling",
                 name="measure_ceiling",
             ),

@@ -7,13 +7,12 @@ import logging
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration, Parameters
+from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.metrics import RunMetrics
-from churn_kedro.models import RegisteredModel, churn_probability
+from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_task
 from churn_kedro.normalisation import NormalisedCustomers, normalise
+from churn_kedro.parameters import Parameters
 from churn_kedro.scoring import (
-    BANDS,
-    CONTACT,
     BandParameters,
     ScoringReport,
     count_unusual_cells,
@@ -80,32 +79,32 @@ def score_customers(
         The scored customers in the order of the file, and the counts.
 
     Raises:
-        CustomerTableError: There is nobody to score, or too many cannot be.
+        CustomerTableError: There is nobody to score, too many cannot be, or the champion is of another task.
     """
+    require_task(champion, declaration)
     customers = normalised.table[~normalised.table.index.isin(normalised.unreadable["row"])]
     require_readable(len(normalised.table), len(unscored), parameters.max_unscored_share, normalised.unreadable)
     unusual = count_unusual_cells(customers, declaration)
     for name, count in unusual.items():
         logger.warning("%s: %d cells are unknown, out of range or missing; scored all the same.", name, count)
-    predictions = list_predictions(
+    predictions, counts = list_predictions(
         customers[declaration.id_names],
-        churn_probability(champion.estimator, customers),
-        champion.estimator.threshold,
+        predict(champion.estimator, customers, declaration.task),
+        declaration,
+        decision_threshold(champion.estimator),
         parameters.bands,
         champion.version,
         scored_at,
     )
-    found = predictions["risk_band"].value_counts()
     return predictions, ScoringReport(
         model_name=champion.name,
         model_version=champion.version,
-        threshold=float(champion.estimator.threshold),
+        task=declaration.task,
         rows_read=len(normalised.table),
         rows_scored=len(predictions),
         rows_rejected=len(unscored),
-        contacts=int((predictions["decision"] == CONTACT).sum()),
-        bands={band: int(found.get(band, 0)) for band in BANDS},
         unusual=unusual,
+        **counts,
     )
 
 
@@ -116,15 +115,23 @@ def count_scores(report: ScoringReport) -> RunMetrics:
         report: Counts of a scoring.
 
     Returns:
-        ``scored_rows``, ``unscored_rows``, ``contacts``, ``unusual_cells`` and ``band_low``, ``band_medium``,
-        ``band_high``.
+        ``scored_rows``, ``unscored_rows`` and ``unusual_cells``. Task binary: ``contacts``, ``band_low``,
+        ``band_medium`` and ``band_high``. Task multiclass: ``predicted_<label>`` for each label. Task regression:
+        ``mean_prediction``.
     """
+    optional = {"contacts": report.contacts, "mean_prediction": report.mean_prediction}
     return RunMetrics(
         {
             "scored_rows": report.rows_scored,
             "unscored_rows": report.rows_rejected,
-            "contacts": report.contacts,
             "unusual_cells": sum(report.unusual.values()),
+            **{name: value for name, value in optional.items() if value is not None},
             **{f"band_{band}": count for band, count in report.bands.items()},
+            **{f"predicted_{_metric_name(label)}": count for label, count in report.classes.items()},
         }
     )
+
+
+def _metric_name(label: str) -> str:
+    """A label with nothing that MLflow refuses in the name of a metric."""
+    return "".join(character if character.isalnum() or character in "_-. " else "_" for character in label)

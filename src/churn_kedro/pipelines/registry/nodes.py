@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, Parameters
+from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.metrics import Evaluation
 from churn_kedro.models import RegisteredModel
+from churn_kedro.parameters import Parameters
 from churn_kedro.promotion import Decision, GateParameters, decide
 from churn_kedro.splits import SplitManifest
 

@@ -14,8 +14,15 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
+                nodes.treat_customers,
+                inputs=["train_customers", "split_manifest", "params:customers", "params:features"],
+                outputs=["training_inputs", "fitted_features"],
+                name="treat_customers",
+            ),
+            Node(
                 nodes.search_xgboost,
                 inputs=[
+                    "training_inputs",
                     "train_customers",
                     "validation_customers",
                     "split_manifest",
@@ -28,6 +35,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.train_model,
                 inputs=[
+                    "training_inputs",
                     "train_customers",
                     "validation_customers",
                     "split_manifest",

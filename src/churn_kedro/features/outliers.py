@@ -1,0 +1,59 @@
+"""Customers that training is to leave out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.features.columns import READINGS, fences_of, group_columns, treat_columns
+from churn_kedro.features.parameters import FeatureParameters
+from churn_kedro.features.reading import Branch, isolation_forest, read_all_numbers, read_columns
+from churn_kedro.parameters import ParameterError
+
+
+def find_training_outliers(
+    train: pd.DataFrame, declaration: CustomerDeclaration, parameters: FeatureParameters
+) -> pd.Series:
+    """Find the customers that training is to leave out: outliers with action ``drop``.
+
+    Args:
+        train: Training customers; fences and forest are learned from them.
+        declaration: The table's declaration.
+        parameters: Treatments by kind, strange rows.
+
+    Returns:
+        Boolean mask under the customers' index. A missing number is no outlier.
+
+    Raises:
+        ParameterError: A treatment does not fit its column, or cannot be learned from these customers.
+    """
+    from churn_kedro.transformers import OutlierFences, UnlearnableColumnError
+
+    columns = treat_columns(declaration, parameters)
+    outlying = np.zeros(len(train), dtype=bool)
+    for reading in READINGS:
+        here = [column for column in columns if column.reading == reading]
+        for (method, threshold), group in group_columns(here, fences_of("drop")).items():
+            names = [column.name for column in group]
+            numbers = pd.DataFrame(_read(train, read_columns(group, declaration)), columns=names)
+            try:
+                outlying |= OutlierFences(method, threshold, "flag").fit(numbers).outside(numbers).any(axis=1)
+            except UnlearnableColumnError as error:
+                raise ParameterError(
+                    f"Outliers cannot be dropped from the {len(train)} training customers: {error}. Change "
+                    "treatment.outliers of the column in parameters/customers.yml, or features.numeric.outliers."
+                ) from error
+    if parameters.row_outliers is not None and parameters.row_outliers.action == "drop":
+        rows = _read(train, read_all_numbers(columns, declaration))
+        outlying |= np.asarray(isolation_forest(parameters.row_outliers).fit_predict(rows)) == -1
+    return pd.Series(outlying, index=train.index)
+
+
+def _read(train: pd.DataFrame, branch: Branch) -> np.ndarray:
+    numbers: Any = train[branch.raw_columns]
+    for step in branch.steps:
+        numbers = step.fit_transform(numbers)
+    return np.asarray(numbers)

@@ -1,0 +1,5 @@
+"""Makes a customer table out of an event table."""
+
+from churn_kedro.pipelines.snapshots.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]
