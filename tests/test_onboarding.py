@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from omegaconf import OmegaConf
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError
-from churn_kedro.declaration_text import render_declaration, render_globals, render_rejections
+from churn_kedro.declaration_text import render_data_processing, render_declaration, render_globals
 from churn_kedro.normalisation import normalise
 from churn_kedro.onboarding import Onboarding, describe_name, infer_declaration
 from churn_kedro.validation import set_aside_invalid
@@ -63,6 +64,13 @@ def guess(name: str, cells: Any) -> dict[str, Any]:
         ("Note", [f"called about bill number {n}" for n in range(ROWS)], {"role": "ignored"}),
         ("Fee", cycle("$1,200.50", "$3.00"), {"role": "ignored"}),
         ("Same", cycle("x"), {"role": "ignored"}),
+        ("Flag", cycle("Y", "", ""), {"kind": "categorical", "domain": ["Y"], "nullable": True}),
+        ("Fee", [f"${n},037.50" for n in range(ROWS)], {"role": "ignored"}),
+        ("Fee", [f"{n}.037,50" for n in range(ROWS)], {"role": "ignored"}),
+        ("decision", [f"u{n:05d}" for n in range(ROWS)], {"role": "ignored"}),
+        ("a", [*["error"] * 14, *(n / 7 for n in range(ROWS - 14))], {"kind": "numeric", "nullable": True}),
+        ("Since", pd.date_range("2020-01-01", periods=ROWS).strftime("%d %B %Y"), {"date_format": "%d %B %Y"}),
+        ("Since", pd.date_range("2020-01-01", periods=ROWS).strftime("%m/%d/%Y %I:%M:%S %p"), {"kind": "date"}),
         ("Empty", cycle(""), {"role": "ignored"}),
         ("Paid", cycle("", 0, 2, 3), {"kind": "numeric", "domain": {"min": 0}, "nullable": True}),
         ("Paid", cycle("?", 0.5, 2, 9), {"kind": "numeric", "domain": {"min": 0}, "nullable": True, "missing": ["?"]}),
@@ -81,7 +89,7 @@ def test_a_column_is_declared_by_what_is_in_it(name: str, cells: Any, expected: 
     found = guess(name, cells)
 
     assert {key: found.get(key) for key in expected} == expected
-    assert set(found) - set(expected) <= {"kind", "domain", "nullable"} & set(found)
+    assert set(found) - set(expected) <= {"kind", "domain", "nullable", "missing", "date_format"}
     assert ("kind" in expected or expected.get("role") is None) or "kind" not in found
 
 
@@ -99,6 +107,7 @@ def test_a_column_is_declared_by_what_is_in_it(name: str, cells: Any, expected: 
         (cycle(1, 2, 3), "multiclass", {"classes": [1, 2, 3]}),
         (np.linspace(0, 9, ROWS).round(3), "regression", None),
         (np.arange(ROWS) % 100, "regression", None),
+        ([9, 9, *(np.arange(ROWS - 2) % 8)], "regression", None),
     ],
 )
 def test_the_task_follows_from_the_target(target: Any, task: str, labels: dict[str, Any] | None) -> None:
@@ -135,6 +144,11 @@ def test_the_user_can_name_the_positive_label_and_the_task() -> None:
             table(Name=[f"name {n}" for n in range(ROWS)]),
             {"target": "Name"},
             "400 different words: too many for classes",
+        ),
+        (
+            table(City=cycle("Yes", "yes", "No")),
+            {"target": "City"},
+            "writes the same word in several ways: 'Yes', 'yes'",
         ),
         (pd.DataFrame({"Id": range(100), "Churn": [0, 1] * 50}), {"target": "Churn"}, "No column but the target"),
         (
@@ -230,7 +244,10 @@ def test_the_other_files_are_valid_yaml() -> None:
         "raw_customers": "C: odd/a #b.csv",
         "new_customers": "C: odd/a #b.csv",
     }
-    assert yaml.safe_load(render_rejections(0.123)) == {"data_processing": {"max_rejected_share": 0.17}}
+    assert yaml.safe_load(render_data_processing(0.123, by_time=True)) == {
+        "data_processing": {"max_rejected_share": 0.17, "split": {"method": "time"}}
+    }
+    assert render_data_processing(0, by_time=False) == ""
 
 
 def test_a_wide_table_is_onboarded() -> None:
@@ -253,3 +270,40 @@ def test_a_wide_table_is_onboarded() -> None:
 )
 def test_a_name_becomes_a_first_description(name: str, description: str) -> None:
     assert describe_name(name) == description
+
+
+def test_rows_that_are_alike_count_for_the_target() -> None:
+    few = pd.DataFrame({"Plan": cycle("a", "b", "b"), "Churn": cycle("No", "Yes", "No", "No", "No", "No")})
+
+    found = infer_declaration(few, "Churn")
+
+    assert found.target_seen.startswith("'Yes' in 16.8%")
+    assert found.declaration.feature_names == ["Plan"]
+
+
+def test_one_identifier_is_kept_and_the_others_are_left_out() -> None:
+    raw = table(phone=np.arange(ROWS) * 7 + 10_000_000, CustomerId=np.arange(ROWS) + 1)
+
+    found = infer_declaration(raw, "Churn")
+
+    assert found.declaration.id_names == ["CustomerId"]
+    phone = next(column for column in found.columns if column.name == "phone")
+    assert phone.fields["role"] == "ignored"
+    assert phone.doubts == ["an identifier that is left out: another column identifies customers"]
+
+
+def test_customers_that_come_back_over_time_ask_for_a_split_by_time() -> None:
+    raw = table(customer_id=np.arange(ROWS) % 100, snapshot_date=[f"2026-0{1 + n // 100}-01" for n in range(ROWS)])
+
+    assert infer_declaration(raw, "Churn").by_time
+    assert not infer_declaration(raw.drop(columns="snapshot_date"), "Churn").by_time
+
+
+def test_what_omegaconf_would_look_up_is_written_so_that_it_does_not() -> None:
+    found = infer_declaration(table(**{"${x}": cycle("${oc.env:HOME}", "b", "c")}), "Churn")
+    text = render_declaration(found, "table.csv")
+
+    loaded = OmegaConf.to_container(OmegaConf.create(yaml.safe_load(text)), resolve=True)
+
+    assert isinstance(loaded, dict)
+    assert CustomerDeclaration.model_validate(loaded["customers"]) == found.declaration

@@ -1,11 +1,15 @@
 """Claims about the counts of what was found in a customer table."""
 
+from collections.abc import Callable
+
 import pandas as pd
 import pytest
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError
 from churn_kedro.normalisation import NormalisedCustomers
-from churn_kedro.quality import DataQuality, describe_quality, require_few_rejections
+from churn_kedro.quality import DataQuality, describe_quality, drop_duplicates, require_few_rejections
+
+Declare = Callable[..., CustomerDeclaration]
 
 VIOLATIONS = pd.DataFrame(
     [
@@ -122,3 +126,16 @@ def test_a_table_without_rows_is_refused(customers: pd.DataFrame, declaration: C
 
     with pytest.raises(CustomerTableError, match="no rows"):
         require_few_rejections(empty, max_rejected_share=1.0)
+
+
+def test_rows_that_are_alike_stay_where_nothing_identifies_them(declare: Declare) -> None:
+    anonymous = declare({"name": "Plan", "kind": "categorical"}, {"name": "Left", "role": "target"})
+    known = declare(
+        {"name": "Id", "role": "id"}, {"name": "Plan", "kind": "categorical"}, {"name": "Left", "role": "target"}
+    )
+    table = pd.DataFrame({"Id": ["1", "2", "2", "2"], "Plan": ["a", "a", "a", "b"], "Left": [1, 1, 1, 1]})
+
+    assert len(drop_duplicates(table[["Plan", "Left"]], anonymous)) == 4
+    assert drop_duplicates(table, known).index.tolist() == [0, 1, 3]
+    assert describe(table[["Plan", "Left"]], anonymous, 4, VIOLATIONS.head(0)).identical_rows == 2
+    assert describe(table.iloc[[0, 1, 3]], known, 4, VIOLATIONS.head(0)).repeated_ids == 1

@@ -122,3 +122,9 @@ def test_many_rows_are_read_in_order() -> None:
 def test_the_header_is_read_from_the_start_of_a_file() -> None:
     assert read_header(b'"a b",c\n1,"2') == ["a b", "c"]
     assert read_header("é;b\n1;2".encode()[:-1]) == ["é", "b"]
+
+
+def test_the_header_of_a_utf_16_file_is_read_from_any_piece_of_it() -> None:
+    content = ("a;ö\n" + "1;2\n" * 50).encode("utf-16")
+
+    assert all(read_header(content[:size]) == ["a", "ö"] for size in range(14, 60))

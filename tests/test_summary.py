@@ -36,6 +36,7 @@ def quality(rejected: int) -> DataQuality:
         rejection_reasons={},
         rejection_examples=[],
         duplicates_dropped=2,
+        identical_rows=0,
         repeated_ids=0,
         rows_kept=9_998 - rejected,
         classes={"0": 7_961, "1": 2_037},

@@ -15,6 +15,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.io import DatasetError
 from kedro.utils import find_kedro_project
 from kedro.validation.exceptions import ParameterValidationError
+from omegaconf.errors import OmegaConfBaseException
 
 from churn_kedro.parameters import ParameterError, UnusableInputError
 from churn_kedro.places import TrackingServerError
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError)
+_MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
 _USE_CASE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NO_USE_CASES = ("base", "local")
-_SHOWN_WIDTH = 64
+_SHOWN_WIDTH, _NAME_WIDTH = 64, 40
 
 
 @click.group(name="churn_kedro")
@@ -88,7 +89,12 @@ def onboard(
 ) -> None:
     """Declare a new customer table: read PATH (CSV, Parquet or Excel), guess, and write conf/NAME."""
     from churn_kedro.datasets.tables import RawTableDataset
-    from churn_kedro.declaration_text import render_catalog, render_declaration, render_globals, render_rejections
+    from churn_kedro.declaration_text import (
+        render_catalog,
+        render_data_processing,
+        render_declaration,
+        render_globals,
+    )
     from churn_kedro.onboarding import infer_declaration
 
     project = find_kedro_project(Path.cwd()) or Path.cwd()
@@ -101,8 +107,9 @@ def onboard(
     texts = {"parameters/customers.yml": render_declaration(onboarding, path.name)}
     if reading:
         texts["catalog/data_processing.yml"] = render_catalog(reading)
-    if onboarding.unlabelled_share > 0:
-        texts["parameters/data_processing.yml"] = render_rejections(onboarding.unlabelled_share)
+    processing = render_data_processing(onboarding.unlabelled_share, by_time=onboarding.by_time)
+    if processing:
+        texts["parameters/data_processing.yml"] = processing
     # Last: a folder without it is no use case yet.
     texts["globals.yml"] = render_globals(name, path.name, _as_configured(path, project))
     for file, text in texts.items():
@@ -138,10 +145,15 @@ def _write_whole(path: Path, text: str) -> None:
     partial.replace(path)
 
 
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def _describe_onboarding(
     onboarding: Onboarding, shape: tuple[int, int], path: Path, name: str, files: list[str]
 ) -> str:
-    width = max(len(guess.name) for guess in onboarding.columns)
+    names = {guess.name: _short(" ".join(guess.name.split()), _NAME_WIDTH) for guess in onboarding.columns}
+    width = max(map(len, names.values()))
     lines = [
         f"{path.name}: {shape[0]:,} rows, {shape[1]} columns",
         f"  task {onboarding.declaration.task}, target {onboarding.declaration.target}: {onboarding.target_seen}",
@@ -150,9 +162,9 @@ def _describe_onboarding(
     for guess in onboarding.columns:
         role = guess.fields.get("role") or guess.fields.get("kind", "")
         seen = " ".join(guess.seen.split())
-        lines.append(f"  {guess.name:<{width}}  {role:<11}  {seen[:_SHOWN_WIDTH]}")
+        lines.append(f"  {names[guess.name]:<{width}}  {role:<11}  {_short(seen, _SHOWN_WIDTH)}")
     doubts = [f"the table: {doubt}" for doubt in onboarding.doubts]
-    doubts += [f"{guess.name}: {doubt}" for guess in onboarding.columns for doubt in guess.doubts]
+    doubts += [f"{names[guess.name]}: {doubt}" for guess in onboarding.columns for doubt in guess.doubts]
     if doubts:
         lines += ["", "look at these:", *[f"  (?) {' '.join(doubt.split())}" for doubt in doubts]]
     lines += ["", "written:", *[f"  {file}" for file in files], "", f"next: kedro run --env {name}"]

@@ -21,6 +21,8 @@ Kind = Literal["numeric", "categorical", "binary", "ordinal", "date"]
 SignatureType = Literal["any", "string"]
 # How a cell is held once it is read.
 CellType = Literal["number", "date", "text"]
+# Columns of the list of scores, which an identifier beside them must not be called.
+RESERVED_NAMES = frozenset({"probability", "prediction", "decision", "risk_band", "rank", "model_version", "scored_at"})
 
 
 class CustomerTableError(UnusableInputError):
@@ -231,6 +233,9 @@ class CustomerDeclaration(Parameters):
             raise ValueError(f"exactly one column must have role target, found {targets}")
         if not self.features:
             raise ValueError("no column has role feature")
+        reserved = sorted(RESERVED_NAMES.intersection(self.id_names))
+        if reserved:
+            raise ValueError(f"{reserved[0]!r} is a column of the list of scores: an identifier needs another name")
         for role in ("time", "group"):
             holders = [column.name for column in self.columns if column.role == role]
             if len(holders) > 1:

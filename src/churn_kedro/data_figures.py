@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from churn_kedro.profiling import ColumnProfile, Histogram, TableProfile
+from churn_kedro.profiling import ColumnProfile, Histogram, TableProfile, shorten_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,7 +85,7 @@ def _draw_column(
     positions = np.arange(len(histogram.labels))
     axes.bar(positions, histogram.rows, width=0.95, color=_BARS)
     missing = f", {column.missing_share:.1%} missing" if column.missing else ""
-    axes.set_title(f"{column.name}{missing}", fontsize=9, loc="left")
+    axes.set_title(f"{shorten_name(column.name, 26)}{missing}", fontsize=9, loc="left")
     step = max(1, math.ceil(len(positions) / 5))
     shown = [
         label[: _LABEL_CHARACTERS - 1] + "…" if len(label) > _LABEL_CHARACTERS else label for label in histogram.labels
@@ -124,8 +124,9 @@ def draw_correlations(correlations: pd.DataFrame) -> Figure:
     axes = figure.add_subplot()
     axes.set_title("Rank correlations (Spearman)", loc="left", fontsize=12, fontweight="bold")
     image = axes.imshow(correlations.to_numpy(), cmap="RdBu_r", vmin=-1, vmax=1)
-    axes.set_xticks(range(size), list(correlations.columns), rotation=90, fontsize=8)
-    axes.set_yticks(range(size), list(correlations.index), fontsize=8)
+    names = [shorten_name(str(name)) for name in correlations.columns]
+    axes.set_xticks(range(size), names, rotation=90, fontsize=8)
+    axes.set_yticks(range(size), names, fontsize=8)
     axes.spines[:].set_visible(False)
     if size <= _WRITTEN_COEFFICIENTS:
         for (row, column), value in np.ndenumerate(correlations.to_numpy()):
@@ -183,8 +184,8 @@ def draw_encoded(before: pd.DataFrame, encoded: pd.DataFrame, sources: dict[str,
     for axes, name in zip(figure.subplots(len(changed), 2, squeeze=False), changed, strict=True):
         source = before[sources[name]]
         for side, cells, title in (
-            (axes[0], source, source.name),
-            (axes[1], encoded[name], f"{name}, as the model sees it"),
+            (axes[0], source, shorten_name(str(source.name))),
+            (axes[1], encoded[name], f"{shorten_name(name)}, as the model sees it"),
         ):
             side.hist(cells.dropna(), bins=30, color=_BARS)
             missing = cells.isna().mean()

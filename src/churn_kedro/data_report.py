@@ -93,6 +93,7 @@ def describe_findings(quality: DataQuality) -> list[str]:
         "empty column(s) without a name left out": quality.empty_unnamed_columns,
         "row(s) that repeat the header dropped": quality.header_rows_dropped,
         "repeated row(s) dropped": quality.duplicates_dropped,
+        "row(s) equal an earlier one; without an identifier they stay": quality.identical_rows,
         "row(s) share their identifier with an earlier row and differ from it; a split keeps them together": (
             quality.repeated_ids
         ),

@@ -64,7 +64,17 @@ def _comment(text: str) -> str:
     return flat if len(flat) <= _WIDTH else flat[: _WIDTH - 1] + "…"
 
 
+def _literal(value: Any) -> Any:
+    """A value that OmegaConf takes as it is: ``${`` would be looked up."""
+    if isinstance(value, str):
+        return value.replace("${", "\\${")
+    if isinstance(value, list):
+        return [_literal(item) for item in value]
+    return value
+
+
 def _scalar(value: Any) -> str:
+    value = _literal(value)
     return str(yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10_000)).strip()[1:-1]
 
 
@@ -72,7 +82,7 @@ def _flow(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, dict)):
-        return str(yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)).strip()
+        return str(yaml.safe_dump(_literal(value), default_flow_style=True, allow_unicode=True, width=10_000)).strip()
     return _scalar(value)
 
 
@@ -113,17 +123,26 @@ def render_catalog(reading: Mapping[str, str | int]) -> str:
     )
 
 
-def render_rejections(share: float) -> str:
-    """Write ``parameters/data_processing.yml`` for a table in which many rows have no target.
+def render_data_processing(unlabelled_share: float, *, by_time: bool) -> str:
+    """Write ``parameters/data_processing.yml``: what the table asks for beside the defaults.
 
     Args:
-        share: Share of rows that are known to be rejected.
+        unlabelled_share: Share of rows that have no target.
+        by_time: Whether the split is to be by time.
 
     Returns:
-        YAML text.
+        YAML text; empty where the defaults will do.
     """
-    return (
-        "data_processing:\n"
-        f"  # (?) {share:.1%} of the rows have no target and are rejected: more than the usual limit allows.\n"
-        f"  max_rejected_share: {min(1.0, round(share + 0.05, 2))}\n"
-    )
+    lines = []
+    if unlabelled_share:
+        lines += [
+            f"  # (?) {unlabelled_share:.1%} of the rows have no target and are rejected.",
+            f"  max_rejected_share: {min(1.0, round(unlabelled_share + 0.05, 2))}",
+        ]
+    if by_time:
+        lines += [
+            "  split:",
+            "    # (?) Customers come back: train on the past, test on the latest rows.",
+            "    method: time",
+        ]
+    return "\n".join(["data_processing:", *lines, ""]) if lines else ""

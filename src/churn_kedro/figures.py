@@ -12,6 +12,7 @@ from churn_kedro.explanations import Explanation, explain, explain_classes
 from churn_kedro.leakage import LeakageParameters, LeakageReport
 from churn_kedro.metrics import Estimate, Evaluation
 from churn_kedro.models import Estimator, ScoredCustomers
+from churn_kedro.profiling import shorten_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -391,7 +392,8 @@ def draw_importance(importance: pd.Series) -> Figure:
     """
     shown = importance.head(20)[::-1]
     figure, axes = _new_figure("Feature importance (share of total gain)", 6.4, 1.4 + 0.28 * len(shown))
-    bars = axes.barh(shown.index, shown.to_numpy(), color=_MAIN)
+    bars = axes.barh(np.arange(len(shown)), shown.to_numpy(), color=_MAIN)
+    axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
     axes.bar_label(bars, [f"{value:.1%}" for value in shown], padding=3, fontsize=8)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.set_xlabel("Share of the loss removed by splits on the column")
@@ -438,7 +440,7 @@ def draw_beeswarm(explanation: Explanation) -> Figure:
             values=explanation.values,
             base_values=np.full(len(explanation.values), explanation.base),
             data=explanation.inputs,
-            feature_names=explanation.columns,
+            feature_names=[shorten_name(name) for name in explanation.columns],
         ),
         max_display=shown,
         ax=axes,
@@ -503,7 +505,7 @@ def draw_findings(report: LeakageReport, parameters: LeakageParameters) -> Figur
             color = _MAIN if len(curve.series) == 1 else f"C{position}"
             axes.step(middles, means, where="mid", color=color, linewidth=2, label=series)
             axes.axhline(overall, color=color if len(curve.series) > 1 else _MUTED, linestyle="--", linewidth=1)
-        axes.set_title(f"Target over {curve.order}", loc="left", fontsize=12, fontweight="bold")
+        axes.set_title(f"Target over {shorten_name(curve.order)}", loc="left", fontsize=12, fontweight="bold")
         axes.set_xlabel("Share of the rows, in that order; dashed: all rows")
         axes.xaxis.set_major_formatter("{x:.0%}")
         if report.task != "regression":
@@ -515,7 +517,9 @@ def draw_findings(report: LeakageReport, parameters: LeakageParameters) -> Figur
     chance = 0.0 if report.task == "regression" else 0.5
     values = np.array([strength.value for strength in shown])
     colors = [_SECOND if strength.low >= warning else _MAIN for strength in shown]
-    axes.barh([strength.column for strength in shown], np.clip(values - chance, 0, None), left=chance, color=colors)
+    places = np.arange(len(shown))
+    axes.barh(places, np.clip(values - chance, 0, None), left=chance, color=colors)
+    axes.set_yticks(places, [shorten_name(strength.column) for strength in shown])
     for limit, name, style in ((warning, "warning", "--"), (leak, "leak", "-")):
         axes.axvline(limit, color=_SECOND, linestyle=style, linewidth=1, label=f"{name} from {limit:g}")
     axes.set_xlim(chance, 1.01)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Level, Task
+from churn_kedro.customers import RESERVED_NAMES, CustomerDeclaration, CustomerTableError, Level, Task
 from churn_kedro.normalisation import MISSING_WORDS, as_text, find_header_rows, read_dates
 
 # A column with at most so many levels gets them declared; with more, they are learned from the training customers.
@@ -23,6 +23,11 @@ _MAX_DECLARED_LEVELS = 30
 _IDENTIFYING_SHARE = 0.2
 _FEW_ROWS = 30
 _MANY_ROWS = 1000
+_LEAST_CLASS = 10
+# A key differs in nearly every row; where most rows are repeated, nothing identifies them.
+_KEY_SHARE = 0.9
+# A column of one value or nothing is a flag, unless hardly anything is missing.
+_FLAG_SHARE = 0.01
 _ID_DIGITS = 5
 _MAX_CLASSES = 20
 # Share of the cells that must be numbers (dates) for the others to be taken for markers or slips.
@@ -77,6 +82,14 @@ _DATE_FORMATS = (
     "%d-%b-%Y",
     "%d %b %Y",
     "%d-%b-%y",
+    "%d %B %Y",
+    "%B %d, %Y",
+    "%b-%y",
+    "%d.%m.%y",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y %I:%M %p",
     "%b %d, %Y",
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M",
@@ -86,8 +99,8 @@ _DATE_FORMATS = (
     "%m/%d/%y",
     "%d/%m/%y",
 )
-_DATE_LIKE = re.compile(r"\d.*[-/. ].*\d")
-_AMOUNT_LIKE = re.compile(r"^[-+(]?\s*[$€£¥]?\s*\d{1,3}([, ]?\d{3})*(\.\d+)?\s*[%$€£¥)]?$")
+_DATE_LIKE = re.compile(r"^(\d.*[-/. ].*\d( ?[AaPp][Mm])?|[A-Za-z]{3,9}[-. ]\d.*|\d.*[A-Za-z]{3,9}.*\d)")
+_AMOUNT_LIKE = re.compile(r"^[-+(]?\s*[$€£¥]?\s*(\d{1,3}([, ]?\d{3})*(\.\d+)?|\d{1,3}(\.\d{3})*(,\d+)?)\s*[%$€£¥)]?$")
 _DECIMAL_COMMA = re.compile(r"^[-+]?\d+,\d+$")
 
 
@@ -121,6 +134,7 @@ class Onboarding:
         doubts: Doubts about the table as a whole.
         target_seen: What is in the target, in a few words.
         unlabelled_share: Share of rows without a target.
+        by_time: Whether customers have rows at several times, which asks for a split by time.
     """
 
     declaration: CustomerDeclaration
@@ -128,6 +142,7 @@ class Onboarding:
     doubts: list[str]
     target_seen: str
     unlabelled_share: float
+    by_time: bool = False
 
 
 @dataclass(frozen=True)
@@ -231,8 +246,8 @@ def infer_declaration(
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
         raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
-    # A repeated row says nothing new, and would hide that a column is a key.
-    body = body.drop_duplicates()
+    # A repeated row would hide that a column is a key.
+    distinct_rows = len(body) - int(body.duplicated().sum())
     decimal = _find_decimal(body)
     if decimal == ",":
         doubts.append("numbers are written with a decimal comma")
@@ -240,8 +255,11 @@ def infer_declaration(
         _look_at(body, target, decimal), positive=positive, task=task
     )
     guesses = [
-        target_guess if name == target else _guess_column(_look_at(body, name, decimal)) for name in header if name
+        target_guess if name == target else _guess_column(_look_at(body, name, decimal), distinct_rows)
+        for name in header
+        if name
     ]
+    _keep_one_identifier(guesses)
     if "" in header:
         doubts.append("a column without a name was left out")
     if not any(guess.fields.get("role", "feature") == "feature" for guess in guesses):
@@ -255,9 +273,28 @@ def infer_declaration(
             "columns": [guess.fields for guess in guesses],
         }
     )
-    if not declaration.id_names:
+    ids = declaration.id_names
+    if not ids:
         doubts.append("no column identifies a customer: predictions come in the order of the file")
-    return Onboarding(declaration, guesses, doubts, target_guess.seen, unlabelled)
+    by_time = declaration.time is not None and bool(ids) and bool(body.duplicated(ids).any())
+    if by_time:
+        doubts.append(f"customers come back over {declaration.time}: the split is by time, test on the latest rows")
+    return Onboarding(declaration, guesses, doubts, target_guess.seen, unlabelled, by_time)
+
+
+def _keep_one_identifier(guesses: list[ColumnGuess]) -> None:
+    """One key is enough; phone numbers and addresses of people beside it have no place in a list of scores."""
+    keys = [guess for guess in guesses if guess.fields.get("role") == "id"]
+    telling = [guess for guess in keys if _CUSTOMER_ID_NAME.search("_".join(_divide_name(guess.name)).casefold())]
+    for guess in keys:
+        reserved = guess.name in RESERVED_NAMES or guess.name.startswith("probability_")
+        if guess is (telling or keys)[0] and not reserved:
+            continue
+        for key in ("nullable", "missing"):
+            guess.fields.pop(key, None)
+        guess.fields["role"] = "ignored"
+        reason = "the list of scores has a column of this name" if reserved else "another column identifies customers"
+        guess.doubts.append(f"an identifier that is left out: {reason}")
 
 
 def _require_target(header: Sequence[str], target: str, rows: int) -> None:
@@ -341,16 +378,30 @@ def _guess_task(cells: _Cells, levels: list[Level], doubts: list[str]) -> Task:
         return "binary"
     few = len(levels) <= _MAX_CLASSES
     if isinstance(levels[0], str):
+        _require_one_spelling(cells)
         if few:
             return "multiclass"
         raise CustomerTableError(
             f"The target '{cells.name}' has {len(levels)} different words: too many for classes, and no number."
         )
     # Classes come back again and again, measurements do not.
-    if few and all(isinstance(level, int) for level in levels) and len(levels) < 0.05 * cells.filled:
+    rarest = int(cells.counts.iloc[-1])
+    if few and all(isinstance(level, int) for level in levels) and rarest >= max(_LEAST_CLASS, 0.01 * cells.filled):
         doubts.append(f"{len(levels)} whole numbers are taken for classes; if they count something, --task regression")
         return "multiclass"
     return "regression"
+
+
+def _require_one_spelling(cells: _Cells) -> None:
+    spellings: dict[str, list[str]] = {}
+    for level in cells.levels:
+        spellings.setdefault(level.casefold(), []).append(level)
+    several = [words for words in spellings.values() if len(words) > 1]
+    if several:
+        raise CustomerTableError(
+            f"The target '{cells.name}' writes the same word in several ways: {_listed(several[0])}. Each would be a "
+            "class of its own. Write them alike in the file."
+        )
 
 
 def _same(text: str, level: Level) -> bool:
@@ -382,9 +433,14 @@ def _choose_positive(cells: _Cells, levels: list[Level], wanted: str | None, dou
     return chosen, other
 
 
-def _guess_column(cells: _Cells) -> ColumnGuess:
+def _guess_column(cells: _Cells, distinct_rows: int) -> ColumnGuess:
     fields: dict[str, Any] = {"name": cells.name}
     doubts: list[str] = []
+    if cells.distinct == 1 and cells.missing >= _FLAG_SHARE * len(cells.text):
+        only = cells.numbers().iloc[0]
+        fields |= {"kind": "categorical", "domain": [cells.levels[0] if np.isnan(only) else _number(only)]}
+        doubts.append("one value or none: find out when it is filled, since it may be known too late")
+        return _finish(fields, cells, f"{cells.levels[0]!r} or nothing", doubts)
     if cells.distinct <= 1:
         only = f"always {cells.levels[0]!r}" if cells.distinct else "no value at all"
         fields |= {"role": "ignored"}
@@ -392,7 +448,7 @@ def _guess_column(cells: _Cells) -> ColumnGuess:
     guess = (
         _guess_typed_dates(cells, fields)
         or _guess_dates(cells, fields, doubts)
-        or _guess_identifier(cells, fields)
+        or _guess_identifier(cells, fields, distinct_rows)
         or _guess_numbers(cells, fields, doubts)
         or _guess_words(cells, fields, doubts)
     )
@@ -402,7 +458,7 @@ def _guess_column(cells: _Cells) -> ColumnGuess:
 def _finish(fields: dict[str, Any], cells: _Cells, seen: str, doubts: list[str]) -> ColumnGuess:
     role = fields.get("role", "feature")
     if role in ("feature", "time", "id"):
-        if cells.missing:
+        if cells.missing or fields.get("missing"):
             fields["nullable"] = True
         markers = [*cells.markers, *fields.pop("missing", [])]
         if markers:
@@ -422,9 +478,9 @@ def _guess_typed_dates(cells: _Cells, fields: dict[str, Any]) -> str:
     return _declare_date(cells, fields, cells.typed.min(), cells.typed.max())
 
 
-def _guess_identifier(cells: _Cells, fields: dict[str, Any]) -> str:
+def _guess_identifier(cells: _Cells, fields: dict[str, Any], distinct_rows: int) -> str:
     """A key of the rows, by its values and its name."""
-    unique = cells.distinct == cells.filled and not cells.missing
+    unique = cells.distinct == distinct_rows >= _KEY_SHARE * len(cells.text) and not cells.missing
     numbers = cells.numbers()
     numeric = bool(numbers.notna().all())
     whole = numeric and bool((numbers == numbers.round()).all())
@@ -436,7 +492,10 @@ def _guess_identifier(cells: _Cells, fields: dict[str, Any]) -> str:
         steps = np.diff(np.sort(numbers)) if whole else np.array([0.0])
         # Handed out in equal steps, or too many digits and rows for so many amounts to differ by chance.
         counted = whole and bool((steps == steps[0]).all() or _is_long_number(cells))
-        text_key = not numeric and cells.text.str.len().max() <= 64 and not cells.text.str.contains(r"\s").any()
+        described = (
+            cells.text.str.contains(r"\s") | cells.text.str.match(_AMOUNT_LIKE) | cells.text.str.match(_DATE_LIKE)
+        )
+        text_key = not numeric and cells.text.str.len().max() <= 64 and not described.mean() > 1 - _MOSTLY
         if (named and (whole or not numeric)) or counted or text_key:
             fields["role"] = "id"
             return "another value in every row"
@@ -545,6 +604,8 @@ def _guess_words(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
         fields["role"] = "ignored"
         return f"{cells.distinct:,} different words in {cells.filled:,} rows: tells who, not what"
     levels: list[Any] = sorted(cells.levels, key=str.casefold)
+    if len({level.casefold() for level in levels}) < len(levels):
+        doubts.append("the same word in capitals and small letters: each spelling is a level of its own")
     if any(pd.to_numeric(pd.Series(levels, dtype="str"), errors="coerce").notna()):
         # Some levels are numbers: the declaration keeps them apart from words.
         fields["kind"] = "categorical"

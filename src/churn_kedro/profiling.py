@@ -309,6 +309,21 @@ def _ranges(cells: pd.Series) -> tuple[pd.Series, list[str]]:
     return groups, [shorten(start) for start in starts]
 
 
+def shorten_name(name: str, length: int = 30) -> str:
+    """Make a long name fit into a figure; names that begin alike mostly differ at the end.
+
+    Args:
+        name: Name of a column.
+        length: Most characters.
+
+    Returns:
+        The name, or its beginning and its end.
+    """
+    if len(name) <= length:
+        return name
+    return f"{name[: length // 2 - 1]}…{name[-(length - length // 2) :]}"
+
+
 def shorten(number: float) -> str:
     """Write a number in few characters.
 

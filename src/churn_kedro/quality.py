@@ -27,7 +27,10 @@ class DataQuality(Parameters):
     rejected_share: float = Field(description="Rejected among those read.")
     rejection_reasons: dict[str, int] = Field(description="Rejected rows per column that broke its declaration.")
     rejection_examples: list[str] = Field(description="Reasons of the first rejected rows.")
-    duplicates_dropped: int = Field(description="Rows equal to an earlier one in every declared column.")
+    duplicates_dropped: int = Field(description="Rows equal to an earlier one, identifier included.")
+    identical_rows: int = Field(
+        description="Rows kept that equal an earlier one, in a table without identifiers: customers alike, or copies."
+    )
     repeated_ids: int = Field(description="Rows kept whose identifier an earlier row has, with other values.")
     rows_kept: int
     classes: dict[str, int] = Field(description="Rows kept by label of the target; empty for a regression.")
@@ -74,6 +77,7 @@ def describe_quality(
             f"row {row + 1}: {reason}" for row, reason in zip(first["row"], first["reason"], strict=True)
         ],
         duplicates_dropped=rows_read - len(normalised.header_rows) - rejected - len(kept),
+        identical_rows=0 if ids else int(kept.duplicated().sum()),
         repeated_ids=int(kept.duplicated(ids).sum()) if ids else 0,
         rows_kept=len(kept),
         classes=count_classes(target, declaration),
@@ -87,7 +91,9 @@ def describe_quality(
 
 
 def drop_duplicates(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.DataFrame:
-    """Keep the first of rows that are equal in every column.
+    """Keep the first of rows that are equal in every column, identifiers included.
+
+    Without an identifier, equal rows may be different customers who are alike: they stay.
 
     Args:
         customers: Valid customers.
@@ -98,7 +104,7 @@ def drop_duplicates(customers: pd.DataFrame, declaration: CustomerDeclaration) -
     """
     ids = declaration.id_names
     if not ids:
-        return customers.drop_duplicates()
+        return customers
     # Only rows that share their identifiers can be equal, and those are few.
     shared = customers[customers.duplicated(ids, keep=False)]
     repeated = shared.index[shared.duplicated()]

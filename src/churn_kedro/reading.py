@@ -65,7 +65,6 @@ def read_delimited(content: bytes, encoding: str | None = None, delimiter: str |
     """
     import pandas as pd
     import pyarrow as pa
-    from pyarrow import csv as arrow_csv
 
     body, found_encoding, marked = _body(content, encoding)
     _refuse_conflict_markers(body)
@@ -74,37 +73,8 @@ def read_delimited(content: bytes, encoding: str | None = None, delimiter: str |
     header, header_end = _read_header(body, sample, separator)
     records = memoryview(body)[header_end:]
     names = _widen_for_trailing_delimiter(header, sample, separator)
-    broken: list[arrow_csv.InvalidRow] = []
-
-    def collect(row: arrow_csv.InvalidRow) -> str:
-        broken.append(row)
-        return "skip"
-
-    placeholders = [str(position) for position in range(len(names))]
     quoted = body.find(b'"', header_end) >= 0
-    try:
-        table = (
-            arrow_csv.read_csv(
-                pa.py_buffer(records),
-                # Whole records are handed to each thread: a block must be longer than the longest of them.
-                read_options=arrow_csv.ReadOptions(column_names=placeholders, block_size=_BLOCK_BYTES),
-                parse_options=arrow_csv.ParseOptions(
-                    delimiter=separator, newlines_in_values=quoted, invalid_row_handler=collect
-                ),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(placeholders, pa.string()), strings_can_be_null=False
-                ),
-            )
-            if body[header_end:].strip()
-            else pa.table({name: pa.array([], pa.string()) for name in placeholders})
-        )
-    except pa.ArrowInvalid as error:
-        raise CustomerTableError(
-            f"The file cannot be divided into records: {error}. A quotation mark that is never closed is the usual "
-            "reason; find it and close or double it."
-        ) from error
-    if broken:
-        _refuse_broken_records(broken, body, len(names))
+    table = _divide(records, len(names), separator, quoted, body)
     _refuse_open_quotation(table, body)
     frame: pd.DataFrame = table.to_pandas(types_mapper={pa.string(): pd.StringDtype(na_value=float("nan"))}.get)
     frame.columns = pd.Index(names, dtype=object)
@@ -118,6 +88,58 @@ def read_delimited(content: bytes, encoding: str | None = None, delimiter: str |
         quoted_line_breaks=_count_quoted_line_breaks(frame) if quoted and line_breaks > len(frame) else 0,
     ).model_dump()
     return frame
+
+
+def _divide(records: memoryview, n_columns: int, separator: str, quoted: bool, body: bytes) -> pa.Table:
+    """Divide text into records and cells.
+
+    Args:
+        records: The text below the header.
+        n_columns: Cells of a record.
+        separator: What separates them.
+        quoted: Whether there are quotation marks, within which line breaks belong to a cell.
+        body: The whole text, for the lines of defects.
+
+    Returns:
+        Text columns called by their position.
+    """
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    names = [str(position) for position in range(n_columns)]
+    if not bytes(records[:_SAMPLE_BYTES]).strip() and not bytes(records).strip():
+        return pa.table({name: pa.array([], pa.string()) for name in names})
+    broken: list[arrow_csv.InvalidRow] = []
+
+    def collect(row: arrow_csv.InvalidRow) -> str:
+        broken.append(row)
+        return "skip"
+
+    def read(*, careful: bool) -> pa.Table:
+        return arrow_csv.read_csv(
+            pa.py_buffer(records),
+            # Whole records are handed to each thread: a block must be longer than the longest of them.
+            read_options=arrow_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES, use_threads=not careful),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=separator, newlines_in_values=quoted, invalid_row_handler=collect if careful else None
+            ),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+
+    try:
+        return read(careful=False)
+    except pa.ArrowInvalid as error:
+        # Once more on one thread, to find every defect: Arrow's threads do not wait for a handler in Python.
+        with contextlib.suppress(pa.ArrowInvalid):
+            read(careful=True)
+        if broken:
+            _refuse_broken_records(broken, body, n_columns)
+        raise CustomerTableError(
+            f"The file cannot be divided into records: {error}. A quotation mark that is never closed is the usual "
+            "reason; find it and close or double it."
+        ) from error
 
 
 def read_header(start: bytes, encoding: str | None = None, delimiter: str | None = None) -> list[str]:
@@ -134,8 +156,9 @@ def read_header(start: bytes, encoding: str | None = None, delimiter: str | None
     Raises:
         CustomerTableError: The file is no such text.
     """
-    # A chunk may end within a character.
-    cut = start[: max(start.rfind(b"\n"), start.rfind(b"\r")) + 1] or start
+    # The chunk may end within a character, of which the last line has the rest.
+    wide = start.startswith((b"\xff\xfe", b"\xfe\xff"))
+    cut = start[: len(start) // 2 * 2] if wide else start[: max(start.rfind(b"\n"), start.rfind(b"\r")) + 1] or start
     sample = _body(cut, encoding)[0][:_SAMPLE_BYTES].decode("utf-8", errors="ignore")
     return _records(sample, delimiter or _find_delimiter(sample))[0]
 
@@ -188,8 +211,8 @@ def _decode(content: bytes, encoding: str) -> bytes:
             line = content.count(b"\n", 0, error.start) + 1
             place = f" (line {line}, byte {error.start})"
         raise CustomerTableError(
-            f"The file cannot be read as {encoding}{place}: {error}. Save it as UTF-8, or name its encoding in the "
-            "catalog entry."
+            f"The file cannot be read as {encoding}{place}: {error}. Save it as UTF-8, or name another encoding "
+            "(--encoding when onboarding, `encoding` of the catalog entry)."
         ) from error
 
 

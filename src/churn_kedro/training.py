@@ -187,6 +187,8 @@ def _decide(
     threshold = _NEUTRAL_THRESHOLD
     if absent_classes(validation, declaration):
         logger.warning("The decision threshold is %.1f: one class alone cannot tell a better one.", threshold)
+    elif np.ptp(calibrated.predict_proba(customers)[:, 1]) == 0:
+        logger.warning("The decision threshold is %.1f: the model says the same of every customer.", threshold)
     else:
         tuned = TunedThresholdClassifierCV(
             FrozenEstimator(calibrated), scoring=parameters.threshold_metric, cv="prefit", refit=False

@@ -44,7 +44,7 @@ def _error(project: Project, *arguments: str, **environment: str) -> str:
             "'Geography' (nearest in the file: 'Geograpy')",
         ),
         (lambda table: table.assign(Exited=0), "None of the 10000 customers has Exited = 1"),
-        (lambda table: table.assign(Exited="left"), "row 1: Exited: 'left' is neither 1 nor 0"),
+        (lambda table: table.assign(Exited="left"), "row 1: Exited: 'left' is neither 0 nor 1"),
         (lambda table: table.assign(Age="old"), "10,000 of 10,000 rows (100.0%) break the declaration"),
     ],
     ids=["no rows", "column misspelt", "one class", "unknown label", "text in a number column"],
@@ -130,7 +130,7 @@ def test_a_misspelt_parameter_and_a_misspelt_use_case_are_refused(project: Proje
     assert parameter.returncode == use_case.returncode == 1
     assert "splitt" in parameter.stderr
     assert "There is no use case 'telko'" in use_case.stderr
-    assert "Use cases for --env: telco" in use_case.stderr
+    assert "Use cases for --env: housing, iris, subscription, telco" in use_case.stderr
 
 
 def test_a_search_space_with_an_unknown_parameter_is_refused(project: Project) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import mlflow
 import nbformat
 import pandas as pd
 import pytest
@@ -107,12 +108,40 @@ def test_every_parameter_is_flat_and_searchable(main_job: MainJob) -> None:
     assert parameters["training.search.n_trials"] == "2"
     assert parameters["training.search.space.max_depth.low"] == "2.0"
     assert parameters["data_processing.split.test_size"] == "0.2"
-    assert parameters["registry.gate.minimums.brier"] == "0.2"
+    assert parameters["registry.gate.binary.minimums.brier"] == "0.2"
     assert parameters["customers.columns.Age.domain.min"] == "18.0"
     assert parameters["customers.columns.Geography.kind"] == "categorical"
     experiment = project.client.get_experiment_by_name("bank_churn")
     assert experiment is not None
     assert len(project.client.search_runs([experiment.experiment_id], "params.`training.search.n_trials` = '2'")) == 2
+
+
+def test_the_stages_of_the_table_are_metrics_and_its_report_and_splits_are_artifacts(main_job: MainJob) -> None:
+    project, _ = main_job
+    first, second = project.runs("bank")[:2]
+    metrics = first.data.metrics
+
+    assert metrics["raw_rows"] == 10_000
+    assert metrics["raw_columns"] == 14
+    assert metrics["raw_memory_mb"] > 0
+    assert metrics["final_train_samples"] == metrics["train_class_0"] + metrics["train_class_1"] == 6_000
+    assert metrics["final_test_samples"] == 2_000
+    assert metrics["final_features"] == 10
+    assert metrics["outliers_removed_count"] == 0
+    artifacts = {file.path for file in project.client.list_artifacts(first.info.run_id, "data")}
+    assert {
+        "data/data_report.html",
+        "data/distributions.png",
+        "data/leakage.json",
+        "data/split_manifest.json",
+        "data/table_schema.json",
+        "data/test.parquet",
+        "data/train.parquet",
+    } <= artifacts
+    changes = [
+        mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/data/schema_changes.json") for run in (first, second)
+    ]
+    assert changes == [{"compared": False, "changes": []}, {"compared": True, "changes": []}]
 
 
 def test_the_run_knows_its_inputs_its_code_and_its_use_case(main_job: MainJob) -> None:

@@ -158,8 +158,6 @@ def test_events_become_a_use_case_that_is_split_by_time(project: Project, tmp_pa
     project.kedro("run", "--pipelines", "snapshots", "--params", f"events={tmp_path / 'events.csv'}")
     snapshots = project.path / "data/02_intermediate/bank/snapshots.csv"
     project.kedro("customers", "onboard", str(snapshots), "--target", "churn", "--name", "shop")
-    parameters = project.path / "conf/shop/parameters/data_processing.yml"
-    parameters.write_text("data_processing:\n  split:\n    method: time\n", encoding="utf-8")
     printed = project.kedro("run", "--env", "shop", "--params", QUICK).stdout
 
     declared = (project.path / "conf/shop/parameters/customers.yml").read_text(encoding="utf-8")

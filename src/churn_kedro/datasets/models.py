@@ -225,7 +225,8 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         if self.alias is not None:
             return (
                 f"No version of the model '{self.model_name}' has the alias '{self.alias}'; versions: {listed}. "
-                "The gate sets it: run `kedro run --pipelines evaluation,registry` and read its reasons."
+                "The gate gives it to a version that shows enough. If it refused them, its reasons are in the summary "
+                "of that run and in the version's tags; what it asks for is in parameters/registry.yml (registry.gate)."
             )
         return f"There is no version {self.stage_or_version} of the model '{self.model_name}'; the last are {listed}."
 

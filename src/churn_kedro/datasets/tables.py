@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import fsspec
+import numpy as np
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
@@ -164,6 +165,11 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
                 table, read_as = pd.read_parquet(file), "parquet"
             else:
                 table, read_as = pd.read_excel(file, sheet_name=self._sheet, engine="calamine"), "excel"
+        # Lists, structures and bytes are no values of a customer table; as text they can at least be looked at.
+        for name, dtype in table.dtypes.items():
+            first = table[name].dropna().head(1)
+            if dtype.kind == "O" and len(first) and isinstance(first.iloc[0], (list, tuple, dict, bytes, np.ndarray)):
+                table[name] = table[name].astype("str")
         table = table.reset_index(drop=True)
         table.attrs[READING] = Reading(format=read_as).model_dump()
         return table
