@@ -299,11 +299,16 @@ def test_customers_that_come_back_over_time_ask_for_a_split_by_time() -> None:
     assert not infer_declaration(raw.drop(columns="snapshot_date"), "Churn").by_time
 
 
-def test_what_omegaconf_would_look_up_is_written_so_that_it_does_not() -> None:
-    found = infer_declaration(table(**{"${x}": cycle("${oc.env:HOME}", "b", "c")}), "Churn")
+def test_what_omegaconf_would_look_up_is_not_written() -> None:
+    found = infer_declaration(
+        table(City=cycle("${oc.env:HOME}", "b", "c"), Two=cycle("${a}", "b"), **{"${x}": cycle(1, 2, 3)}), "Churn"
+    )
     text = render_declaration(found, "table.csv")
 
     loaded = OmegaConf.to_container(OmegaConf.create(yaml.safe_load(text)), resolve=True)
 
     assert isinstance(loaded, dict)
     assert CustomerDeclaration.model_validate(loaded["customers"]) == found.declaration
+    assert found.doubts[0] == "column '${x}' was left out: configuration would look ${ up"
+    with pytest.raises(CustomerTableError, match="which no configuration can write"):
+        infer_declaration(table().assign(Churn=cycle("${a}", "b")), "Churn")

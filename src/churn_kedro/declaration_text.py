@@ -64,17 +64,7 @@ def _comment(text: str) -> str:
     return flat if len(flat) <= _WIDTH else flat[: _WIDTH - 1] + "…"
 
 
-def _literal(value: Any) -> Any:
-    """A value that OmegaConf takes as it is: ``${`` would be looked up."""
-    if isinstance(value, str):
-        return value.replace("${", "\\${")
-    if isinstance(value, list):
-        return [_literal(item) for item in value]
-    return value
-
-
 def _scalar(value: Any) -> str:
-    value = _literal(value)
     return str(yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10_000)).strip()[1:-1]
 
 
@@ -82,7 +72,7 @@ def _flow(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, dict)):
-        return str(yaml.safe_dump(_literal(value), default_flow_style=True, allow_unicode=True, width=10_000)).strip()
+        return str(yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)).strip()
     return _scalar(value)
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from kedro.pipeline.node import Node
 
+# Characters of a column's name in a parameter's name.
+_LONGEST_NAME = 150
 # Files that the closing summary points to.
 _FILES = ("data_report", "rejected_customers", "predictions", "unscored_customers")
 
@@ -138,7 +140,10 @@ def _flatten(value: Any, name: str) -> dict[str, Any]:
 
 
 def _parameter_name(name: str) -> str:
-    return "".join(character if character.isalnum() or character in "_-. /" else "_" for character in name)
+    """A column's name with nothing that MLflow refuses, and no longer than it allows a parameter with its prefix."""
+    allowed = "".join(character if character.isalnum() or character in "_-. /" else "_" for character in name)
+    half = _LONGEST_NAME // 2
+    return allowed if len(allowed) <= _LONGEST_NAME else f"{allowed[:half]}_{allowed[-half:]}"
 
 
 class SummaryHooks:

@@ -24,6 +24,8 @@ _IDENTIFYING_SHARE = 0.2
 _FEW_ROWS = 30
 _MANY_ROWS = 1000
 _LEAST_CLASS = 10
+# OmegaConf, which reads the declaration, looks up what follows.
+_LOOKED_UP = "${"
 # A key differs in nearly every row; where most rows are repeated, nothing identifies them.
 _KEY_SHARE = 0.9
 # A column of one value or nothing is a flag, unless hardly anything is missing.
@@ -246,6 +248,11 @@ def infer_declaration(
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
         raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
+    unwritable = [name for name in header if _LOOKED_UP in name]
+    if target in unwritable or any(_LOOKED_UP in str(label) for label in body[target].drop_duplicates()):
+        raise CustomerTableError(
+            f"The target '{target}' holds {_LOOKED_UP}, which no configuration can write: rename it."
+        )
     # A repeated row would hide that a column is a key.
     distinct_rows = len(body) - int(body.duplicated().sum())
     decimal = _find_decimal(body)
@@ -257,9 +264,10 @@ def infer_declaration(
     guesses = [
         target_guess if name == target else _guess_column(_look_at(body, name, decimal), distinct_rows)
         for name in header
-        if name
+        if name and _LOOKED_UP not in name
     ]
     _keep_one_identifier(guesses)
+    doubts += [f"column '{name}' was left out: configuration would look {_LOOKED_UP} up" for name in unwritable]
     if "" in header:
         doubts.append("a column without a name was left out")
     if not any(guess.fields.get("role", "feature") == "feature" for guess in guesses):
@@ -436,7 +444,7 @@ def _choose_positive(cells: _Cells, levels: list[Level], wanted: str | None, dou
 def _guess_column(cells: _Cells, distinct_rows: int) -> ColumnGuess:
     fields: dict[str, Any] = {"name": cells.name}
     doubts: list[str] = []
-    if cells.distinct == 1 and cells.missing >= _FLAG_SHARE * len(cells.text):
+    if cells.distinct == 1 and _LOOKED_UP not in cells.levels[0] and cells.missing >= _FLAG_SHARE * len(cells.text):
         only = cells.numbers().iloc[0]
         fields |= {"kind": "categorical", "domain": [cells.levels[0] if np.isnan(only) else _number(only)]}
         doubts.append("one value or none: find out when it is filled, since it may be known too late")
@@ -611,13 +619,13 @@ def _guess_words(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
         fields["kind"] = "categorical"
         doubts.append("numbers among words: the levels are learned")
         return f"{cells.distinct:,} levels such as {_listed(cells.levels)}"
-    if cells.distinct == 2:
+    if cells.distinct == 2 and not any(_LOOKED_UP in level for level in levels):
         first, second = levels
         if first.casefold() in _POSITIVE_WORDS or second.casefold() in _NEGATIVE_WORDS:
             levels = [second, first]
         fields |= {"kind": "binary", "domain": levels}
         return f"{levels[0]!r} or {levels[1]!r}"
-    if cells.distinct > _MAX_DECLARED_LEVELS:
+    if cells.distinct > _MAX_DECLARED_LEVELS or any(_LOOKED_UP in level for level in levels):
         fields["kind"] = "categorical"
         return f"{cells.distinct:,} levels such as {_listed(cells.levels)}; learned"
     scale = _find_scale(levels)
