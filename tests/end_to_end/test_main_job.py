@@ -108,7 +108,7 @@ def test_every_parameter_is_flat_and_searchable(main_job: MainJob) -> None:
     assert parameters["training.search.n_trials"] == "2"
     assert parameters["training.search.space.max_depth.low"] == "2.0"
     assert parameters["data_processing.split.test_size"] == "0.2"
-    assert parameters["registry.gate.binary.minimums.brier"] == "0.2"
+    assert parameters["registry.gate.binary.minimums.brier"] == "0.25"
     assert parameters["customers.columns.Age.domain.min"] == "18.0"
     assert parameters["customers.columns.Geography.kind"] == "categorical"
     experiment = project.client.get_experiment_by_name("bank_churn")
