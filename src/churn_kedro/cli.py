@@ -88,6 +88,7 @@ def onboard(
     force: bool,
 ) -> None:
     """Declare a new customer table: read PATH (CSV, Parquet or Excel), guess, and write conf/NAME."""
+    from churn_kedro.datasets.documents import DocumentDataset
     from churn_kedro.datasets.tables import RawTableDataset
     from churn_kedro.declaration_text import (
         render_catalog,
@@ -113,7 +114,7 @@ def onboard(
     # Last: a folder without it is no use case yet.
     texts["globals.yml"] = render_globals(name, path.name, _as_configured(path, project))
     for file, text in texts.items():
-        _write_whole(folder / file, text)
+        DocumentDataset(filepath=(folder / file).as_posix()).save(text)
     click.echo(_describe_onboarding(onboarding, raw.shape, path, name, [f"conf/{name}/{file}" for file in texts]))
 
 
@@ -136,13 +137,6 @@ def _as_configured(path: Path, project: Path) -> str:
     return (
         absolute.relative_to(project.resolve()) if absolute.is_relative_to(project.resolve()) else absolute
     ).as_posix()
-
-
-def _write_whole(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _short(text: str, width: int) -> str:

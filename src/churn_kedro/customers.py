@@ -38,7 +38,15 @@ def _reject_boolean(value: Any) -> Any:
     return value
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether text is a finite number as tables write it.
+
+    Args:
+        text: A level, label or marker.
+
+    Returns:
+        True for ``1``, ``-2.5`` and ``1e3``.
+    """
     try:
         # Python reads 18_25 as 1825; no table does.
         return math.isfinite(float(text)) and "_" not in text
@@ -123,7 +131,7 @@ class Column(Parameters):
         padded = [level for level in levels if isinstance(level, str) and level != level.strip()]
         if padded:
             raise ValueError(f"column '{self.name}' has blanks around levels: {padded}; cells are read without them")
-        numeric_text = [level for level in levels if isinstance(level, str) and _is_number(level)]
+        numeric_text = [level for level in levels if isinstance(level, str) and is_number(level)]
         if numeric_text:
             raise ValueError(
                 f"column '{self.name}' quotes numbers in its domain: {numeric_text}; write them without quotes, "
@@ -181,7 +189,7 @@ class Labels(Parameters):
         if len({isinstance(label, str) for label in self.in_order}) > 1:
             raise ValueError(f"some labels are text and others numbers: {', '.join(map(repr, self.in_order))}")
         for label in self.in_order:
-            if isinstance(label, str) and _is_number(label):
+            if isinstance(label, str) and is_number(label):
                 raise ValueError(f"label {label!r} is a quoted number; write it without quotes")
         return self
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import Column, CustomerDeclaration, Level, match_header
+from churn_kedro.customers import Column, CustomerDeclaration, Level, is_number, match_header
 
 UNREADABLE_COLUMNS = ["row", "column", "reason"]
 # Words that often stand for "missing", and are levels like any other until they are declared.
@@ -84,13 +83,6 @@ def _missing(text: pd.Series, markers: list[str]) -> pd.Series:
     return text.isna() | text.isin(["", *(marker.strip() for marker in markers)])
 
 
-def _is_finite_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
-
-
 def _parse_numbers(text: pd.Series) -> pd.Series | None:
     """Numbers of text that holds nothing else, at the speed of Arrow; None where a cell is no number."""
     import pyarrow as pa
@@ -116,7 +108,7 @@ def read_numbers(cells: pd.Series, missing: list[str], decimal: str) -> tuple[pd
     """
     if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype):
         numbers = cells.astype("float64")
-        markers = [float(marker) for marker in missing if _is_finite_number(marker)]
+        markers = [float(marker) for marker in missing if is_number(marker)]
         numbers = numbers.where(~numbers.isin(markers)) if markers else numbers
         unreadable = numbers.notna() & ~np.isfinite(numbers)
         return numbers.where(~unreadable), unreadable

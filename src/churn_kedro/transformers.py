@@ -78,6 +78,23 @@ class _NumberTransformer(TransformerMixin, BaseEstimator):
         return tags
 
 
+class _UnlearnedTransformer(_NumberTransformer):
+    """Base of those that learn nothing but what their inputs are called."""
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Remember the inputs.
+
+        Args:
+            X: Numbers of shape (n_samples, n_features).
+            y: Ignored.
+
+        Returns:
+            The transformer.
+        """
+        self._numbers(X, reset=True)
+        return self
+
+
 def _parse_numbers(cells: pd.Series, decimal: str) -> np.ndarray:
     """float64 array; a cell that is no finite number is NaN."""
     if not pd.api.types.is_numeric_dtype(cells.dtype):
@@ -374,7 +391,7 @@ def _date_part(dates: pd.Series, part: DatePart, latest: str) -> list[np.ndarray
             return [np.sin(angle), np.cos(angle)]
 
 
-class Combiner(_NumberTransformer):
+class Combiner(_UnlearnedTransformer):
     """Makes numbers of two others each.
 
     Args:
@@ -387,19 +404,6 @@ class Combiner(_NumberTransformer):
         self.names = names
         self.operations = operations
         self.pairs = pairs
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Remember the inputs.
-
-        Args:
-            X: Numbers of shape (n_samples, n_features).
-            y: Ignored.
-
-        Returns:
-            The transformer.
-        """
-        self._numbers(X, reset=True)
-        return self
 
     def transform(self, X: Any) -> np.ndarray:
         """Combine the pairs.
@@ -437,24 +441,11 @@ def _combine(operation: Operation, first: np.ndarray, second: np.ndarray) -> np.
             return np.asarray(first + second)
 
 
-class MissingFlags(_NumberTransformer):
+class MissingFlags(_UnlearnedTransformer):
     """Says with 1 where a number is missing, and with 0 where it is not.
 
     scikit-learn's MissingIndicator gives booleans, which turn a table of numbers into one of objects.
     """
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Remember the inputs.
-
-        Args:
-            X: Numbers of shape (n_samples, n_features).
-            y: Ignored.
-
-        Returns:
-            The transformer.
-        """
-        self._numbers(X, reset=True)
-        return self
 
     def transform(self, X: Any) -> np.ndarray:
         """Flag what is missing.
