@@ -12,9 +12,7 @@ from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.models import TrainedModel
 from churn_kedro.normalisation import normalise
 from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
-from churn_kedro.training import FitParameters, fit_estimator
-from churn_kedro.tuning import Trial
-from tests.task_cases import treat
+from tests.task_cases import train_given
 
 Declare = Callable[..., CustomerDeclaration]
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
@@ -114,16 +112,6 @@ def manifest(splits: Splits, declaration: CustomerDeclaration) -> SplitManifest:
 
 
 @pytest.fixture(scope="session")
-def small_trial() -> Trial:
-    """Hyperparameters of a small model."""
-    return Trial(number=0, score=0.5, n_estimators=12, hyperparameters={"max_depth": 3, "learning_rate": 0.3})
-
-
-@pytest.fixture(scope="session")
-def trained(
-    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, small_trial: Trial
-) -> TrainedModel:
-    """A model of twelve trees on 200 customers."""
-    parameters = FitParameters(random_state=5, n_jobs=1, calibration="temperature", threshold_metric="f1")
-    train, validation, _ = splits
-    return fit_estimator(treat(train, declaration), train, validation, manifest, declaration, small_trial, parameters)
+def trained(splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration) -> TrainedModel:
+    """A model of twelve trees on 300 customers."""
+    return train_given(*splits[:2], manifest, declaration).model

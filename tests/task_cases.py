@@ -1,5 +1,7 @@
-"""For each task a small table and a small model trained on it."""
+"""For each task a small table and a small model trained on it, and the shortest way from a table to a model."""
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -7,18 +9,39 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn_kedro.algorithms import AlgorithmName, Problem
+from churn_kedro.candidates import Judgement, judge_candidates
 from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.features import FeatureParameters, TrainingInputs, fit_features
+from churn_kedro.folds import (
+    Development,
+    FoldInputs,
+    Folds,
+    Sample,
+    divide_development,
+    gather_development,
+    sample_of,
+    treat_folds,
+)
 from churn_kedro.models import RegisteredModel, TrainedModel
 from churn_kedro.normalisation import normalise
 from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
-from churn_kedro.training import FitParameters, fit_estimator
-from churn_kedro.tuning import Trial
+from churn_kedro.training import PartFolder, Training, TrainingParameters, describe_problem, fit_model
+from churn_kedro.tuning import AlgorithmSearch, SearchResult, Trial
 
 CLASSES = ["basic", "plus", "premium"]
-FIT = FitParameters(random_state=5, n_jobs=1, calibration="temperature", threshold_metric="f1")
-TRIAL = Trial(number=0, score=0.5, n_estimators=20, hyperparameters={"max_depth": 3, "learning_rate": 0.3})
 SPLIT = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
+# Small models of each algorithm; of those that grow in rounds, with their number.
+SMALL: dict[AlgorithmName, tuple[dict[str, Any], int | None]] = {
+    "xgboost": ({"max_depth": 3, "learning_rate": 0.3}, 12),
+    "logistic_regression": ({"C": 0.5}, None),
+    "ridge": ({"alpha": 1.0}, None),
+    "random_forest": ({"n_estimators": 12, "min_samples_leaf": 5}, None),
+    "hist_gradient_boosting": ({"max_leaf_nodes": 6, "learning_rate": 0.3}, 12),
+    "neural_network": ({"hidden_units": 8, "learning_rate_init": 0.02}, None),
+    "catboost": ({"depth": 3, "learning_rate": 0.3}, 12),
+    "lightgbm": ({"num_leaves": 6, "learning_rate": 0.3}, 12),
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,7 @@ class TaskCase:
     test: pd.DataFrame
     manifest: SplitManifest
     trained: TrainedModel
+    training: Training
 
     def registered(self, version: int = 1, **changed: Any) -> RegisteredModel:
         """The model as the registry would give it."""
@@ -96,8 +120,128 @@ def fabricate(task: Task, n_customers: int = 600) -> pd.DataFrame:
 
 
 def treat(train: pd.DataFrame, declaration: CustomerDeclaration) -> TrainingInputs:
-    """What XGBoost sees of training customers under the default treatment."""
+    """What an algorithm sees of training customers under the default treatment."""
     return fit_features(train, declaration, FeatureParameters())
+
+
+def quick_parameters(**changed: Any) -> TrainingParameters:
+    """Training parameters for small tables; anything can be changed."""
+    fields: dict[str, Any] = {
+        "random_state": 5,
+        "n_jobs": 1,
+        "device": "cpu",
+        "spaces": {name: {} for name in SMALL},
+        "folds": {"n_splits": 2},
+        "search": {"n_trials": 1, "max_rounds": 30, "early_stopping_rounds": 5},
+        "calibration": {"method": "temperature"},
+        "threshold": {"objective": "f1"},
+    }
+    return TrainingParameters.model_validate(fields | changed)
+
+
+def given_search(
+    parameters: TrainingParameters,
+    development: Development,
+    folds: Folds,
+    declaration: CustomerDeclaration,
+    given: Mapping[AlgorithmName, tuple[dict[str, Any], int | None]] = SMALL,
+) -> SearchResult:
+    """What a search would say that found the given hyperparameters."""
+    searches = []
+    for name in parameters.algorithms:
+        hyperparameters, rounds = given[name]
+        trial = Trial(number=0, score=0.5, n_estimators=rounds, hyperparameters=hyperparameters)
+        searches.append(AlgorithmSearch(algorithm=name, best=trial, trials=[trial], seconds=0.0))
+    return SearchResult(
+        metric="rmse" if declaration.task == "regression" else "log_loss",
+        objectives=["loss"],
+        n_splits=len(folds.search),
+        rows=len(development.customers),
+        searches=searches,
+    )
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Everything that training knows before the final fit."""
+
+    development: Development
+    problem: Problem
+    folds: Folds
+    search: SearchResult
+    judgement: Judgement
+    parameters: TrainingParameters
+
+
+def _share_treatment(
+    development: Development,
+    declaration: CustomerDeclaration,
+    inputs: TrainingInputs,
+    parameters: TrainingParameters,
+) -> Folds:
+    divided, _ = divide_development(development, declaration, parameters.folds, parameters.random_state)
+    customers = development.customers
+    values = inputs.transformer.transform(customers)
+
+    def sample(rows: np.ndarray) -> Sample:
+        return sample_of(customers.iloc[rows], values[rows], inputs, declaration)
+
+    folds = [FoldInputs(fold, inputs, sample(fold.learn), sample(fold.judge)) for fold in divided]
+    return Folds(folds, folds)
+
+
+def compare_given(
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    *,
+    features: FeatureParameters | None = None,
+    given: Mapping[AlgorithmName, tuple[dict[str, Any], int | None]] = SMALL,
+    fold_inputs: TrainingInputs | None = None,
+    **changed: Any,
+) -> Compared:
+    """Folds and comparison of candidates with given hyperparameters instead of a search.
+
+    Where a treatment is slow to learn, and its folds are not the point, all of them may share a given one.
+    """
+    parameters, features = quick_parameters(**changed), features or FeatureParameters()
+    development = gather_development(train, validation, manifest, declaration, features)
+    problem = describe_problem(development, declaration, parameters)
+    if fold_inputs is None:
+        folds = treat_folds(
+            development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
+        )
+    else:
+        folds = _share_treatment(development, declaration, fold_inputs, parameters)
+    search = given_search(parameters, development, folds, declaration, given)
+    judgement = judge_candidates(search.searches, parameters.ensembles, folds, problem, time.perf_counter)
+    return Compared(development, problem, folds, search, judgement, parameters)
+
+
+def train_given(
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    *,
+    features: FeatureParameters | None = None,
+    parts: PartFolder | None = None,
+    **changed: Any,
+) -> Training:
+    """The same, with final fit, calibration and threshold."""
+    compared = compare_given(train, validation, manifest, declaration, features=features, **changed)
+    return fit_model(
+        compared.development,
+        compared.judgement,
+        compared.search,
+        compared.problem,
+        declaration,
+        features or FeatureParameters(),
+        compared.parameters,
+        time.perf_counter,
+        parts,
+    )
 
 
 @cache
@@ -109,5 +253,6 @@ def task_case(task: Task) -> TaskCase:
         table = table.astype({declaration.target: "int64"})
     parts = split_customers(table, declaration, SPLIT)
     manifest = describe_splits(*parts, declaration, SPLIT, {})
-    trained = fit_estimator(treat(parts[0], declaration), *parts[:2], manifest, declaration, TRIAL, FIT)
-    return TaskCase(declaration, raw, *parts, manifest, trained)
+    given = SMALL | {"xgboost": ({"max_depth": 3, "learning_rate": 0.3}, 20)}
+    training = train_given(*parts[:2], manifest, declaration, given=given)
+    return TaskCase(declaration, raw, *parts, manifest, training.model, training)

@@ -44,7 +44,15 @@ def column(**fields: Any) -> Column:
         ({"kind": "binary", "domain": [True, False]}, "YAML turns unquoted yes, no, true and false into booleans"),
         ({"kind": "numeric", "domain": {"min": 2, "max": 1}}, "domain has min 2.0 above max 1.0"),
         ({"kind": "numerical"}, "Input should be 'numeric', 'categorical', 'binary', 'ordinal' or 'date'"),
-        ({"kind": "numeric", "role": "label"}, "Input should be 'id', 'feature', 'target', 'time', 'group' or"),
+        ({"kind": "numeric", "role": "label"}, "'time', 'group', 'weight', 'value' or"),
+        ({"role": "id", "cost": 1}, "has role id; only features are monotone or have a cost"),
+        ({"role": "target", "monotone": "increasing"}, "has role target; only features are monotone or have a cost"),
+        ({"kind": "numeric", "cost": 0}, "greater than 0"),
+        ({"kind": "numeric", "monotone": "rising"}, "Input should be 'increasing' or 'decreasing'"),
+        ({"kind": "categorical", "monotone": "increasing"}, "of kind categorical cannot be monotone"),
+        ({"kind": "date", "monotone": "decreasing"}, "of kind date cannot be monotone"),
+        ({"role": "weight", "kind": "numeric"}, "has role weight; only features take a kind and a treatment"),
+        ({"role": "value", "domain": {"min": 0}}, "has role value; only features take a domain"),
         ({"kind": "binary", "domain": [0, 1], "whole": True}, "is declared whole but is not numeric"),
         ({"kind": "numeric", "date_format": "%Y"}, "has a date_format but is no date"),
         ({"kind": "date", "domain": ["a"]}, "date column 'c' takes no domain"),
@@ -102,6 +110,10 @@ def test_the_two_labels_differ() -> None:
             "columns declared more than once: ['a']",
         ),
         ([], "at least 1 item"),
+        (
+            [{"name": "a", "kind": "numeric"}, *({"name": name, "role": "weight"} for name in "bc"), TARGET],
+            "at most one column may have role weight, found ['b', 'c']",
+        ),
     ],
 )
 def test_an_incomplete_declaration_is_refused_with_its_reason(
@@ -126,6 +138,8 @@ def test_an_incomplete_declaration_is_refused_with_its_reason(
         ({"task": "multiclass", "labels": {"classes": ["a", "a"]}}, "at least two different labels"),
         ({"derived": [{"name": "r", "operation": "ratio", "of": ["Age", "City"]}]}, "made of ['City'], no numeric"),
         ({"derived": [{"name": "Age", "operation": "sum", "of": ["Age", "Charges"]}]}, "the name of another column"),
+        ({"interactions": [["Age", "Nobody"]]}, "interactions name ['Nobody'], no features or derived columns"),
+        ({"interactions": [["Age", "Id"]]}, "interactions name ['Id'], no features or derived columns"),
     ],
 )
 def test_task_labels_and_derived_columns_fit_together(
@@ -135,6 +149,52 @@ def test_task_labels_and_derived_columns_fit_together(
         CustomerDeclaration.model_validate(declaration.model_dump() | changes)
 
     assert message in str(caught.value)
+
+
+def test_a_task_of_several_classes_has_no_direction(declaration: CustomerDeclaration) -> None:
+    fields = declaration.model_dump() | {"task": "multiclass", "labels": {"classes": ["a", "b", "c"]}}
+    next(column for column in fields["columns"] if column["name"] == "Age")["monotone"] = "increasing"
+
+    with pytest.raises(ValidationError, match=r"columns \['Age'\] are monotone in what\?"):
+        CustomerDeclaration.model_validate(fields)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kind": "numeric"},
+        {"kind": "binary", "domain": [0, 1]},
+        {"kind": "ordinal", "domain": ["low", "high"]},
+    ],
+)
+def test_what_has_an_order_may_be_monotone_and_any_feature_may_cost(fields: dict[str, Any]) -> None:
+    assert column(**fields, monotone="decreasing", cost=0.25).cost == 0.25
+    assert column(kind="categorical", cost=2).monotone is None
+
+
+def test_weight_and_value_are_numbers_that_only_training_needs(declare: Declare) -> None:
+    declared = declare(
+        {"name": "Age", "kind": "numeric"},
+        {"name": "Copies", "role": "weight"},
+        {"name": "Worth", "role": "value"},
+        {"name": "Income", "role": "value"},
+        TARGET,
+    )
+
+    assert declared.weight == "Copies"
+    assert declare({"name": "Age", "kind": "numeric"}, TARGET).weight is None
+    assert declared.feature_names == ["Age"]
+    required = {flag: [c.name for c in declared.required_columns(with_target=flag)] for flag in (True, False)}
+    assert required == {True: ["Age", "Copies", "Worth", "Income", "Left"], False: ["Age"]}
+
+
+def test_interactions_may_name_features_and_derived_columns(declaration: CustomerDeclaration) -> None:
+    derived = [{"name": "Pace", "operation": "ratio", "of": ["Charges", "Age"]}]
+    fields = {"derived": derived, "interactions": [["Pace", "City"], ["City", "Age"]]}
+
+    declared = CustomerDeclaration.model_validate(declaration.model_dump() | fields)
+
+    assert declared.interactions == [["Pace", "City"], ["City", "Age"]]
 
 
 def test_the_order_of_the_labels_is_the_order_of_their_codes(declaration: CustomerDeclaration) -> None:
@@ -173,6 +233,8 @@ def test_roles_select_columns_in_declared_order(declaration: CustomerDeclaration
         ({"role": "id"}, "text"),
         ({"role": "group"}, "text"),
         ({"role": "time"}, "date"),
+        ({"role": "weight"}, "number"),
+        ({"role": "value"}, "number"),
     ],
 )
 def test_the_signature_calls_text_string_and_the_rest_any(fields: dict[str, Any], cells: str) -> None:

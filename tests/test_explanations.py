@@ -1,17 +1,26 @@
-"""Claims about explanations: they add up, and they agree with the trees."""
+"""Claims about explanations: they add up, and they agree with the model."""
+
+import time
+from dataclasses import replace
+from functools import cache
+from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
+from sklearn.linear_model import LinearRegression, LogisticRegression
 
+from churn_kedro.algorithms import AlgorithmName
 from churn_kedro.customers import CustomerDeclaration, Task
-from churn_kedro.explanations import explain, explain_classes, tree_importance
-from churn_kedro.models import TrainedModel, boosted_trees
-from churn_kedro.splits import SplitManifest
-from churn_kedro.training import FitParameters, fit_estimator
-from churn_kedro.tuning import Trial
-from tests.task_cases import CLASSES, task_case, treat
+from churn_kedro.explanations import choose_explained, column_importance, explain, explain_classes, tree_importance
+from churn_kedro.features import FeatureParameters, source_columns
+from churn_kedro.models import TrainedModel, unwrap
+from churn_kedro.splits import describe_splits
+from churn_kedro.training import fit_model
+from tests.conftest import SHARES
+from tests.task_cases import CLASSES, TaskCase, compare_given, task_case, train_given
 from tests.treatment_cases import treatment_case
 
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
@@ -21,7 +30,7 @@ ORDER = ["Age", "Charges", "Card", "Tier", "Country", "Contract", "City"]
 
 def test_contributions_and_base_sum_to_the_log_odds_of_the_model(trained: TrainedModel, splits: Splits) -> None:
     explanation = explain(trained.estimator, splits[2])
-    features, classifier = boosted_trees(trained.estimator)
+    features, classifier = unwrap(trained.estimator)
 
     probability = classifier.predict_proba(features.transform(splits[2]))[:, 1].astype(float)
 
@@ -64,7 +73,7 @@ def test_importance_sums_to_one_largest_first(trained: TrainedModel) -> None:
 
 
 def test_importance_is_the_gain_of_the_splits_on_a_column(trained: TrainedModel) -> None:
-    trees = boosted_trees(trained.estimator)[1].get_booster().trees_to_dataframe()
+    trees = unwrap(trained.estimator)[1].get_booster().trees_to_dataframe()
     splits = trees[trees["Feature"] != "Leaf"]
     gains = splits.groupby("Feature")["Gain"].sum()
 
@@ -75,20 +84,19 @@ def test_importance_is_the_gain_of_the_splits_on_a_column(trained: TrainedModel)
 
 
 def test_a_column_that_is_always_the_same_has_no_importance_and_no_contribution(
-    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, small_trial: Trial
+    splits: Splits, declaration: CustomerDeclaration
 ) -> None:
     train, validation, test = (part.assign(Card=1.0) for part in splits)
-    parameters = FitParameters(random_state=5, n_jobs=1, calibration="temperature", threshold_metric="f1")
-    inputs = treat(train, declaration)
-    model = fit_estimator(inputs, train, validation, manifest, declaration, small_trial, parameters)
+    described = describe_splits(train, validation, test, declaration, SHARES, {})
+    estimator = train_given(train, validation, described, declaration).model.estimator
 
-    assert tree_importance(model.estimator)["Card"] == 0
-    assert not explain(model.estimator, test).values[:, ORDER.index("Card")].any()
+    assert tree_importance(estimator)["Card"] == 0
+    assert not explain(estimator, test).values[:, ORDER.index("Card")].any()
 
 
 def test_contributions_to_each_class_sum_to_the_logits_behind_its_probability() -> None:
     case = task_case("multiclass")
-    features, classifier = boosted_trees(case.trained.estimator)
+    features, classifier = unwrap(case.trained.estimator)
 
     explanations = explain_classes(case.trained.estimator, case.test, CLASSES)
 
@@ -121,9 +129,9 @@ def test_importance_of_another_task_sums_to_one(task: Task) -> None:
 
 def test_contributions_of_a_columns_inputs_are_summed_to_one() -> None:
     case = treatment_case()
-    features, trees = boosted_trees(case.trained.estimator)
+    features, trees = unwrap(case.trained.estimator)
     explanation = explain(case.trained.estimator, case.test)
-    names, inputs = list(case.inputs.sources), features.transform(case.test)
+    names, inputs = list(source_columns(features)), features.transform(case.test)
 
     matrix = xgb.DMatrix(inputs, feature_types=trees.feature_types, enable_categorical=True)
     by_input = pd.DataFrame(trees.get_booster().predict(matrix, pred_contribs=True)[:, :-1], columns=names)
@@ -143,9 +151,9 @@ def test_contributions_of_a_columns_inputs_are_summed_to_one() -> None:
 
 def test_importance_of_a_columns_inputs_is_summed_to_one() -> None:
     case = treatment_case()
-    trees = boosted_trees(case.trained.estimator)[1].get_booster().trees_to_dataframe()
+    trees = unwrap(case.trained.estimator)[1].get_booster().trees_to_dataframe()
     splits = trees[trees["Feature"] != "Leaf"]
-    inputs = list(case.inputs.sources.values())
+    inputs = list(source_columns(unwrap(case.trained.estimator)[0]).values())
     gains = splits["Gain"].groupby(splits["Feature"].str[1:].astype(int).map(lambda place: inputs[place])).sum()
 
     importance = tree_importance(case.trained.estimator)
@@ -161,5 +169,225 @@ def test_several_classes_are_explained_in_columns_too() -> None:
     case = treatment_case("multiclass", "model")
 
     for explanation in explain_classes(case.trained.estimator, case.test, ["basic", "plus", "premium"]):
-        assert explanation.columns == list(dict.fromkeys(case.inputs.sources.values()))
+        assert explanation.columns == list(dict.fromkeys(source_columns(unwrap(case.trained.estimator)[0]).values()))
         assert explanation.values.shape == (len(case.test), len(explanation.columns))
+
+
+CLASSIFIERS: list[AlgorithmName] = [
+    "xgboost",
+    "logistic_regression",
+    "random_forest",
+    "hist_gradient_boosting",
+    "neural_network",
+    "catboost",
+    "lightgbm",
+]
+REGRESSORS: list[AlgorithmName] = ["ridge" if name == "logistic_regression" else name for name in CLASSIFIERS]
+ENSEMBLES = ["soft_vote", "stack"]
+MODELS = [
+    *((task, name) for task in ("binary", "multiclass") for name in [*CLASSIFIERS, *ENSEMBLES]),
+    *(("regression", name) for name in [*REGRESSORS, *ENSEMBLES]),
+]
+
+
+@cache
+def fitted(task: Task, name: str) -> Any:
+    """An estimator of the algorithm, or an ensemble of XGBoost and a linear model."""
+    if name in ENSEMBLES:
+        algorithms = ["xgboost", "ridge" if task == "regression" else "logistic_regression"]
+        return blend(task, algorithms, name)
+    return train(task, algorithms=[name])
+
+
+def train(task: Task, **changed: Any) -> Any:
+    case = task_case(task)
+    return train_given(case.train, case.validation, case.manifest, case.declaration, **changed).model.estimator
+
+
+def blend(task: Task, algorithms: list[str], kind: str) -> Any:
+    """The ensemble, whether or not it would win."""
+    case = task_case(task)
+    compared = compare_given(
+        case.train, case.validation, case.manifest, case.declaration, algorithms=algorithms, ensembles=[kind]
+    )
+    judgement = compared.judgement
+    ensemble = judgement.comparison.candidates[-1]
+    last = None
+    if kind == "stack":
+        found = len(algorithms) * (len(CLASSES) if task == "multiclass" else 1)
+        values, target = np.random.default_rng(0).normal(size=(200, found)), judgement.out_of_fold.target[:200]
+        learner = LinearRegression() if task == "regression" else LogisticRegression()
+        last = learner.fit(values + target[:, np.newaxis] / max(1, np.abs(target).max()), target)
+    training = fit_model(
+        compared.development,
+        replace(judgement, chosen=ensemble, last=last),
+        compared.search,
+        compared.problem,
+        case.declaration,
+        FeatureParameters(),
+        compared.parameters,
+        time.perf_counter,
+    )
+    assert type(unwrap(training.model.estimator)[1]).__name__.startswith("Blend")
+    return training.model.estimator
+
+
+def uncalibrated(estimator: Any, case: TaskCase, customers: pd.DataFrame) -> np.ndarray:
+    """What the contributions add up to, shape (n, n_outputs)."""
+    features, model = unwrap(estimator)
+    inputs = features.transform(customers)
+    if case.declaration.task == "regression":
+        return np.asarray(model.predict(inputs), dtype=np.float64)[:, np.newaxis]
+    probability = np.asarray(model.predict_proba(inputs), dtype=np.float64)
+    return probability[:, 1:] if case.declaration.task == "binary" else probability
+
+
+@pytest.mark.parametrize(("task", "name"), MODELS)
+def test_contributions_and_base_add_up_to_what_the_model_says(task: Task, name: str) -> None:
+    case, estimator = task_case(task), fitted(task, name)
+    customers = case.test.head(15)
+
+    if task == "multiclass":
+        explanations = explain_classes(estimator, customers, CLASSES, background=case.test)
+    else:
+        explanations = [explain(estimator, customers, background=case.test)]
+
+    said = np.stack([one.values.sum(axis=1) + one.base for one in explanations], axis=1)
+    if name == "xgboost" and task == "binary":
+        said = 1 / (1 + np.exp(-said))
+    if name == "xgboost" and task == "multiclass":
+        said = np.exp(said) / np.exp(said).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(said, uncalibrated(estimator, case, customers), rtol=1e-4, atol=1e-5)
+    for one in explanations:
+        assert one.columns == ["Age", "Visits", "Country"]
+        assert one.values.shape == one.inputs.shape == (15, 3)
+        assert one.exact == (name == "xgboost")
+        assert np.abs(one.values).max() > 0
+
+
+def test_estimates_are_those_of_all_orders_of_the_columns() -> None:
+    case, estimator = task_case("binary"), fitted("binary", "random_forest")
+    features, model = unwrap(estimator)
+    customers, background = case.test.head(8), case.train.head(60)
+    inputs, others = features.transform(customers), features.transform(background)
+
+    def mean_with(customer: np.ndarray, known: tuple[int, ...]) -> float:
+        mixed = others.copy()
+        mixed[:, known] = customer[list(known)]
+        return float(model.predict_proba(mixed)[:, 1].mean())
+
+    exact = np.zeros((8, 3))
+    for row, customer in enumerate(inputs):
+        for order in permutations(range(3)):
+            for step, column in enumerate(order):
+                gain = mean_with(customer, order[: step + 1]) - mean_with(customer, order[:step])
+                exact[row, column] += gain / 6
+    explanation = explain(estimator, customers, background=background)
+
+    assert explanation.base == pytest.approx(model.predict_proba(others)[:, 1].mean())
+    assert explanation.output == "the probability of leaving"
+    np.testing.assert_allclose(explanation.values, exact, atol=0.03)
+    assert np.abs(exact).max() > 0.2
+
+
+def test_a_column_contributes_as_much_more_as_the_prediction_of_a_linear_model_rises() -> None:
+    case, estimator = task_case("regression"), fitted("regression", "ridge")
+    customers = case.test.head(10)
+    older = customers.assign(Age=customers["Age"] + 10)
+
+    now, then = (explain(estimator, table, background=case.test) for table in (customers, older))
+
+    rise = estimator.predict(older) - estimator.predict(customers)
+    np.testing.assert_allclose(then.values[:, 0] - now.values[:, 0], rise)
+    np.testing.assert_allclose(then.values[:, 1:], now.values[:, 1:], atol=1e-6 * np.abs(rise).max())
+
+
+def test_estimates_are_the_same_each_time_and_leave_the_global_seed_alone() -> None:
+    case, estimator = task_case("binary"), fitted("binary", "neural_network")
+    np.random.seed(3)
+    expected = np.random.random()
+    np.random.seed(3)
+
+    first, second = (explain(estimator, case.test.head(5), background=case.test) for _ in range(2))
+
+    assert np.random.random() == expected
+    np.testing.assert_array_equal(first.values, second.values)
+
+
+def test_one_customer_alone_cannot_be_explained_by_comparison() -> None:
+    case, estimator = task_case("binary"), fitted("binary", "logistic_regression")
+
+    with pytest.raises(ValueError, match="background"):
+        explain(estimator, case.test.head(1))
+
+    assert np.abs(explain(estimator, case.test.head(1), background=case.test).values).max() > 0
+
+
+def test_as_many_customers_are_explained_as_can_be_in_little_time() -> None:
+    case = task_case("binary")
+
+    assert choose_explained(fitted("binary", "xgboost"), case.test) is case.test
+    shown = choose_explained(fitted("binary", "random_forest"), case.test)
+    assert len(shown) == 100
+    assert shown.index.isin(case.test.index).all()
+    pd.testing.assert_frame_equal(shown, choose_explained(fitted("binary", "random_forest"), case.test))
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "lightgbm"])
+def test_columns_with_several_inputs_are_estimated_as_one(name: AlgorithmName) -> None:
+    case = treatment_case()
+    manifest = describe_splits(case.train, case.train, case.test, case.declaration, SHARES, {})
+    estimator = train_given(
+        case.train, case.train, manifest, case.declaration, features=case.parameters, algorithms=[name]
+    ).model.estimator
+    features, model = unwrap(estimator)
+    customers = case.test.head(10)
+
+    explanation = explain(estimator, customers, background=case.test)
+
+    inputs = features.transform(customers)
+    assert sorted(explanation.columns) == sorted([*case.declaration.feature_names, "Pace", "row_outlier"])
+    np.testing.assert_allclose(
+        explanation.values.sum(axis=1) + explanation.base, model.predict_proba(inputs)[:, 1], atol=1e-9
+    )
+    sources = source_columns(features)
+    for position, column in enumerate(explanation.columns):
+        parts = [place for place, part in enumerate(sources) if sources[part] == column]
+        shown = explanation.inputs[:, position]
+        assert any(np.array_equal(shown, inputs[:, place], equal_nan=True) for place in parts)
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [("binary", "random_forest"), ("multiclass", "lightgbm"), ("regression", "soft_vote")]
+)
+def test_importance_without_trees_of_xgboost_is_the_loss_that_shuffling_adds(task: Task, name: str) -> None:
+    case, estimator = task_case(task), fitted(task, name)
+
+    importance, measure = column_importance(estimator, case.test, case.declaration)
+
+    assert measure == "shuffling"
+    assert importance.sum() == pytest.approx(1)
+    assert importance.is_monotonic_decreasing
+    # Most of the outcome was made of the age, less of the country, hardly any of the visits.
+    assert importance.index.tolist() == ["Age", "Country", "Visits"]
+    again, _ = column_importance(estimator, case.test, case.declaration)
+    pd.testing.assert_series_equal(importance, again)
+
+
+def test_importance_of_xgboost_is_its_gain() -> None:
+    case = task_case("binary")
+
+    importance, measure = column_importance(case.trained.estimator, case.test, case.declaration)
+
+    assert measure == "gain"
+    pd.testing.assert_series_equal(importance, tree_importance(case.trained.estimator))
+
+
+def test_a_model_that_says_the_same_of_everyone_rests_on_no_column() -> None:
+    case = task_case("binary")
+    estimator = fitted("binary", "logistic_regression")
+    flat = case.test.assign(Age=50.0, Country=case.test["Country"].iloc[0], Visits=4.0)
+
+    importance, _ = column_importance(estimator, flat, case.declaration)
+
+    assert importance.to_dict() == {"Age": 0, "Country": 0, "Visits": 0}

@@ -22,6 +22,7 @@ from churn_kedro.figures import (
     draw_calibration_curve,
     draw_class_contributions,
     draw_confusion_matrix,
+    draw_contributions,
     draw_importance,
     draw_performance,
     draw_precision_recall_curve,
@@ -32,7 +33,7 @@ from churn_kedro.figures import (
 )
 from churn_kedro.metrics import BootstrapParameters, Evaluation, measure_with_intervals
 from churn_kedro.models import ScoredCustomers, TrainedModel, churn_probability, decision_threshold, score_known
-from tests.task_cases import CLASSES, task_case
+from tests.task_cases import CLASSES, task_case, train_given
 
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
@@ -216,6 +217,13 @@ def test_importance_shows_the_largest_share_on_top() -> None:
     assert png(figure)
 
 
+def test_importance_says_what_it_is_a_share_of() -> None:
+    axes = draw_importance(pd.Series({"Age": 0.7, "City": 0.3}), "shuffling").axes[0]
+
+    assert axes.get_title(loc="left") == "Feature importance by shuffling"
+    assert axes.get_xlabel() == "Share of the loss added when the column is shuffled"
+
+
 def test_importance_shows_twenty_columns_at_most() -> None:
     shares = pd.Series(np.linspace(0.09, 0.01, 25), index=[f"c{number}" for number in range(25)])
 
@@ -372,3 +380,37 @@ def test_a_beeswarm_says_what_the_contributions_add_up_to() -> None:
     figure = draw_beeswarm(explain(case.trained.estimator, case.test, "the predicted Outcome"))
 
     assert figure.axes[0].get_xlabel() == "Contribution to the predicted Outcome"
+
+
+@pytest.mark.parametrize(
+    ("task", "algorithm", "title"),
+    [
+        ("binary", "random_forest", "SHAP values of 100 customers, estimated"),
+        ("multiclass", "lightgbm", "Mean absolute SHAP value, 100 customers, estimated"),
+        ("regression", "ridge", "SHAP values of 100 customers, estimated"),
+        ("binary", "xgboost", "SHAP values of 150 customers"),
+    ],
+)
+def test_contributions_are_drawn_for_any_algorithm_and_say_where_they_are_estimates(
+    task: Task, algorithm: str, title: str
+) -> None:
+    case = task_case(task)
+    trained = train_given(case.train, case.validation, case.manifest, case.declaration, algorithms=[algorithm])
+
+    figure = draw_contributions(trained.model.estimator, case.test, case.declaration)
+
+    axes = figure.axes[0]
+    assert axes.get_title(loc="left") == title
+    assert {label.get_text() for label in axes.get_yticklabels()} == {"Age", "Country", "Visits"}
+    assert png(figure)
+
+
+def test_a_class_of_an_estimated_explanation_contributes_in_probability() -> None:
+    case = task_case("multiclass")
+    algorithms = ["logistic_regression"]
+    trained = train_given(case.train, case.validation, case.manifest, case.declaration, algorithms=algorithms)
+
+    figure = draw_contributions(trained.model.estimator, case.test, case.declaration)
+
+    shown = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert shown == [f"probability of {label}" for label in CLASSES]

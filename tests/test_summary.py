@@ -12,7 +12,8 @@ from churn_kedro.quality import DataQuality
 from churn_kedro.scoring import ScoringReport
 from churn_kedro.summary import summarise
 from churn_kedro.tasks import Score
-from churn_kedro.tuning import SearchResult, Trial
+from churn_kedro.tuning import AlgorithmSearch, SearchResult, Trial
+from tests.task_cases import task_case
 
 FILES = {
     "rejected_customers": "data/rejected.csv",
@@ -132,16 +133,81 @@ def test_an_evaluation_of_another_task_is_described_by_its_own_metrics_and_has_n
     assert lines_about(evaluation) == ["model       churn version 4", *lines, "on 2,000 test customers"]
 
 
+def trial(number: int, score: float | None, **fields: Any) -> Trial:
+    return Trial(number=number, score=score, hyperparameters={}, **fields)
+
+
+def search_of(metric: Score, *searches: AlgorithmSearch) -> SearchResult:
+    return SearchResult(metric=metric, objectives=["loss"], n_splits=5, rows=1000, searches=list(searches))
+
+
 @pytest.mark.parametrize(
     ("metric", "score", "text"),
-    [("log_loss", 0.33111, "log loss on validation 0.3311"), ("rmse", 250.5, "RMSE on validation 250.50")],
+    [("log_loss", 0.33111, "log loss over 5 folds 0.3311"), ("rmse", 250.5, "RMSE over 5 folds 250.50")],
 )
 def test_a_search_is_described_by_its_best_score_under_its_name(metric: Score, score: float, text: str) -> None:
-    best = Trial(number=0, score=score, n_estimators=12, hyperparameters={})
+    best = trial(0, score, n_estimators=12)
+    found = AlgorithmSearch(algorithm="xgboost", best=best, trials=[best, best], seconds=1.0)
 
-    lines = lines_about(SearchResult(metric=metric, best=best, trials=[best, best]))
+    assert lines_about(search_of(metric, found)) == [f"search      xgboost, 2 trials; best {text} with 12 rounds"]
 
-    assert lines == [f"search      2 trials; best {text} with 12 trees"]
+
+def test_a_search_of_several_algorithms_has_a_line_for_each_and_counts_how_its_trials_ended() -> None:
+    best = trial(0, 0.5, n_estimators=12, known=True)
+    others = [trial(1, 0.6, known=True), trial(2, None, state="pruned"), trial(3, None, state="failed")]
+    trees = AlgorithmSearch(algorithm="xgboost", best=best, trials=[best, *others], seconds=1.0)
+    linear = AlgorithmSearch(algorithm="logistic_regression", best=trial(0, 0.7), trials=[trial(0, 0.7)], seconds=1.0)
+
+    assert lines_about(search_of("log_loss", trees, linear)) == [
+        "search      xgboost, 4 trials (2 known from before, 1 given up early, 1 failed); best log loss over 5 folds "
+        "0.5000 with 12 rounds",
+        "logistic_regression, 1 trials; best log loss over 5 folds 0.7000",
+    ]
+
+
+def test_a_training_is_described_by_its_model_and_its_decision() -> None:
+    summary = task_case("binary").training.summary
+    calibration, choice = summary.calibration, summary.threshold
+    assert calibration is not None
+    assert choice is not None
+
+    assert lines_about(summary) == [
+        f"model       xgboost on 450 customers, calibration temperature (error {calibration.ece_before:.3f} to "
+        f"{calibration.ece_after:.3f})",
+        f"decision    contact at {choice.threshold:.3f} and above (f1): {choice.contacted_share:.1%} of customers",
+    ]
+
+
+def test_a_training_of_a_number_has_neither_calibration_nor_decision() -> None:
+    assert lines_about(task_case("regression").training.summary) == ["model       xgboost on 450 customers"]
+
+
+def test_candidates_are_described_by_their_distance_from_the_one_that_was_chosen() -> None:
+    summary = task_case("binary").training.summary
+    chosen = summary.comparison.candidates[0].model_copy(
+        update={"score": 0.5, "search_seconds": 3.2, "fit_seconds": 1.0}
+    )
+    near = chosen.model_copy(update={"name": "stack", "score": 0.49, "behind": -0.01, "noise": 0.02})
+    far = chosen.model_copy(update={"name": "ridge", "score": 0.6, "behind": 0.1, "noise": 0.02, "differs": True})
+    comparison = summary.comparison.model_copy(update={"candidates": [chosen, near, far]})
+
+    lines = lines_about(summary.model_copy(update={"comparison": comparison}))
+
+    assert lines[:3] == [
+        "candidates  xgboost                 log loss 0.5000, chosen, 4 s",
+        "stack                   log loss 0.4900, -0.01 (within the noise of 0.02), 4 s",
+        "ridge                   log loss 0.6000, +0.1 (beyond the noise of 0.02), 4 s",
+    ]
+
+
+def test_a_decision_for_profit_says_what_a_customer_brings() -> None:
+    summary = task_case("binary").training.summary
+    assert summary.threshold is not None
+    choice = summary.threshold.model_copy(update={"objective": "profit", "profit_per_customer": 1234.567})
+
+    assert lines_about(summary.model_copy(update={"threshold": choice}))[-1].endswith(
+        "of customers, profit 1,234.57 a customer"
+    )
 
 
 def test_a_decision_is_described_with_the_reason_of_every_check() -> None:

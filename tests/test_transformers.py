@@ -11,20 +11,27 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import IsolationForest
 from sklearn.exceptions import NotFittedError
 from sklearn.impute import KNNImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import mutual_info_score
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from churn_kedro.transformers import (
     Binner,
+    BlendClassifier,
+    BlendRegressor,
+    CategoryNames,
     Combiner,
     DateReader,
     InformationSelector,
     LevelReader,
+    LogOddsClassifier,
     MissingFlags,
     NumberReader,
     OtherColumnsImputer,
     OutlierFences,
     RowOutliers,
     UnlearnableColumnError,
+    log_odds,
 )
 
 NAN = float("nan")
@@ -222,3 +229,113 @@ def test_filling_from_other_columns_leaves_known_numbers_exactly_as_they_are() -
     assert np.isfinite(filled).all()
     with pytest.raises(UnlearnableColumnError, match="column 'empty' holds no number to learn from"):
         OtherColumnsImputer(KNNImputer(), ["empty"], max_rows=20, random_state=1).fit(table)
+
+
+def test_categories_are_written_as_text_and_quantities_stay_numbers() -> None:
+    values = np.array([[1.5, 2.0, 0.0], [NAN, 10.0, 1.0]])
+
+    table = CategoryNames([1, 2]).fit(values).transform(values)
+
+    assert table.shape == values.shape
+    np.testing.assert_array_equal(table[0], values[:, 0])
+    assert table[1].tolist() == ["2.0", "10.0"]
+    assert table[2].tolist() == ["0.0", "1.0"]
+
+
+def test_a_missing_category_is_a_text_like_any_other() -> None:
+    assert CategoryNames([0]).transform(np.array([[NAN], [1.0]]))[0].tolist() == ["nan", "1.0"]
+
+
+@given(probability=st.lists(st.floats(1e-9, 1 - 1e-9), min_size=1, max_size=8))
+def test_log_odds_of_two_classes_lead_back_to_the_probability(probability: list[float]) -> None:
+    said = np.asarray(probability)
+
+    scores = log_odds(np.column_stack([1 - said, said]))
+
+    np.testing.assert_allclose(1 / (1 + np.exp(-scores)), said, rtol=1e-6)
+
+
+def test_log_odds_of_several_classes_are_logarithms_of_which_softmax_makes_the_probabilities() -> None:
+    said = np.random.default_rng(0).dirichlet(np.ones(4), 20)
+
+    scores = log_odds(said)
+
+    assert scores.shape == (20, 4)
+    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), said, rtol=1e-9)
+
+
+def test_certainty_has_finite_log_odds_on_either_side() -> None:
+    low, high = log_odds(np.array([[1.0, 0.0], [0.0, 1.0]]))
+
+    assert np.isfinite([low, high]).all()
+    assert low == pytest.approx(-high, rel=1e-3)
+    assert np.isfinite(log_odds(np.array([[1.0, 0.0, 0.0]]))).all()
+
+
+def learned(n_classes: int) -> tuple[np.ndarray, np.ndarray, list[Any]]:
+    """Inputs, target, and two classifiers that learned different things of it."""
+    random = np.random.default_rng(0)
+    values = random.normal(size=(200, 3))
+    target = np.digitize(values.sum(axis=1) + random.normal(0, 1, 200), [0] if n_classes == 2 else [-1, 1])
+    return (
+        values,
+        target,
+        [
+            DecisionTreeClassifier(max_depth=3).fit(values, target),
+            LogisticRegression().fit(values[:, :3], target),
+        ],
+    )
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_classifier_with_log_odds_says_and_decides_what_the_one_within_does(n_classes: int) -> None:
+    values, _, (_, logistic) = learned(n_classes)
+
+    wrapped = LogOddsClassifier(logistic)
+
+    np.testing.assert_array_equal(wrapped.predict_proba(values), logistic.predict_proba(values))
+    np.testing.assert_array_equal(wrapped.predict(values), logistic.predict(values))
+    np.testing.assert_array_equal(wrapped.classes_, logistic.classes_)
+    decision, expected = wrapped.decision_function(values), logistic.decision_function(values)
+    if n_classes == 3:
+        # Logits are what they are up to a constant of the row.
+        decision, expected = (scores - scores.mean(axis=1, keepdims=True) for scores in (decision, expected))
+    np.testing.assert_allclose(decision, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_blend_of_classifiers_is_their_mean_or_what_the_last_one_makes_of_them(n_classes: int) -> None:
+    values, target, members = learned(n_classes)
+    answers = [member.predict_proba(values) for member in members]
+
+    vote = BlendClassifier(members)
+    np.testing.assert_allclose(vote.predict_proba(values), (answers[0] + answers[1]) / 2)
+    np.testing.assert_array_equal(vote.predict(values), vote.predict_proba(values).argmax(axis=1))
+    np.testing.assert_array_equal(vote.classes_, np.arange(n_classes))
+
+    seen = np.column_stack([log_odds(answer) for answer in answers])
+    last = LogisticRegression(max_iter=1000).fit(seen, target)
+    np.testing.assert_array_equal(BlendClassifier(members, last).predict_proba(values), last.predict_proba(seen))
+
+
+def test_a_blend_of_regressors_is_their_mean_or_what_the_last_one_makes_of_them() -> None:
+    random = np.random.default_rng(0)
+    values = random.normal(size=(100, 2))
+    target = values.sum(axis=1)
+    members = [DecisionTreeRegressor(max_depth=2).fit(values, target), LinearRegression().fit(values, target)]
+    answers = np.column_stack([member.predict(values) for member in members])
+
+    np.testing.assert_allclose(BlendRegressor(members).predict(values), answers.mean(axis=1))
+    last = LinearRegression(positive=True).fit(answers, target)
+    np.testing.assert_array_equal(BlendRegressor(members, last).predict(values), last.predict(answers))
+
+
+def test_what_is_made_of_fitted_parts_is_not_fitted_once_more() -> None:
+    values, target, members = learned(2)
+    before = members[0].predict_proba(values)
+
+    for whole in (LogOddsClassifier(members[0]), BlendClassifier(members)):
+        whole.fit(values, 1 - target)
+    BlendRegressor(members).fit(values, 1 - target)
+
+    np.testing.assert_array_equal(members[0].predict_proba(values), before)

@@ -12,8 +12,7 @@ from churn_kedro.features import FeatureParameters, SelectionParameters, Trainin
 from churn_kedro.models import TrainedModel
 from churn_kedro.normalisation import normalise
 from churn_kedro.splits import SplitParameters, describe_splits, split_customers
-from churn_kedro.training import FitParameters, fit_estimator
-from churn_kedro.tuning import Trial
+from tests.task_cases import train_given
 
 N_CUSTOMERS = 400
 _CLASSES = ["basic", "plus", "premium"]
@@ -136,7 +135,5 @@ def treatment_case(task: Task = "binary", selection: str = "none") -> TreatmentC
     train, validation, test = split_customers(table, declaration, shares)
     manifest = describe_splits(train, validation, test, declaration, shares, {})
     inputs = fit_features(train, declaration, parameters)
-    trial = Trial(number=0, score=0.5, n_estimators=15, hyperparameters={"max_depth": 3, "learning_rate": 0.3})
-    fit = FitParameters(random_state=5, n_jobs=1, calibration="temperature", threshold_metric="f1")
-    trained = fit_estimator(inputs, train, validation, manifest, declaration, trial, fit)
+    trained = train_given(train, validation, manifest, declaration, features=parameters, fold_inputs=inputs).model
     return TreatmentCase(declaration, parameters, raw, train, test, inputs, trained)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
-import logging
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,20 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 from kedro.framework.cli.project import run as kedro_run
-from kedro.io import DatasetError
 from kedro.utils import find_kedro_project
-from kedro.validation.exceptions import ParameterValidationError
-from omegaconf.errors import OmegaConfBaseException
 
-from churn_kedro.parameters import ParameterError, UnusableInputError
-from churn_kedro.places import TrackingServerError
+from churn_kedro.mendable import explain_instead_of_tracing
+from churn_kedro.model_commands import models
+from churn_kedro.parameters import ParameterError
 
 if TYPE_CHECKING:
     from churn_kedro.onboarding import Onboarding
 
-logger = logging.getLogger(__name__)
-
-_MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
 _USE_CASE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NO_USE_CASES = ("base", "local")
 _SHOWN_WIDTH, _NAME_WIDTH = 64, 40
@@ -36,22 +29,10 @@ def cli() -> None:
     """Commands of this project."""
 
 
-def _explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except _MENDABLE as error:
-            # Level DEBUG for churn_kedro in conf/logging.yml shows it.
-            logger.debug("The run failed here:", exc_info=True)
-            raise click.ClickException(str(error).strip()) from error
-
-    return run
-
-
 _run = copy.copy(kedro_run)
-_run.callback = _explain_instead_of_tracing(cast(Callable[..., Any], kedro_run.callback))
+_run.callback = explain_instead_of_tracing(cast(Callable[..., Any], kedro_run.callback))
 cli.add_command(_run)
+cli.add_command(models)
 
 
 @cli.group()
@@ -74,7 +55,7 @@ def customers() -> None:
 @click.option("--delimiter", metavar="CHARACTER", help="What separates the cells; found out where left out.")
 @click.option("--sheet", metavar="SHEET", help="Sheet of an Excel file; the first where left out.")
 @click.option("--force", is_flag=True, help="Overwrite the files of a use case that is there already.")
-@_explain_instead_of_tracing
+@explain_instead_of_tracing
 def onboard(
     path: Path,
     target: str,

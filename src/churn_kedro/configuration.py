@@ -10,7 +10,7 @@ from kedro.config import OmegaConfigLoader
 from kedro.utils import find_kedro_project
 
 from churn_kedro.parameters import ParameterError
-from churn_kedro.places import artifact_location, tracking_uri
+from churn_kedro.places import artifact_location, study_url, tracking_uri
 
 DECLARATION = "customers"
 
@@ -18,8 +18,8 @@ DECLARATION = "customers"
 class ProjectConfigLoader(OmegaConfigLoader):
     """Loads ``conf/`` and knows where its project is, with hooks (``kedro run``) and without them (``kedro viz``).
 
-    Resolvers for configuration files: ``${project_path:}``, ``${tracking_uri:}``, ``${artifact_location:}`` and
-    ``${environment:NAME, default}``, where an empty environment variable counts as unset.
+    Resolvers for configuration files: ``${project_path:}``, ``${tracking_uri:}``, ``${artifact_location:}``,
+    ``${study_url:USE_CASE}`` and ``${environment:NAME, default}``, where an empty environment variable counts as unset.
 
     Args:
         conf_source: Folder of the configuration.
@@ -39,6 +39,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 "project_path": project.as_posix,
                 "tracking_uri": lambda: tracking_uri(project, os.environ),
                 "artifact_location": lambda: artifact_location(project, os.environ),
+                "study_url": lambda use_case: study_url(project, os.environ, use_case),
                 "environment": lambda name, default: os.environ.get(name) or default,
             },
             # A use case's folder holds what differs from base, and nothing else.

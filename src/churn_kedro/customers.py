@@ -16,8 +16,9 @@ from churn_kedro.parameters import Parameters, UnusableInputError
 from churn_kedro.treatments import Treatment
 
 Task = Literal["binary", "multiclass", "regression"]
-Role = Literal["id", "feature", "target", "time", "group", "ignored"]
+Role = Literal["id", "feature", "target", "time", "group", "weight", "value", "ignored"]
 Kind = Literal["numeric", "categorical", "binary", "ordinal", "date"]
+Direction = Literal["increasing", "decreasing"]
 SignatureType = Literal["any", "string"]
 # How a cell is held once it is read.
 CellType = Literal["number", "date", "text"]
@@ -90,6 +91,14 @@ class Column(Parameters):
         None, description="How dates are written, in strptime codes; left out: ISO 8601 such as 2026-01-31."
     )
     treatment: Treatment | None = Field(None, description="What differs from the treatment of the column's kind.")
+    monotone: Direction | None = Field(
+        None,
+        description="What is known of the prediction (probability of leaving, or the number) as the column rises, all "
+        "else equal; the model keeps to it.",
+    )
+    cost: float | None = Field(
+        None, gt=0, description="Money that the column costs per scored customer (training.threshold.economics)."
+    )
     description: str = Field(min_length=1, description="One line for people.")
 
     @model_validator(mode="after")
@@ -100,6 +109,12 @@ class Column(Parameters):
             raise ValueError(f"column '{self.name}' has role {self.role}; only features take a kind and a treatment")
         if self.role not in ("feature", "target") and self.domain is not None:
             raise ValueError(f"column '{self.name}' has role {self.role}; only features take a domain")
+        if self.role != "feature" and (self.monotone is not None or self.cost is not None):
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features are monotone or have a cost")
+        if self.monotone is not None and self.kind in ("categorical", "date"):
+            raise ValueError(
+                f"column '{self.name}' of kind {self.kind} cannot be monotone: that takes numbers or levels in an order"
+            )
         if self.date_format is not None and self.kind != "date" and self.role != "time":
             raise ValueError(f"column '{self.name}' has a date_format but is no date: give it kind date or role time")
         if self.whole and self.kind != "numeric":
@@ -149,7 +164,9 @@ class Column(Parameters):
         """How a normalised cell is held: floats, dates or text. The target is not meant here."""
         if self.kind == "date" or self.role == "time":
             return "date"
-        if self.kind == "numeric" or (self.levels and not isinstance(self.levels[0], str)):
+        if self.role in ("weight", "value") or self.kind == "numeric":
+            return "number"
+        if self.levels and not isinstance(self.levels[0], str):
             return "number"
         return "text"
 
@@ -226,6 +243,10 @@ class CustomerDeclaration(Parameters):
     decimal: Literal[".", ","] = Field(".", description="What stands before the decimals of a number in a text file.")
     columns: list[Column] = Field(min_length=1, description="Every column the project may use.")
     derived: list[DerivedColumn] = Field(default_factory=list, description="Model inputs computed from two columns.")
+    interactions: list[list[str]] = Field(
+        default_factory=list,
+        description="Groups of features that may act together; a feature in no group acts alone. Empty: all may.",
+    )
     allowed_leaks: list[AllowedLeak] = Field(
         default_factory=list, description="Findings of the leakage checks that do not stop the run."
     )
@@ -244,7 +265,7 @@ class CustomerDeclaration(Parameters):
         reserved = sorted(RESERVED_NAMES.intersection(self.id_names))
         if reserved:
             raise ValueError(f"{reserved[0]!r} is a column of the list of scores: an identifier needs another name")
-        for role in ("time", "group"):
+        for role in ("time", "group", "weight"):
             holders = [column.name for column in self.columns if column.role == role]
             if len(holders) > 1:
                 raise ValueError(f"at most one column may have role {role}, found {holders}")
@@ -266,6 +287,25 @@ class CustomerDeclaration(Parameters):
             raise ValueError(
                 f"target '{target.name}' takes a domain of min and max in a regression, and none otherwise"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _constrainable(self) -> Self:
+        known = {*self.feature_names, *(derived.name for derived in self.derived)}
+        for group in self.interactions:
+            strange = [name for name in group if name not in known]
+            if strange:
+                raise ValueError(f"interactions name {strange}, no features or derived columns")
+        monotone = [column.name for column in self.features if column.monotone is not None]
+        for derived in self.derived:
+            bound = [name for name in derived.of if name in monotone]
+            if bound:
+                raise ValueError(
+                    f"derived column '{derived.name}' is made of '{bound[0]}', which is monotone: through it, the "
+                    "prediction could turn. Leave one of the two out"
+                )
+        if monotone and self.task == "multiclass":
+            raise ValueError(f"columns {monotone} are monotone in what? A task of several classes has no one direction")
         return self
 
     @model_validator(mode="after")
@@ -312,13 +352,18 @@ class CustomerDeclaration(Parameters):
         return next((column.name for column in self.columns if column.role == "group"), None)
 
     @property
+    def weight(self) -> str | None:
+        """Name of the column that says how much a row counts in training, if one is declared."""
+        return next((column.name for column in self.columns if column.role == "weight"), None)
+
+    @property
     def classes(self) -> list[Level]:
         """Labels in the order of their codes: the negative and the positive one, or all; none for a regression."""
         return self.labels.in_order if self.labels else []
 
     def required_columns(self, *, with_target: bool) -> list[Column]:
-        """Columns a table must have: all but the ignored ones, and the target only where it is known."""
-        skipped = {"ignored"} if with_target else {"ignored", "target"}
+        """Columns a table must have: all but the ignored ones; target, weight and value only where it is known."""
+        skipped = {"ignored"} if with_target else {"ignored", "target", "weight", "value"}
         return [column for column in self.columns if column.role not in skipped]
 
 

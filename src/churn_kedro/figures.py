@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.explanations import Explanation, explain, explain_classes
+from churn_kedro.explanations import Explanation, ImportanceMeasure, choose_explained, explain, explain_classes
 from churn_kedro.leakage import LeakageParameters, LeakageReport
 from churn_kedro.metrics import Estimate, Evaluation
 from churn_kedro.models import Estimator, ScoredCustomers
@@ -23,14 +23,24 @@ else:
     # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
     Figure = Any
 
-_MAIN, _SECOND, _MUTED = "#1f4e79", "#c8553d", "#9aa5b1"
+MAIN, SECOND, MUTED = "#1f4e79", "#c8553d", "#9aa5b1"
 # Of more classes than can be told apart, the most frequent ones are drawn.
 _MOST_CURVES = 8
 # Shares are written into a confusion matrix of at most so many classes, counts of at most so many.
 _MOST_SHARES, _MOST_COUNTS = 16, 6
 
 
-def _new_figure(title: str, width: float = 6.4, height: float = 4.8) -> tuple[Figure, Axes]:
+def new_figure(title: str, width: float = 6.4, height: float = 4.8) -> tuple[Figure, Axes]:
+    """Begin a figure with one pair of axes.
+
+    Args:
+        title: Over the axes, on the left.
+        width: Inches.
+        height: Inches.
+
+    Returns:
+        The figure, which pyplot does not know, and its axes.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -105,7 +115,7 @@ def draw_confusion_matrix(scores: ScoredCustomers, evaluation: Evaluation) -> Fi
     # A class without customers has an empty row.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = max(4.6, 1.2 + 0.9 * min(n_classes, 10))
-    figure, axes = _new_figure(title, side + 1, side)
+    figure, axes = new_figure(title, side + 1, side)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if n_classes <= _MOST_SHARES:
         for row in range(n_classes):
@@ -163,22 +173,22 @@ def draw_roc_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
     if scores.task == "binary":
         target, (flagged, threshold) = scores.target, _flagged(scores, evaluation)
         false_positive, true_positive, _ = roc_curve(target, scores.prediction)
-        figure, axes = _new_figure("ROC curve")
-        axes.plot([0, 1], [0, 1], color=_MUTED, linestyle="--", linewidth=1, label="chance")
-        axes.plot(false_positive, true_positive, color=_MAIN, linewidth=2, label=f"area {area}")
+        figure, axes = new_figure("ROC curve")
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="chance")
+        axes.plot(false_positive, true_positive, color=MAIN, linewidth=2, label=f"area {area}")
         axes.plot(
             flagged[target == 0].mean(),
             flagged[target == 1].mean(),
             "o",
-            color=_SECOND,
+            color=SECOND,
             label=f"decision threshold {threshold:.3f}",
         )
         axes.set_xlabel("False positive rate: contacted among those who stay")
         axes.set_ylabel("True positive rate: contacted among those who leave")
     else:
         drawn = _classes_to_draw(scores)
-        figure, axes = _new_figure(_title_of_curves("ROC curves", scores, len(drawn)))
-        axes.plot([0, 1], [0, 1], color=_MUTED, linestyle="--", linewidth=1, label="chance")
+        figure, axes = new_figure(_title_of_curves("ROC curves", scores, len(drawn)))
+        axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="chance")
         for label, member, probability in drawn:
             false_positive, true_positive, _ = roc_curve(member, probability)
             own = f"{label}: area {roc_auc_score(member, probability):.3f}"
@@ -207,15 +217,15 @@ def draw_precision_recall_curve(scores: ScoredCustomers, evaluation: Evaluation)
         target, (flagged, threshold) = scores.target, _flagged(scores, evaluation)
         precision, recall, _ = precision_recall_curve(target, scores.prediction)
         base_rate = float(target.mean())
-        figure, axes = _new_figure("Precision-recall curve")
-        axes.axhline(base_rate, color=_MUTED, linestyle="--", linewidth=1, label=f"chance {base_rate:.3f}")
-        axes.plot(recall, precision, color=_MAIN, linewidth=2, label=f"average precision {average_precision}")
+        figure, axes = new_figure("Precision-recall curve")
+        axes.axhline(base_rate, color=MUTED, linestyle="--", linewidth=1, label=f"chance {base_rate:.3f}")
+        axes.plot(recall, precision, color=MAIN, linewidth=2, label=f"average precision {average_precision}")
         if flagged.any():
             axes.plot(
                 flagged[target == 1].mean(),
                 target[flagged].mean(),
                 "o",
-                color=_SECOND,
+                color=SECOND,
                 label=f"decision threshold {threshold:.3f}",
             )
         axes.set_xlabel("Recall: contacted among those who leave")
@@ -224,7 +234,7 @@ def draw_precision_recall_curve(scores: ScoredCustomers, evaluation: Evaluation)
     else:
         drawn = _classes_to_draw(scores)
         title = _title_of_curves("Precision-recall curves", scores, len(drawn))
-        figure, axes = _new_figure(title, 6.4, 4.8 + 0.22 * (len(drawn) + 1))
+        figure, axes = new_figure(title, 6.4, 4.8 + 0.22 * (len(drawn) + 1))
         for label, member, probability in drawn:
             precision, recall, _ = precision_recall_curve(member, probability)
             own = average_precision_score(member, probability)
@@ -271,20 +281,20 @@ def draw_calibration_curve(scores: ScoredCustomers, evaluation: Evaluation) -> F
     half = z / (1 + z**2 / sizes) * np.sqrt(observed * (1 - observed) / sizes + z**2 / (4 * sizes**2))
     below = np.clip(observed - (center - half), 0, None)
     above = np.clip(center + half - observed, 0, None)
-    figure, axes = _new_figure(title)
-    axes.plot([0, 1], [0, 1], color=_MUTED, linestyle="--", linewidth=1, label="perfect")
+    figure, axes = new_figure(title)
+    axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="perfect")
     axes.errorbar(
         predicted,
         observed,
         yerr=[below, above],
-        color=_MAIN,
+        color=MAIN,
         marker="o",
         linewidth=2,
         elinewidth=1,
         capsize=3,
         label=f"tenths of the customers; Brier score {_with_interval(evaluation.metrics['brier'])}",
     )
-    axes.plot(probability, np.full(len(probability), -0.03), "|", color=_MUTED, markersize=6, alpha=0.15)
+    axes.plot(probability, np.full(len(probability), -0.03), "|", color=MUTED, markersize=6, alpha=0.15)
     limit = min(1.0, max(predicted.max(), (observed + above).max()) * 1.1)
     axes.set_xlim(-0.02, limit)
     axes.set_ylim(-0.06, limit)
@@ -300,7 +310,7 @@ def draw_calibration_curve(scores: ScoredCustomers, evaluation: Evaluation) -> F
 
 def _dots(n_customers: int) -> dict[str, Any]:
     """Dots that stay readable where there are many of them."""
-    return {"s": 12, "alpha": float(np.clip(300 / n_customers, 0.1, 0.6)), "color": _MAIN, "linewidths": 0}
+    return {"s": 12, "alpha": float(np.clip(300 / n_customers, 0.1, 0.6)), "color": MAIN, "linewidths": 0}
 
 
 def draw_predicted_against_actual(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
@@ -313,14 +323,14 @@ def draw_predicted_against_actual(scores: ScoredCustomers, evaluation: Evaluatio
     Returns:
         The figure.
     """
-    figure, axes = _new_figure("Predicted against actual", 5.6, 5.6)
+    figure, axes = new_figure("Predicted against actual", 5.6, 5.6)
     ends = [
         float(min(scores.target.min(), scores.prediction.min())),
         float(max(scores.target.max(), scores.prediction.max())),
     ]
     explained = f"customers; R² {_with_interval(evaluation.metrics['r2'])}"
     axes.scatter(scores.prediction, scores.target, label=explained, **_dots(len(scores.target)))
-    axes.plot(ends, ends, color=_SECOND, linestyle="--", linewidth=1, label="perfect")
+    axes.plot(ends, ends, color=SECOND, linestyle="--", linewidth=1, label="perfect")
     axes.set_aspect("equal", adjustable="datalim")
     axes.set_xlabel("Predicted")
     axes.set_ylabel("Actual")
@@ -339,14 +349,14 @@ def draw_residuals_against_predicted(scores: ScoredCustomers, evaluation: Evalua
         The figure.
     """
     residual = scores.target - scores.prediction
-    figure, axes = _new_figure("Residuals against predicted")
-    axes.axhline(0, color=_MUTED, linestyle="--", linewidth=1)
+    figure, axes = new_figure("Residuals against predicted")
+    axes.axhline(0, color=MUTED, linestyle="--", linewidth=1)
     axes.scatter(scores.prediction, residual, label="customers", **_dots(len(residual)))
     groups = [group for group in np.array_split(np.argsort(scores.prediction, kind="stable"), 10) if len(group)]
     axes.plot(
         [scores.prediction[group].mean() for group in groups],
         [residual[group].mean() for group in groups],
-        color=_SECOND,
+        color=SECOND,
         marker="o",
         linewidth=2,
         label="mean of each tenth of the customers",
@@ -368,10 +378,10 @@ def draw_residual_distribution(scores: ScoredCustomers, evaluation: Evaluation) 
         The figure.
     """
     residual = scores.target - scores.prediction
-    figure, axes = _new_figure("Distribution of the residuals", 6.4, 5.6)
-    axes.hist(residual, bins=min(50, max(5, round(2 * len(residual) ** (1 / 3)))), color=_MAIN, alpha=0.85)
-    axes.axvline(0, color=_MUTED, linestyle="--", linewidth=1)
-    axes.axvline(residual.mean(), color=_SECOND, linewidth=2, label=f"mean {residual.mean():.4g}")
+    figure, axes = new_figure("Distribution of the residuals", 6.4, 5.6)
+    axes.hist(residual, bins=min(50, max(5, round(2 * len(residual) ** (1 / 3)))), color=MAIN, alpha=0.85)
+    axes.axvline(0, color=MUTED, linestyle="--", linewidth=1)
+    axes.axvline(residual.mean(), color=SECOND, linewidth=2, label=f"mean {residual.mean():.4g}")
     for name, metric in (("RMSE", "rmse"), ("mean absolute error", "mae"), ("median absolute error", "median_ae")):
         estimate = evaluation.metrics[metric]
         axes.plot([], [], " ", label=f"{name} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})")
@@ -381,22 +391,34 @@ def draw_residual_distribution(scores: ScoredCustomers, evaluation: Evaluation) 
     return figure
 
 
-def draw_importance(importance: pd.Series) -> Figure:
-    """Bars of the columns' shares in the trees' gain.
+def draw_importance(importance: pd.Series, measure: ImportanceMeasure = "gain") -> Figure:
+    """Bars of the columns' shares in what the model does.
 
     Args:
         importance: Shares by column name, largest first.
+        measure: What they are shares of.
 
     Returns:
         The figure; the twenty largest shares.
     """
+    titles: dict[ImportanceMeasure, tuple[str, str]] = {
+        "gain": (
+            "Feature importance (share of total gain)",
+            "Share of the loss removed by splits on the column",
+        ),
+        "shuffling": (
+            "Feature importance by shuffling",
+            "Share of the loss added when the column is shuffled",
+        ),
+    }
+    title, label = titles[measure]
     shown = importance.head(20)[::-1]
-    figure, axes = _new_figure("Feature importance (share of total gain)", 6.4, 1.4 + 0.28 * len(shown))
-    bars = axes.barh(np.arange(len(shown)), shown.to_numpy(), color=_MAIN)
+    figure, axes = new_figure(title, 6.4, 1.4 + 0.28 * len(shown))
+    bars = axes.barh(np.arange(len(shown)), shown.to_numpy(), color=MAIN)
     axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
     axes.bar_label(bars, [f"{value:.1%}" for value in shown], padding=3, fontsize=8)
     axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.set_xlabel("Share of the loss removed by splits on the column")
+    axes.set_xlabel(label)
     axes.margins(x=0.12)
     return figure
 
@@ -406,20 +428,27 @@ def draw_contributions(estimator: Estimator, customers: pd.DataFrame, declaratio
 
     Args:
         estimator: A fitted estimator of the declared task.
-        customers: Raw customer columns.
+        customers: Raw customer columns. All are explained where XGBoost does it exactly, or else a sample in comparison
+            with the others.
         declaration: The table's declaration.
 
     Returns:
         The figure: a beeswarm, or with several classes bars of the mean absolute contributions to each.
     """
+    explained = choose_explained(estimator, customers)
     match declaration.task:
         case "binary":
-            return draw_beeswarm(explain(estimator, customers))
+            return draw_beeswarm(explain(estimator, explained, background=customers))
         case "multiclass":
             classes = [str(label) for label in declaration.classes]
-            return draw_class_contributions(explain_classes(estimator, customers, classes))
+            return draw_class_contributions(explain_classes(estimator, explained, classes, background=customers))
         case "regression":
-            return draw_beeswarm(explain(estimator, customers, f"the predicted {declaration.target}"))
+            output = f"the predicted {declaration.target}"
+            return draw_beeswarm(explain(estimator, explained, output, background=customers))
+
+
+def _how(explanation: Explanation) -> str:
+    return "" if explanation.exact else ", estimated"
 
 
 def draw_beeswarm(explanation: Explanation) -> Figure:
@@ -434,7 +463,8 @@ def draw_beeswarm(explanation: Explanation) -> Figure:
     import shap
 
     shown = min(15, len(explanation.columns))
-    figure, axes = _new_figure(f"SHAP values of {len(explanation.values):,} customers", 8, 1.6 + 0.32 * shown)
+    title = f"SHAP values of {len(explanation.values):,} customers{_how(explanation)}"
+    figure, axes = new_figure(title, 8, 1.6 + 0.32 * shown)
     shap.plots.beeswarm(
         shap.Explanation(
             values=explanation.values,
@@ -469,10 +499,10 @@ def draw_class_contributions(explanations: Sequence[Explanation]) -> Figure:
     drawn = strength[[name for name in strength if name in classes]]
     drawn = drawn.loc[drawn.sum(axis=1).nlargest(15).index[::-1]]
     n_customers = len(explanations[0].values)
-    title = f"Mean absolute SHAP value, {n_customers:,} customers"
+    title = f"Mean absolute SHAP value, {n_customers:,} customers{_how(explanations[0])}"
     if len(classes) < strength.shape[1]:
         title += f", {len(classes)} of {strength.shape[1]} classes"
-    figure, axes = _new_figure(title, 8, 1.8 + 0.32 * len(drawn) + 0.2 * len(classes))
+    figure, axes = new_figure(title, 8, 1.8 + 0.32 * len(drawn) + 0.2 * len(classes))
     left = np.zeros(len(drawn))
     for position, name in enumerate(drawn):
         axes.barh(drawn.index, drawn[name].to_numpy(), left=left, color=f"C{position}", label=name)
@@ -502,9 +532,9 @@ def draw_findings(report: LeakageReport, parameters: LeakageParameters) -> Figur
         axes = figure.add_subplot(grid[row, 0])
         middles = (np.arange(len(curve.means[0])) + 0.5) / len(curve.means[0])
         for position, (series, means, overall) in enumerate(zip(curve.series, curve.means, curve.overall, strict=True)):
-            color = _MAIN if len(curve.series) == 1 else f"C{position}"
+            color = MAIN if len(curve.series) == 1 else f"C{position}"
             axes.step(middles, means, where="mid", color=color, linewidth=2, label=series)
-            axes.axhline(overall, color=color if len(curve.series) > 1 else _MUTED, linestyle="--", linewidth=1)
+            axes.axhline(overall, color=color if len(curve.series) > 1 else MUTED, linestyle="--", linewidth=1)
         axes.set_title(f"Target over {shorten_name(curve.order)}", loc="left", fontsize=12, fontweight="bold")
         axes.set_xlabel("Share of the rows, in that order; dashed: all rows")
         axes.xaxis.set_major_formatter("{x:.0%}")
@@ -516,12 +546,12 @@ def draw_findings(report: LeakageReport, parameters: LeakageParameters) -> Figur
     warning, leak = parameters.column_warning.of(report.task), parameters.column_leak.of(report.task)
     chance = 0.0 if report.task == "regression" else 0.5
     values = np.array([strength.value for strength in shown])
-    colors = [_SECOND if strength.low >= warning else _MAIN for strength in shown]
+    colors = [SECOND if strength.low >= warning else MAIN for strength in shown]
     places = np.arange(len(shown))
     axes.barh(places, np.clip(values - chance, 0, None), left=chance, color=colors)
     axes.set_yticks(places, [shorten_name(strength.column) for strength in shown])
     for limit, name, style in ((warning, "warning", "--"), (leak, "leak", "-")):
-        axes.axvline(limit, color=_SECOND, linestyle=style, linewidth=1, label=f"{name} from {limit:g}")
+        axes.axvline(limit, color=SECOND, linestyle=style, linewidth=1, label=f"{name} from {limit:g}")
     axes.set_xlim(chance, 1.01)
     axes.set_xlabel("R² of the target's ranks" if report.task == "regression" else "ROC-AUC, on rows left out")
     axes.set_title("One column alone", loc="left", fontsize=12, fontweight="bold")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 from pydantic import BaseModel
 
+from churn_kedro.datasets.runs import loggable_name
 from churn_kedro.places import require_answer, tracking_uri
 from churn_kedro.provenance import describe_code
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from kedro.pipeline.node import Node
 
-# Characters of a column's name in a parameter's name.
+# Characters of a column's name in a parameter's name, which has a prefix, too.
 _LONGEST_NAME = 150
 # Files that the closing summary points to.
 _FILES = ("data_report", "rejected_customers", "predictions", "unscored_customers")
@@ -133,17 +134,10 @@ def _flatten(value: Any, name: str) -> dict[str, Any]:
     if isinstance(value, dict) and value:
         return {key: leaf for part, inner in value.items() for key, leaf in _flatten(inner, f"{name}.{part}").items()}
     if isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value):
-        named = {_parameter_name(str(entry["name"])): entry for entry in value}
+        named = {loggable_name(str(entry["name"]), _LONGEST_NAME): entry for entry in value}
         return _flatten({key: {**entry, "name": None} for key, entry in named.items()}, name)
     # What was left out in the configuration says nothing.
     return {} if value in (None, []) else {name: value}
-
-
-def _parameter_name(name: str) -> str:
-    """A column's name with nothing that MLflow refuses, and no longer than it allows a parameter with its prefix."""
-    allowed = "".join(character if character.isalnum() or character in "_-. /" else "_" for character in name)
-    half = _LONGEST_NAME // 2
-    return allowed if len(allowed) <= _LONGEST_NAME else f"{allowed[:half]}_{allowed[-half:]}"
 
 
 class SummaryHooks:

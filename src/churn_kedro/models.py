@@ -48,6 +48,7 @@ class TrainedModel:
         example: A few raw rows, logged as the input example.
         answer: Method that gives the model's answer.
         facts: Short facts for tags: task, data digest, decision threshold and their like.
+        libraries: Distributions that it takes to load it, beside those that every model takes.
     """
 
     estimator: Estimator
@@ -55,6 +56,7 @@ class TrainedModel:
     example: pd.DataFrame
     answer: Answer = "predict_proba"
     facts: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,20 +230,21 @@ def score_known(estimator: Estimator, customers: pd.DataFrame, declaration: Cust
     )
 
 
-def boosted_trees(estimator: Any) -> tuple[Any, Any]:
-    """The two parts that explain a prediction, out of the wrapped estimator.
+def unwrap(estimator: Any) -> tuple[Any, Any]:
+    """The two parts that make a prediction, out of what calibrates it and decides on it.
 
     Args:
-        estimator: As training builds it: threshold around calibration around the pipeline (binary), calibration around
-            the pipeline (multiclass), or the pipeline alone (regression).
+        estimator: As training builds it: threshold (task binary) around calibration (tasks with classes, unless it is
+            none) around the pipeline.
 
     Returns:
-        The fitted feature transformer and the fitted ``XGBClassifier`` or ``XGBRegressor``.
+        The fitted feature transformer, and the fitted model on its outputs: ``XGBClassifier`` or ``XGBRegressor`` by
+        default.
     """
     calibrated = estimator.estimator_.estimator if hasattr(estimator, "estimator_") else estimator
-    pipeline = (
-        calibrated.calibrated_classifiers_[0].estimator.estimator
-        if hasattr(calibrated, "calibrated_classifiers_")
-        else calibrated
-    )
+    pipeline = calibrated
+    if hasattr(calibrated, "calibrated_classifiers_"):
+        scores = calibrated.calibrated_classifiers_[0].estimator.estimator
+        # Versions from before calibration was fitted out of fold have no such step.
+        pipeline = scores.estimator if hasattr(scores, "estimator") else scores
     return pipeline["features"], pipeline[-1]

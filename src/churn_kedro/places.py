@@ -53,6 +53,21 @@ def artifact_location(project_path: Path, environment: Mapping[str, str]) -> str
     return (project_path / "mlartifacts").as_uri()
 
 
+def study_url(project_path: Path, environment: Mapping[str, str], use_case: str) -> str:
+    """Database that keeps the trials of hyperparameter searches.
+
+    Args:
+        project_path: Folder of the project.
+        environment: Environment variables.
+        use_case: Name of the use case.
+
+    Returns:
+        ``CHURN_STUDY_URL`` where it is set (an SQLAlchemy address), else a SQLite file in the project.
+    """
+    file = f"sqlite:///{project_path.as_posix()}/data/06_models/{use_case}/search.db"
+    return environment.get("CHURN_STUDY_URL") or file
+
+
 def require_answer(uri: str) -> None:
     """Fail at once where a tracking server is down, instead of after MLflow's minutes of retries.
 

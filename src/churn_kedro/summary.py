@@ -13,6 +13,7 @@ from churn_kedro.promotion import Decision
 from churn_kedro.quality import DataQuality
 from churn_kedro.scoring import ScoringReport
 from churn_kedro.tasks import SCORE_NAMES
+from churn_kedro.training import TrainingSummary
 from churn_kedro.tuning import SearchResult
 
 _WIDTH = 12
@@ -29,13 +30,9 @@ def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
         case DataQuality():
             return _describe_quality(report, files)
         case SearchResult():
-            return [
-                _line(
-                    "search",
-                    f"{len(report.trials)} trials; best {SCORE_NAMES[report.metric]} on validation "
-                    f"{_number(report.best.score)} with {report.best.n_estimators} trees",
-                )
-            ]
+            return _describe_search(report)
+        case TrainingSummary():
+            return _describe_training(report)
         case LeakageReport():
             return _describe_leakage(report, files)
         case SchemaChanges():
@@ -68,6 +65,70 @@ def _describe_sample(report: SampleReport) -> str:
             )
         case _:
             return f"{report.rows:,} rows; nobody knows what a model can reach"
+
+
+def _describe_search(report: SearchResult) -> list[str]:
+    lines: list[str] = []
+    for found in report.searches:
+        known = sum(trial.known for trial in found.trials)
+        states = {
+            "known from before": known,
+            "given up early": sum(trial.state == "pruned" for trial in found.trials),
+            "failed": sum(trial.state == "failed" for trial in found.trials),
+        }
+        counted = [f"{count} {state}" for state, count in states.items() if count]
+        best = found.best
+        lines.append(
+            _line(
+                "" if lines else "search",
+                f"{found.algorithm}, {len(found.trials)} trials"
+                + (f" ({', '.join(counted)})" if counted else "")
+                + f"; best {SCORE_NAMES[report.metric]} over {report.n_splits} folds {_number(best.score or 0.0)}"
+                + (f" with {best.n_estimators} rounds" if best.n_estimators is not None else ""),
+            )
+        )
+    return lines
+
+
+def _describe_training(report: TrainingSummary) -> list[str]:
+    lines: list[str] = []
+    if len(report.comparison.candidates) > 1:
+        lines += [
+            _line(
+                "" if place else "candidates",
+                f"{candidate.name:<24}{SCORE_NAMES[report.metric]} {_number(candidate.score)}, "
+                + (
+                    "chosen"
+                    if candidate.name == report.comparison.chosen
+                    else f"{candidate.behind:+.3g} ({'beyond' if candidate.differs else 'within'} the noise of "
+                    f"{candidate.noise:.2g})"
+                )
+                + f", {candidate.search_seconds + candidate.fit_seconds:.0f} s",
+            )
+            for place, candidate in enumerate(report.comparison.candidates)
+        ]
+    learned = f"{report.model} on {report.rows['learned']:,} customers"
+    if report.calibration is not None:
+        learned += (
+            f", calibration {report.calibration.method} (error {report.calibration.ece_before:.3f} to "
+            f"{report.calibration.ece_after:.3f})"
+        )
+    lines.append(_line("model", learned))
+    lines += [
+        _line("", f"{worth.column} earns {worth.earns:.3g} a customer and costs {worth.cost:.3g}")
+        for worth in report.column_worths
+    ]
+    if report.threshold is not None:
+        choice = report.threshold
+        profit = "" if choice.profit_per_customer is None else f", profit {choice.profit_per_customer:,.2f} a customer"
+        lines.append(
+            _line(
+                "decision",
+                f"contact at {choice.threshold:.3f} and above ({choice.objective}): {choice.contacted_share:.1%} of "
+                f"customers{profit}",
+            )
+        )
+    return lines
 
 
 def _describe_target(report: DataQuality) -> str:

@@ -1,91 +1,117 @@
-"""What a task means to XGBoost: objective, score, and how searched hyperparameters are to be read."""
+"""What a task means to a learner: what it minimises, and how searched hyperparameters are to be read."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
 
 # What the search minimises, under scikit-learn's name, and how people say it.
 Score = Literal["log_loss", "rmse"]
 SCORE_NAMES: Mapping[Score, str] = {"log_loss": "log loss", "rmse": "RMSE"}
-# Hyperparameters in the unit of the loss or of its gradient: the power of the target's unit that they carry.
-_POWERS_OF_THE_TARGET = {"gamma": 2, "reg_alpha": 1, "max_delta_step": 1}
+# Below, a probability counts as this: one customer must not cost an infinite loss.
+_SMALLEST_PROBABILITY = 1e-15
 
 
 @dataclass(frozen=True)
 class Learning:
-    """How XGBoost is to learn a target.
+    """What is to be learned.
 
     Attributes:
-        objective: XGBoost's objective.
-        eval_metric: XGBoost's name of the score that early stopping and the search minimise.
-        score: The score's name under scikit-learn.
+        task: What is predicted.
+        score: Name of the score that is minimised, under scikit-learn.
+        n_classes: Number of classes; 0 for numbers.
         unit: Standard deviation of a target that is a number; 1 for classes.
-        settings: Further XGBoost parameters of the objective.
     """
 
-    objective: str
-    eval_metric: str
+    task: Task
     score: Score
+    n_classes: int = 0
     unit: float = 1.0
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def scale(self, hyperparameters: Mapping[str, int | float]) -> dict[str, int | float]:
-        """Hyperparameters as XGBoost takes them.
-
-        The least gain of a split and its like are in the unit of the loss. For classes that is the same for every
-        table; for numbers it is the square of the target's unit, so that without scaling no search space would fit
-        both euros and cents.
+    def measure(self, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None) -> float:
+        """Score predictions.
 
         Args:
-            hyperparameters: XGBoost parameters as they were searched, for a target with standard deviation 1.
+            target: Class codes or numbers, shape (n,).
+            prediction: Probability of the positive class, shape (n,); probability of each class, shape (n, n_classes);
+                or predicted numbers, shape (n,).
+            weight: How much each row counts, shape (n,).
 
         Returns:
-            The same parameters for this target.
+            Mean log loss in nats, or root mean squared error; lower is better.
         """
-        return {
-            name: value * self.unit ** _POWERS_OF_THE_TARGET[name] if name in _POWERS_OF_THE_TARGET else value
-            for name, value in hyperparameters.items()
-        }
+        mean = float(np.average(self.losses(target, prediction), weights=weight))
+        return math.sqrt(mean) if self.score == "rmse" else mean
+
+    def losses(self, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+        """Loss of each row.
+
+        Args:
+            target: As for :meth:`measure`.
+            prediction: As for :meth:`measure`.
+
+        Returns:
+            Log loss in nats, or squared error; shape (n,).
+        """
+        if self.score == "rmse":
+            return np.asarray((prediction - target) ** 2)
+        codes = target.astype(np.intp)
+        chosen = (
+            np.where(codes == 1, prediction, 1 - prediction)
+            if prediction.ndim == 1
+            else prediction[np.arange(len(codes)), codes]
+        )
+        return np.asarray(-np.log(np.clip(chosen, _SMALLEST_PROBABILITY, 1)))
+
+    def measure_constant(self, sample_target: np.ndarray, target: np.ndarray) -> float:
+        """Score of predicting the same of everyone: the mean or the shares of other customers.
+
+        Args:
+            sample_target: Target of the customers that the constant is taken from.
+            target: Target of the customers to score.
+
+        Returns:
+            The score.
+        """
+        if self.task == "regression":
+            return self.measure(target, np.full(len(target), sample_target.mean()))
+        shares = np.bincount(sample_target.astype(np.intp), minlength=self.n_classes) / len(sample_target)
+        constant = np.full(len(target), shares[1]) if self.task == "binary" else np.tile(shares, (len(target), 1))
+        return self.measure(target, constant)
 
 
-def describe_learning(train: pd.DataFrame, declaration: CustomerDeclaration) -> Learning:
-    """Say how XGBoost is to learn the declared target.
+def describe_learning(customers: pd.DataFrame, declaration: CustomerDeclaration) -> Learning:
+    """Say what is to be learned of the declared target.
 
     Args:
-        train: Training customers.
+        customers: Customers to learn from.
         declaration: The table's declaration.
 
     Returns:
-        Objective, score and unit.
+        Task, score and unit.
 
     Raises:
-        CustomerTableError: A declared class has no training customer.
+        CustomerTableError: A declared class has no customer.
     """
-    target = train[declaration.target]
-    match declaration.task:
-        case "regression":
-            return Learning("reg:squarederror", "rmse", "rmse", unit=float(np.std(target.to_numpy(dtype=np.float64))))
-        case "binary":
-            learning = Learning("binary:logistic", "logloss", "log_loss")
-        case "multiclass":
-            settings = {"num_class": len(declaration.classes)}
-            learning = Learning("multi:softprob", "mlogloss", "log_loss", settings=settings)
-    absent = absent_classes(train, declaration)
+    target = customers[declaration.target]
+    if declaration.task == "regression":
+        return Learning("regression", "rmse", unit=float(np.std(target.to_numpy(dtype=np.float64))))
+    absent = absent_classes(customers, declaration)
     if absent:
         labels = ", ".join(repr(declaration.classes[code]) for code in absent)
         raise CustomerTableError(
-            f"None of the {len(train)} training customers has {declaration.target} = {labels}: a model cannot learn "
-            "what it never saw. Bring more customers, split them differently, or take the label out of "
+            f"None of the {len(customers)} training customers has {declaration.target} = {labels}: a model cannot "
+            "learn what it never saw. Bring more customers, split them differently, or take the label out of "
             "parameters/customers.yml."
         )
-    return learning
+    return Learning(declaration.task, "log_loss", n_classes=len(declaration.classes))
 
 
 def absent_classes(customers: pd.DataFrame, declaration: CustomerDeclaration) -> list[int]:

@@ -13,7 +13,14 @@ from typing import Any, Literal, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    OneToOneFeatureMixin,
+    RegressorMixin,
+    TransformerMixin,
+    clone,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectorMixin
 from sklearn.metrics import mutual_info_score
@@ -864,3 +871,157 @@ class ImportanceSelector(SelectorMixin, _NumberTransformer):
     def _get_support_mask(self) -> np.ndarray:
         check_is_fitted(self, "scores_")
         return _largest(self.scores_, self.number)
+
+
+class CategoryNames(TransformerMixin, BaseEstimator):
+    """Writes positions of levels as text, for a library that takes categories as nothing else.
+
+    Args:
+        categories: Positions of the inputs that are categories.
+    """
+
+    def __init__(self, categories: Sequence[int]) -> None:
+        self.categories = categories
+
+    def fit(self, X: np.ndarray, y: Any = None) -> Self:
+        """Nothing to learn."""
+        return self
+
+    def transform(self, X: np.ndarray) -> pd.DataFrame:
+        """Write the categories as text.
+
+        Args:
+            X: Inputs of shape (n_samples, n_inputs).
+
+        Returns:
+            Table of the same shape; a missing category is the text ``nan``.
+        """
+        table = pd.DataFrame(np.asarray(X, dtype=np.float64))
+        for position in self.categories:
+            # As a list: pandas would keep a missing cell missing.
+            table[position] = pd.Series([str(level) for level in table[position]], dtype=object)
+        return table
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Always."""
+        return True
+
+
+# A probability of 0 or 1 has no log-odds; the nearest that float64 arithmetic below leaves distinct.
+_NEAREST = 1e-12
+
+
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """Scores on which a map to calibrated probabilities acts.
+
+    Args:
+        probability: Of each class, shape (n, n_classes).
+
+    Returns:
+        Two classes: log-odds of the second, shape (n,). More: logarithms, shape (n, n_classes).
+    """
+    clipped = np.clip(probability, _NEAREST, 1 - _NEAREST)
+    if clipped.shape[1] == 2:
+        return np.asarray(np.log(clipped[:, 1]) - np.log1p(-clipped[:, 1]))
+    return np.asarray(np.log(clipped))
+
+
+class LogOddsClassifier(ClassifierMixin, BaseEstimator):
+    """Gives a fitted classifier a decision function, so that scikit-learn calibrates log-odds instead of probabilities.
+
+    Args:
+        estimator: Fitted classifier with ``predict_proba``.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        self.estimator = estimator
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Classes of the estimator."""
+        return np.asarray(self.estimator.classes_)
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Nothing to learn: the estimator is fitted."""
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Probabilities as the estimator gives them, shape (n_samples, n_classes)."""
+        return np.asarray(self.estimator.predict_proba(X))
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Log-odds of the second of two classes, shape (n_samples,), or logarithms, shape (n_samples, n_classes)."""
+        return log_odds(self.predict_proba(X).astype(np.float64))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class, shape (n_samples,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Always."""
+        return True
+
+
+class BlendClassifier(ClassifierMixin, BaseEstimator):
+    """The mean of several fitted classifiers, or what a last one makes of their log-odds.
+
+    scikit-learn's own ensembles would fit their members once more.
+
+    Args:
+        members: Fitted classifiers on the same inputs, with the same classes.
+        last: Fitted classifier on the members' log-odds, side by side; None for the mean of the probabilities.
+    """
+
+    def __init__(self, members: Sequence[Any], last: Any = None) -> None:
+        self.members = members
+        self.last = last
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Classes of the members."""
+        return np.asarray(self.members[0].classes_)
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Nothing to learn: the members are fitted."""
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Blended probabilities, shape (n_samples, n_classes)."""
+        answers = [np.asarray(member.predict_proba(X), dtype=np.float64) for member in self.members]
+        if self.last is None:
+            return np.asarray(np.mean(answers, axis=0))
+        return np.asarray(self.last.predict_proba(np.column_stack([log_odds(answer) for answer in answers])))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Most probable class, shape (n_samples,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Always."""
+        return True
+
+
+class BlendRegressor(RegressorMixin, BaseEstimator):
+    """The mean of several fitted regressors, or what a last one makes of their predictions.
+
+    Args:
+        members: Fitted regressors on the same inputs.
+        last: Fitted regressor on the members' predictions, side by side; None for their mean.
+    """
+
+    def __init__(self, members: Sequence[Any], last: Any = None) -> None:
+        self.members = members
+        self.last = last
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Nothing to learn: the members are fitted."""
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Blended predictions, shape (n_samples,)."""
+        answers = np.column_stack([np.asarray(member.predict(X), dtype=np.float64) for member in self.members])
+        return answers.mean(axis=1) if self.last is None else np.asarray(self.last.predict(answers))
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Always."""
+        return True

@@ -25,6 +25,8 @@ def _checks(column: Column) -> list[pa.Check]:
             checks.append(pa.Check.ge(column.domain.min, error=f"is below {column.domain.min:.15g}"))
         if column.domain.max is not None:
             checks.append(pa.Check.le(column.domain.max, error=f"is above {column.domain.max:.15g}"))
+    if column.role == "weight":
+        checks.append(pa.Check.gt(0, error="is no weight above 0"))
     if column.whole:
         checks.append(pa.Check(lambda cells: cells == cells.round(), error="is not a whole number"))
     if column.levels:

@@ -1,5 +1,6 @@
 """A model keeps its answers, signature and origin through the registry; only a promotion moves its aliases."""
 
+import hashlib
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +14,7 @@ from kedro.io import DatasetError
 from mlflow import MlflowClient
 
 from churn_kedro.customers import CustomerDeclaration, Task
+from churn_kedro.datasets.model_files import model_digest
 from churn_kedro.datasets.models import PromotionDataset, RegistryModelDataset, TrackedModelDataset
 from churn_kedro.models import (
     RegisteredModel,
@@ -71,6 +73,20 @@ def test_a_version_carries_its_facts_and_the_code_it_came_from(
 
     assert {**trained.facts, "use_case": "test"}.items() <= tags.items()
     assert tags["git_commit"] == "unknown"  # the folder is no git checkout
+
+
+def test_a_version_tells_the_digest_of_its_file(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
+    _register(trained, "digest", tmp_path)
+    _register(trained, "digest", tmp_path)
+
+    one, other = (_load("digest", model_version=version) for version in ("1", "2"))
+    file = Path(mlflow.artifacts.download_artifacts("models:/digest/1")) / "model.skops"
+
+    assert one.tags["model_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert one.tags["model_sha256"] == other.tags["model_sha256"] == model_digest(one.estimator)
+    assert one.tags["model_bytes"] == str(file.stat().st_size)
+    run = mlflow.get_run(one.run_id)
+    assert not {"model_sha256", "model_bytes"} & (run.data.tags.keys() | run.data.params.keys())
 
 
 def test_the_model_is_a_skops_file_with_pinned_requirements_and_an_example(
@@ -201,6 +217,7 @@ def test_a_model_that_lists_foreign_types_is_not_loaded(trained: TrainedModel, t
             registered_model_name="foreign",
             skops_trusted_types=[
                 "churn_kedro.transformers.LevelReader",
+                "churn_kedro.transformers.LogOddsClassifier",
                 "churn_kedro.transformers.NumberReader",
                 "os.system",
                 "sklearn.calibration._CalibratedClassifier",

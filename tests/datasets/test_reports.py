@@ -7,10 +7,16 @@ import pytest
 from kedro.io import DatasetError
 
 from churn_kedro.datasets.reports import ReportDataset
-from churn_kedro.tuning import SearchResult, Trial
+from churn_kedro.tuning import AlgorithmSearch, SearchResult, Trial
 
 TRIAL = Trial(number=0, score=0.25, n_estimators=7, hyperparameters={"max_depth": 3, "gamma": 0.5})
-RESULT = SearchResult(metric="log_loss", best=TRIAL, trials=[TRIAL])
+RESULT = SearchResult(
+    metric="log_loss",
+    objectives=["loss"],
+    n_splits=5,
+    rows=100,
+    searches=[AlgorithmSearch(algorithm="xgboost", best=TRIAL, trials=[TRIAL], seconds=1.0)],
+)
 
 
 def _dataset(path: Path, artifact_path: str | None = None) -> ReportDataset:
@@ -30,7 +36,7 @@ def test_a_report_comes_back_equal_with_whole_numbers_whole(tmp_path: Path) -> N
 
     assert loaded == RESULT
     assert isinstance(loaded, SearchResult)
-    assert type(loaded.best.hyperparameters["max_depth"]) is int
+    assert type(loaded.searches[0].best.hyperparameters["max_depth"]) is int
 
 
 def test_an_absent_report_names_the_pipeline_that_makes_it(tmp_path: Path) -> None:

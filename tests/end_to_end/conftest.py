@@ -14,6 +14,8 @@ from mlflow import MlflowClient
 
 ROOT = Path(__file__).parents[2]
 PARTS = ("conf", "data/01_raw", "docs", "notebooks", "src", "pyproject.toml", "README.md", ".telemetry", ".gitignore")
+# Runs of Kedro's sessions.
+SESSIONS = "tags.pipeline LIKE '%'"
 # A search small enough for a test; everything else is as a user runs it.
 QUICK = "training.search.n_trials=2,training.search.max_rounds=150,training.search.early_stopping_rounds=20"
 
@@ -49,10 +51,10 @@ class Project:
         return completed
 
     def runs(self, use_case: str) -> list[mlflow.entities.Run]:
-        """Runs of a use case's experiment, the oldest first."""
+        """Runs of a use case's experiment, the oldest first; without the trials, which are runs under them."""
         experiment = self.client.get_experiment_by_name(f"{use_case}_churn")
         assert experiment is not None
-        found = self.client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+        found = self.client.search_runs([experiment.experiment_id], SESSIONS, order_by=["attributes.start_time ASC"])
         # A search leaves out which models were inputs.
         return [self.client.get_run(run.info.run_id) for run in found]
 

@@ -137,10 +137,27 @@ def test_a_search_space_with_an_unknown_parameter_is_refused(project: Project) -
     error = _error(
         project,
         *("--pipelines", "training"),
-        *("--params", f"{QUICK},training.search.space.depth.low=1,training.search.space.depth.high=2"),
+        *("--params", f"{QUICK},training.spaces.xgboost.depth.low=1,training.spaces.xgboost.depth.high=2"),
     )
 
-    assert "parameters that XGBoost does not have: ['depth']" in error
+    assert "training.spaces.xgboost names parameters that cannot be searched: depth (do you mean max_depth?)" in error
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ("training.search.n_trials=0", "search.n_trials"),
+        ("training.device=cuda", "XGBoost finds no CUDA device here"),
+        ("training.spaces.xgboost.max_depth=deep", "each value must be one that xgboost takes"),
+        ("training.threshold.objective=recall_at_precision", "min_precision"),
+        ("training.threshold.economics.value=40", "nobody"),
+        ("training.class_weight=balanced,training.calibration.method=none", "such scores are no probabilities"),
+    ],
+)
+def test_a_training_that_cannot_be_done_says_why(project: Project, parameters: str, message: str) -> None:
+    error = _error(project, "--pipelines", "training", "--params", f"{QUICK},{parameters}")
+
+    assert message in error
 
 
 def test_a_server_that_is_down_is_said_to_be_down_within_seconds(project: Project) -> None:
@@ -167,6 +184,43 @@ def test_splits_of_two_runs_are_never_mixed(clone: Callable[[str], Project]) -> 
     assert "kedro run --pipelines data_processing" in error
 
 
+def _wait_for(process: "subprocess.Popen[str]", text: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return
+    pytest.fail(f"The run ended without '{text}'.")
+
+
+def test_an_interrupted_search_goes_on_and_ends_with_the_model_of_an_uninterrupted_one(
+    clone: Callable[[str], Project],
+) -> None:
+    project = clone("interrupted")
+    project.kedro("run", "--pipelines", "data_processing")
+    few = ("run", "--pipelines", "training", "--params", f"{QUICK},training.search.n_trials=7")
+    process = subprocess.Popen(
+        [Path(sys.executable).with_name("kedro"), *few],
+        cwd=project.path,
+        env=project.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    _wait_for(process, "trial 2 of 7")
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+
+    assert process.returncode == 1
+    assert "The search of xgboost was interrupted after" in said
+    assert "Traceback" not in said
+    resumed = project.kedro(*few).stdout
+    assert "known from before" in resumed
+    whole = project.kedro(*few[:-1], f"{few[-1]},training.search.resume=false").stdout
+    assert "known from before" not in whole
+    first, second = (project.client.get_model_version("bank_churn", number).tags for number in ("1", "2"))
+    assert first["model_sha256"] == second["model_sha256"]
+
+
 def test_the_run_after_a_killed_one_works(clone: Callable[[str], Project]) -> None:
     project = clone("killed")
     process = subprocess.Popen(
@@ -177,13 +231,9 @@ def test_the_run_after_a_killed_one_works(clone: Callable[[str], Project]) -> No
         stderr=subprocess.PIPE,
         text=True,
     )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "trial 2 of" in line:
-            break
+    _wait_for(process, "trial 2 of")
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(timeout=30)
-    process.stderr.close()
+    process.communicate(timeout=30)
     time.sleep(0.1)
 
     printed = project.kedro("run", "--params", QUICK).stdout

@@ -1,5 +1,6 @@
 """`kedro run` on the sample, twice, as a user sees it: in the terminal, on disk and in MLflow."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import mlflow
 import nbformat
 import pandas as pd
 import pytest
+import xgboost
 from nbclient import NotebookClient
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
@@ -16,6 +18,7 @@ from churn_kedro.datasets.models import RegistryModelDataset
 from churn_kedro.digests import table_digest
 from churn_kedro.fabrication import Ceiling
 from churn_kedro.models import RegisteredModel, churn_probability
+from churn_kedro.training import TrainingSummary
 from tests.end_to_end.conftest import ROOT, Project
 from tests.mlflow_store import mlflow_at
 
@@ -106,7 +109,7 @@ def test_every_parameter_is_flat_and_searchable(main_job: MainJob) -> None:
     parameters = project.runs("bank")[0].data.params
 
     assert parameters["training.search.n_trials"] == "2"
-    assert parameters["training.search.space.max_depth.low"] == "2.0"
+    assert parameters["training.spaces.xgboost.max_depth.low"] == "2.0"
     assert parameters["data_processing.split.test_size"] == "0.2"
     assert parameters["registry.gate.binary.minimums.brier"] == "0.25"
     assert parameters["customers.columns.Age.domain.min"] == "18.0"
@@ -114,6 +117,85 @@ def test_every_parameter_is_flat_and_searchable(main_job: MainJob) -> None:
     experiment = project.client.get_experiment_by_name("bank_churn")
     assert experiment is not None
     assert len(project.client.search_runs([experiment.experiment_id], "params.`training.search.n_trials` = '2'")) == 2
+    summary = TrainingSummary.model_validate_json(
+        (project.path / "data/06_models/bank/training_summary.json").read_text(encoding="utf-8")
+    )
+    member = summary.members[0]
+    assert parameters["n_estimators"] == str(member.n_estimators)
+    assert parameters["max_depth"] == str(member.hyperparameters["max_depth"])
+    assert parameters["random_state"] == "42"
+    assert parameters["test_size"] == "0.2"
+    assert parameters["missing_value_strategy"] == "keep"
+    assert parameters["version.xgboost"] == xgboost.__version__
+
+
+def test_the_second_run_knows_the_trials_of_the_first_and_gives_the_same_model_to_the_byte(main_job: MainJob) -> None:
+    project, printed = main_job
+    versions = [project.client.get_model_version("bank_churn", str(number)) for number in (1, 2)]
+    with mlflow_at(project.tracking_uri):
+        folders = [Path(mlflow.artifacts.download_artifacts(f"models:/bank_churn/{number}")) for number in (1, 2)]
+    files = [folder / "model.skops" for folder in folders]
+
+    assert "2 trials (2 known from before)" in printed[1]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    digest = hashlib.sha256(files[0].read_bytes()).hexdigest()
+    assert [version.tags["model_sha256"] for version in versions] == [digest, digest]
+    assert int(versions[0].tags["model_bytes"]) == files[0].stat().st_size
+
+
+def test_each_trial_is_a_run_under_the_training(main_job: MainJob) -> None:
+    project, _ = main_job
+    parent = project.runs("bank")[0]
+    children = project.client.search_runs(
+        [parent.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent.info.run_id}'"
+    )
+    trials = {run.info.run_name: run for run in children}
+
+    assert set(trials) == {"xgboost trial 1", "xgboost trial 2", "learning curves"}
+    assert trials["xgboost trial 1"].data.params["max_depth"] == "4"
+    folds = [trials["xgboost trial 1"].data.metrics[f"log_loss_fold_{fold}"] for fold in range(1, 6)]
+    assert trials["xgboost trial 1"].data.metrics["log_loss"] == pytest.approx(sum(folds) / 5)
+    curve = project.client.get_metric_history(trials["learning curves"].info.run_id, "learn_log_loss")
+    assert curve[-1].value < curve[0].value
+    assert {run.info.status for run in children} == {"FINISHED"}
+
+
+def test_a_version_is_rebuilt_to_the_byte_and_nothing_is_registered(main_job: MainJob) -> None:
+    project, _ = main_job
+    before = len(project.client.search_model_versions("name = 'bank_churn'"))
+
+    report = json.loads(project.kedro("models", "rebuild", "champion", "--json").stdout)
+
+    assert report["model_version"] == 2
+    assert report["same_model"] is True
+    assert report["same_metrics"] is True
+    assert report["recorded_sha256"] == project.client.get_model_version("bank_churn", "2").tags["model_sha256"]
+    assert report["metrics"]["test_roc_auc"]["recorded"] == pytest.approx(
+        project.runs("bank")[1].data.metrics["roc_auc"]
+    )
+    assert len(project.client.search_model_versions("name = 'bank_churn'")) == before
+
+
+def test_a_version_is_rebuilt_from_what_its_run_has_kept_with_the_code_of_its_commit(
+    main_job: MainJob, tmp_path: Path
+) -> None:
+    project, _ = main_job
+
+    elsewhere = project.kedro("models", "rebuild", "1", "--at-commit", CHURN_DATA_ROOT=str(tmp_path))
+
+    assert "bank_churn version 1, trained again: the same to the byte" in elsewhere.stdout
+    assert "not as it was" not in elsewhere.stdout
+    trees = subprocess.run(
+        ["git", "worktree", "list"], cwd=project.path, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert len(trees) == 1
+
+
+def test_a_version_that_is_not_there_cannot_be_rebuilt(main_job: MainJob) -> None:
+    ended = main_job[0].kedro("models", "rebuild", "99", check=False)
+
+    assert ended.returncode == 1
+    assert "There is no version or alias '99' of the model 'bank_churn'; versions: 1, 2." in ended.stderr
 
 
 def test_the_stages_of_the_table_are_metrics_and_its_report_and_splits_are_artifacts(main_job: MainJob) -> None:

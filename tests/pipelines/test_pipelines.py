@@ -1,5 +1,6 @@
 """Each pipeline on a small table, with every dataset in memory."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.datasets.parts import ParquetParts
+from churn_kedro.datasets.progress import TerminalProgress
+from churn_kedro.datasets.studies import StudyArchive
 from churn_kedro.features import FeatureParameters
 from churn_kedro.metrics import BootstrapParameters
 from churn_kedro.models import RegisteredModel, TrainedModel, churn_probability
@@ -19,13 +23,10 @@ from churn_kedro.pipelines.data_processing.nodes import DataProcessingParameters
 from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters, ShapParameters
 from churn_kedro.pipelines.inference.nodes import InferenceParameters
 from churn_kedro.pipelines.registry.nodes import RegistryParameters
-from churn_kedro.pipelines.training.nodes import TrainingParameters
 from churn_kedro.promotion import GateParameters, TaskGate
 from churn_kedro.scoring import BandParameters
 from churn_kedro.splits import SplitManifest, SplitParameters
-from churn_kedro.training import FitParameters
-from churn_kedro.tuning import Interval, SearchParameters
-from tests.task_cases import CLASSES, task_case
+from tests.task_cases import CLASSES, quick_parameters, task_case
 
 CONF = Path(__file__).parents[2] / "conf" / "base" / "parameters"
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
@@ -39,7 +40,6 @@ GATE = GateParameters(
     random_state=1,
 )
 SPLIT = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
-FIT = FitParameters(random_state=1, n_jobs=1, calibration="temperature", threshold_metric="f1")
 INFERENCE = InferenceParameters(bands=BandParameters(medium=0.3, high=0.6), max_unscored_share=0.05)
 BOOTSTRAP = BootstrapParameters(n_resamples=200, confidence=0.95, random_state=1)
 
@@ -226,34 +226,55 @@ def test_a_table_with_too_many_broken_rows_stops_after_they_were_set_aside(
     assert len(rejected.load()) == 40
 
 
+SPACE = {"max_depth": {"low": 2, "high": 4, "integer": True}, "learning_rate": {"low": 0.1, "high": 0.3}}
+
+
+def _training_inputs(
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    folder: Path,
+    **changed: Any,
+) -> dict[str, Any]:
+    """What training is given, with a database and a folder of their own."""
+    fields: dict[str, Any] = {
+        "spaces": {"xgboost": SPACE},
+        "search": {"n_trials": 3, "max_rounds": 60, "early_stopping_rounds": 5},
+        "folds": {"n_splits": 3},
+    }
+    return {
+        "train_customers": train,
+        "validation_customers": validation,
+        "split_manifest": manifest,
+        "params:customers": declaration,
+        "params:features": FeatureParameters(),
+        "params:training": quick_parameters(**(fields | changed)),
+        "trial_archive": StudyArchive(f"sqlite:///{folder / 'studies.db'}"),
+        "search_progress": TerminalProgress(),
+        "stopwatch": time.perf_counter,
+        "matrix_parts": ParquetParts(folder / "matrix"),
+    }
+
+
+def _train(
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    folder: Path,
+    **changed: Any,
+) -> dict[str, Any]:
+    inputs = _training_inputs(train, validation, manifest, declaration, folder, **changed)
+    pipeline = training.create_pipeline()
+    return _run(pipeline, {name: data for name, data in inputs.items() if name in pipeline.inputs()})
+
+
 def test_training_gives_an_estimator_that_ranks_churners_first(
-    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
+    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
 ) -> None:
     train, validation, test = splits
-    made = _run(
-        training.create_pipeline(),
-        {
-            "train_customers": train,
-            "validation_customers": validation,
-            "split_manifest": manifest,
-            "params:customers": declaration,
-            "params:features": FeatureParameters(),
-            "params:training": TrainingParameters(
-                search=SearchParameters(
-                    n_trials=3,
-                    max_rounds=60,
-                    early_stopping_rounds=5,
-                    random_state=1,
-                    n_jobs=1,
-                    space={
-                        "max_depth": Interval(low=2, high=4, integer=True),
-                        "learning_rate": Interval(low=0.1, high=0.3),
-                    },
-                ),
-                fit=FIT,
-            ),
-        },
-    )
+    made = _train(train, validation, manifest, declaration, tmp_path)
 
     model = made["churn_model@tracking"]
     probability = churn_probability(model.estimator, test)
@@ -261,29 +282,69 @@ def test_training_gives_an_estimator_that_ranks_churners_first(
     pairs = probability[left][:, None] - probability[~left][None, :]
     assert ((pairs > 0) + 0.5 * (pairs == 0)).mean() > 0.75
     assert model.facts["train_digest"] == manifest.train.digest
-    assert model.facts["n_estimators"] == str(made["search_result"].best.n_estimators)
+    best = made["search_result"].searches[0].best
+    assert model.facts["n_estimators"] == str(best.n_estimators)
+    assert made["training_summary"].members[0].hyperparameters == best.hyperparameters
+    assert made["training_summary"].score == pytest.approx(best.score, rel=0.1)
+
+
+def test_training_tells_the_tracker_what_it_did(
+    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
+) -> None:
+    made = _train(*splits[:2], manifest, declaration, tmp_path)
+
+    best = made["search_result"].searches[0].best
+    parameters, metrics = made["model_parameters"], made["training_metrics"].values
+    assert parameters["algorithm"] == "xgboost"
+    assert {name: parameters[name] for name in best.hyperparameters} == best.hyperparameters
+    assert parameters["n_estimators"] == best.n_estimators
+    assert metrics["cv_log_loss_uncalibrated"] == made["training_summary"].score
+    assert [run.name for run in made["trial_runs"]] == [
+        *(f"xgboost trial {number}" for number in (1, 2, 3)),
+        "learning curves",
+    ]
+
+
+def test_a_training_that_is_repeated_finds_its_trials_in_the_archive_and_gives_the_same_model(
+    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
+) -> None:
+    first, second = (_train(*splits[:2], manifest, declaration, tmp_path) for _ in range(2))
+
+    assert [trial.known for trial in first["search_result"].searches[0].trials] == [False] * 3
+    assert [trial.known for trial in second["search_result"].searches[0].trials] == [True] * 3
+    one, other = (churn_probability(made["churn_model@tracking"].estimator, splits[2]) for made in (first, second))
+    np.testing.assert_array_equal(one, other)
+
+
+def test_several_algorithms_and_their_ensembles_compete(
+    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
+) -> None:
+    algorithms = ["xgboost", "logistic_regression", "random_forest"]
+    spaces = {"xgboost": SPACE, "logistic_regression": {"C": 0.5}, "random_forest": {"n_estimators": 10}}
+    made = _train(
+        *splits[:2],
+        manifest,
+        declaration,
+        tmp_path,
+        algorithms=algorithms,
+        ensembles=["soft_vote", "stack"],
+        spaces=spaces,
+    )
+
+    summary = made["training_summary"]
+    assert [candidate.name for candidate in summary.comparison.candidates] == [*algorithms, "soft_vote", "stack"]
+    assert summary.model == summary.comparison.chosen == made["churn_model@tracking"].facts["algorithm"]
+    assert [found.algorithm for found in made["search_result"].searches] == algorithms
+    assert churn_probability(made["churn_model@tracking"].estimator, splits[2]).shape == (100,)
 
 
 def test_training_refuses_splits_of_two_different_runs(
-    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
+    splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
 ) -> None:
     train, validation, _ = splits
-    search = SearchParameters(
-        n_trials=1, max_rounds=5, early_stopping_rounds=5, random_state=1, space={"gamma": Interval(low=0, high=1)}
-    )
 
     with pytest.raises(CustomerTableError, match=r"The train table .* is not the one the split manifest describes"):
-        _run(
-            training.create_pipeline(),
-            {
-                "train_customers": train.iloc[1:],
-                "validation_customers": validation,
-                "split_manifest": manifest,
-                "params:customers": declaration,
-                "params:features": FeatureParameters(),
-                "params:training": TrainingParameters(search=search, fit=FIT),
-            },
-        )
+        _train(train.iloc[1:], validation, manifest, declaration, tmp_path)
 
 
 def _evaluate(
@@ -410,31 +471,12 @@ def test_inference_stops_when_a_whole_column_cannot_be_read(
         )
 
 
-SEARCH = SearchParameters(
-    n_trials=2,
-    max_rounds=40,
-    early_stopping_rounds=5,
-    random_state=1,
-    n_jobs=1,
-    space={"max_depth": Interval(low=2, high=4, integer=True), "learning_rate": Interval(low=0.2, high=0.4)},
-)
-
-
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: Task) -> None:
+def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: Task, tmp_path: Path) -> None:
     case = task_case(task)
     splits = (case.train, case.validation, case.test)
-    made = _run(
-        training.create_pipeline(),
-        {
-            "train_customers": case.train,
-            "validation_customers": case.validation,
-            "split_manifest": case.manifest,
-            "params:customers": case.declaration,
-            "params:features": FeatureParameters(),
-            "params:training": TrainingParameters(search=SEARCH, fit=FIT),
-        },
-    )
+    search = {"n_trials": 2, "max_rounds": 40, "early_stopping_rounds": 5}
+    made = _train(case.train, case.validation, case.manifest, case.declaration, tmp_path, search=search)
     candidate = _registered(made["churn_model@tracking"], 2)
     evaluated = _evaluate(candidate, splits, case.manifest, case.declaration)
     decided = _run(

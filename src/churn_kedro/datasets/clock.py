@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,6 +29,36 @@ class ClockDataset(AbstractDataset[str, str]):
         return datetime.now(UTC).isoformat(timespec="seconds")
 
     def save(self, data: str) -> None:
+        """Refuse.
+
+        Args:
+            data: Ignored.
+        """
+        raise DatasetError("Time cannot be set.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
+class StopwatchDataset(AbstractDataset[Callable[[], float], Callable[[], float]]):
+    """A running stopwatch.
+
+    Args:
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        self.metadata = metadata
+
+    def load(self) -> Callable[[], float]:
+        """Hand the stopwatch over.
+
+        Returns:
+            Function that tells seconds since some moment, always the same one.
+        """
+        return time.perf_counter
+
+    def save(self, data: Callable[[], float]) -> None:
         """Refuse.
 
         Args:

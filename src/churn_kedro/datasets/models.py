@@ -18,6 +18,7 @@ from mlflow.exceptions import MlflowException
 
 import churn_kedro
 from churn_kedro.customers import SignatureType
+from churn_kedro.datasets.model_files import log_model
 from churn_kedro.models import RegisteredModel, TrainedModel
 from churn_kedro.promotion import Promotion
 from churn_kedro.provenance import describe_code
@@ -29,26 +30,40 @@ if TYPE_CHECKING:
 _FLAVOR = "mlflow.sklearn"
 # What churn_kedro's estimators are made of beyond the types that skops trusts by itself.
 TRUSTED_TYPES = (
+    "catboost.core.CatBoostClassifier",
+    "catboost.core.CatBoostRegressor",
     "churn_kedro.transformers.Binner",
+    "churn_kedro.transformers.BlendClassifier",
+    "churn_kedro.transformers.BlendRegressor",
+    "churn_kedro.transformers.CategoryNames",
     "churn_kedro.transformers.Combiner",
     "churn_kedro.transformers.DateReader",
     "churn_kedro.transformers.ImportanceSelector",
     "churn_kedro.transformers.InformationSelector",
     "churn_kedro.transformers.LevelReader",
+    "churn_kedro.transformers.LogOddsClassifier",
     "churn_kedro.transformers.MissingFlags",
     "churn_kedro.transformers.NumberReader",
     "churn_kedro.transformers.OtherColumnsImputer",
     "churn_kedro.transformers.OutlierFences",
     "churn_kedro.transformers.RowOutliers",
+    "collections.OrderedDict",
+    "functools.partial",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
     "sklearn.calibration._TemperatureScaling",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.impute._iterative.IterativeImputer",
     "sklearn.impute._iterative._ImputerTriplet",
     "sklearn.model_selection._split.KFold",
     "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.tree._tree.Tree",
+    "sklearn.utils.validation.check_array",
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
     "xgboost.sklearn.XGBRegressor",
@@ -90,7 +105,8 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
     """Logs a trained model to the active run and registers it as a new version.
 
     kedro-mlflow's tracking dataset takes its arguments from YAML; the signature, the example, the pinned requirements
-    and the tags depend on the model and are added here.
+    and the tags depend on the model and are added here. The model's file is canonical, so that the version's tags
+    ``model_sha256`` and ``model_bytes`` tell whether another training gave the same model.
 
     Args:
         name: Name of the logged model within its run.
@@ -116,9 +132,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
             save_args={
                 "name": name,
                 "registered_model_name": registered_model_name,
-                "serialization_format": "skops",
                 "skops_trusted_types": list(TRUSTED_TYPES),
-                "pip_requirements": [f"{package}=={installed_version(package)}" for package in _REQUIREMENTS],
             },
             metadata=metadata,
         )
@@ -128,25 +142,31 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
     def _save(self, model: TrainedModel) -> None:
         if not self._logging_activated:
             return
-        fixed = self._save_args
         with _travelling_code() as code:
-            self._save_args = {
-                **fixed,
-                "code_paths": [code],
-                "pyfunc_predict_fn": model.answer,
-                "signature": _signature(model),
-                "input_example": model.example,
-                "metadata": dict(model.facts),
-            }
-            try:
-                super()._save(model.estimator)
-            finally:
-                self._save_args = fixed
-        tags = {"use_case": self._use_case, **model.facts, **describe_code(Path(self._project_path))}
+            self.model_info, file = log_model(
+                model.estimator,
+                **self._save_args,
+                pip_requirements=[
+                    f"{package}=={installed_version(package)}" for package in (*_REQUIREMENTS, *model.libraries)
+                ],
+                code_paths=[code],
+                pyfunc_predict_fn=model.answer,
+                signature=_signature(model),
+                input_example=model.example,
+                metadata=dict(model.facts),
+            )
+        self._last_saved_model_uri = self.model_info.model_uri
+        tags = {
+            "use_case": self._use_case,
+            **model.facts,
+            **describe_code(Path(self._project_path)),
+            "model_sha256": file.sha256,
+            "model_bytes": str(file.n_bytes),
+        }
         client = MlflowClient()
         for key, value in tags.items():
             client.set_model_version_tag(
-                fixed["registered_model_name"], str(self.model_info.registered_model_version), key, value
+                self._save_args["registered_model_name"], str(self.model_info.registered_model_version), key, value
             )
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from pydantic import Field
 
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.explanations import tree_importance
+from churn_kedro.explanations import column_importance
 from churn_kedro.figures import Figure, draw_contributions, draw_importance
 from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, measure_with_intervals
 from churn_kedro.models import RegisteredModel, ScoredCustomers, require_task, score_known
@@ -79,16 +79,31 @@ def measure_performance(
     return evaluation, RunMetrics(evaluation.flat(), candidate.model_id)
 
 
-def draw_feature_importance(candidate: RegisteredModel) -> Figure:
-    """Draw the columns' shares in the trees' gain.
+def draw_feature_importance(
+    candidate: RegisteredModel,
+    test: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    parameters: EvaluationParameters,
+) -> Figure:
+    """Draw how much of what the model does rests on each column.
 
     Args:
         candidate: The version.
+        test: Test customers.
+        declaration: The table's declaration.
+        parameters: Most customers to look at, and the seed of the sample that is taken of more.
 
     Returns:
         The figure.
     """
-    return draw_importance(tree_importance(candidate.estimator))
+    require_task(candidate, declaration)
+    return draw_importance(*column_importance(candidate.estimator, _sample(test, parameters), declaration))
+
+
+def _sample(test: pd.DataFrame, parameters: EvaluationParameters) -> pd.DataFrame:
+    if len(test) <= parameters.shap.max_explained:
+        return test
+    return test.sample(parameters.shap.max_explained, random_state=parameters.shap.random_state)
 
 
 def draw_shap_summary(
@@ -109,6 +124,4 @@ def draw_shap_summary(
         The figure: a beeswarm, or with several classes bars of the mean absolute contributions to each.
     """
     require_task(candidate, declaration)
-    if len(test) > parameters.shap.max_explained:
-        test = test.sample(parameters.shap.max_explained, random_state=parameters.shap.random_state)
-    return draw_contributions(candidate.estimator, test, declaration)
+    return draw_contributions(candidate.estimator, _sample(test, parameters), declaration)

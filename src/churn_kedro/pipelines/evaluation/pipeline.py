@@ -34,18 +34,13 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.draw_feature_importance,
-                inputs="churn_model@registry",
+                inputs=["churn_model@registry", "test_customers", "params:customers", "params:evaluation"],
                 outputs="feature_importance_figure",
                 name="draw_feature_importance",
             ),
             Node(
                 nodes.draw_shap_summary,
-                inputs=[
-                    "churn_model@registry",
-                    "test_customers",
-                    "params:customers",
-                    "params:evaluation",
-                ],
+                inputs=["churn_model@registry", "test_customers", "params:customers", "params:evaluation"],
                 outputs="shap_summary_figure",
                 name="draw_shap_summary",
             ),

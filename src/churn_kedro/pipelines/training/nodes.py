@@ -2,97 +2,176 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
+from churn_kedro.algorithms import Problem
+from churn_kedro.candidates import Judgement, judge_candidates
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.features import FeatureParameters, TrainingInputs, fit_features
+from churn_kedro.experiment_records import ChildRun
+from churn_kedro.features import FeatureParameters
 from churn_kedro.features.fitted import FittedFeatures, describe_features
+from churn_kedro.folds import Development, Folds, gather_development, treat_folds
+from churn_kedro.metrics import RunMetrics
 from churn_kedro.models import TrainedModel
-from churn_kedro.parameters import Parameters
 from churn_kedro.splits import SplitManifest
-from churn_kedro.training import FitParameters, fit_estimator
-from churn_kedro.tuning import SearchParameters, SearchResult, search_hyperparameters
+from churn_kedro.training import (
+    PartFolder,
+    TrainingParameters,
+    TrainingSummary,
+    describe_problem,
+    fit_model,
+    search_models,
+)
+from churn_kedro.training_records import list_child_runs, list_parameters, summarise_metrics
+from churn_kedro.tuning import Progress, SearchResult, Stopwatch, Surroundings, TrialArchive
 
 
-class TrainingParameters(Parameters):
-    """Parameters of the training pipeline."""
-
-    search: SearchParameters
-    fit: FitParameters
-
-
-def treat_customers(
-    train: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration, features: FeatureParameters
-) -> tuple[TrainingInputs, FittedFeatures]:
-    """Learn the treatment of the columns from the training customers, and apply it to them.
-
-    Args:
-        train: Training customers.
-        manifest: Identifies them.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-
-    Returns:
-        What XGBoost sees of them with the fitted treatment, and what was learned, for people to read.
-
-    Raises:
-        CustomerTableError: The table is not that of the manifest.
-        ParameterError: A treatment does not fit its column.
-    """
-    manifest.verify(train=train)
-    inputs = fit_features(train, declaration, features)
-    return inputs, describe_features(inputs, declaration, features)
-
-
-def search_xgboost(
-    inputs: TrainingInputs,
+def gather_customers(
     train: pd.DataFrame,
     validation: pd.DataFrame,
     manifest: SplitManifest,
     declaration: CustomerDeclaration,
+    features: FeatureParameters,
     parameters: TrainingParameters,
-) -> SearchResult:
-    """Search hyperparameters on the validation customers.
+) -> tuple[Development, Problem]:
+    """Put the training and the validation customers together, and say what is to be learned of them.
 
     Args:
-        inputs: What XGBoost sees of the training customers.
         train: Training customers.
         validation: Validation customers.
         manifest: Identifies both.
         declaration: The table's declaration.
-        parameters: Budget, space and seed.
+        features: Treatment of the columns.
+        parameters: All that training was told.
 
     Returns:
-        The best trial and all others.
+        Development customers, and the problem.
 
     Raises:
-        CustomerTableError: The tables are not those of the manifest.
+        CustomerTableError: The tables are not those of the manifest, or a declared class has no customer.
+        ParameterError: What was told cannot be done.
     """
-    manifest.verify(train=train, validation=validation)
-    return search_hyperparameters(inputs, train, validation, declaration, parameters.search)
+    development = gather_development(train, validation, manifest, declaration, features)
+    return development, describe_problem(development, declaration, parameters)
+
+
+def treat_fold_customers(
+    development: Development,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    parameters: TrainingParameters,
+) -> Folds:
+    """Divide the development customers into folds, and learn the treatment of the columns within each.
+
+    Args:
+        development: Development customers.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        parameters: Number of folds, seed.
+
+    Returns:
+        Inputs of each fold.
+    """
+    return treat_folds(
+        development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
+    )
+
+
+def search_hyperparameters(
+    development: Development,
+    folds: Folds,
+    problem: Problem,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    parameters: TrainingParameters,
+    archive: TrialArchive,
+    progress: Progress,
+    stopwatch: Stopwatch,
+) -> SearchResult:
+    """Search the hyperparameters of each algorithm by cross-validation.
+
+    Trials are kept in the archive as they end, so that an interrupted search loses none.
+
+    Args:
+        development: Development customers.
+        folds: Inputs of each fold.
+        problem: What is to be learned.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        parameters: Algorithms, spaces and budget.
+        archive: Keeps trials from one search to the next.
+        progress: Shows how far the search is.
+        stopwatch: The clock.
+
+    Returns:
+        The best trial of each algorithm and all others.
+    """
+    surroundings = Surroundings(archive, progress, stopwatch)
+    return search_models(development, folds, problem, declaration, features, parameters, surroundings)
+
+
+def compare_candidates(
+    search: SearchResult, folds: Folds, problem: Problem, parameters: TrainingParameters, stopwatch: Stopwatch
+) -> Judgement:
+    """Fit the best of each algorithm, and ensembles of them, on the same folds, and choose.
+
+    Args:
+        search: What was found for each algorithm.
+        folds: Inputs of each fold.
+        problem: What is to be learned.
+        parameters: Ensembles.
+        stopwatch: The clock.
+
+    Returns:
+        The comparison, the choice and its out-of-fold predictions.
+    """
+    return judge_candidates(search.searches, parameters.ensembles, folds, problem, stopwatch)
 
 
 def train_model(
-    inputs: TrainingInputs,
-    train: pd.DataFrame,
-    validation: pd.DataFrame,
-    manifest: SplitManifest,
+    development: Development,
+    judgement: Judgement,
     search: SearchResult,
+    problem: Problem,
     declaration: CustomerDeclaration,
+    features: FeatureParameters,
     parameters: TrainingParameters,
-) -> TrainedModel:
-    """Fit, calibrate and threshold the estimator with the best hyperparameters.
+    stopwatch: Stopwatch,
+    parts: PartFolder,
+) -> tuple[TrainedModel, FittedFeatures, TrainingSummary]:
+    """Fit the chosen candidate on all development customers, calibrate it and choose its threshold.
 
     Args:
-        inputs: What XGBoost sees of the training customers.
-        train: Training customers.
-        validation: Validation customers.
-        manifest: Identifies both.
-        search: What the search found.
+        development: Development customers.
+        judgement: The candidate that goes on, and its out-of-fold predictions.
+        search: What was found for each algorithm.
+        problem: What is to be learned.
         declaration: The table's declaration.
-        parameters: Calibration, threshold and seed.
+        features: Treatment of the columns.
+        parameters: All that training was told.
+        stopwatch: The clock.
+        parts: Folder for the matrix, where it is to be kept in files.
 
     Returns:
-        The estimator, ready to be registered.
+        The estimator, ready to be registered; what the treatment learned; what was done.
     """
-    return fit_estimator(inputs, train, validation, manifest, declaration, search.best, parameters.fit)
+    training = fit_model(development, judgement, search, problem, declaration, features, parameters, stopwatch, parts)
+    return training.model, describe_features(training.inputs, declaration, features), training.summary
+
+
+def record_training(
+    summary: TrainingSummary, search: SearchResult, parameters: TrainingParameters
+) -> tuple[dict[str, Any], RunMetrics, list[ChildRun]]:
+    """Put the training into the words that users of an experiment tracker look for.
+
+    Args:
+        summary: What was done.
+        search: Every trial.
+        parameters: Whether trials become runs.
+
+    Returns:
+        Parameters and metrics of the run, and a run for each trial.
+    """
+    return list_parameters(summary), summarise_metrics(summary), list_child_runs(summary, search, parameters)

@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from churn_kedro.pipelines.training import nodes
+from churn_kedro.training_figures import draw_training
 
 
 def create_pipeline() -> Pipeline:
@@ -14,37 +15,73 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.treat_customers,
-                inputs=["train_customers", "split_manifest", "params:customers", "params:features"],
-                outputs=["training_inputs", "fitted_features"],
-                name="treat_customers",
-            ),
-            Node(
-                nodes.search_xgboost,
+                nodes.gather_customers,
                 inputs=[
-                    "training_inputs",
                     "train_customers",
                     "validation_customers",
                     "split_manifest",
                     "params:customers",
+                    "params:features",
                     "params:training",
                 ],
+                outputs=["development_customers", "learning_problem"],
+                name="gather_customers",
+            ),
+            Node(
+                nodes.treat_fold_customers,
+                inputs=["development_customers", "params:customers", "params:features", "params:training"],
+                outputs="fold_inputs",
+                name="treat_fold_customers",
+            ),
+            Node(
+                nodes.search_hyperparameters,
+                inputs=[
+                    "development_customers",
+                    "fold_inputs",
+                    "learning_problem",
+                    "params:customers",
+                    "params:features",
+                    "params:training",
+                    "trial_archive",
+                    "search_progress",
+                    "stopwatch",
+                ],
                 outputs="search_result",
-                name="search_xgboost",
+                name="search_hyperparameters",
+            ),
+            Node(
+                nodes.compare_candidates,
+                inputs=["search_result", "fold_inputs", "learning_problem", "params:training", "stopwatch"],
+                outputs="judgement",
+                name="compare_candidates",
             ),
             Node(
                 nodes.train_model,
                 inputs=[
-                    "training_inputs",
-                    "train_customers",
-                    "validation_customers",
-                    "split_manifest",
+                    "development_customers",
+                    "judgement",
                     "search_result",
+                    "learning_problem",
                     "params:customers",
+                    "params:features",
                     "params:training",
+                    "stopwatch",
+                    "matrix_parts",
                 ],
-                outputs="churn_model@tracking",
+                outputs=["churn_model@tracking", "fitted_features", "training_summary"],
                 name="train_model",
+            ),
+            Node(
+                nodes.record_training,
+                inputs=["training_summary", "search_result", "params:training"],
+                outputs=["model_parameters", "training_metrics", "trial_runs"],
+                name="record_training",
+            ),
+            Node(
+                draw_training,
+                inputs=["search_result", "training_summary", "judgement", "development_customers"],
+                outputs="training_figures",
+                name="draw_training",
             ),
         ],
         tags="training",

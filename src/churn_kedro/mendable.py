@@ -1,0 +1,42 @@
+"""Errors that a user can mend, shown without a traceback."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import click
+from kedro.io import DatasetError
+from kedro.validation.exceptions import ParameterValidationError
+from omegaconf.errors import OmegaConfBaseException
+
+from churn_kedro.parameters import UnusableInputError
+from churn_kedro.places import TrackingServerError
+
+logger = logging.getLogger(__name__)
+
+_MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
+
+
+def explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a command end with a message where its user can mend what is wrong.
+
+    Args:
+        command: Function behind a click command.
+
+    Returns:
+        The function, raising ``click.ClickException`` for such errors.
+    """
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except _MENDABLE as error:
+            # Level DEBUG for churn_kedro in conf/logging.yml shows it.
+            logger.debug("The run failed here:", exc_info=True)
+            raise click.ClickException(str(error).strip()) from error
+
+    return run
