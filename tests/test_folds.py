@@ -296,9 +296,8 @@ def test_weights_of_the_customers_come_along_in_units_of_their_mean() -> None:
     declaration = declared("binary", {"name": "Copies", "role": "weight"})
 
     for fold in treated(development(Copies=weights), declaration).search:
-        assert fold.learn.weight is not None
-        assert fold.judge.weight is not None
         for sample, rows in ((fold.learn, fold.fold.learn), (fold.judge, fold.fold.judge)):
+            assert sample.weight is not None
             np.testing.assert_allclose(sample.weight, weights[rows] / weights[rows].mean())
     assert all(fold.learn.weight is None for fold in treated(development(), declare("binary")).search)
 
