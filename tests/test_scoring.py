@@ -1,5 +1,6 @@
 """Claims about the list of scored customers."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError
+from churn_kedro.models import CAMPAIGN_TAG
 from churn_kedro.scoring import (
     BandParameters,
     count_unusual_cells,
+    find_worthy,
     list_predictions,
     require_readable,
     risk_bands,
@@ -201,3 +204,35 @@ def test_a_list_of_two_classes_is_counted_by_bands_and_contacts() -> None:
     )
 
     assert counts == {"threshold": 0.5, "contacts": 2, "bands": {"low": 1, "medium": 1, "high": 1}}
+
+
+CAMPAIGN = {
+    CAMPAIGN_TAG: json.dumps(
+        {"contact_cost": 1, "offer_cost": 10, "save_probability": 0.5, "value": {"column": "Charges", "factor": 2}}
+    )
+}
+
+
+def test_who_is_worth_too_little_is_not_to_be_contacted() -> None:
+    # A leaver brings (2 * charges - 10) / 2 - 1: nothing at 6, which is not worth it.
+    charges = pd.DataFrame({"Charges": [5.9, 6.0, 6.1, 40.0]})
+
+    worthy = find_worthy(CAMPAIGN, charges)
+
+    assert worthy is not None
+    assert worthy.tolist() == [False, False, True, True]
+    ids = pd.DataFrame({"Id": ["a", "b", "c", "d"]})
+    declaration = task_cases.declare("binary")
+    bands = BandParameters(medium=0.2, high=0.5)
+    probability = np.array([0.9, 0.9, 0.9, 0.1])
+    table, counts = list_predictions(ids, probability, declaration, 0.5, bands, 1, "now", worthy)
+    assert table["decision"].tolist() == ["no_contact", "no_contact", "contact", "no_contact"]
+    assert table["rank"].tolist() == [1, 2, 3, 4]
+    assert counts["contacts"] == 1
+
+
+def test_a_worth_that_is_not_in_the_table_is_warned_of_and_others_need_none(caplog: pytest.LogCaptureFixture) -> None:
+    assert find_worthy({}, pd.DataFrame({"Charges": [1.0]})) is None
+    assert not caplog.records
+    assert find_worthy(CAMPAIGN, pd.DataFrame({"Age": [1.0]})) is None
+    assert "column Charges" in caplog.text

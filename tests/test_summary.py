@@ -161,7 +161,7 @@ def test_a_search_of_several_algorithms_has_a_line_for_each_and_counts_how_its_t
     assert lines_about(search_of("log_loss", trees, linear)) == [
         "search      xgboost, 4 trials (2 known from before, 1 given up early, 1 failed); best log loss over 5 folds "
         "0.5000 with 12 rounds",
-        "logistic_regression, 1 trials; best log loss over 5 folds 0.7000",
+        "logistic_regression, 1 trial; best log loss over 5 folds 0.7000",
     ]
 
 

@@ -446,3 +446,18 @@ def test_series_do_as_well_as_arrays() -> None:
     assert choose_threshold(target.to_numpy(), probability.to_numpy(), for_profit()) == choose_threshold(
         TARGET, PROBABILITY, for_profit()
     )
+
+
+def test_with_different_values_more_are_flagged_than_contacted() -> None:
+    random = np.random.default_rng(3)
+    probability = random.uniform(0, 1, 500)
+    target = (random.uniform(0, 1, 500) < probability).astype(int)
+    values = np.where(random.uniform(0, 1, 500) < 0.4, 5.0, 500.0)
+    economics = Economics(contact_cost=1, offer_cost=10, save_probability=0.5, value=ValueColumn(column="Value"))
+
+    choice = choose_threshold(target, probability, ThresholdParameters(objective="profit", economics=economics), values)
+
+    flagged = probability >= choice.threshold
+    assert choice.flagged_share == pytest.approx(flagged.mean())
+    assert choice.contacted_share == pytest.approx((flagged & (values > 100)).mean())
+    assert choice.contacted_share < choice.flagged_share

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -38,5 +39,15 @@ def explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., Any
             # Level DEBUG for churn_kedro in conf/logging.yml shows it.
             logger.debug("The run failed here:", exc_info=True)
             raise click.ClickException(str(error).strip()) from error
+        except KeyboardInterrupt:
+            _close_run()
+            raise
 
     return run
+
+
+def _close_run() -> None:
+    """Let MLflow know that the run did not come to its end; it would call it finished when the process ends."""
+    mlflow = sys.modules.get("mlflow")
+    if mlflow is not None and mlflow.active_run() is not None:
+        mlflow.end_run("KILLED")

@@ -14,6 +14,8 @@ from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Signa
 
 # Method with which an estimator answers for its task; MLflow calls it, too.
 Answer = Literal["predict_proba", "predict"]
+# Tag of a version whose decisions depend on what each customer is worth: economics as JSON.
+CAMPAIGN_TAG = "campaign"
 
 
 class Estimator(Protocol):

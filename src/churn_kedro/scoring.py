@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +11,11 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Range, Task
+from churn_kedro.economics import Economics, ValueColumn, customer_values, worth_contacting
+from churn_kedro.models import CAMPAIGN_TAG
 from churn_kedro.parameters import Parameters
+
+logger = logging.getLogger(__name__)
 
 BANDS = ("low", "medium", "high")
 CONTACT, NO_CONTACT = "contact", "no_contact"
@@ -120,12 +126,38 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
+def find_worthy(tags: Mapping[str, str], customers: pd.DataFrame) -> np.ndarray | None:
+    """Find the customers who are worth a contact, where the decision depends on what each is worth.
+
+    Args:
+        tags: Tags of the version.
+        customers: Typed customers.
+
+    Returns:
+        Boolean mask of shape (n,); None where all are worth the same, or where the column is not in the table, which is
+        warned of.
+    """
+    if CAMPAIGN_TAG not in tags:
+        return None
+    economics = Economics.model_validate_json(tags[CAMPAIGN_TAG])
+    if not isinstance(economics.value, ValueColumn) or economics.value.column not in customers:
+        logger.warning(
+            "What a customer is worth is not among the columns to score: those who are worth too little for a contact "
+            "are listed like the others (column %s).",
+            getattr(economics.value, "column", ""),
+        )
+        return None
+    return worth_contacting(customer_values(economics, customers), economics)
+
+
 def _list_binary(
-    probability: np.ndarray, threshold: float | None, bands: BandParameters
+    probability: np.ndarray, threshold: float | None, bands: BandParameters, worthy: np.ndarray | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     if threshold is None:
         raise ValueError("a binary model without decision threshold cannot decide")
     flagged, risk_band = probability >= threshold, risk_bands(probability, bands)
+    if worthy is not None:
+        flagged &= worthy
     columns = {
         "probability": probability,
         "decision": np.where(flagged, CONTACT, NO_CONTACT),
@@ -164,6 +196,7 @@ def list_predictions(
     bands: BandParameters,
     model_version: int,
     scored_at: str,
+    worthy: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Make the list of scored customers, in the order of the input.
 
@@ -176,6 +209,7 @@ def list_predictions(
         bands: Where the risk bands begin; they are for the task binary.
         model_version: Version that gave the predictions.
         scored_at: Time of scoring, ISO 8601.
+        worthy: Who is worth a contact, shape (n,); None: all are.
 
     Returns:
         The list, and what its :class:`ScoringReport` counts of the task. Columns are the ids, those of the task,
@@ -186,7 +220,7 @@ def list_predictions(
     """
     match declaration.task:
         case "binary":
-            columns, counts = _list_binary(prediction, threshold, bands)
+            columns, counts = _list_binary(prediction, threshold, bands, worthy)
         case "multiclass":
             columns, counts = _list_multiclass(prediction, declaration)
         case "regression":

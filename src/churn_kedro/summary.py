@@ -81,7 +81,7 @@ def _describe_search(report: SearchResult) -> list[str]:
         lines.append(
             _line(
                 "" if lines else "search",
-                f"{found.algorithm}, {len(found.trials)} trials"
+                f"{found.algorithm}, {len(found.trials)} trial{'s' if len(found.trials) > 1 else ''}"
                 + (f" ({', '.join(counted)})" if counted else "")
                 + f"; best {SCORE_NAMES[report.metric]} over {report.n_splits} folds {_number(best.score or 0.0)}"
                 + (f" with {best.n_estimators} rounds" if best.n_estimators is not None else ""),
@@ -121,13 +121,15 @@ def _describe_training(report: TrainingSummary) -> list[str]:
     if report.threshold is not None:
         choice = report.threshold
         profit = "" if choice.profit_per_customer is None else f", profit {choice.profit_per_customer:,.2f} a customer"
-        lines.append(
-            _line(
-                "decision",
-                f"contact at {choice.threshold:.3f} and above ({choice.objective}): {choice.contacted_share:.1%} of "
-                f"customers{profit}",
-            )
+        unworthy = choice.flagged_share - choice.contacted_share
+        left_out = f", without {unworthy:.1%} who are not worth it" if unworthy > 0 else ""
+        decision = (
+            f"contact at {choice.threshold:.3f} and above ({choice.objective}): {choice.contacted_share:.1%} of "
+            f"customers{left_out}{profit}"
+            if choice.flagged_share
+            else f"contact nobody ({choice.objective}). {choice.reason}"
         )
+        lines.append(_line("decision", decision))
     return lines
 
 

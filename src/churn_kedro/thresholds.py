@@ -71,6 +71,7 @@ class ThresholdChoice(Parameters):
         description="Value of the objective at it (profit: per customer; recall_at_precision: the recall); null where "
         "one class alone leaves it undefined."
     )
+    flagged_share: float = Field(ge=0, le=1, description="Share of the customers that is flagged.")
     contacted_share: float = Field(
         ge=0,
         le=1,
@@ -317,6 +318,7 @@ def _describe(pick: _Pick, counts: _Counts, campaign: _Campaign | None, objectiv
         objective=objective,
         threshold=pick.threshold,
         value=value,
+        flagged_share=float(counts.flagged[position] / counts.total),
         contacted_share=float(contacted[position]),
         precision=float(counts.precision[position]),
         recall=float(counts.recall[position]),

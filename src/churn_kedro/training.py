@@ -15,10 +15,10 @@ from churn_kedro.calibration import Calibration, CalibrationParameters, calibrat
 from churn_kedro.candidates import Comparison, Ensemble, Judgement, judge_candidates
 from churn_kedro.column_costs import ColumnWorth, require_weighable, weigh_columns
 from churn_kedro.customers import CustomerDeclaration, Task
-from churn_kedro.economics import customer_values
+from churn_kedro.economics import ValueColumn, customer_values
 from churn_kedro.features import FeatureParameters, TrainingInputs, fit_features
 from churn_kedro.folds import ClassWeight, Development, FoldParameters, Folds, Sample, sample_of, treat_folds
-from churn_kedro.models import Estimator, TrainedModel, answer_of, decision_threshold, task_facts
+from churn_kedro.models import CAMPAIGN_TAG, Estimator, TrainedModel, answer_of, decision_threshold, task_facts
 from churn_kedro.parameters import ParameterError, Parameters
 from churn_kedro.search_space import Space, Value, check_spaces
 from churn_kedro.splits import SplitParameters
@@ -70,6 +70,11 @@ class TrainingParameters(Parameters):
             raise ValueError(f"algorithms names one twice: {self.algorithms}")
         if self.ensembles and len(self.algorithms) < 2:
             raise ValueError(f"ensembles {self.ensembles} need at least two algorithms, found {self.algorithms}")
+        if self.class_weight is not None and len(self.algorithms) > 1:
+            raise ValueError(
+                "class_weight balanced distorts the scores by which candidates are compared, before they are "
+                f"calibrated: name one algorithm, found {self.algorithms}"
+            )
         if self.external_memory and self.algorithms != ["xgboost"]:
             raise ValueError(f"external_memory is XGBoost's: algorithms must be [xgboost], found {self.algorithms}")
         return self
@@ -338,6 +343,7 @@ def fit_model(
         **({} if chosen.n_estimators is None else {"n_estimators": str(chosen.n_estimators)}),
         **({} if calibration is None else {"calibration": calibration.method}),
         **({} if choice is None else {"threshold_objective": choice.objective}),
+        **_campaign(parameters.threshold),
         **({} if threshold is None else {"decision_threshold": f"{threshold:.6f}"}),
         "train_digest": manifest.train.digest,
         "validation_digest": manifest.validation.digest,
@@ -503,6 +509,14 @@ def grow_from_files(
         return XGBoost().grow(matrix, constraints, hyperparameters, problem, rounds or problem.max_rounds)
     finally:
         parts.clear()
+
+
+def _campaign(threshold: ThresholdParameters) -> dict[str, str]:
+    """The economics that scoring needs to leave out who is not worth a contact."""
+    economics = threshold.economics
+    if threshold.objective != "profit" or economics is None or not isinstance(economics.value, ValueColumn):
+        return {}
+    return {CAMPAIGN_TAG: economics.model_dump_json(exclude_none=True)}
 
 
 def _pipeline(inputs: TrainingInputs, step: str, fitted: Any) -> Pipeline:

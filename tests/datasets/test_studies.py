@@ -101,3 +101,24 @@ def test_trials_are_not_saved_as_a_whole_and_a_password_is_not_shown() -> None:
     with pytest.raises(DatasetError, match="Trials are kept one by one"):
         dataset.save(StudyArchive("sqlite:///nowhere.db"))
     assert "secret" not in str(dataset)
+
+
+@pytest.mark.parametrize("damage", ["garbage", "folder", "nonsense"])
+def test_a_database_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "search.db"
+    url = f"sqlite:///{file.as_posix()}"
+    if damage == "garbage":
+        file.write_bytes(bytes(range(256)) * 64)
+    elif damage == "folder":
+        file.mkdir()
+    else:
+        url = "nonsense://somebody:secret@host/db"
+
+    with pytest.raises(DatasetError) as caught:
+        StudyArchive(url).known_trials("key")
+
+    message = str(caught.value)
+    assert ("host/db" if damage == "nonsense" else "search.db") in message
+    assert "secret" not in message
+    assert "CHURN_STUDY_URL" in message
+    assert "training.search.resume=false" in message

@@ -15,6 +15,8 @@ from churn_kedro.folds import FoldInputs, Sample
 from churn_kedro.transformers import CategoryNames
 
 _LOSSES: dict[Task, str] = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
+# What tells two equal models apart.
+_STAMPS = frozenset({"model_guid", "train_finish_time"})
 
 
 class CatBoost(ScikitAlgorithm):
@@ -96,7 +98,11 @@ class CatBoost(ScikitAlgorithm):
         trees = self.build(hyperparameters, problem, sample).set_params(iterations=rounds or problem.max_rounds)
         step = "regressor" if problem.learning.task == "regression" else "classifier"
         pipeline = Pipeline([("names", CategoryNames(sample.categories)), (step, trees)])
-        return pipeline.fit(sample.values, sample.target, **{f"{step}__sample_weight": sample.weight})
+        fitted = pipeline.fit(sample.values, sample.target, **{f"{step}__sample_weight": sample.weight})
+        metadata = fitted[-1].get_metadata()
+        for stamp in _STAMPS.intersection(metadata.keys()):
+            metadata[stamp] = ""
+        return fitted
 
     def complexity(self, fitted: Any) -> dict[str, int]:
         """Trees and leaves."""

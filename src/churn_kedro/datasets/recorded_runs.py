@@ -65,6 +65,11 @@ def find_commit(model_name: str, version: str) -> str:
         raise DatasetError(
             f"No commit is recorded of version {found.version} of {model_name}: rebuild it without --at-commit."
         )
+    if (found.tags or {}).get("git_dirty") == "true":
+        raise DatasetError(
+            f"Version {found.version} of {model_name} was trained with changes that no commit holds (git_dirty): the "
+            f"commit {commit} alone cannot rebuild it. Try without --at-commit."
+        )
     return commit
 
 
@@ -137,7 +142,7 @@ def find_splits(recorded: RecordedVersion, catalog: DataCatalog) -> tuple[dict[s
         "validation": recorded.summary.recipe.validation_digest,
     }
     here = _load_here(catalog)
-    if here is not None and all(getattr(here[1], part).digest == digest for part, digest in wanted.items()):
+    if here is not None and all(table_digest(here[0][part]) == digest for part, digest in wanted.items()):
         return here
     try:
         kept = _load_artifacts(recorded.run_id)
@@ -145,7 +150,7 @@ def find_splits(recorded: RecordedVersion, catalog: DataCatalog) -> tuple[dict[s
         kept = None
     if kept is not None and all(table_digest(kept[0][part]) == digest for part, digest in wanted.items()):
         return kept
-    found = "no splits" if here is None else f"other splits (train {here[1].train.digest})"
+    found = "no splits" if here is None else f"other splits (train {table_digest(here[0]['train'])})"
     raise DatasetError(
         f"The data that version {recorded.version} of {recorded.name} was trained on (train {wanted['train']}, "
         f"validation {wanted['validation']}) is not here: there are {found} in the data folder, and the run "

@@ -39,6 +39,19 @@ class StudyArchive:
             )
         return self._studies[search]
 
+    def _open(self, search: str) -> optuna.Study:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return self._study(search)
+        except (SQLAlchemyError, OSError, ImportError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise DatasetError(
+                f"The trials of hyperparameter searches cannot be kept in {_without_password(self._url)}: {reason}. If "
+                "it is the project's own file, delete it; if CHURN_STUDY_URL names it, correct or unset the variable. "
+                "With training.search.resume=false, no trials are kept."
+            ) from error
+
     def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
         """Finished trials of a search.
 
@@ -48,7 +61,7 @@ class StudyArchive:
         Returns:
             The trials under the numbers that they had in it.
         """
-        trials = self._study(search).get_trials(deepcopy=True)
+        trials = self._open(search).get_trials(deepcopy=True)
         for trial in trials:
             trial.number = int(trial.user_attrs["number"])
         return trials
@@ -71,7 +84,13 @@ class StudyArchive:
             user_attrs={**trial.user_attrs, "number": trial.number},
             intermediate_values=trial.intermediate_values,
         )
-        self._study(search).add_trial(kept)
+        self._open(search).add_trial(kept)
+
+
+def _without_password(url: str) -> str:
+    """The address without user and password."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 class TrialArchiveDataset(AbstractDataset[TrialArchive, TrialArchive]):
@@ -102,4 +121,4 @@ class TrialArchiveDataset(AbstractDataset[TrialArchive, TrialArchive]):
         raise DatasetError("Trials are kept one by one, while the search runs.")
 
     def _describe(self) -> dict[str, Any]:
-        return {"url": self._url.rpartition("@")[2]}
+        return {"url": _without_password(self._url)}

@@ -16,6 +16,7 @@ from churn_kedro.scoring import (
     BandParameters,
     ScoringReport,
     count_unusual_cells,
+    find_worthy,
     list_predictions,
     require_readable,
 )
@@ -95,6 +96,7 @@ def score_customers(
         parameters.bands,
         champion.version,
         scored_at,
+        find_worthy(champion.tags, customers),
     )
     return predictions, ScoringReport(
         model_name=champion.name,

@@ -1,0 +1,38 @@
+"""Claims about errors that a user can mend, and about runs that somebody stops."""
+
+from pathlib import Path
+
+import click
+import mlflow
+import pytest
+
+from churn_kedro.mendable import explain_instead_of_tracing
+from churn_kedro.parameters import ParameterError
+from tests.mlflow_store import mlflow_at
+
+
+def test_a_run_that_somebody_stops_is_killed_and_not_finished(tmp_path: Path) -> None:
+    @explain_instead_of_tracing
+    def stop() -> None:
+        mlflow.start_run()
+        raise KeyboardInterrupt
+
+    with mlflow_at(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}"):
+        experiment = mlflow.create_experiment("stopped", artifact_location=tmp_path.as_uri())
+        mlflow.set_experiment(experiment_id=experiment)
+        with pytest.raises(KeyboardInterrupt):
+            stop()
+        runs = mlflow.MlflowClient().search_runs([experiment])
+
+    assert [run.info.status for run in runs] == ["KILLED"]
+
+
+def test_what_a_user_can_mend_is_said_and_a_defect_keeps_its_traceback() -> None:
+    @explain_instead_of_tracing
+    def fail(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(click.ClickException, match=r"^set it to 3$"):
+        fail(ParameterError(" set it to 3\n"))
+    with pytest.raises(KeyError):
+        fail(KeyError("defect"))
