@@ -172,14 +172,14 @@ def test_a_training_is_described_by_its_model_and_its_decision() -> None:
     assert choice is not None
 
     assert lines_about(summary) == [
-        f"model       xgboost on 450 customers, calibration temperature (error {calibration.ece_before:.3f} to "
+        f"model       xgboost (cpu) on 450 customers, calibration temperature (error {calibration.ece_before:.3f} to "
         f"{calibration.ece_after:.3f})",
         f"decision    contact at {choice.threshold:.3f} and above (f1): {choice.contacted_share:.1%} of customers",
     ]
 
 
 def test_a_training_of_a_number_has_neither_calibration_nor_decision() -> None:
-    assert lines_about(task_case("regression").training.summary) == ["model       xgboost on 450 customers"]
+    assert lines_about(task_case("regression").training.summary) == ["model       xgboost (cpu) on 450 customers"]
 
 
 def test_candidates_are_described_by_their_distance_from_the_one_that_was_chosen() -> None:
@@ -306,3 +306,20 @@ def test_a_scoring_of_another_task_speaks_neither_of_risk_nor_of_contacts(
     )
 
     assert lines_about(report)[0] == f"scored      1,000 customers by version 4: {outcome}"
+
+
+def test_a_campaign_that_calls_nobody_says_so_and_one_with_different_values_says_who_is_left_out() -> None:
+    summary = task_case("binary").training.summary
+    assert summary.threshold is not None
+    nobody = summary.threshold.model_copy(
+        update={"objective": "profit", "flagged_share": 0.0, "contacted_share": 0.0, "reason": "No contact pays."}
+    )
+    some = summary.threshold.model_copy(update={"objective": "profit", "flagged_share": 0.3, "contacted_share": 0.2})
+
+    assert lines_about(summary.model_copy(update={"threshold": nobody}))[-1] == (
+        "decision    contact nobody (profit). No contact pays."
+    )
+    assert (
+        "20.0% of customers, without 10.0% who are not worth it"
+        in (lines_about(summary.model_copy(update={"threshold": some}))[-1])
+    )

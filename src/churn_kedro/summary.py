@@ -107,7 +107,8 @@ def _describe_training(report: TrainingSummary) -> list[str]:
             )
             for place, candidate in enumerate(report.comparison.candidates)
         ]
-    learned = f"{report.model} on {report.rows['learned']:,} customers"
+    device = f" ({report.recipe.device})" if any(member.algorithm == "xgboost" for member in report.members) else ""
+    learned = f"{report.model}{device} on {report.rows['learned']:,} customers"
     if report.calibration is not None:
         learned += (
             f", calibration {report.calibration.method} (error {report.calibration.ece_before:.3f} to "

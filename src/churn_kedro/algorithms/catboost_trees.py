@@ -8,7 +8,7 @@ import catboost
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from churn_kedro.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem, Watch
+from churn_kedro.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem
 from churn_kedro.algorithms.scikit import ScikitAlgorithm
 from churn_kedro.customers import Task
 from churn_kedro.folds import FoldInputs, Sample
@@ -58,19 +58,8 @@ class CatBoost(ScikitAlgorithm):
             **hyperparameters,
         )
 
-    def fit_fold(
-        self,
-        prepared: FoldInputs,
-        hyperparameters: Hyperparameters,
-        problem: Problem,
-        *,
-        rounds: int | None = None,
-        watch: Watch | None = None,
-        with_learning_curve: bool = False,
-    ) -> FoldFit:
-        """Grow trees on a fold; see :class:`~churn_kedro.algorithms.interface.Algorithm`."""
-        if rounds is not None:
-            return super().fit_fold(prepared, hyperparameters, problem, rounds=rounds)
+    def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
+        """Grow trees until the judged rows gain no more."""
         names = CategoryNames(prepared.learn.categories)
         learn, judge = names.transform(prepared.learn.values), names.transform(prepared.judge.values)
         trees = self.build(hyperparameters, problem, prepared.learn).set_params(iterations=problem.max_rounds)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from churn_kedro.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem, Watch
+from churn_kedro.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem
 from churn_kedro.algorithms.scikit import ScikitAlgorithm
 from churn_kedro.folds import FoldInputs, Sample
 
@@ -54,19 +54,8 @@ class HistGradientBoosting(ScikitAlgorithm):
             **hyperparameters,
         )
 
-    def fit_fold(
-        self,
-        prepared: FoldInputs,
-        hyperparameters: Hyperparameters,
-        problem: Problem,
-        *,
-        rounds: int | None = None,
-        watch: Watch | None = None,
-        with_learning_curve: bool = False,
-    ) -> FoldFit:
-        """Grow trees on a fold; see :class:`~churn_kedro.algorithms.interface.Algorithm`."""
-        if rounds is not None:
-            return super().fit_fold(prepared, hyperparameters, problem, rounds=rounds)
+    def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
+        """Grow trees until the judged rows gain no more."""
         growing = self.build(hyperparameters, problem, prepared.learn).set_params(
             max_iter=problem.max_rounds,
             early_stopping=True,

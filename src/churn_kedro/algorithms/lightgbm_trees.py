@@ -6,7 +6,7 @@ from typing import Any
 
 import lightgbm
 
-from churn_kedro.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem, Watch, answer
+from churn_kedro.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem, answer
 from churn_kedro.algorithms.scikit import ScikitAlgorithm
 from churn_kedro.folds import FoldInputs, Sample
 
@@ -43,19 +43,8 @@ class LightGBM(ScikitAlgorithm):
             **hyperparameters,
         )
 
-    def fit_fold(
-        self,
-        prepared: FoldInputs,
-        hyperparameters: Hyperparameters,
-        problem: Problem,
-        *,
-        rounds: int | None = None,
-        watch: Watch | None = None,
-        with_learning_curve: bool = False,
-    ) -> FoldFit:
-        """Grow trees on a fold; see :class:`~churn_kedro.algorithms.interface.Algorithm`."""
-        if rounds is not None:
-            return super().fit_fold(prepared, hyperparameters, problem, rounds=rounds)
+    def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
+        """Grow trees until the judged rows gain no more."""
         trees = self.build(hyperparameters, problem, prepared.learn).set_params(n_estimators=problem.max_rounds)
         trees.fit(
             prepared.learn.values,

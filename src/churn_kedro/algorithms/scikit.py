@@ -13,7 +13,7 @@ from churn_kedro.folds import FoldInputs, Sample
 
 
 class ScikitAlgorithm(ABC):
-    """An algorithm that is a scikit-learn estimator, or a pipeline that ends in one, and has no rounds."""
+    """An algorithm that is a scikit-learn estimator, or a pipeline that ends in one, in rounds or not."""
 
     name: AlgorithmName
     tasks: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})
@@ -40,12 +40,27 @@ class ScikitAlgorithm(ABC):
         with_learning_curve: bool = False,
     ) -> FoldFit:
         """Fit on a fold; see :class:`~churn_kedro.algorithms.interface.Algorithm`."""
+        if self.in_rounds and rounds is None:
+            return self.stop_early(prepared, hyperparameters, problem)
         fitted = self.fit(prepared.learn, hyperparameters, problem, rounds)
 
         def predict() -> np.ndarray:
             return answer(fitted, prepared.judge.values, problem.learning)
 
         return FoldFit(predict(), rounds, predict=predict)
+
+    def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
+        """Grow until the judged rows gain no more; for an algorithm that grows in rounds.
+
+        Args:
+            prepared: The fold.
+            hyperparameters: As searched.
+            problem: What is to be learned.
+
+        Returns:
+            The model at its best round.
+        """
+        raise NotImplementedError(f"{self.name} does not grow in rounds")
 
     def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
         """Fit; see :class:`~churn_kedro.algorithms.interface.Algorithm`."""
