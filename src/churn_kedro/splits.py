@@ -27,7 +27,10 @@ class SplitParameters(Parameters):
     )
     test_size: float = Field(gt=0, lt=1, description="Share of all customers kept for the final evaluation.")
     validation_size: float = Field(
-        gt=0, lt=1, description="Share of all customers used for early stopping, calibration and the threshold."
+        gt=0,
+        lt=1,
+        description="Share of all customers that models learn from together with the training customers, and that "
+        "judge them alone in a table of many rows.",
     )
     random_state: int = Field(ge=0, description="Seed of the shuffle; salt of the hash.")
     gap_days: float = Field(

@@ -197,7 +197,8 @@ def test_an_interrupted_search_goes_on_and_ends_with_the_model_of_an_uninterrupt
 ) -> None:
     project = clone("interrupted")
     project.kedro("run", "--pipelines", "data_processing")
-    few = ("run", "--pipelines", "training", "--params", f"{QUICK},training.search.n_trials=7")
+    # Long enough to be interrupted, on a busy machine too.
+    few = ("run", "--pipelines", "training", "--params", "training.search.n_trials=12")
     process = subprocess.Popen(
         [Path(sys.executable).with_name("kedro"), *few],
         cwd=project.path,
@@ -206,7 +207,7 @@ def test_an_interrupted_search_goes_on_and_ends_with_the_model_of_an_uninterrupt
         stderr=subprocess.PIPE,
         text=True,
     )
-    _wait_for(process, "trial 2 of 7")
+    _wait_for(process, "trial 2 of 12")
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
 
