@@ -176,7 +176,7 @@ def test_a_class_in_a_single_group_is_too_rare() -> None:
         divide(made, declaration)
 
 
-def test_a_fold_without_a_class_is_named() -> None:
+def test_a_time_before_which_a_class_is_unknown_is_named_with_the_class() -> None:
     declaration = declared("binary", {"name": "Seen", "role": "time"})
     left = development().customers["Outcome"].to_numpy() == 1
     # Nobody leaves before the last month.
@@ -185,7 +185,7 @@ def test_a_fold_without_a_class_is_named() -> None:
 
     with pytest.raises(
         CustomerTableError,
-        match=r"Fold 1 of 3 has no customer with Outcome = 'leaves' to learn from \(\d+ rows\). Lower .*\(now 3\)",
+        match=r"none of them has customers with Outcome = 'stays' and = 'leaves' both before it",
     ):
         divide(made, declaration, n_splits=3)
 
@@ -356,3 +356,17 @@ def test_tables_of_another_split_are_refused() -> None:
 
     with pytest.raises(CustomerTableError, match=r"The validation table .* is not the one the split"):
         gather_development(case.train, case.validation.iloc[1:], case.manifest, case.declaration, FeatureParameters())
+
+
+def test_a_table_of_few_moments_has_fewer_folds_by_time_and_no_block_is_torn(caplog: pytest.LogCaptureFixture) -> None:
+    declaration = declared("binary", {"name": "Seen", "role": "time"})
+    months = pd.Timestamp("2025-01-01") + pd.to_timedelta(30 * (np.arange(450) % 3), unit="D")
+
+    folds = treated(development("binary", {"method": "time"}, Seen=months), declaration).search
+
+    assert len(folds) == 2
+    seen = pd.Series(months)
+    for fold, (last, judged) in zip(folds, [("2025-01-01", "2025-01-31"), ("2025-01-31", "2025-03-02")], strict=True):
+        assert seen[fold.fold.learn].max() == pd.Timestamp(last)
+        assert set(seen[fold.fold.judge]) == {pd.Timestamp(judged)}
+    assert "2 folds instead of 3" in caplog.text

@@ -378,21 +378,45 @@ def _allowed(n_splits: int, target: np.ndarray, units: np.ndarray | None, declar
 def _divide_by_time(
     customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters, n_splits: int
 ) -> list[Fold]:
-    """Blocks of rows in the order of time; each is judged by what was learned before it."""
+    """Blocks of rows in the order of time; each is judged by what was learned before it.
+
+    Rows of one moment stay together, so a table of few moments has fewer blocks. A block that holds too little to judge
+    on is joined to the one before it, and one that nothing complete comes before is learned from only.
+    """
     if declaration.time is None:
         raise ParameterError(
             "The customers were split by time, but no column of parameters/customers.yml has role time."
         )
-    moments = customers[declaration.time].to_numpy()
+    moments, target = customers[declaration.time].to_numpy(), customers[declaration.target].to_numpy()
     ordered = np.sort(moments)
-    starts = [ordered[len(ordered) * block // (n_splits + 1)] for block in range(1, n_splits + 1)]
+    starts = np.unique([ordered[len(ordered) * block // (n_splits + 1)] for block in range(1, n_splits + 1)])
     gap = np.timedelta64(round(split.gap_days * 86_400), "s")
-    folds = []
-    for start, end in zip(starts, [*starts[1:], None], strict=True):
-        judge = moments >= start
-        if end is not None:
-            judge &= moments < end
-        folds.append(Fold(np.flatnonzero(moments < start - gap), np.flatnonzero(judge)))
+    wanted = max(1, len(declaration.classes))
+
+    def complete(rows: np.ndarray) -> bool:
+        return bool(rows.any()) and (not declaration.classes or len(np.unique(target[rows])) == wanted)
+
+    folds: list[Fold] = []
+    later = np.zeros(len(moments), dtype=bool)
+    for start in starts[::-1]:
+        learn, judge = moments < start - gap, (moments >= start) & ~later
+        if complete(learn) and complete(judge):
+            folds.insert(0, Fold(np.flatnonzero(learn), np.flatnonzero(judge)))
+            later |= judge
+    if not folds:
+        found = f" with {declaration.target} = {' and = '.join(map(repr, declaration.classes))}" if wanted > 1 else ""
+        raise CustomerTableError(
+            f"The training and validation customers have {len(np.unique(moments))} different moments in "
+            f"{declaration.time}, and none of them has customers{found} both before it, to learn from, and after it, "
+            "to judge on. Bring more moments, lower data_processing.split.gap_days, or split by another method."
+        )
+    if len(folds) < n_splits:
+        logger.warning(
+            "%d folds instead of %d (training.folds.n_splits): %s has too few moments with every class.",
+            len(folds),
+            n_splits,
+            declaration.time,
+        )
     return folds
 
 

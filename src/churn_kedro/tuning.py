@@ -527,7 +527,8 @@ class _Search:
         lowest = min(complete, key=_score)
         if self._single:
             return lowest
-        error = float(np.std(lowest.fold_scores, ddof=1) / np.sqrt(len(lowest.fold_scores)))
+        n_folds = len(lowest.fold_scores)
+        error = float(np.std(lowest.fold_scores, ddof=1) / np.sqrt(n_folds)) if n_folds > 1 else 0.0
         near = [trial for trial in complete if _score(trial) <= _score(lowest) + error]
         return min(near, key=lambda trial: trial.scoring_seconds or 0.0)
 
