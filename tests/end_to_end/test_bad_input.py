@@ -206,6 +206,8 @@ def test_an_interrupted_search_goes_on_and_ends_with_the_model_of_an_uninterrupt
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell starts what runs in its background, this test perhaps, with interrupts ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     _wait_for(process, "trial 2 of 12")
     process.send_signal(signal.SIGINT)
