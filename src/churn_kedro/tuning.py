@@ -319,7 +319,7 @@ class _Search:
             with ThreadPoolExecutor(workers, thread_name_prefix="trial") as pool:
                 while len(self._trials) < n_trials and not out_of_time:
                     size = min(self._parameters.batch_size, n_trials - len(self._trials))
-                    out_of_time = self._run_batch(pool, size, n_trials, workers, began)
+                    out_of_time = self._run_batch(pool, size, n_trials, began)
         except KeyboardInterrupt:
             raise SearchInterruptedError(
                 f"The search of {self._algorithm.name} was interrupted after {len(self._trials)} of {n_trials} trials. "
@@ -339,7 +339,7 @@ class _Search:
             stopped_by_time=out_of_time and len(self._trials) < n_trials,
         )
 
-    def _run_batch(self, pool: ThreadPoolExecutor, size: int, n_trials: int, workers: int, began: float) -> bool:
+    def _run_batch(self, pool: ThreadPoolExecutor, size: int, n_trials: int, began: float) -> bool:
         """Propose trials, run them, and tell the study in order; whether the time was up."""
         import optuna
 
@@ -360,7 +360,7 @@ class _Search:
             running.result = None if future.cancelled() else future.result()
         for running in batch:
             if running.result is not None:
-                self._finish(running, n_trials, workers, began)
+                self._finish(running, n_trials, began)
         if interrupted:
             raise KeyboardInterrupt
         return any(running.result is None for running in batch) or self._out_of_time()
@@ -470,7 +470,7 @@ class _Search:
             times.append((self._world.stopwatch() - began) * 1000 / rows)
         return min(times)
 
-    def _finish(self, running: _Running, n_trials: int, workers: int, began: float) -> None:
+    def _finish(self, running: _Running, n_trials: int, began: float) -> None:
         import optuna
 
         result = running.result
