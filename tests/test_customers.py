@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,8 @@ from churn_kedro.customers import (
     Range,
     match_header,
 )
+from churn_kedro.normalisation import normalise
+from churn_kedro.validation import customer_schema
 
 Declare = Callable[..., CustomerDeclaration]
 
@@ -44,18 +47,42 @@ def column(**fields: Any) -> Column:
         ({"kind": "binary", "domain": [True, False]}, "YAML turns unquoted yes, no, true and false into booleans"),
         ({"kind": "numeric", "domain": {"min": 2, "max": 1}}, "domain has min 2.0 above max 1.0"),
         ({"kind": "numerical"}, "Input should be 'numeric', 'categorical', 'binary', 'ordinal' or 'date'"),
-        ({"kind": "numeric", "role": "label"}, "'time', 'group', 'weight', 'value' or"),
+        ({"kind": "numeric", "role": "label"}, "'weight', 'value', 'segment' or"),
         ({"role": "id", "cost": 1}, "has role id; only features are monotone or have a cost"),
         ({"role": "target", "monotone": "increasing"}, "has role target; only features are monotone or have a cost"),
         ({"kind": "numeric", "cost": 0}, "greater than 0"),
         ({"kind": "numeric", "monotone": "rising"}, "Input should be 'increasing' or 'decreasing'"),
         ({"kind": "categorical", "monotone": "increasing"}, "of kind categorical cannot be monotone"),
         ({"kind": "date", "monotone": "decreasing"}, "of kind date cannot be monotone"),
-        ({"role": "weight", "kind": "numeric"}, "has role weight; only features take a kind and a treatment"),
+        ({"role": "weight", "kind": "numeric"}, "has role weight; only features and segments take a kind"),
         ({"role": "value", "domain": {"min": 0}}, "has role value; only features take a domain"),
         ({"kind": "binary", "domain": [0, 1], "whole": True}, "is declared whole but is not numeric"),
         ({"kind": "numeric", "date_format": "%Y"}, "has a date_format but is no date"),
         ({"kind": "date", "domain": ["a"]}, "date column 'c' takes no domain"),
+        ({"role": "id", "segment": True}, "has role id; only features can be a segment as well"),
+        ({"role": "target", "protected": True}, "has role target; only a feature, or a column of role segment, can be"),
+        (
+            {"role": "segment", "kind": "date"},
+            "has role segment, which takes kind numeric or categorical (the default)",
+        ),
+        ({"role": "segment", "domain": ["a"]}, "has role segment; only features take a domain"),
+        ({"role": "segment", "treatment": {}}, "has role segment; only features take a treatment"),
+        (
+            {"kind": "numeric", "bands": [1]},
+            "has bands but is no segment: give it segment: true, protected: true or role",
+        ),
+        (
+            {"kind": "numeric", "segment": True, "bands": [2, 1]},
+            "has bands [2.0, 1.0]; they must be finite numbers that",
+        ),
+        (
+            {"kind": "numeric", "segment": True, "bands": [1, 1]},
+            "has bands [1.0, 1.0]; they must be finite numbers that",
+        ),
+        ({"kind": "numeric", "segment": True, "bands": []}, "at least 1 item"),
+        ({"kind": "categorical", "protected": True, "bands": [1]}, "has bands, which cut numbers, but holds levels or"),
+        ({"kind": "binary", "domain": [0, 1], "segment": True, "bands": [1]}, "which cut numbers, but holds levels"),
+        ({"role": "segment", "bands": [1]}, "has bands, which cut numbers, but holds levels or dates: give it kind"),
         ({"kind": "numeric", "nulable": True}, "Extra inputs are not permitted"),
         ({"kind": "numeric", "name": ""}, "at least 1 character"),
         ({"kind": "numeric", "description": ""}, "at least 1 character"),
@@ -334,3 +361,44 @@ def test_any_spelling_with_the_same_letters_is_found(
     spelling = separators[0] + "".join(a + b for a, b in zip(letters, separators[1:], strict=True))
 
     assert match_header([spelling, "Age"], scores, with_target=False)["CreditScore"] == spelling
+
+
+def test_segments_are_declared_marked_or_protected_columns(declare: Declare) -> None:
+    declared = declare(
+        {"name": "Age", "kind": "numeric", "protected": True, "bands": [30, 60]},
+        {"name": "Town", "kind": "categorical", "segment": True},
+        {"name": "Plan", "kind": "categorical"},
+        {"name": "Branch", "role": "segment"},
+        {"name": "Income", "role": "segment", "kind": "numeric", "protected": True},
+        TARGET,
+    )
+
+    assert [column.name for column in declared.segments] == ["Age", "Town", "Branch", "Income"]
+    assert [column.name for column in declared.protected] == ["Age", "Income"]
+    assert declared.feature_names == ["Age", "Town", "Plan"]
+    cells = {column.name: column.cells for column in declared.segments}
+    assert cells == {"Age": "number", "Town": "text", "Branch": "text", "Income": "number"}
+
+
+def test_a_column_of_role_segment_is_read_kept_and_not_asked_for_when_scoring(declare: Declare) -> None:
+    declared = declare(
+        {"name": "Age", "kind": "numeric"},
+        {"name": "Branch", "role": "segment", "nullable": True, "missing": ["?"]},
+        {"name": "Income", "role": "segment", "kind": "numeric"},
+        TARGET,
+    )
+    raw = pd.DataFrame(
+        {"Age": ["30", "40"], "Branch": ["north", "?"], "Income": ["1e3", "x"], declared.target: ["1", "0"]},
+        dtype="str",
+    )
+
+    read = normalise(raw, declared, with_target=True)
+
+    assert read.table["Branch"].tolist()[0] == "north"
+    assert read.table["Branch"].isna().tolist() == [False, True]
+    assert read.table["Income"].iloc[0] == 1000
+    assert read.unreadable["reason"].tolist() == ["Income: 'x' is not a number"]
+    assert list(customer_schema(declared).columns) == ["Age", "Branch", "Income", declared.target]
+    to_score = normalise(raw[["Age"]], declared, with_target=False)
+    assert list(to_score.table.columns) == ["Age"]
+    assert list(customer_schema(declared, with_target=False).columns) == ["Age"]

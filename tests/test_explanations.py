@@ -10,13 +10,37 @@ import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
+from sklearn.inspection import permutation_importance as sklearn_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss
 
 from churn_kedro.algorithms import AlgorithmName
 from churn_kedro.customers import CustomerDeclaration, Task
-from churn_kedro.explanations import choose_explained, column_importance, explain, explain_classes, tree_importance
+from churn_kedro.explanations import (
+    ExplainedCustomers,
+    Explanation,
+    ExplanationParameters,
+    ExplanationSummary,
+    Partner,
+    PermutationImportance,
+    cells_as_text,
+    choose_customers_to_show,
+    choose_explained,
+    explain,
+    explain_classes,
+    explain_customers,
+    explain_interactions,
+    explain_shown,
+    find_partners,
+    partial_dependence,
+    permutation_importance,
+    share_importance,
+    summarise_explanations,
+    tree_importance,
+    write_cell,
+)
 from churn_kedro.features import FeatureParameters, source_columns
-from churn_kedro.models import TrainedModel, unwrap
+from churn_kedro.models import ScoredCustomers, TrainedModel, predict, score_known, unwrap
 from churn_kedro.splits import describe_splits
 from churn_kedro.training import fit_model
 from tests.conftest import SHARES
@@ -357,27 +381,33 @@ def test_columns_with_several_inputs_are_estimated_as_one(name: AlgorithmName) -
         assert any(np.array_equal(shown, inputs[:, place], equal_nan=True) for place in parts)
 
 
+def shuffle(estimator: Any, customers: pd.DataFrame, declaration: CustomerDeclaration) -> PermutationImportance:
+    return permutation_importance(estimator, customers, declaration, ExplanationParameters())
+
+
 @pytest.mark.parametrize(
     ("task", "name"), [("binary", "random_forest"), ("multiclass", "lightgbm"), ("regression", "soft_vote")]
 )
 def test_importance_without_trees_of_xgboost_is_the_loss_that_shuffling_adds(task: Task, name: str) -> None:
     case, estimator = task_case(task), fitted(task, name)
 
-    importance, measure = column_importance(estimator, case.test, case.declaration)
+    importance, measure = share_importance(estimator, shuffle(estimator, case.test, case.declaration))
 
     assert measure == "shuffling"
     assert importance.sum() == pytest.approx(1)
     assert importance.is_monotonic_decreasing
     # Most of the outcome was made of the age, less of the country, hardly any of the visits.
     assert importance.index.tolist() == ["Age", "Country", "Visits"]
-    again, _ = column_importance(estimator, case.test, case.declaration)
+    again, _ = share_importance(estimator, shuffle(estimator, case.test, case.declaration))
     pd.testing.assert_series_equal(importance, again)
 
 
 def test_importance_of_xgboost_is_its_gain() -> None:
     case = task_case("binary")
 
-    importance, measure = column_importance(case.trained.estimator, case.test, case.declaration)
+    importance, measure = share_importance(
+        case.trained.estimator, shuffle(case.trained.estimator, case.test, case.declaration)
+    )
 
     assert measure == "gain"
     pd.testing.assert_series_equal(importance, tree_importance(case.trained.estimator))
@@ -388,6 +418,272 @@ def test_a_model_that_says_the_same_of_everyone_rests_on_no_column() -> None:
     estimator = fitted("binary", "logistic_regression")
     flat = case.test.assign(Age=50.0, Country=case.test["Country"].iloc[0], Visits=4.0)
 
-    importance, _ = column_importance(estimator, flat, case.declaration)
+    importance, _ = share_importance(estimator, shuffle(estimator, flat, case.declaration))
 
     assert importance.to_dict() == {"Age": 0, "Country": 0, "Visits": 0}
+
+
+QUICK = ExplanationParameters(max_explained=40, max_shuffled=1000, n_shuffles=20, max_grid_customers=30, random_state=1)
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_interactions_of_a_column_sum_to_its_contribution(task: Task) -> None:
+    case = task_case(task)
+    estimator = case.trained.estimator
+
+    interactions = explain_interactions(estimator, case.test)
+    explained = explain_customers(estimator, case.test, case.declaration, ExplanationParameters())
+
+    assert interactions is not None
+    assert interactions.columns == explained.outputs[0].columns
+    contributions = np.stack([one.values for one in explained.outputs], axis=-1)
+    np.testing.assert_allclose(interactions.values.sum(axis=2), contributions, rtol=1e-3, atol=1e-3)
+    np.testing.assert_allclose(interactions.values, interactions.values.swapaxes(1, 2), rtol=1e-3, atol=1e-3)
+
+
+def test_interactions_of_a_columns_inputs_are_summed_to_one() -> None:
+    case = treatment_case()
+    interactions = explain_interactions(case.trained.estimator, case.test)
+
+    assert interactions is not None
+    explanation = explain(case.trained.estimator, case.test)
+    assert interactions.columns == explanation.columns
+    np.testing.assert_allclose(interactions.values[..., 0].sum(axis=2), explanation.values, atol=1e-4)
+    strengths = interactions.strengths
+    assert (np.diag(strengths) == 0).all()
+    first, second = np.unravel_index(int(strengths.to_numpy().argmax()), strengths.shape)
+    expected = 2 * np.abs(interactions.values[:, first, second, 0]).mean()
+    assert strengths.iloc[int(first), int(second)] == pytest.approx(expected)
+
+
+def test_no_more_interactions_are_computed_than_can_be_afforded() -> None:
+    case = task_case("binary")
+    estimator = case.trained.estimator
+    leaves = sum(tree.count("leaf=") for tree in unwrap(estimator)[1].get_booster().get_dump())
+
+    some = explain_interactions(estimator, case.test, budget=leaves * 3 * 3 * 50)
+    again = explain_interactions(estimator, case.test, budget=leaves * 3 * 3 * 50)
+
+    assert some is not None
+    assert again is not None
+    assert len(some.values) == 50
+    np.testing.assert_array_equal(some.values, again.values)
+    assert explain_interactions(estimator, case.test, budget=leaves) is None
+    assert explain_interactions(fitted("binary", "random_forest"), case.test) is None
+
+
+def together(column: np.ndarray, partner: np.ndarray) -> ExplainedCustomers:
+    """Customers whose contribution of one column depends on another one, and on nothing else."""
+    idle = np.random.default_rng(2).normal(size=len(column))
+    values = np.column_stack([column * partner, np.zeros(len(column)), np.zeros(len(column))])
+    cells = pd.DataFrame({"a": column, "b": partner, "c": idle})
+    axes: dict[str, Any] = dict.fromkeys("abc", "number")
+    one = Explanation(values, 0.0, cells.to_numpy(), ["a", "b", "c"])
+    return ExplainedCustomers([one], cells, axes, {}, len(column))
+
+
+def test_without_interactions_the_partner_of_a_column_is_guessed_from_the_spread() -> None:
+    random = np.random.default_rng(3)
+    explained = together(random.normal(size=200), random.integers(0, 2, 200) * 2.0 - 1)
+
+    partners = find_partners(explained, ["a", "b"], None)
+
+    assert partners == {"a": Partner("b", exact=False)}
+
+
+def test_the_partner_of_a_column_is_the_one_with_the_strongest_interaction() -> None:
+    case = task_case("binary")
+    interactions = explain_interactions(case.trained.estimator, case.test)
+    explained = explain_customers(case.trained.estimator, case.test, case.declaration, QUICK)
+
+    assert interactions is not None
+    partners = find_partners(explained, ["Age"], interactions)
+
+    expected = max(
+        ("Country", "Visits"),
+        key=lambda name: np.abs(interactions.values[:, 0, interactions.columns.index(name)]).mean(),
+    )
+    assert partners == {"Age": Partner(expected, exact=True)}
+
+
+@pytest.mark.parametrize(("task", "name"), [("binary", "xgboost"), ("regression", "ridge")])
+def test_shuffling_raises_the_loss_as_scikit_learn_finds(task: Task, name: AlgorithmName) -> None:
+    case, estimator = task_case(task), fitted(task, name)
+    inputs, target = case.test[case.declaration.feature_names], case.test["Outcome"].to_numpy()
+
+    def score(model: Any, table: pd.DataFrame, truth: np.ndarray) -> float:
+        if task == "regression":
+            return -float(np.sqrt(np.mean((model.predict(table) - truth) ** 2)))
+        return -float(log_loss(truth, model.predict_proba(table)[:, 1]))
+
+    expected = sklearn_importance(estimator, inputs, target, scoring=score, n_repeats=20, random_state=0)
+    found = permutation_importance(estimator, case.test, case.declaration, QUICK)
+
+    assert found.loss == pytest.approx(-score(estimator, inputs, target))
+    assert found.customers == len(case.test)
+    assert found.rises.shape == (3, 20)
+    for place, column in enumerate(case.declaration.feature_names):
+        error = (expected.importances_std[place] + found.spreads[column]) / np.sqrt(20)
+        assert abs(found.means[column] - expected.importances_mean[place]) < 4 * error + 1e-9
+    assert found.means.is_monotonic_decreasing
+    assert found.spreads.index.tolist() == found.means.index.tolist()
+    assert found.shares.sum() == pytest.approx(1)
+
+
+def test_samples_are_as_large_as_asked_and_the_same_each_time() -> None:
+    case = task_case("binary")
+    parameters = ExplanationParameters(max_explained=12, max_shuffled=60, n_shuffles=3, random_state=5)
+
+    first, second = (
+        explain_customers(case.trained.estimator, case.test, case.declaration, parameters) for _ in range(2)
+    )
+    shuffled = [permutation_importance(case.trained.estimator, case.test, case.declaration, parameters) for _ in "ab"]
+
+    assert len(first.cells) == len(first.outputs[0].values) == 12
+    assert first.total == len(case.test)
+    pd.testing.assert_frame_equal(first.cells, second.cells)
+    assert shuffled[0].customers == 60
+    pd.testing.assert_frame_equal(shuffled[0].rises, shuffled[1].rises)
+
+
+def test_cells_are_raw_and_levels_are_in_declared_order() -> None:
+    case = treatment_case()
+    explained = explain_customers(case.trained.estimator, case.test, case.declaration, ExplanationParameters())
+
+    assert explained.axes["Age"] == "number"
+    assert explained.axes["Since"] == "date"
+    assert explained.axes["Pace"] == explained.axes["row_outlier"] == "number"
+    # Numbers that are names of levels.
+    assert explained.levels["Tier"] == ["3", "1", "2"]
+    assert explained.levels["Size"] == ["small", "large"]
+    assert explained.cells["Tier"].dropna().isin(["1", "2", "3"]).all()
+    pd.testing.assert_series_equal(explained.cells["Age"], case.test["Age"].reset_index(drop=True))
+    assert explained.cells["Since"].isna().sum() == case.test["Since"].isna().sum() > 0
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_partial_dependence_is_that_of_a_loop_over_cells_and_customers(task: Task) -> None:
+    case = task_case(task)
+    table = case.test.head(30)
+
+    curves = partial_dependence(case.trained.estimator, table, ["Age", "Country", "Visits"], case.declaration, QUICK)
+
+    assert [curve.column for curve in curves] == ["Age", "Country", "Visits"]
+    assert curves[1].grid.tolist() == ["France", "Spain"]
+    for curve in curves:
+        assert curve.customers == 30
+        assert len(curve.observed) == table[curve.column].notna().sum()
+        for point in (0, len(curve.grid) - 1):
+            answers = []
+            for _, customer in table.iterrows():
+                one = customer.to_frame().T.astype(table.dtypes)
+                one[curve.column] = pd.Series([curve.grid[point]], index=one.index).astype(table.dtypes[curve.column])
+                answers.append(predict(case.trained.estimator, one, task).reshape(-1))
+            np.testing.assert_allclose(curve.mean[point], np.mean(answers, axis=0), rtol=1e-5)
+            np.testing.assert_allclose(curve.low[point], np.quantile(answers, 0.1, axis=0), rtol=1e-5)
+            np.testing.assert_allclose(curve.high[point], np.quantile(answers, 0.9, axis=0), rtol=1e-5)
+
+
+def test_a_column_of_any_kind_can_be_varied() -> None:
+    case = treatment_case()
+    names = case.declaration.feature_names
+
+    curves = partial_dependence(case.trained.estimator, case.test, names, case.declaration, QUICK)
+
+    by_name = {curve.column: curve for curve in curves}
+    assert list(by_name) == names
+    assert by_name["Tier"].grid.tolist() == ["3", "1", "2"]
+    assert np.issubdtype(by_name["Since"].grid.dtype, np.datetime64)
+    assert np.isin(by_name["Calls"].grid, case.test["Calls"].dropna()).all()
+    assert all(np.isfinite(curve.mean).all() for curve in curves)
+
+
+def test_a_column_without_any_cell_is_not_varied() -> None:
+    case = task_case("binary")
+    empty = case.test.assign(Visits=np.nan)
+
+    assert partial_dependence(case.trained.estimator, empty, ["Visits"], case.declaration, QUICK) == []
+
+
+def test_the_customers_shown_are_the_telling_ones() -> None:
+    # Threshold 0.5: the second is missed most surely, the fifth is contacted in vain most surely.
+    target = np.array([1, 1, 1, 0, 0, 0])
+    scores = ScoredCustomers("binary", target, np.array([0.9, 0.1, 0.3, 0.6, 0.8, 0.48]), 0.5, ("0", "1"))
+    assert choose_customers_to_show(scores) == {
+        "Likeliest to leave": 0,
+        "At the decision threshold": 5,
+        "Left, though thought safe": 1,
+        "Stayed, though thought lost": 4,
+    }
+
+    twice = ScoredCustomers("binary", np.array([0, 0]), np.array([0.9, 0.2]), 0.5, ("0", "1"))
+    assert choose_customers_to_show(twice) == {
+        "Likeliest to leave; Stayed, though thought lost": 0,
+        "At the decision threshold": 1,
+    }
+
+    classes = ScoredCustomers(
+        "multiclass", np.array([0, 1, 1]), np.array([[0.6, 0.4], [0.1, 0.9], [0.7, 0.3]]), None, ("a", "b")
+    )
+    assert choose_customers_to_show(classes) == {
+        "Surest of those that are right": 1,
+        "Surest of those that are wrong": 2,
+    }
+
+    numbers = ScoredCustomers("regression", np.array([1.0, 2.0, 9.0]), np.array([1.0, 4.0, 2.0]))
+    assert choose_customers_to_show(numbers) == {"Largest prediction": 1, "Median prediction; Worst error": 2}
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [("binary", "xgboost"), ("binary", "random_forest"), ("multiclass", "xgboost"), ("regression", "ridge")],
+)
+def test_a_customer_shown_is_explained_as_among_all(task: Task, name: str) -> None:
+    case, estimator = task_case(task), fitted(task, name)
+    scores = score_known(estimator, case.test, case.declaration)
+
+    shown = explain_shown(estimator, case.test, scores, case.declaration)
+
+    for one, (reason, place) in zip(shown, choose_customers_to_show(scores).items(), strict=True):
+        customer = case.test.iloc[place]
+        assert one.title.startswith(reason)
+        assert one.name == f"Id {customer['Id']}"
+        assert one.cells[one.explanation.columns.index("Age")] == f"{customer['Age']:.0f}"
+        said = one.explanation.values.sum() + one.explanation.base
+        expected = uncalibrated(estimator, case, case.test.iloc[[place]])[0]
+        if task == "multiclass":
+            assert f"probability of {CLASSES[int(scores.prediction[place].argmax())]}" in one.answer
+        elif name == "xgboost":
+            assert 1 / (1 + np.exp(-said)) == pytest.approx(expected[0], rel=1e-4)
+        else:
+            assert said == pytest.approx(expected[0], rel=1e-6)
+        if task == "binary":
+            assert one.answer == f"probability of leaving {scores.prediction[place]:.3f}"
+
+
+def test_the_summary_repeats_what_was_found() -> None:
+    case = task_case("binary")
+    explained = explain_customers(case.trained.estimator, case.test, case.declaration, QUICK)
+    shuffled = permutation_importance(case.trained.estimator, case.test, case.declaration, QUICK)
+    interactions = explain_interactions(case.trained.estimator, case.test)
+
+    summary = summarise_explanations(explained, shuffled, interactions)
+
+    assert [one.column for one in summary.strengths] == explained.strengths.index.tolist()
+    assert {one.column: one.rise for one in summary.shuffled} == shuffled.means.to_dict()
+    assert summary.loss_name == "log loss"
+    assert summary.exact
+    assert (summary.explained_customers, summary.shuffled_customers, summary.total_customers) == (40, 150, 150)
+    assert interactions is not None
+    assert summary.interacting_customers == len(interactions.values)
+    assert summary.pairs[0].mean_absolute == pytest.approx(interactions.strengths.max().max())
+    assert ExplanationSummary.model_validate_json(summary.model_dump_json()) == summary
+    without = summarise_explanations(explained, shuffled, None)
+    assert without.pairs == []
+
+
+def test_levels_and_cells_are_written_as_people_do() -> None:
+    assert [write_cell(cell) for cell in (46.0, 0.5, 1234567.0, None, np.nan, "x", pd.Timestamp("2026-01-31"))] == [
+        *("46", "0.5", "1234567", "missing", "missing", "x", "2026-01-31")
+    ]
+    assert cells_as_text(pd.Series([1.0, np.nan, 2.5])).tolist() == ["1", None, "2.5"]

@@ -16,14 +16,9 @@ from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from churn_kedro.customers import Task
-from churn_kedro.explanations import explain, explain_classes, tree_importance
 from churn_kedro.figures import (
-    draw_beeswarm,
     draw_calibration_curve,
-    draw_class_contributions,
     draw_confusion_matrix,
-    draw_contributions,
-    draw_importance,
     draw_performance,
     draw_precision_recall_curve,
     draw_predicted_against_actual,
@@ -33,7 +28,7 @@ from churn_kedro.figures import (
 )
 from churn_kedro.metrics import BootstrapParameters, Evaluation, measure_with_intervals
 from churn_kedro.models import ScoredCustomers, TrainedModel, churn_probability, decision_threshold, score_known
-from tests.task_cases import CLASSES, task_case, train_given
+from tests.task_cases import CLASSES, task_case
 
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
@@ -134,16 +129,12 @@ def test_a_figure_of_the_scores_names_its_axes_and_can_be_saved(
     assert png(figure).startswith(b"\x89PNG")
 
 
-def test_figures_leave_pyplot_and_its_settings_alone(scored: Scored, trained: TrainedModel, splits: Splits) -> None:
+def test_figures_leave_pyplot_and_its_settings_alone(scored: Scored) -> None:
     settings = dict(mpl.rcParams)
 
     figures = [draw(*scored) for draw in (draw_confusion_matrix, draw_roc_curve, draw_calibration_curve)]
-    figures += [
-        draw_beeswarm(explain(trained.estimator, splits[2])),
-        draw_importance(tree_importance(trained.estimator)),
-    ]
 
-    assert len({id(figure) for figure in figures}) == 5
+    assert len({id(figure) for figure in figures}) == 3
     assert plt.get_fignums() == []
     assert dict(mpl.rcParams) == settings
 
@@ -201,47 +192,6 @@ def test_fewer_than_ten_customers_can_be_drawn_too() -> None:
     figure = draw_calibration_curve(*score(np.array([0, 1, 0]), np.array([0.1, 0.8, 0.3]), 0.5))
 
     np.testing.assert_allclose(calibration_points(figure), np.array([[0.1, 0], [0.3, 0], [0.8, 1]]))
-    assert png(figure)
-
-
-def test_importance_shows_the_largest_share_on_top() -> None:
-    shares = pd.Series({"Age": 0.5, "Tier": 0.3, "City": 0.2})
-
-    figure = draw_importance(shares)
-
-    axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["City", "Tier", "Age"]
-    assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == [0.2, 0.3, 0.5]
-    assert texts(figure) == ["20.0%", "30.0%", "50.0%"]
-    assert axes.get_xlabel() == "Share of the loss removed by splits on the column"
-    assert png(figure)
-
-
-def test_importance_says_what_it_is_a_share_of() -> None:
-    axes = draw_importance(pd.Series({"Age": 0.7, "City": 0.3}), "shuffling").axes[0]
-
-    assert axes.get_title(loc="left") == "Feature importance by shuffling"
-    assert axes.get_xlabel() == "Share of the loss added when the column is shuffled"
-
-
-def test_importance_shows_twenty_columns_at_most() -> None:
-    shares = pd.Series(np.linspace(0.09, 0.01, 25), index=[f"c{number}" for number in range(25)])
-
-    axes = draw_importance(shares).axes[0]
-
-    assert [label.get_text() for label in axes.get_yticklabels()] == [f"c{number}" for number in range(19, -1, -1)]
-
-
-def test_the_beeswarm_shows_every_column_and_says_how_many_customers(trained: TrainedModel, splits: Splits) -> None:
-    explanation = explain(trained.estimator, splits[2])
-
-    figure = draw_beeswarm(explanation)
-
-    axes = figure.axes[0]
-    assert isinstance(figure, Figure)
-    assert axes.get_title(loc="left") == "SHAP values of 100 customers"
-    assert axes.get_xlabel() == "Contribution to the log-odds of leaving"
-    assert {label.get_text() for label in axes.get_yticklabels()} == set(explanation.columns)
     assert png(figure)
 
 
@@ -356,61 +306,3 @@ def test_a_number_is_drawn_against_its_prediction_and_residuals_by_tenths() -> N
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown[0] == f"mean {residual.mean():.4g}"
     assert shown[1].startswith(f"RMSE {evaluation.metrics['rmse'].value:.4g} (")
-
-
-def test_contributions_to_classes_are_stacked_means_strongest_column_on_top() -> None:
-    case = task_case("multiclass")
-    explanations = explain_classes(case.trained.estimator, case.test, CLASSES)
-
-    figure = draw_class_contributions(explanations)
-
-    axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["Visits", "Country", "Age"]
-    widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
-    expected = [np.abs(one.values[:, column]).mean() for one in explanations for column in (2, 1, 0)]
-    assert [explanations[0].columns[column] for column in (0, 1, 2)] == ["Age", "Visits", "Country"]
-    assert sorted(widths) == pytest.approx(sorted(expected))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == [f"logit of {label}" for label in CLASSES]
-    assert png(figure)
-
-
-def test_a_beeswarm_says_what_the_contributions_add_up_to() -> None:
-    case = task_case("regression")
-
-    figure = draw_beeswarm(explain(case.trained.estimator, case.test, "the predicted Outcome"))
-
-    assert figure.axes[0].get_xlabel() == "Contribution to the predicted Outcome"
-
-
-@pytest.mark.parametrize(
-    ("task", "algorithm", "title"),
-    [
-        ("binary", "random_forest", "SHAP values of 100 customers, estimated"),
-        ("multiclass", "lightgbm", "Mean absolute SHAP value, 100 customers, estimated"),
-        ("regression", "ridge", "SHAP values of 100 customers, estimated"),
-        ("binary", "xgboost", "SHAP values of 150 customers"),
-    ],
-)
-def test_contributions_are_drawn_for_any_algorithm_and_say_where_they_are_estimates(
-    task: Task, algorithm: str, title: str
-) -> None:
-    case = task_case(task)
-    trained = train_given(case.train, case.validation, case.manifest, case.declaration, algorithms=[algorithm])
-
-    figure = draw_contributions(trained.model.estimator, case.test, case.declaration)
-
-    axes = figure.axes[0]
-    assert axes.get_title(loc="left") == title
-    assert {label.get_text() for label in axes.get_yticklabels()} == {"Age", "Country", "Visits"}
-    assert png(figure)
-
-
-def test_a_class_of_an_estimated_explanation_contributes_in_probability() -> None:
-    case = task_case("multiclass")
-    algorithms = ["logistic_regression"]
-    trained = train_given(case.train, case.validation, case.manifest, case.declaration, algorithms=algorithms)
-
-    figure = draw_contributions(trained.model.estimator, case.test, case.declaration)
-
-    shown = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert shown == [f"probability of {label}" for label in CLASSES]

@@ -6,8 +6,8 @@ import pytest
 
 from churn_kedro.customers import Task
 from churn_kedro.fabrication import Ceiling
+from churn_kedro.gate import Decision, GateCheck
 from churn_kedro.metrics import BootstrapParameters, Estimate, Evaluation
-from churn_kedro.promotion import Decision, GateCheck
 from churn_kedro.quality import DataQuality
 from churn_kedro.scoring import ScoringReport
 from churn_kedro.summary import summarise

@@ -16,7 +16,7 @@ from churn_kedro.parameters import Parameters, UnusableInputError
 from churn_kedro.treatments import Treatment
 
 Task = Literal["binary", "multiclass", "regression"]
-Role = Literal["id", "feature", "target", "time", "group", "weight", "value", "ignored"]
+Role = Literal["id", "feature", "target", "time", "group", "weight", "value", "segment", "ignored"]
 Kind = Literal["numeric", "categorical", "binary", "ordinal", "date"]
 Direction = Literal["increasing", "decreasing"]
 SignatureType = Literal["any", "string"]
@@ -99,14 +99,31 @@ class Column(Parameters):
     cost: float | None = Field(
         None, gt=0, description="Money that the column costs per scored customer (training.threshold.economics)."
     )
+    segment: bool = Field(False, description="Whether evaluation reports on the groups of this column.")
+    protected: bool = Field(
+        False,
+        description="Whether evaluation compares decisions between its groups, which are segments, too.",
+    )
+    bands: list[float] | None = Field(
+        None,
+        min_length=1,
+        description="Rising numbers at which a numeric segment is cut into groups; left out: at the quartiles.",
+    )
     description: str = Field(min_length=1, description="One line for people.")
 
     @model_validator(mode="after")
     def _fitting_kind(self) -> Self:
         if self.role == "feature" and self.kind is None:
             raise ValueError(f"feature '{self.name}' needs a kind: numeric, categorical, binary, ordinal or date")
-        if self.role != "feature" and (self.kind is not None or self.treatment is not None):
-            raise ValueError(f"column '{self.name}' has role {self.role}; only features take a kind and a treatment")
+        if self.role == "segment" and self.kind not in (None, "numeric", "categorical"):
+            raise ValueError(
+                f"column '{self.name}' has role segment, which takes kind numeric or categorical (the default), "
+                f"found {self.kind}"
+            )
+        if self.role not in ("feature", "segment") and self.kind is not None:
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features and segments take a kind")
+        if self.role != "feature" and self.treatment is not None:
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features take a treatment")
         if self.role not in ("feature", "target") and self.domain is not None:
             raise ValueError(f"column '{self.name}' has role {self.role}; only features take a domain")
         if self.role != "feature" and (self.monotone is not None or self.cost is not None):
@@ -119,6 +136,34 @@ class Column(Parameters):
             raise ValueError(f"column '{self.name}' has a date_format but is no date: give it kind date or role time")
         if self.whole and self.kind != "numeric":
             raise ValueError(f"column '{self.name}' is declared whole but is not numeric")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_segment(self) -> Self:
+        if self.segment and self.role not in ("feature", "segment"):
+            raise ValueError(
+                f"column '{self.name}' has role {self.role}; only features can be a segment as well. A column that "
+                "the model is not to use takes role segment"
+            )
+        if self.protected and self.role not in ("feature", "segment"):
+            raise ValueError(
+                f"column '{self.name}' has role {self.role}; only a feature, or a column of role segment, can be "
+                "protected"
+            )
+        if self.bands is None:
+            return self
+        if not self.is_segment:
+            raise ValueError(
+                f"column '{self.name}' has bands but is no segment: give it segment: true, protected: true or role "
+                "segment"
+            )
+        if self.cells != "number" or self.levels:
+            raise ValueError(
+                f"column '{self.name}' has bands, which cut numbers, but holds levels or dates: give it kind numeric, "
+                "or leave the bands out"
+            )
+        if not all(math.isfinite(cut) for cut in self.bands) or sorted(set(self.bands)) != self.bands:
+            raise ValueError(f"column '{self.name}' has bands {self.bands}; they must be finite numbers that rise")
         return self
 
     @model_validator(mode="after")
@@ -158,6 +203,11 @@ class Column(Parameters):
     def levels(self) -> list[Level]:
         """Declared levels in order; empty where none are declared."""
         return self.domain if isinstance(self.domain, list) else []
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether evaluation reports on the groups of this column."""
+        return self.segment or self.protected or self.role == "segment"
 
     @property
     def cells(self) -> CellType:
@@ -357,13 +407,26 @@ class CustomerDeclaration(Parameters):
         return next((column.name for column in self.columns if column.role == "weight"), None)
 
     @property
+    def segments(self) -> list[Column]:
+        """Columns on whose groups evaluation reports, in declared order: segments and protected columns."""
+        return [column for column in self.columns if column.is_segment]
+
+    @property
+    def protected(self) -> list[Column]:
+        """Columns between whose groups the model's decisions are compared, in declared order."""
+        return [column for column in self.columns if column.protected]
+
+    @property
     def classes(self) -> list[Level]:
         """Labels in the order of their codes: the negative and the positive one, or all; none for a regression."""
         return self.labels.in_order if self.labels else []
 
     def required_columns(self, *, with_target: bool) -> list[Column]:
-        """Columns a table must have: all but the ignored ones; target, weight and value only where it is known."""
-        skipped = {"ignored"} if with_target else {"ignored", "target", "weight", "value"}
+        """Columns a table must have.
+
+        All but the ignored ones; target, weight, value and segment only where the target is known.
+        """
+        skipped = {"ignored"} if with_target else {"ignored", "target", "weight", "value", "segment"}
         return [column for column in self.columns if column.role not in skipped]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.leakage import LeakageReport
+from churn_kedro.pages import embed_picture, html_templates
 from churn_kedro.profiling import SchemaChanges, TableProfile
 from churn_kedro.quality import DataQuality
 from churn_kedro.reading import Reading
@@ -38,9 +38,7 @@ def render_data_report(
     Returns:
         HTML that needs no other file; every text from the table is escaped.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(loader=PackageLoader("churn_kedro"), autoescape=True, undefined=StrictUndefined)
+    environment = html_templates()
     environment.filters["number"] = _write_number
     unallowed = [finding for finding in leakage.findings if finding.allowed is None]
     return environment.get_template("data_report.html").render(
@@ -57,7 +55,7 @@ def render_data_report(
         n_leaks=sum(finding.severity == "leak" for finding in unallowed),
         n_warnings=sum(finding.severity == "warning" for finding in unallowed),
         manifest=manifest,
-        pictures={name: f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}" for name in PICTURES},
+        pictures={name: embed_picture(pictures[name]) for name in PICTURES},
     )
 
 

@@ -282,6 +282,36 @@ def campaign_profit(target: np.ndarray, contacted: np.ndarray, values: np.ndarra
     return float(_profits(target, values, economics)[worth].sum())
 
 
+def contact_profits(target: np.ndarray, values: np.ndarray, economics: Economics) -> np.ndarray:
+    """Expected profit of contacting each customer whose target is known.
+
+    Args:
+        target: 1 for customers who left, 0 for those who stayed, shape (n,).
+        values: Money that each customer is worth if saved, shape (n,).
+        economics: Costs, and the probability of saving a customer.
+
+    Returns:
+        Money, shape (n,); 0 for customers who are never worth a contact, since no campaign contacts them.
+    """
+    return np.where(worth_contacting(values, economics), _profits(target, values, economics), 0.0)
+
+
+def contact_spending(target: np.ndarray, values: np.ndarray, economics: Economics) -> np.ndarray:
+    """Expected spending on each customer whose target is known, if contacted.
+
+    Args:
+        target: 1 for customers who left, 0 for those who stayed, shape (n,).
+        values: Money that each customer is worth if saved, shape (n,).
+        economics: Costs, and the probability of saving a customer.
+
+    Returns:
+        Money, shape (n,); 0 for customers who are never worth a contact.
+    """
+    takes = np.where(target == 1, economics.save_probability, 1.0)
+    spending = economics.contact_cost + economics.offer_cost * takes
+    return np.where(worth_contacting(values, economics), spending, 0.0)
+
+
 def _profits(target: np.ndarray, values: np.ndarray, economics: Economics) -> np.ndarray:
     """Expected profit of each customer if contacted, shape (n,)."""
     saved = economics.save_probability * (values - economics.offer_cost)

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.explanations import Explanation, ImportanceMeasure, choose_explained, explain, explain_classes
 from churn_kedro.leakage import LeakageParameters, LeakageReport
 from churn_kedro.metrics import Estimate, Evaluation
-from churn_kedro.models import Estimator, ScoredCustomers
+from churn_kedro.models import ScoredCustomers
 from churn_kedro.profiling import shorten_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Figure
@@ -25,7 +22,7 @@ else:
 
 MAIN, SECOND, MUTED = "#1f4e79", "#c8553d", "#9aa5b1"
 # Of more classes than can be told apart, the most frequent ones are drawn.
-_MOST_CURVES = 8
+MOST_CURVES = 8
 # Shares are written into a confusion matrix of at most so many classes, counts of at most so many.
 _MOST_SHARES, _MOST_COUNTS = 16, 6
 
@@ -144,7 +141,7 @@ def draw_confusion_matrix(scores: ScoredCustomers, evaluation: Evaluation) -> Fi
 def _classes_to_draw(scores: ScoredCustomers) -> list[tuple[str, np.ndarray, np.ndarray]]:
     """Label, membership and probability of the most frequent classes that occur, in declared order."""
     sizes = np.bincount(scores.target, minlength=len(scores.classes))
-    frequent = np.argsort(-sizes, kind="stable")[:_MOST_CURVES]
+    frequent = np.argsort(-sizes, kind="stable")[:MOST_CURVES]
     return [
         (scores.classes[code], (scores.target == code).astype(np.int64), scores.prediction[:, code])
         for code in sorted(frequent)
@@ -387,127 +384,6 @@ def draw_residual_distribution(scores: ScoredCustomers, evaluation: Evaluation) 
         axes.plot([], [], " ", label=f"{name} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})")
     axes.set_xlabel("Actual minus predicted")
     axes.set_ylabel("Customers")
-    figure.legend(loc="outside lower center", frameon=False)
-    return figure
-
-
-def draw_importance(importance: pd.Series, measure: ImportanceMeasure = "gain") -> Figure:
-    """Bars of the columns' shares in what the model does.
-
-    Args:
-        importance: Shares by column name, largest first.
-        measure: What they are shares of.
-
-    Returns:
-        The figure; the twenty largest shares.
-    """
-    titles: dict[ImportanceMeasure, tuple[str, str]] = {
-        "gain": (
-            "Feature importance (share of total gain)",
-            "Share of the loss removed by splits on the column",
-        ),
-        "shuffling": (
-            "Feature importance by shuffling",
-            "Share of the loss added when the column is shuffled",
-        ),
-    }
-    title, label = titles[measure]
-    shown = importance.head(20)[::-1]
-    figure, axes = new_figure(title, 6.4, 1.4 + 0.28 * len(shown))
-    bars = axes.barh(np.arange(len(shown)), shown.to_numpy(), color=MAIN)
-    axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
-    axes.bar_label(bars, [f"{value:.1%}" for value in shown], padding=3, fontsize=8)
-    axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.set_xlabel(label)
-    axes.margins(x=0.12)
-    return figure
-
-
-def draw_contributions(estimator: Estimator, customers: pd.DataFrame, declaration: CustomerDeclaration) -> Figure:
-    """Draw what each column contributes to the scores of some customers (SHAP values).
-
-    Args:
-        estimator: A fitted estimator of the declared task.
-        customers: Raw customer columns. All are explained where XGBoost does it exactly, or else a sample in comparison
-            with the others.
-        declaration: The table's declaration.
-
-    Returns:
-        The figure: a beeswarm, or with several classes bars of the mean absolute contributions to each.
-    """
-    explained = choose_explained(estimator, customers)
-    match declaration.task:
-        case "binary":
-            return draw_beeswarm(explain(estimator, explained, background=customers))
-        case "multiclass":
-            classes = [str(label) for label in declaration.classes]
-            return draw_class_contributions(explain_classes(estimator, explained, classes, background=customers))
-        case "regression":
-            output = f"the predicted {declaration.target}"
-            return draw_beeswarm(explain(estimator, explained, output, background=customers))
-
-
-def _how(explanation: Explanation) -> str:
-    return "" if explanation.exact else ", estimated"
-
-
-def draw_beeswarm(explanation: Explanation) -> Figure:
-    """SHAP beeswarm: one dot per customer and column.
-
-    Args:
-        explanation: Explained customers.
-
-    Returns:
-        The figure; the fifteen strongest columns.
-    """
-    import shap
-
-    shown = min(15, len(explanation.columns))
-    title = f"SHAP values of {len(explanation.values):,} customers{_how(explanation)}"
-    figure, axes = new_figure(title, 8, 1.6 + 0.32 * shown)
-    shap.plots.beeswarm(
-        shap.Explanation(
-            values=explanation.values,
-            base_values=np.full(len(explanation.values), explanation.base),
-            data=explanation.inputs,
-            feature_names=[shorten_name(name) for name in explanation.columns],
-        ),
-        max_display=shown,
-        ax=axes,
-        show=False,
-        plot_size=None,
-        group_remaining_features=False,
-    )
-    axes.set_xlabel(f"Contribution to {explanation.output}")
-    return figure
-
-
-def draw_class_contributions(explanations: Sequence[Explanation]) -> Figure:
-    """Bars of the mean absolute SHAP value of each column, one part for each class.
-
-    Args:
-        explanations: The same customers, explained for one class after the other.
-
-    Returns:
-        The figure; the fifteen strongest columns, and the eight classes with the largest contributions.
-    """
-    strength = pd.DataFrame(
-        {explanation.output: np.abs(explanation.values).mean(axis=0) for explanation in explanations},
-        index=explanations[0].columns,
-    )
-    classes = strength.sum().nlargest(_MOST_CURVES).index
-    drawn = strength[[name for name in strength if name in classes]]
-    drawn = drawn.loc[drawn.sum(axis=1).nlargest(15).index[::-1]]
-    n_customers = len(explanations[0].values)
-    title = f"Mean absolute SHAP value, {n_customers:,} customers{_how(explanations[0])}"
-    if len(classes) < strength.shape[1]:
-        title += f", {len(classes)} of {strength.shape[1]} classes"
-    figure, axes = new_figure(title, 8, 1.8 + 0.32 * len(drawn) + 0.2 * len(classes))
-    left = np.zeros(len(drawn))
-    for position, name in enumerate(drawn):
-        axes.barh(drawn.index, drawn[name].to_numpy(), left=left, color=f"C{position}", label=name)
-        left += drawn[name].to_numpy()
-    axes.set_xlabel("Mean absolute contribution")
     figure.legend(loc="outside lower center", frameon=False)
     return figure
 

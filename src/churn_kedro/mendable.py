@@ -13,12 +13,22 @@ from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 
+from churn_kedro.lifecycle import RefusedActionError
 from churn_kedro.parameters import UnusableInputError
 from churn_kedro.places import TrackingServerError
 
 logger = logging.getLogger(__name__)
 
+# Exit status of a command whose answer is no; 1 is an error, 2 wrong usage.
+EXIT_NO = 3
+
 _MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
+
+
+class _RefusedError(click.ClickException):
+    """An answer that is no."""
+
+    exit_code = EXIT_NO
 
 
 def explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -38,7 +48,8 @@ def explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., Any
         except _MENDABLE as error:
             # Level DEBUG for churn_kedro in conf/logging.yml shows it.
             logger.debug("The run failed here:", exc_info=True)
-            raise click.ClickException(str(error).strip()) from error
+            kind = _RefusedError if isinstance(error, RefusedActionError) else click.ClickException
+            raise kind(str(error).strip()) from error
         except KeyboardInterrupt:
             _close_run()
             raise

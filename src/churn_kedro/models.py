@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
@@ -72,6 +72,10 @@ class RegisteredModel:
         run_id: Run that trained it.
         tags: Tags of the version.
         estimator: The loaded estimator.
+        inputs: Raw columns that it reads; empty where its signature does not tell.
+        learned: Digests of the customers it has learned from, see :mod:`churn_kedro.learned_customers`; None where
+            they were not recorded, or not asked for.
+        created: When it was registered, ISO 8601.
     """
 
     name: str
@@ -80,6 +84,9 @@ class RegisteredModel:
     run_id: str
     tags: Mapping[str, str]
     estimator: Estimator
+    inputs: tuple[str, ...] = ()
+    learned: pd.DataFrame | None = field(default=None, repr=False, compare=False)
+    created: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,17 @@ class ScoredCustomers:
     prediction: np.ndarray
     threshold: float | None = None
     classes: tuple[str, ...] = ()
+
+    def of(self, members: np.ndarray) -> ScoredCustomers:
+        """Some of the customers.
+
+        Args:
+            members: Boolean mask of shape (n,), or positions.
+
+        Returns:
+            Their target and prediction.
+        """
+        return replace(self, target=self.target[members], prediction=self.prediction[members])
 
 
 def answer_of(task: Task) -> Answer:
@@ -147,8 +165,25 @@ def explain_other_task(model: RegisteredModel, declaration: CustomerDeclaration)
     return None
 
 
-def require_task(model: RegisteredModel, declaration: CustomerDeclaration) -> None:
-    """Refuse a version that was trained for another task or for other classes.
+def explain_other_table(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
+    """Say why a version cannot score the declared table. Columns that it does not read are no reason.
+
+    Args:
+        model: The version.
+        declaration: The table's declaration.
+
+    Returns:
+        The reason: another task, other classes, or columns that are not declared; None where it can.
+    """
+    kept = {column.name for column in declaration.required_columns(with_target=True)}
+    absent = [name for name in model.inputs if name not in kept]
+    return explain_other_task(model, declaration) or (
+        f"version {model.version} reads columns that are not declared: {', '.join(absent)}" if absent else None
+    )
+
+
+def require_table(model: RegisteredModel, declaration: CustomerDeclaration) -> None:
+    """Refuse a version that was trained for another task, for other classes or for columns that are not there.
 
     Args:
         model: The version.
@@ -157,11 +192,11 @@ def require_task(model: RegisteredModel, declaration: CustomerDeclaration) -> No
     Raises:
         CustomerTableError: It was.
     """
-    reason = explain_other_task(model, declaration)
+    reason = explain_other_table(model, declaration)
     if reason:
         raise CustomerTableError(
             f"{model.name}: {reason}. Train a version for this declaration (`kedro run --pipelines training`), "
-            "or correct task and labels in parameters/customers.yml."
+            "or correct task, labels and columns in parameters/customers.yml."
         )
 
 

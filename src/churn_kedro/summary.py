@@ -9,7 +9,7 @@ from churn_kedro.fabrication import Ceiling, SampleReport, ValueCeiling
 from churn_kedro.leakage import Finding, LeakageReport
 from churn_kedro.metrics import HEADLINES, Evaluation
 from churn_kedro.profiling import SchemaChanges
-from churn_kedro.promotion import Decision
+from churn_kedro.gate import Decision
 from churn_kedro.quality import DataQuality
 from churn_kedro.scoring import ScoringReport
 from churn_kedro.tasks import SCORE_NAMES
@@ -42,8 +42,8 @@ def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
         case Decision():
             alias = f", alias {report.alias}" if report.alias else ""
             return [
-                _line("gate", f"version {report.candidate} {report.verdict}{alias}"),
-                *[_line("", f"{'+' if check.passed else '-'} {check.reason}") for check in report.checks],
+                _line("gate", f"version {report.candidate} {report.verdict.replace('_', ' ')}{alias}"),
+                *[_line("", reason) for reason in report.reasons],
             ]
         case ScoringReport():
             return _describe_scoring(report, files)

@@ -327,13 +327,13 @@ def fit_model(
     problem = replace(problem, threads=training_threads(len(learned), parameters.n_jobs))
     members, fitted = _fit_members(sample, judgement, search, problem, parts if parameters.external_memory else None)
     step = "regressor" if declaration.task == "regression" else "classifier"
-    pipeline = _pipeline(inputs, step, fitted)
+    pipeline = assemble_pipeline(inputs, step, fitted)
     fit_seconds = stopwatch() - began
     estimator, calibration, probability = _calibrate(pipeline, judgement, problem, parameters)
     choice = None
     if declaration.task == "binary":
         choice = _choose_threshold(development, judgement, probability, parameters)
-        estimator = _decide(estimator, choice.threshold, learned, declaration)
+        estimator = decide_at(estimator, choice.threshold, learned, declaration)
     manifest = development.manifest
     threshold = decision_threshold(estimator)
     chosen = judgement.chosen
@@ -519,7 +519,17 @@ def _campaign(threshold: ThresholdParameters) -> dict[str, str]:
     return {CAMPAIGN_TAG: economics.model_dump_json(exclude_none=True)}
 
 
-def _pipeline(inputs: TrainingInputs, step: str, fitted: Any) -> Pipeline:
+def assemble_pipeline(inputs: TrainingInputs, step: str, fitted: Any) -> Pipeline:
+    """Put a fitted treatment and a fitted model together.
+
+    Args:
+        inputs: The treatment.
+        step: Name of the model's step.
+        fitted: The model.
+
+    Returns:
+        A fitted pipeline on raw columns.
+    """
     from sklearn.pipeline import Pipeline
 
     # Each part is fitted already: target encodings that were cross-fitted in training must not be fitted once more.
@@ -555,8 +565,20 @@ def _choose_threshold(
     return choose_threshold(judgement.out_of_fold.target, probability, parameters.threshold, values)
 
 
-def _decide(classifier: Any, threshold: float, customers: pd.DataFrame, declaration: CustomerDeclaration) -> Estimator:
-    """The classifier, deciding at the threshold."""
+def decide_at(
+    classifier: Any, threshold: float, customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> Estimator:
+    """Let a fitted classifier decide at a threshold.
+
+    Args:
+        classifier: Fitted, task binary.
+        threshold: On the probability of leaving.
+        customers: Some customers with both classes, which tell scikit-learn the columns.
+        declaration: The table's declaration.
+
+    Returns:
+        The classifier with its threshold.
+    """
     from sklearn.frozen import FrozenEstimator
     from sklearn.model_selection import FixedThresholdClassifier
 

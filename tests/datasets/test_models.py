@@ -16,6 +16,8 @@ from mlflow import MlflowClient
 from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.datasets.model_files import model_digest
 from churn_kedro.datasets.models import PromotionDataset, RegistryModelDataset, TrackedModelDataset
+from churn_kedro.gate import Promotion
+from churn_kedro.lifecycle import Alias, RefusedActionError
 from churn_kedro.models import (
     RegisteredModel,
     TrainedModel,
@@ -25,7 +27,6 @@ from churn_kedro.models import (
     predict,
 )
 from churn_kedro.normalisation import normalise
-from churn_kedro.promotion import Alias, Promotion
 from tests.task_cases import task_case
 from tests.treatment_cases import treatment_case
 
@@ -44,9 +45,21 @@ def _load(name: str, model_version: str | None = None, alias: str | None = None)
     return model
 
 
+def _promotions(folder: Path) -> PromotionDataset:
+    return PromotionDataset(
+        project_path=folder.as_posix(), experiment="audits", artifact_location=(folder / "audits").as_uri()
+    )
+
+
 def _promotion(name: str, version: int, alias: Alias | None, expected: int | None) -> Promotion:
     return Promotion(
-        model_name=name, version=version, alias=alias, expected_champion=expected, tags={"decision": "promoted"}
+        model_name=name,
+        version=version,
+        alias=alias,
+        expected_champion=expected,
+        outcome="promoted" if alias == "champion" else "refused",
+        reasons=["because"],
+        tags={"decision": "promoted"},
     )
 
 
@@ -192,7 +205,7 @@ def test_an_absent_version_names_those_there_are(trained: TrainedModel, tracking
     _register(trained, "few", tmp_path)
 
     for which in ("7", "seven"):
-        with pytest.raises(DatasetError, match=rf"no version {which} of the model 'few'; the last are 1"):
+        with pytest.raises(DatasetError, match=rf"no version or alias {which} of the model 'few'; the last versions are 1"):
             _load("few", model_version=which)
 
 
@@ -249,7 +262,7 @@ def test_a_pickled_model_is_not_loaded(trained: TrainedModel, tracking: str) -> 
 def test_a_promotion_moves_the_alias_and_keeps_the_reasons(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
-    registry = PromotionDataset(project_path=tmp_path.as_posix())
+    registry = _promotions(tmp_path)
     _register(trained, "rising", tmp_path)
     _register(trained, "rising", tmp_path)
 
@@ -268,12 +281,14 @@ def test_a_promotion_moves_the_alias_and_keeps_the_reasons(
 def test_a_promotion_against_a_champion_that_is_gone_changes_nothing(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
-    registry = PromotionDataset(project_path=tmp_path.as_posix())
+    registry = _promotions(tmp_path)
     _register(trained, "contested", tmp_path)
     _register(trained, "contested", tmp_path)
     registry.save(_promotion("contested", 1, "champion", expected=None))
 
-    with pytest.raises(DatasetError, match="The champion of contested is version 1 now; the decision was made against"):
+    with pytest.raises(
+        DatasetError, match="version 1 is champion of contested now, and this was decided when it was none"
+    ):
         registry.save(_promotion("contested", 2, "champion", expected=None))
 
     assert _load("contested", alias="champion").version == 1
@@ -283,7 +298,7 @@ def test_a_promotion_against_a_champion_that_is_gone_changes_nothing(
 def test_a_refused_version_gets_its_tags_but_no_alias(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     _register(trained, "refused", tmp_path)
 
-    PromotionDataset(project_path=tmp_path.as_posix()).save(_promotion("refused", 1, None, expected=None))
+    _promotions(tmp_path).save(_promotion("refused", 1, None, expected=None))
 
     assert MlflowClient().get_registered_model("refused").aliases == {}
     assert _load("refused").tags["decision"] == "promoted"

@@ -1,6 +1,8 @@
 """Each pipeline on a small table, with every dataset in memory."""
 
+import io
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,30 +13,38 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from churn_kedro.comparison import BaselineRequest
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
 from churn_kedro.datasets.parts import ParquetParts
 from churn_kedro.datasets.progress import TerminalProgress
 from churn_kedro.datasets.studies import StudyArchive
+from churn_kedro.explanations import ExplanationParameters
+from churn_kedro.fairness import FairnessParameters
 from churn_kedro.features import FeatureParameters
+from churn_kedro.gate import GateParameters, TaskGate
+from churn_kedro.leakage import LeakageReport
+from churn_kedro.learned_customers import record_learned
+from churn_kedro.lifecycle import RetentionParameters
 from churn_kedro.metrics import BootstrapParameters
 from churn_kedro.models import RegisteredModel, TrainedModel, churn_probability
 from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
 from churn_kedro.pipelines.data_processing.nodes import DataProcessingParameters
-from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters, ShapParameters
+from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
 from churn_kedro.pipelines.inference.nodes import InferenceParameters
 from churn_kedro.pipelines.registry.nodes import RegistryParameters
-from churn_kedro.promotion import GateParameters, TaskGate
 from churn_kedro.scoring import BandParameters
+from churn_kedro.slices import SliceParameters
 from churn_kedro.splits import SplitManifest, SplitParameters
+from churn_kedro.training import TrainingParameters
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
 CONF = Path(__file__).parents[2] / "conf" / "base" / "parameters"
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 GATE = GateParameters(
-    binary=TaskGate(minimums={"roc_auc": 0.6}, metric="roc_auc", margin=0.01),
-    multiclass=TaskGate(minimums={"roc_auc": 0.6}, metric="roc_auc", margin=0.01),
-    regression=TaskGate(minimums={"r2_low": 0.0}, metric="r2", margin=0.01),
+    binary=TaskGate(bounds={"roc_auc": 0.6}, metric="roc_auc", margin=0.01, segment_margin=0.05),
+    multiclass=TaskGate(bounds={"roc_auc": 0.6}, metric="roc_auc", margin=0.01, segment_margin=0.05),
+    regression=TaskGate(bounds={"r2_low": 0.0}, metric="r2", margin=0.01, segment_margin=0.05),
     confidence=0.95,
     n_resamples=200,
     random_state=1,
@@ -42,6 +52,27 @@ GATE = GateParameters(
 SPLIT = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
 INFERENCE = InferenceParameters(bands=BandParameters(medium=0.3, high=0.6), max_unscored_share=0.05)
 BOOTSTRAP = BootstrapParameters(n_resamples=200, confidence=0.95, random_state=1)
+EVALUATION = EvaluationParameters(
+    bootstrap=BOOTSTRAP,
+    explanations=ExplanationParameters(
+        max_explained=30, max_shuffled=50, n_shuffles=2, max_grid_customers=20, random_state=1
+    ),
+    slices=SliceParameters(n_resamples=100, min_rows=10),
+    fairness=FairnessParameters(n_resamples=100),
+    seen_customers="refuse",
+    n_disagreements=5,
+)
+REGISTRY = RegistryParameters(approval="auto", gate=GATE, retention=RetentionParameters(keep_last=5, keep_days=1))
+CLEAN = LeakageReport(
+    task="binary",
+    findings=[],
+    checks=["identifier_order"],
+    strengths=[],
+    orders=[],
+    rows_checked=100,
+    rows_total=100,
+    sampled=False,
+)
 
 
 class Kept(MemoryDataset):
@@ -51,12 +82,25 @@ class Kept(MemoryDataset):
         pass
 
 
+class KeptFigures(Kept):
+    """Figures as the catalog keeps them: they go in as figures and come out as pictures."""
+
+    def load(self) -> dict[str, bytes]:
+        pictures = {}
+        for name, figure in super().load().items():
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=30)
+            pictures[name.removesuffix(".png")] = buffer.getvalue()
+        return pictures
+
+
 def _run(pipeline: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     """Run a pipeline and give every dataset it made, by name."""
     catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
     made = pipeline.all_outputs()
     for name in made:
-        catalog[name] = Kept(copy_mode="assign")
+        kind = KeptFigures if name in ("performance_figures", "explanation_figures") else Kept
+        catalog[name] = kind(copy_mode="assign")
     SequentialRunner().run(pipeline, catalog)
     return {name: catalog.load(name) for name in made}
 
@@ -348,18 +392,30 @@ def test_training_refuses_splits_of_two_different_runs(
 
 
 def _evaluate(
-    model: RegisteredModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
+    model: RegisteredModel,
+    splits: Splits,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    request: BaselineRequest | None = None,
+    last: str = "write_report",
+    **changed: Any,
 ) -> dict[str, Any]:
     return _run(
-        evaluation.create_pipeline(),
+        evaluation.create_pipeline().to_nodes(last),
         {
             "churn_model@registry": model,
+            "baseline_request": request or BaselineRequest(by_default=True),
+            "train_customers": splits[0],
+            "validation_customers": splits[1],
             "test_customers": splits[2],
             "split_manifest": manifest,
+            "training_record": None,
+            "evaluation_time": "2026-01-31T09:30:00+00:00",
+            "stopwatch": time.perf_counter,
             "params:customers": declaration,
-            "params:evaluation": EvaluationParameters(
-                bootstrap=BOOTSTRAP, shap=ShapParameters(max_explained=30, random_state=1)
-            ),
+            "params:features": FeatureParameters(),
+            "params:training": quick_parameters(),
+            "params:evaluation": EVALUATION.model_copy(update=changed),
         },
     )
 
@@ -374,15 +430,88 @@ def test_evaluation_measures_the_version_it_was_given_and_draws_its_figures(
     assert result.test_digest == manifest.test.digest
     assert made["evaluation_metrics"].model_id == "m-3"
     assert made["evaluation_metrics"].values["roc_auc_low"] == result.metrics["roc_auc"].low
-    figures = made["performance_figures"]
-    assert list(figures) == [
-        "confusion_matrix.png",
-        "roc_curve.png",
-        "precision_recall_curve.png",
-        "calibration_curve.png",
-    ]
-    drawn = [*figures.values(), made["feature_importance_figure"], made["shap_summary_figure"]]
-    assert all(figure.axes for figure in drawn)
+    assert {"confusion_matrix", "roc_curve", "calibration_curve", "gain_curve", "slices", "comparison_curves"} <= set(
+        made["performance_figures"]
+    )
+    assert "shap_waterfalls" in made["explanation_figures"]
+    assert all(
+        isinstance(picture, bytes) for picture in (made["performance_figures"] | made["explanation_figures"]).values()
+    )
+
+
+def test_a_version_is_compared_with_another_one_or_with_a_simple_model(
+    trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
+) -> None:
+    model = _registered(trained, 3)
+    other = _registered(trained, 2)
+    given = {
+        "logistic_regression, trained here": BaselineRequest(by_default=True),
+        "constant, trained here": BaselineRequest(name="constant"),
+        "version 2 (champion)": BaselineRequest(model=other, alias="champion", by_default=True),
+    }
+    for label, request in given.items():
+        comparison = _evaluate(model, splits, manifest, declaration, request, "assess_version")["assessment"].comparison
+        assert comparison.baseline == label
+        assert comparison.rows == 100
+    # The same model: nothing differs, and nobody is disagreed on.
+    assert comparison.differences["roc_auc"].high == 0
+    assert comparison.disagreements == []
+    # The champion itself has nobody to be compared with but a simple model.
+    itself = BaselineRequest(model=model, alias="champion", by_default=True)
+    alone = _evaluate(model, splits, manifest, declaration, itself, "assess_version")["assessment"]
+    assert alone.comparison.baseline == "logistic_regression, trained here"
+    nothing = _evaluate(model, splits, manifest, declaration, BaselineRequest(), "draw_evaluation")
+    assert nothing["assessment"].comparison is None
+    assert "comparison_curves" not in nothing["performance_figures"]
+
+
+def test_a_baseline_of_another_table_is_refused_and_a_champion_of_one_is_replaced(
+    trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
+) -> None:
+    stranger = replace(_registered(trained, 2), inputs=("Age", "Balance"))
+    reason = "version 2 reads columns that are not declared: Balance"
+
+    with pytest.raises(CustomerTableError, match=reason):
+        _evaluate(_registered(trained, 3), splits, manifest, declaration, BaselineRequest(model=stranger))
+    request = BaselineRequest(model=stranger, alias="champion", by_default=True)
+    made = _evaluate(_registered(trained, 3), splits, manifest, declaration, request, "assess_version")
+    comparison = made["assessment"].comparison
+    assert comparison.baseline == "logistic_regression, trained here"
+    assert reason in comparison.note
+
+
+def test_a_version_is_not_evaluated_on_customers_that_it_has_learned_from(
+    trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
+) -> None:
+    known = pd.concat([splits[0], splits[2].head(25)])
+    model = replace(_registered(trained, 3), learned=record_learned(known, declaration))
+    unrecorded = replace(_registered(trained, 3), tags={"train_digest": manifest.test.digest})
+
+    with pytest.raises(CustomerTableError, match=r"version 3 has learned from 25\.0% of the 100 test customers"):
+        _evaluate(model, splits, manifest, declaration)
+    with pytest.raises(CustomerTableError, match=r"version 3 has learned from 100\.0% of the 100 test customers"):
+        _evaluate(unrecorded, splits, manifest, declaration)
+    forced = _evaluate(model, splits, manifest, declaration, seen_customers="include")
+    assert forced["evaluation"].seen_share == 0.25
+    assert "25" in forced["published_evaluation"].tags["seen_share"]
+    fresh = replace(model, learned=record_learned(splits[0], declaration))
+    unseen = _evaluate(fresh, splits, manifest, declaration, last="measure_performance")
+    assert unseen["evaluation"].seen_share == 0
+
+
+def test_an_evaluation_is_published_with_the_version(
+    trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
+) -> None:
+    made = _evaluate(_registered(trained, 3), splits, manifest, declaration)
+
+    published, evaluation_ = made["published_evaluation"], made["evaluation"]
+    assert (published.model_name, published.version, published.model_id) == ("test_churn", 3, "m-3")
+    assert float(published.tags["roc_auc_low"]) == pytest.approx(evaluation_.metrics["roc_auc"].low, rel=1e-5)
+    assert set(published.files) == {"report.html", "model_card.md", "model_card.html"}
+    assert published.files["report.html"] == made["evaluation_report"]
+    assert len(published.description) <= 4500
+    assert "data:image/png;base64," in made["evaluation_report"]
+    assert "http://" not in made["evaluation_report"].replace("http://www.w3.org", "")
 
 
 @pytest.mark.parametrize("incumbent", [None, 1])
@@ -398,19 +527,20 @@ def test_registry_promotes_a_first_and_an_equal_candidate(
     made = _run(
         registry.create_pipeline(),
         {
-            "evaluation": _evaluate(candidate, splits, manifest, declaration)["evaluation"],
+            "evaluation": _evaluate(candidate, splits, manifest, declaration, last="measure_performance")["evaluation"],
             "churn_model@registry": candidate,
             "incumbent_model": _registered(trained, incumbent) if incumbent else None,
             "test_customers": splits[2],
             "split_manifest": manifest,
             "params:customers": declaration,
-            "params:registry": RegistryParameters(gate=GATE),
+            "leakage_report": CLEAN,
+            "params:registry": REGISTRY,
         },
     )
 
     promotion = made["champion_model@promotion"]
     assert (promotion.version, promotion.alias, promotion.expected_champion) == (2, "champion", incumbent)
-    assert promotion.tags["data_hash"] == manifest.train.digest
+    assert promotion.tags["decided_on"] == manifest.test.digest
     assert made["promotion_decision"].verdict == "promoted"
 
 
@@ -488,7 +618,8 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
             "test_customers": case.test,
             "split_manifest": case.manifest,
             "params:customers": case.declaration,
-            "params:registry": RegistryParameters(gate=GATE),
+            "leakage_report": CLEAN,
+            "params:registry": REGISTRY,
         },
     )
     new = case.raw.drop(columns="Outcome")
@@ -507,9 +638,7 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
     assert made["search_result"].metric == ("rmse" if task == "regression" else "log_loss")
     assert (evaluated["evaluation"].task, evaluated["evaluation"].test_rows) == (task, 150)
     assert sum(evaluated["evaluation"].test_classes.values()) == (0 if task == "regression" else 150)
-    assert all(figure.axes for figure in evaluated["performance_figures"].values())
-    assert evaluated["feature_importance_figure"].axes
-    assert evaluated["shap_summary_figure"].axes
+    assert {"shap_summary", "permutation_importance", "partial_dependence"} <= set(evaluated["explanation_figures"])
     # Whether two good models differ by more than the margin is chance on so few customers.
     assert decided["promotion_decision"].alias in ("champion", "challenger")
     predictions, report = scored["predictions"], scored["scoring_report"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from pathlib import PurePosixPath
 
 from kedro_datasets._typing import ImagePreview
 from kedro_datasets.matplotlib import MatplotlibDataset
@@ -15,6 +16,15 @@ class FiguresDataset(MatplotlibDataset):
     Kedro's own dataset saves them, but previews only a single one.
     """
 
+    def load(self) -> dict[str, bytes]:
+        """Read the pictures.
+
+        Returns:
+            PNG by file name without its ending, in order of the names; none where there are none.
+        """
+        paths = sorted(self._fs.glob(f"{self._get_load_path()}/*.png"))
+        return {PurePosixPath(path).stem: self._fs.cat_file(path) for path in paths}
+
     def preview(self) -> ImagePreview:
         """All figures of the folder on one sheet, for Kedro-Viz.
 
@@ -24,10 +34,7 @@ class FiguresDataset(MatplotlibDataset):
         from matplotlib.figure import Figure
         from matplotlib.image import imread
 
-        images = []
-        for path in sorted(self._fs.glob(f"{self._get_load_path()}/*.png")):
-            with self._fs.open(path, mode="rb") as file:
-                images.append(imread(file))
+        images = [imread(io.BytesIO(picture)) for picture in self.load().values()]
         n_rows = max(1, -(-len(images) // 2))
         sheet = Figure(figsize=(12.8, 4.8 * n_rows), layout="constrained")
         for position, image in enumerate(images, start=1):

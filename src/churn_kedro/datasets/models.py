@@ -6,11 +6,13 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mlflow
+import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_mlflow.io.models import MlflowModelRegistryDataset, MlflowModelTrackingDataset
 from mlflow import MlflowClient
@@ -19,15 +21,18 @@ from mlflow.exceptions import MlflowException
 import churn_kedro
 from churn_kedro.customers import SignatureType
 from churn_kedro.datasets.model_files import log_model
+from churn_kedro.datasets.registry import ModelRegistry, find_model_version
+from churn_kedro.gate import Promotion, plan_decided
 from churn_kedro.models import RegisteredModel, TrainedModel
-from churn_kedro.promotion import Promotion
-from churn_kedro.provenance import describe_code
+from churn_kedro.provenance import describe_code, describe_person
 
 if TYPE_CHECKING:
-    from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
+    from mlflow.models.model import ModelInfo
 
 _FLAVOR = "mlflow.sklearn"
+# Where training puts what it has learned from; the catalog's learned_customers.
+LEARNED_ARTIFACT = "training/learned_customers.parquet"
 # What churn_kedro's estimators are made of beyond the types that skops trusts by itself.
 TRUSTED_TYPES = (
     "catboost.core.CatBoostClassifier",
@@ -178,6 +183,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         version: Version number, or ``latest``; not together with ``alias``.
         alias: Alias of the version.
         missing_ok: Load None where there is no such version yet, instead of failing.
+        with_learned: Load the digests of the customers that the version has learned from, too.
         metadata: For plugins; Kedro ignores it.
     """
 
@@ -188,6 +194,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         model_version: str | int | None = None,
         alias: str | None = None,
         missing_ok: bool = False,
+        with_learned: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
@@ -198,39 +205,35 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
             metadata=metadata,
         )
         self._missing_ok = missing_ok
+        self._with_learned = with_learned
 
     def _load(self) -> RegisteredModel | None:
-        found = self._find_version()
+        found = find_model_version(self.model_name, self.alias or str(self.stage_or_version))
         if found is None:
             if self._missing_ok:
                 return None
             raise DatasetError(self._explain_absence())
         uri = f"models:/{found.name}/{found.version}"
-        _require_trusted(uri)
+        try:
+            info = mlflow.models.get_model_info(uri)
+            _require_trusted(uri, info)
+            estimator = self._mlflow_model_module.load_model(uri)
+        except (MlflowException, OSError) as error:
+            raise DatasetError(
+                f"The files of version {found.version} of the model '{found.name}' cannot be read: {error}. If they "
+                "are gone, train a new version; the aliases of this one go with `kedro models retire`."
+            ) from error
         return RegisteredModel(
             name=found.name,
             version=int(found.version),
             model_id=str(found.source).removeprefix("models:/"),
             run_id=str(found.run_id),
             tags=dict(found.tags),
-            estimator=self._mlflow_model_module.load_model(uri),
+            estimator=estimator,
+            inputs=tuple(info.signature.inputs.input_names()) if info.signature is not None else (),
+            learned=_load_learned(str(found.run_id)) if self._with_learned else None,
+            created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         )
-
-    def _find_version(self) -> ModelVersion | None:
-        client = MlflowClient()
-        try:
-            if self.alias is not None:
-                return client.get_model_version_by_alias(self.model_name, self.alias)
-            if self.stage_or_version != "latest":
-                return client.get_model_version(self.model_name, self.stage_or_version)
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                return None
-            raise
-        newest = client.search_model_versions(
-            f"name = '{self.model_name}'", max_results=1, order_by=["version_number DESC"]
-        )
-        return newest[0] if newest else None
 
     def _explain_absence(self) -> str:
         versions = sorted(
@@ -248,12 +251,27 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
                 "The gate gives it to a version that shows enough. If it refused them, its reasons are in the summary "
                 "of that run and in the version's tags; what it asks for is in parameters/registry.yml (registry.gate)."
             )
-        return f"There is no version {self.stage_or_version} of the model '{self.model_name}'; the last are {listed}."
+        return (
+            f"There is no version or alias {self.stage_or_version} of the model '{self.model_name}'; the last versions "
+            f"are {listed}."
+        )
 
 
-def _require_trusted(uri: str) -> None:
+def _load_learned(run_id: str) -> pd.DataFrame | None:
+    """Digests of the customers that a run has learned from; None where it is from before they were kept."""
+    from mlflow.artifacts import download_artifacts
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = download_artifacts(run_id=run_id, artifact_path=LEARNED_ARTIFACT, dst_path=folder)
+        except (MlflowException, OSError):
+            return None
+        return pd.read_parquet(path)
+
+
+def _require_trusted(uri: str, info: ModelInfo) -> None:
     """Refuse a model that is no skops file of known types: its own list of trusted types is not to be trusted."""
-    flavor = mlflow.models.get_model_info(uri).flavors.get("sklearn", {})
+    flavor = info.flavors.get("sklearn", {})
     if flavor.get("serialization_format") != "skops":
         raise DatasetError(f"The model {uri} is not stored in skops format; loading it could run foreign code.")
     unknown = sorted(set(flavor.get("skops_trusted_types") or []) - set(TRUSTED_TYPES))
@@ -262,18 +280,26 @@ def _require_trusted(uri: str) -> None:
 
 
 class PromotionDataset(AbstractDataset[Promotion, Promotion]):
-    """Carries a promotion out: tags and alias of a registered model's version.
-
-    The alias is moved last and only if the champion is still the one the decision was made against, so an interrupted
-    promotion leaves the champion as it was.
+    """Carries out what was decided: tags and aliases of a registered model's version, and the audit.
 
     Args:
-        project_path: Folder of the project, whose git commit is a tag.
+        project_path: Folder of the project, whose git commit and user are written down.
+        experiment: Experiment that keeps the audit.
+        artifact_location: Where that experiment keeps its artifacts, should it not exist yet.
         metadata: For plugins; Kedro ignores it.
     """
 
-    def __init__(self, *, project_path: str, metadata: dict[str, Any] | None = None) -> None:
-        self._project_path = project_path
+    def __init__(
+        self,
+        *,
+        project_path: str,
+        experiment: str,
+        artifact_location: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._project_path = Path(project_path)
+        self._experiment = experiment
+        self._artifact_location = artifact_location
         self.metadata = metadata
 
     def load(self) -> Promotion:
@@ -281,32 +307,26 @@ class PromotionDataset(AbstractDataset[Promotion, Promotion]):
         raise DatasetError("A promotion cannot be loaded; read the version's tags and aliases instead.")
 
     def save(self, data: Promotion) -> None:
-        """Write the tags, then move the alias.
+        """Write tags and audit, and move the aliases: all of it, or nothing.
 
         Args:
             data: What to do.
 
         Raises:
-            DatasetError: Another champion was named since the decision.
+            RefusedActionError: Another champion was named since the decision.
+            DatasetError: The registry is busy, or does not answer.
         """
-        client = MlflowClient()
-        aliases = client.get_registered_model(data.model_name).aliases
-        champion = aliases.get("champion")
-        if (None if champion is None else int(champion)) != data.expected_champion:
-            raise DatasetError(
-                f"The champion of {data.model_name} is version {champion} now; the decision was made against "
-                f"{data.expected_champion}. Nothing was changed. Run `kedro run --pipelines registry` again."
-            )
-        version = str(data.version)
-        if not data.tags and data.alias is None:
-            return
-        code = {f"decision_{key}": value for key, value in describe_code(Path(self._project_path)).items()}
-        for key, value in {**data.tags, **code}.items():
-            client.set_model_version_tag(data.model_name, version, key, value)
-        if data.alias is not None:
-            client.set_registered_model_alias(data.model_name, data.alias, version)
-        if data.alias == "champion" and str(aliases.get("challenger")) == version:
-            client.delete_registered_model_alias(data.model_name, "challenger")
+        code = describe_code(self._project_path)
+        registry = ModelRegistry(
+            data.model_name,
+            experiment=self._experiment,
+            by=describe_person(self._project_path),
+            git_commit=code["git_commit"],
+            artifact_location=self._artifact_location,
+        )
+        tags = data.tags | {f"decision_{key}": value for key, value in code.items()} if data.tags else {}
+        promotion = data.model_copy(update={"tags": tags})
+        registry.carry_out(lambda standing: plan_decided(standing, promotion))
 
     def _describe(self) -> dict[str, Any]:
-        return {}
+        return {"experiment": self._experiment}

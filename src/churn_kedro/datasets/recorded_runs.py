@@ -7,15 +7,16 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from kedro.io import DatasetError
+from kedro.io import AbstractDataset, DatasetError
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from pydantic import ValidationError
 
+from churn_kedro.datasets.registry import find_model_version
 from churn_kedro.digests import table_digest
 from churn_kedro.splits import SplitManifest
 from churn_kedro.training import TrainingSummary
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 _PARTS = ("train", "validation", "test")
+# Where training puts its summary; the catalog's training_summary.
+SUMMARY_ARTIFACT = "training/training_summary.json"
 
 
 @dataclass(frozen=True)
@@ -74,17 +77,14 @@ def find_commit(model_name: str, version: str) -> str:
 
 
 def _find(model_name: str, version: str) -> ModelVersion:
-    client = MlflowClient()
-    try:
-        if version.isdigit():
-            return client.get_model_version(model_name, version)
-        return client.get_model_version_by_alias(model_name, version)
-    except MlflowException as error:
-        numbers = sorted(int(one.version) for one in client.search_model_versions(f"name = '{model_name}'"))
+    found = find_model_version(model_name, version)
+    if found is None:
+        numbers = sorted(int(one.version) for one in MlflowClient().search_model_versions(f"name = '{model_name}'"))
         raise DatasetError(
             f"There is no version or alias '{version}' of the model '{model_name}'; "
             f"versions: {', '.join(map(str, numbers[-10:])) or 'none'}."
-        ) from error
+        )
+    return found
 
 
 def find_version(model_name: str, version: str) -> RecordedVersion:
@@ -103,10 +103,10 @@ def find_version(model_name: str, version: str) -> RecordedVersion:
     found = _find(model_name, version)
     where = f"version {found.version} of {model_name} (run {found.run_id})"
     try:
-        text = _read_text(str(found.run_id), "training/training_summary.json")
+        text = _read_text(str(found.run_id), SUMMARY_ARTIFACT)
     except (MlflowException, OSError) as error:
         raise DatasetError(
-            f"The run of {where} has no training/training_summary.json: it was trained before versions could be "
+            f"The run of {where} has no {SUMMARY_ARTIFACT}: it was trained before versions could be "
             "rebuilt, or its artifacts are gone."
         ) from error
     try:
@@ -122,6 +122,49 @@ def find_version(model_name: str, version: str) -> RecordedVersion:
 def _read_text(run_id: str, path: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         return Path(download_artifacts(run_id=run_id, artifact_path=path, dst_path=folder)).read_text(encoding="utf-8")
+
+
+class RecordedTrainingDataset(AbstractDataset[TrainingSummary, TrainingSummary | None]):
+    """What training wrote down when it made a registered version.
+
+    Args:
+        model_name: Registered model.
+        model_version: Number, name of an alias, or ``latest``.
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(
+        self, *, model_name: str, model_version: str | int = "latest", metadata: dict[str, Any] | None = None
+    ) -> None:
+        self._model_name = model_name
+        self._model_version = str(model_version)
+        self.metadata = metadata
+
+    def load(self) -> TrainingSummary | None:
+        """Read the summary.
+
+        Returns:
+            None where the version's run has none that this code can read.
+
+        Raises:
+            DatasetError: There is no such version.
+        """
+        found = _find(self._model_name, self._model_version)
+        try:
+            return TrainingSummary.model_validate_json(_read_text(str(found.run_id), SUMMARY_ARTIFACT))
+        except (MlflowException, OSError, ValidationError):
+            return None
+
+    def save(self, data: TrainingSummary) -> None:
+        """Refuse: training writes it.
+
+        Args:
+            data: Ignored.
+        """
+        raise DatasetError("What training wrote down is not rewritten.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"model_name": self._model_name, "model_version": self._model_version}
 
 
 def find_splits(recorded: RecordedVersion, catalog: DataCatalog) -> tuple[dict[str, pd.DataFrame], SplitManifest]:

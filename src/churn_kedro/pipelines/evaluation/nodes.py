@@ -2,35 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Literal
+
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.explanations import column_importance
-from churn_kedro.figures import Figure, draw_contributions, draw_importance
+from churn_kedro.assessment import Assessment
+from churn_kedro.baselines import simple_baseline, train_baseline
+from churn_kedro.campaigns import measure_campaign
+from churn_kedro.comparison import Baseline, BaselineRequest, ComparedCustomers, compare_models, explain_incomparable
+from churn_kedro.comparison_figures import draw_comparison
+from churn_kedro.conclusions import CardFacts, EvaluationResults
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.evaluation_figures import draw_campaign, draw_fairness, draw_ranking, draw_slices
+from churn_kedro.evaluation_report import render_evaluation_report
+from churn_kedro.explanation_figures import (
+    draw_dependence,
+    draw_importance,
+    draw_partial_dependence,
+    draw_permutation_importance,
+    draw_shap_bars,
+    draw_shap_summary,
+    draw_waterfalls,
+)
+from churn_kedro.explanations import (
+    ExplanationParameters,
+    ExplanationSummary,
+    explain_customers,
+    explain_interactions,
+    explain_shown,
+    find_partners,
+    partial_dependence,
+    permutation_importance,
+    share_importance,
+    summarise_explanations,
+)
+from churn_kedro.fairness import FairnessParameters, measure_fairness
+from churn_kedro.features import FeatureParameters
+from churn_kedro.figures import Figure, draw_performance
+from churn_kedro.learned_customers import find_seen
 from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, measure_with_intervals
-from churn_kedro.models import RegisteredModel, ScoredCustomers, require_task, score_known
+from churn_kedro.model_card import render_model_card_html, render_model_card_markdown
+from churn_kedro.models import RegisteredModel, ScoredCustomers, require_table, score_known
 from churn_kedro.parameters import Parameters
+from churn_kedro.publication import PublishedEvaluation, publish_evaluation
+from churn_kedro.slices import SliceParameters, measure_slices
 from churn_kedro.splits import SplitManifest
+from churn_kedro.training import TrainingParameters, TrainingSummary
+from churn_kedro.tuning import Stopwatch
 
-
-class ShapParameters(Parameters):
-    """How many customers are explained."""
-
-    max_explained: int = Field(ge=1, description="Most test customers to explain; above, a seeded sample is.")
-    random_state: int = Field(ge=0, description="Seed of the sample.")
+# Customers that are scored to see how long it takes.
+_TIMED = 10_000
+_STRONGEST = 6
 
 
 class EvaluationParameters(Parameters):
     """Parameters of the evaluation pipeline."""
 
     bootstrap: BootstrapParameters
-    shap: ShapParameters
+    explanations: ExplanationParameters
+    slices: SliceParameters
+    fairness: FairnessParameters
+    seen_customers: Literal["refuse", "include"] = Field(
+        description="What to do where the version has learned from test customers: stop, or measure all the same."
+    )
+    n_disagreements: int = Field(ge=0, description="Customers to list on whom the version and the baseline disagree.")
 
 
 def score_test_customers(
-    candidate: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
-) -> ScoredCustomers:
+    candidate: RegisteredModel,
+    test: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    parameters: EvaluationParameters,
+    stopwatch: Stopwatch,
+) -> tuple[ScoredCustomers, dict[str, float]]:
     """Score the test customers with a registered version.
 
     Args:
@@ -38,26 +85,150 @@ def score_test_customers(
         test: Test customers.
         manifest: Identifies them.
         declaration: The table's declaration.
+        parameters: What to do with customers that the version has learned from.
+        stopwatch: The clock.
 
     Returns:
-        Target and prediction of each customer.
+        Target and prediction of each customer; and ``seen_share``, the share of them that the version has learned
+        from, with ``scoring_seconds``, the time that 1,000 of them take.
 
     Raises:
-        CustomerTableError: The table is not that of the manifest, or the version was trained for another task.
+        CustomerTableError: The table is not that of the manifest, the version was trained for another table, or it has
+            learned from some of the customers.
     """
     manifest.verify(test=test)
-    require_task(candidate, declaration)
-    return score_known(candidate.estimator, test, declaration)
+    require_table(candidate, declaration)
+    seen = _find_seen_share(candidate, test, manifest, declaration)
+    if seen > 0 and parameters.seen_customers == "refuse":
+        raise CustomerTableError(
+            f"{candidate.name} version {candidate.version} has learned from {seen:.1%} of the {len(test):,} test "
+            "customers: its metrics on them would say nothing about new ones. Train a version on this split, or "
+            "evaluate on the split that the version was trained on; `--params evaluation.seen_customers=include` "
+            "measures all the same, and says so in the report."
+        )
+    scores = score_known(candidate.estimator, test, declaration)
+    timed = test.head(_TIMED)
+    began = stopwatch()
+    score_known(candidate.estimator, timed, declaration)
+    seconds = (stopwatch() - began) * 1000 / len(timed)
+    return scores, {"seen_share": seen, "scoring_seconds": seconds}
+
+
+def _find_seen_share(
+    candidate: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
+) -> float:
+    """By digests of customers; where these were not recorded, by digests of whole tables."""
+    seen = find_seen(candidate.learned, test, declaration)
+    if seen is not None:
+        return float(seen.mean())
+    learned = {candidate.tags.get("train_digest"), candidate.tags.get("validation_digest")}
+    return float(manifest.test.digest in learned)
+
+
+def compare_with_baseline(
+    request: BaselineRequest,
+    candidate: RegisteredModel,
+    scores: ScoredCustomers,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    training: TrainingParameters,
+    parameters: EvaluationParameters,
+) -> list[ComparedCustomers]:
+    """Compare the version with another one, or with a simple model that is trained here.
+
+    Args:
+        request: What to compare with.
+        candidate: The version.
+        scores: What it says of the test customers.
+        train: Training customers, from which a simple model learns.
+        validation: Validation customers, which choose its threshold.
+        test: Test customers.
+        manifest: Identifies all three.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        training: Seed, and objective of the threshold.
+        parameters: Resamples, and how many disagreements to list.
+
+    Returns:
+        One comparison; none where none is wanted.
+
+    Raises:
+        CustomerTableError: The version that was asked for cannot score this table.
+    """
+    name, model, note = request.name, request.model, None
+    if request.by_default and (model is None or model.version == candidate.version):
+        name, model = simple_baseline(declaration.task), None
+    if model is not None and (reason := explain_incomparable(model, declaration)):
+        if not request.by_default:
+            raise CustomerTableError(f"{candidate.name} version {candidate.version} is not compared: {reason}.")
+        note, name, model = f"The champion is not compared with: {reason}.", simple_baseline(declaration.task), None
+    if model is not None:
+        seen = find_seen(model.learned, test, declaration)
+        if seen is not None and seen.any():
+            note = f"It has learned from {seen.mean():.1%} of the test customers, which favours it."
+        alias = f" ({request.alias})" if request.alias else ""
+        baseline = Baseline(f"version {model.version}{alias}", model.estimator, note)
+    elif name is not None:
+        estimator = train_baseline(name, train, validation, manifest, declaration, features, training)
+        baseline = Baseline(f"{name}, trained here", estimator, note)
+    else:
+        return []
+    return [compare_models(scores, baseline, test, declaration, parameters.bootstrap, parameters.n_disagreements)]
+
+
+def assess_version(
+    scores: ScoredCustomers,
+    test: pd.DataFrame,
+    train: pd.DataFrame,
+    compared: list[ComparedCustomers],
+    declaration: CustomerDeclaration,
+    training: TrainingParameters,
+    parameters: EvaluationParameters,
+) -> Assessment:
+    """Find out what the version is worth, and for whom it fails.
+
+    Args:
+        scores: What it says of the test customers.
+        test: Test customers.
+        train: Training customers, from which a simple rule is learned to compare with.
+        compared: The comparison with another model, if there is one.
+        declaration: The table's declaration.
+        training: Economics of a campaign, with the objective of the threshold.
+        parameters: Resamples, sizes of groups.
+
+    Returns:
+        Campaign, groups, fairness and comparison.
+    """
+    economics = training.threshold.economics if declaration.task == "binary" else None
+    return Assessment(
+        slices=measure_slices(scores, test, declaration, parameters.slices),
+        campaign=None
+        if economics is None
+        else measure_campaign(scores, test, train, declaration, economics, parameters.bootstrap),
+        fairness=measure_fairness(scores, test, declaration, parameters.fairness),
+        comparison=compared[0].comparison if compared else None,
+    )
 
 
 def measure_performance(
-    candidate: RegisteredModel, scores: ScoredCustomers, manifest: SplitManifest, parameters: EvaluationParameters
+    candidate: RegisteredModel,
+    scores: ScoredCustomers,
+    measured: dict[str, float],
+    assessment: Assessment,
+    manifest: SplitManifest,
+    parameters: EvaluationParameters,
 ) -> tuple[Evaluation, RunMetrics]:
     """Measure the version with bootstrap intervals.
 
     Args:
         candidate: The version.
         scores: Scored test customers.
+        measured: Share of customers seen, and time of scoring.
+        assessment: Profit and fairness, which become metrics, too.
         manifest: Identifies the test table.
         parameters: Resamples, coverage and seed.
 
@@ -75,53 +246,181 @@ def measure_performance(
         threshold=scores.threshold,
         bootstrap=parameters.bootstrap,
         metrics=measure_with_intervals(scores, parameters.bootstrap),
+        extended=assessment.extended_metrics,
+        **measured,
     )
     return evaluation, RunMetrics(evaluation.flat(), candidate.model_id)
 
 
-def draw_feature_importance(
+def draw_evaluation(
+    scores: ScoredCustomers, evaluation: Evaluation, assessment: Assessment, compared: list[ComparedCustomers]
+) -> dict[str, Figure]:
+    """Draw how good the version is, what it is worth, and for whom it fails.
+
+    Args:
+        scores: Target and prediction of each test customer.
+        evaluation: Metrics with their intervals.
+        assessment: Campaign, groups, fairness.
+        compared: The comparison with another model, if there is one.
+
+    Returns:
+        Figures by file name; which ones depends on the task.
+    """
+    figures = {**draw_performance(scores, evaluation), "slices.png": draw_slices(assessment.slices)}
+    if scores.task == "binary":
+        figures |= draw_ranking(scores, evaluation)
+    if assessment.campaign is not None:
+        figures |= draw_campaign(assessment.campaign)
+    if assessment.fairness is not None:
+        figures["fairness.png"] = draw_fairness(assessment.fairness)
+    for one in compared:
+        figures |= draw_comparison(scores, one)
+    return figures
+
+
+def explain_version(
     candidate: RegisteredModel,
     test: pd.DataFrame,
+    scores: ScoredCustomers,
     declaration: CustomerDeclaration,
     parameters: EvaluationParameters,
-) -> Figure:
-    """Draw how much of what the model does rests on each column.
+) -> tuple[ExplanationSummary, dict[str, Figure]]:
+    """Find out what the version rests on, in the columns that people know.
 
     Args:
         candidate: The version.
         test: Test customers.
+        scores: What it says of them.
         declaration: The table's declaration.
-        parameters: Most customers to look at, and the seed of the sample that is taken of more.
+        parameters: Most customers to look at, and seeds.
 
     Returns:
-        The figure.
+        Strengths of the columns, and figures by file name.
     """
-    require_task(candidate, declaration)
-    return draw_importance(*column_importance(candidate.estimator, _sample(test, parameters), declaration))
+    estimator, limits = candidate.estimator, parameters.explanations
+    explained = explain_customers(estimator, test, declaration, limits)
+    shuffled = permutation_importance(estimator, test, declaration, limits)
+    interactions = explain_interactions(estimator, test, limits.random_state)
+    strongest = [name for name in explained.strengths.index if name in declaration.feature_names][:_STRONGEST]
+    partners = find_partners(explained, list(explained.strengths.index), interactions)
+    curves = partial_dependence(estimator, test, strongest, declaration, limits)
+    answers: dict[Task, list[str]] = {
+        "binary": ["Probability of leaving"],
+        "multiclass": [str(label) for label in declaration.classes],
+        "regression": [f"Predicted {declaration.target}"],
+    }
+    figures = {
+        "feature_importance.png": draw_importance(*share_importance(estimator, shuffled)),
+        "permutation_importance.png": draw_permutation_importance(shuffled),
+        "shap_summary.png": draw_shap_summary(explained),
+        "shap_bars.png": draw_shap_bars(explained),
+        "shap_dependence.png": draw_dependence(explained, partners),
+        "shap_waterfalls.png": draw_waterfalls(explain_shown(estimator, test, scores, declaration)),
+        "partial_dependence.png": draw_partial_dependence(curves, answers[declaration.task]),
+    }
+    return summarise_explanations(explained, shuffled, interactions), figures
 
 
-def _sample(test: pd.DataFrame, parameters: EvaluationParameters) -> pd.DataFrame:
-    if len(test) <= parameters.shap.max_explained:
-        return test
-    return test.sample(parameters.shap.max_explained, random_state=parameters.shap.random_state)
-
-
-def draw_shap_summary(
+def gather_facts(
     candidate: RegisteredModel,
-    test: pd.DataFrame,
+    trained: TrainingSummary | None,
+    manifest: SplitManifest,
     declaration: CustomerDeclaration,
-    parameters: EvaluationParameters,
-) -> Figure:
-    """Draw the contributions of each column to the scores of some test customers.
+) -> CardFacts:
+    """Put together where the version comes from.
 
     Args:
         candidate: The version.
-        test: Test customers.
+        trained: What training wrote down; None where it cannot be read.
+        manifest: The split that it is evaluated on.
         declaration: The table's declaration.
-        parameters: Most customers to explain, and the seed of the sample that is taken of more.
 
     Returns:
-        The figure: a beeswarm, or with several classes bars of the mean absolute contributions to each.
+        Facts for report and model card.
     """
-    require_task(candidate, declaration)
-    return draw_contributions(candidate.estimator, _sample(test, parameters), declaration)
+    tags = candidate.tags
+    facts = CardFacts(
+        use_case=tags.get("use_case", candidate.name.removesuffix("_churn")),
+        purpose=declaration.description,
+        model_name=candidate.name,
+        model_version=candidate.version,
+        model_id=candidate.model_id,
+        run_id=candidate.run_id,
+        algorithm=tags.get("algorithm", "unknown"),
+        calibration=tags.get("calibration"),
+        threshold=float(tags["decision_threshold"]) if "decision_threshold" in tags else None,
+        trained_at=candidate.created or None,
+        train_digest=tags.get("train_digest"),
+        test_digest=manifest.test.digest,
+        split_train_digest=manifest.train.digest,
+        split_method=manifest.split.method,
+        git_commit=tags.get("git_commit"),
+        git_dirty={"true": True, "false": False}.get(tags.get("git_dirty", "")),
+        tags=dict(tags),
+    )
+    if trained is None:
+        return facts
+    return facts.model_copy(
+        update={
+            "hyperparameters": {
+                f"{member.algorithm}.{name}": f"{value:.6g}" if isinstance(value, float) else str(value)
+                for member in trained.members
+                for name, value in {**member.hyperparameters, **_rounds(member.n_estimators)}.items()
+            },
+            "threshold_reason": trained.threshold.reason if trained.threshold else None,
+            "trained_rows": trained.rows["learned"],
+            "libraries": trained.recipe.versions,
+        }
+    )
+
+
+def _rounds(n_estimators: int | None) -> Mapping[str, int]:
+    return {} if n_estimators is None else {"n_estimators": n_estimators}
+
+
+def write_report(
+    evaluation: Evaluation,
+    assessment: Assessment,
+    explanations: ExplanationSummary,
+    facts: CardFacts,
+    performance: dict[str, bytes],
+    explaining: dict[str, bytes],
+    declaration: CustomerDeclaration,
+    evaluated_at: str,
+) -> tuple[str, str, str, PublishedEvaluation]:
+    """Write the report and the model card, and what the registry keeps of them.
+
+    Args:
+        evaluation: Metrics with intervals.
+        assessment: Campaign, groups, fairness, comparison.
+        explanations: What the version rests on.
+        facts: Where it comes from.
+        performance: Pictures of how good it is.
+        explaining: Pictures of what it rests on.
+        declaration: The table's declaration.
+        evaluated_at: Time of the evaluation, ISO 8601.
+
+    Returns:
+        Report (HTML), model card (Markdown and HTML), and what belongs to the registered version.
+    """
+    results = EvaluationResults(
+        evaluation=evaluation,
+        slices=assessment.slices,
+        explanations=explanations,
+        card=facts,
+        declaration=declaration,
+        campaign=assessment.campaign,
+        fairness=assessment.fairness,
+        comparison=assessment.comparison,
+    )
+    report = render_evaluation_report(results, {**performance, **explaining}, evaluated_at)
+    card = render_model_card_markdown(results, evaluated_at)
+    page = render_model_card_html(results, evaluated_at)
+    return (
+        report,
+        card,
+        page,
+        publish_evaluation(
+            results, {"report.html": report, "model_card.md": card, "model_card.html": page}, evaluated_at
+        ),
+    )

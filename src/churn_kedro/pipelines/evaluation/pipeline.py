@@ -2,7 +2,6 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from churn_kedro.figures import draw_performance
 from churn_kedro.pipelines.evaluation import nodes
 
 
@@ -10,39 +9,106 @@ def create_pipeline() -> Pipeline:
     """Build the pipeline.
 
     Returns:
-        A registered version and the test customers to metrics and figures.
+        A registered version and the test customers to metrics, figures, report and model card.
     """
     return Pipeline(
         [
             Node(
                 nodes.score_test_customers,
-                inputs=["churn_model@registry", "test_customers", "split_manifest", "params:customers"],
-                outputs="test_scores",
+                inputs=[
+                    "churn_model@registry",
+                    "test_customers",
+                    "split_manifest",
+                    "params:customers",
+                    "params:evaluation",
+                    "stopwatch",
+                ],
+                outputs=["test_scores", "test_measurements"],
                 name="score_test_customers",
             ),
             Node(
+                nodes.compare_with_baseline,
+                inputs=[
+                    "baseline_request",
+                    "churn_model@registry",
+                    "test_scores",
+                    "train_customers",
+                    "validation_customers",
+                    "test_customers",
+                    "split_manifest",
+                    "params:customers",
+                    "params:features",
+                    "params:training",
+                    "params:evaluation",
+                ],
+                outputs="compared_customers",
+                name="compare_with_baseline",
+            ),
+            Node(
+                nodes.assess_version,
+                inputs=[
+                    "test_scores",
+                    "test_customers",
+                    "train_customers",
+                    "compared_customers",
+                    "params:customers",
+                    "params:training",
+                    "params:evaluation",
+                ],
+                outputs="assessment",
+                name="assess_version",
+            ),
+            Node(
                 nodes.measure_performance,
-                inputs=["churn_model@registry", "test_scores", "split_manifest", "params:evaluation"],
+                inputs=[
+                    "churn_model@registry",
+                    "test_scores",
+                    "test_measurements",
+                    "assessment",
+                    "split_manifest",
+                    "params:evaluation",
+                ],
                 outputs=["evaluation", "evaluation_metrics"],
                 name="measure_performance",
             ),
             Node(
-                draw_performance,
-                inputs=["test_scores", "evaluation"],
+                nodes.draw_evaluation,
+                inputs=["test_scores", "evaluation", "assessment", "compared_customers"],
                 outputs="performance_figures",
-                name="draw_performance",
+                name="draw_evaluation",
             ),
             Node(
-                nodes.draw_feature_importance,
-                inputs=["churn_model@registry", "test_customers", "params:customers", "params:evaluation"],
-                outputs="feature_importance_figure",
-                name="draw_feature_importance",
+                nodes.explain_version,
+                inputs=[
+                    "churn_model@registry",
+                    "test_customers",
+                    "test_scores",
+                    "params:customers",
+                    "params:evaluation",
+                ],
+                outputs=["explanation_summary", "explanation_figures"],
+                name="explain_version",
             ),
             Node(
-                nodes.draw_shap_summary,
-                inputs=["churn_model@registry", "test_customers", "params:customers", "params:evaluation"],
-                outputs="shap_summary_figure",
-                name="draw_shap_summary",
+                nodes.gather_facts,
+                inputs=["churn_model@registry", "training_record", "split_manifest", "params:customers"],
+                outputs="card_facts",
+                name="gather_facts",
+            ),
+            Node(
+                nodes.write_report,
+                inputs=[
+                    "evaluation",
+                    "assessment",
+                    "explanation_summary",
+                    "card_facts",
+                    "performance_figures",
+                    "explanation_figures",
+                    "params:customers",
+                    "evaluation_time",
+                ],
+                outputs=["evaluation_report", "model_card", "model_card_page", "published_evaluation"],
+                name="write_report",
             ),
         ],
         tags="evaluation",

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.metrics import RunMetrics
-from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_task
+from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_table
 from churn_kedro.normalisation import NormalisedCustomers, normalise
 from churn_kedro.parameters import Parameters
 from churn_kedro.scoring import (
@@ -82,7 +82,7 @@ def score_customers(
     Raises:
         CustomerTableError: There is nobody to score, too many cannot be, or the champion is of another task.
     """
-    require_task(champion, declaration)
+    require_table(champion, declaration)
     customers = normalised.table[~normalised.table.index.isin(normalised.unreadable["row"])]
     require_readable(len(normalised.table), len(unscored), parameters.max_unscored_share, normalised.unreadable)
     unusual = count_unusual_cells(customers, declaration)

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import pandas as pd
+from pydantic import Field
 
 from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.gate import Approval, Decision, GateParameters, decide
+from churn_kedro.leakage import LeakageReport
+from churn_kedro.lifecycle import RetentionParameters
 from churn_kedro.metrics import Evaluation
 from churn_kedro.models import RegisteredModel
 from churn_kedro.parameters import Parameters
-from churn_kedro.promotion import Decision, GateParameters, decide
 from churn_kedro.splits import SplitManifest
 
 
 class RegistryParameters(Parameters):
-    """Parameters of the registry pipeline."""
+    """Parameters of the registry pipeline and of ``kedro models``."""
 
+    approval: Approval = Field(
+        description="auto: what passes the gate is promoted; manual: it waits for `kedro models approve`."
+    )
     gate: GateParameters
+    retention: RetentionParameters
 
 
 def decide_promotion(
@@ -24,6 +31,7 @@ def decide_promotion(
     incumbent: RegisteredModel | None,
     test: pd.DataFrame,
     manifest: SplitManifest,
+    leakage: LeakageReport | None,
     declaration: CustomerDeclaration,
     parameters: RegistryParameters,
 ) -> Decision:
@@ -35,8 +43,9 @@ def decide_promotion(
         incumbent: The champion, or None where there is none.
         test: Test customers.
         manifest: Identifies them.
+        leakage: What the leakage checks of the table found.
         declaration: The table's declaration.
-        parameters: What the candidate must show.
+        parameters: What the candidate must show, and whether a person must approve it.
 
     Returns:
         The decision with every check.
@@ -45,4 +54,14 @@ def decide_promotion(
         CustomerTableError: The test table is not that of the manifest.
     """
     manifest.verify(test=test)
-    return decide(evaluation, candidate, incumbent, test, manifest, declaration, parameters.gate)
+    return decide(
+        evaluation,
+        candidate,
+        incumbent,
+        test,
+        manifest,
+        leakage,
+        declaration,
+        parameters.gate,
+        parameters.approval,
+    )

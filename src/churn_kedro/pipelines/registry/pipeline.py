@@ -2,8 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from churn_kedro.gate import describe_promotion
+from churn_kedro.gate_figure import draw_gate
 from churn_kedro.pipelines.registry import nodes
-from churn_kedro.promotion import describe_promotion
 
 
 def create_pipeline() -> Pipeline:
@@ -22,15 +23,17 @@ def create_pipeline() -> Pipeline:
                     "incumbent_model",
                     "test_customers",
                     "split_manifest",
+                    "leakage_report",
                     "params:customers",
                     "params:registry",
                 ],
                 outputs="promotion_decision",
                 name="decide_promotion",
             ),
+            Node(draw_gate, inputs="promotion_decision", outputs="gate_figure", name="draw_gate"),
             Node(
                 describe_promotion,
-                inputs=["promotion_decision", "evaluation", "churn_model@registry"],
+                inputs="promotion_decision",
                 outputs="champion_model@promotion",
                 name="describe_promotion",
             ),

@@ -13,6 +13,7 @@ from churn_kedro.experiment_records import ChildRun
 from churn_kedro.features import FeatureParameters
 from churn_kedro.features.fitted import FittedFeatures, describe_features
 from churn_kedro.folds import Development, Folds, gather_development, treat_folds
+from churn_kedro.learned_customers import record_learned
 from churn_kedro.metrics import RunMetrics
 from churn_kedro.models import TrainedModel
 from churn_kedro.splits import SplitManifest
@@ -55,6 +56,19 @@ def gather_customers(
     """
     development = gather_development(train, validation, manifest, declaration, features)
     return development, describe_problem(development, declaration, parameters)
+
+
+def record_learned_customers(development: Development, declaration: CustomerDeclaration) -> pd.DataFrame:
+    """Write down which customers the model learns from.
+
+    Args:
+        development: Development customers.
+        declaration: The table's declaration.
+
+    Returns:
+        A digest of each.
+    """
+    return record_learned(development.customers, declaration)
 
 
 def treat_fold_customers(

@@ -28,6 +28,12 @@ def create_pipeline() -> Pipeline:
                 name="gather_customers",
             ),
             Node(
+                nodes.record_learned_customers,
+                inputs=["development_customers", "params:customers"],
+                outputs="learned_customers",
+                name="record_learned_customers",
+            ),
+            Node(
                 nodes.treat_fold_customers,
                 inputs=["development_customers", "params:customers", "params:features", "params:training"],
                 outputs="fold_inputs",

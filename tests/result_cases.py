@@ -1,0 +1,143 @@
+"""Everything that an evaluation finds out about the small models of the tests, and the same under hostile names."""
+
+from functools import cache
+from typing import Any
+
+from churn_kedro.campaigns import measure_campaign
+from churn_kedro.comparison import Disagreement, ModelComparison
+from churn_kedro.conclusions import CardFacts, EvaluationResults
+from churn_kedro.customers import CustomerDeclaration, Task
+from churn_kedro.economics import Economics
+from churn_kedro.explanations import (
+    ExplanationParameters,
+    explain_customers,
+    explain_interactions,
+    permutation_importance,
+    summarise_explanations,
+)
+from churn_kedro.fairness import measure_fairness
+from churn_kedro.metrics import BootstrapParameters, Estimate, Evaluation, measure_with_intervals
+from churn_kedro.models import score_known
+from churn_kedro.slices import SliceParameters, measure_slices
+from tests.task_cases import task_case
+
+BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)
+SCRIPT = "<script>alert('x')</script>"
+HOSTILE = f"{SCRIPT} a|b `c` *d* [e](http://f) " + "n" * 80 + "\nsecond line"
+
+
+def _protect(declaration: CustomerDeclaration) -> CustomerDeclaration:
+    columns = [
+        column.model_copy(update={"protected": True}) if column.name == "Country" else column
+        for column in declaration.columns
+    ]
+    return declaration.model_copy(update={"columns": columns})
+
+
+@cache
+def results_of(task: Task) -> EvaluationResults:
+    """What is found out about the model of a task; not to be changed."""
+    case = task_case(task)
+    estimator, declaration = case.trained.estimator, _protect(case.declaration)
+    scores = score_known(estimator, case.test, declaration)
+    samples = ExplanationParameters(max_explained=50, max_shuffled=100, n_shuffles=2)
+    shuffled = permutation_importance(estimator, case.test, declaration, samples)
+    explained = explain_customers(estimator, case.test, declaration, samples)
+    evaluation = Evaluation(
+        model_name="test_churn",
+        model_version=4,
+        model_id="m-4",
+        test_digest=case.manifest.test.digest,
+        task=task,
+        test_rows=len(case.test),
+        test_classes={label: int((scores.target == code).sum()) for code, label in enumerate(scores.classes)},
+        threshold=scores.threshold,
+        bootstrap=BOOTSTRAP,
+        metrics=measure_with_intervals(scores, BOOTSTRAP),
+    )
+    economics = Economics(contact_cost=5, offer_cost=20, save_probability=0.3, value=400)
+    binary = task == "binary"
+    return EvaluationResults(
+        evaluation=evaluation,
+        slices=measure_slices(scores, case.test, declaration, SliceParameters(min_rows=20, n_resamples=100)),
+        explanations=summarise_explanations(explained, shuffled, explain_interactions(estimator, case.test)),
+        card=CardFacts(
+            use_case="test",
+            purpose="Customers of a test",
+            model_name="test_churn",
+            model_version=4,
+            model_id="m-4",
+            run_id="r-4",
+            algorithm="xgboost",
+            hyperparameters={"max_depth": "3"},
+            threshold=scores.threshold,
+            trained_rows=450,
+            train_digest=case.manifest.train.digest,
+            split_train_digest=case.manifest.train.digest,
+            test_digest=case.manifest.test.digest,
+            split_method="random",
+            git_commit="abc123",
+            libraries={"python": "3.11.9"},
+        ),
+        declaration=declaration,
+        campaign=measure_campaign(scores, case.test, case.train, declaration, economics, BOOTSTRAP) if binary else None,
+        fairness=measure_fairness(scores, case.test, declaration) if binary else None,
+        comparison=_compare(evaluation),
+    )
+
+
+def _compare(evaluation: Evaluation) -> ModelComparison:
+    """As if another version were a little worse in everything, clearly so in the first metric only."""
+    differences = {
+        name: Estimate(value=0.02, low=0.01 if place == 0 else -0.01, high=0.03)
+        for place, name in enumerate(evaluation.metrics)
+    }
+    return ModelComparison(
+        baseline="version 3 (champion)",
+        rows=evaluation.test_rows,
+        values={name: (estimate.value, estimate.value - 0.02) for name, estimate in evaluation.metrics.items()},
+        differences=differences,
+        disagreements=[Disagreement(ids={"Id": "17"}, outcome="leaves", candidate=0.8, baseline=0.1)],
+    )
+
+
+def hostile_results() -> EvaluationResults:
+    """The binary case with a name in every place that would break a page if it were not escaped."""
+    found = results_of("binary")
+    dumped: dict[str, Any] = found.slices.model_dump()
+    for group in dumped["slices"]:
+        group["name"] = group["note"] = HOSTILE
+    assert found.fairness is not None
+    protected = found.fairness.model_dump()
+    protected["columns"][0] |= {"column": HOSTILE, "left_out": [HOSTILE]}
+    for group in protected["columns"][0]["groups"]:
+        group["group"] = HOSTILE
+    assert found.campaign is not None
+    campaign = found.campaign.model_dump()
+    for one in campaign["alternatives"]:
+        one |= {"title": HOSTILE, "description": HOSTILE}
+    assert found.comparison is not None
+    comparison = found.comparison.model_dump()
+    comparison |= {"baseline": HOSTILE, "note": HOSTILE}
+    comparison["disagreements"] = [{"ids": {HOSTILE: HOSTILE}, "outcome": HOSTILE, "candidate": 1.0, "baseline": 0.0}]
+    explanations = found.explanations.model_dump()
+    for one in [*explanations["shuffled"], *explanations["strengths"]]:
+        one["column"] = HOSTILE
+    card = found.card.model_copy(
+        update={"purpose": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}, "tags": {HOSTILE: HOSTILE}}
+        | {"model_name": HOSTILE, "threshold_reason": HOSTILE, "use_case": HOSTILE}
+    )
+    columns = [
+        column.model_copy(update={"description": HOSTILE, "name": HOSTILE if column.name == "Age" else column.name})
+        for column in found.declaration.columns
+    ]
+    return EvaluationResults(
+        evaluation=found.evaluation.model_copy(update={"model_name": HOSTILE}),
+        slices=type(found.slices).model_validate(dumped),
+        explanations=type(found.explanations).model_validate(explanations),
+        card=card,
+        declaration=found.declaration.model_copy(update={"columns": columns}),
+        campaign=type(found.campaign).model_validate(campaign),
+        fairness=type(found.fairness).model_validate(protected),
+        comparison=type(found.comparison).model_validate(comparison),
+    )
