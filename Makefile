@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test benchmark benchmark-data benchmark-training benchmark-treatment lock clean
+.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test benchmark benchmark-data benchmark-training benchmark-evaluation benchmark-treatment lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -74,6 +74,9 @@ benchmark-data: install ## Time and memory of the data pipeline, 10,000 and 1,00
 
 benchmark-training: install ## Quality and speed of training beside XGBoost, logistic regression, CatBoost and FLAML
 	$(BIN)/python -m tests.benchmarks.training
+
+benchmark-evaluation: install ## Time of an evaluation of 100,000 customers, and of explanations
+	$(BIN)/python -m tests.benchmarks.evaluation
 
 benchmark-treatment: install ## What each treatment of the columns is worth
 	$(BIN)/python -m tests.benchmarks.treatments

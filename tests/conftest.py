@@ -1,6 +1,6 @@
 """A small customer table that has one column of every kind, and a small model trained on it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.models import TrainedModel
 from churn_kedro.normalisation import normalise
 from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
+from tests.servers import mlflow_server, postgres_database
 from tests.task_cases import train_given
 
 Declare = Callable[..., CustomerDeclaration]
@@ -115,3 +116,10 @@ def manifest(splits: Splits, declaration: CustomerDeclaration) -> SplitManifest:
 def trained(splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration) -> TrainedModel:
     """A model of twelve trees on 300 customers."""
     return train_given(*splits[:2], manifest, declaration).model
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of an MLflow server above PostgreSQL; all tests share it, so each has names of its own."""
+    with postgres_database() as store, mlflow_server(store, tmp_path_factory.mktemp("server")) as uri:
+        yield uri

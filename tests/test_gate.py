@@ -420,7 +420,7 @@ def test_a_promotion_carries_the_decision_and_its_reasons_as_tags() -> None:
     assert (promotion.expected_champion, promotion.outcome) == (1, "promoted")
     assert promotion.tags == {
         "decision": "promoted",
-        "decision_reasons": "+ first.; - second.",
+        "decision_reasons": "+ first.\n- second.",
         "decided_against": "1",
         "decided_on": "digest",
     }
@@ -730,3 +730,14 @@ def test_a_champion_that_reads_columns_that_are_gone_is_not_compared_with(case: 
     decision = case.decide(model("good", 2), champion)
 
     assert "reads columns that are not declared: good, Balance" in failed(decision)["comparison with the champion"]
+
+
+@pytest.mark.parametrize("tags", [{"turned_down": "rolled back: calls rose"}, {"retired": "2026-01-31"}])
+def test_what_a_person_has_turned_down_the_gate_does_not_bring_back(case: Case, tags: dict[str, str]) -> None:
+    candidate = replace(model("good", 2), tags={"train_digest": "t", **tags})
+
+    decision = case.decide(candidate, model("poor", 1))
+
+    assert (decision.verdict, decision.alias) == ("refused", None)
+    assert list(failed(decision)) == ["not turned down by a person"]
+    assert "kedro models promote 2 --override" in failed(decision)["not turned down by a person"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -108,6 +109,7 @@ def compare_models(
     declaration: CustomerDeclaration,
     bootstrap: BootstrapParameters,
     n_disagreements: int,
+    resampled: Mapping[str, np.ndarray] | None = None,
 ) -> ComparedCustomers:
     """Compare a model with another one.
 
@@ -118,6 +120,7 @@ def compare_models(
         declaration: The table's declaration.
         bootstrap: Resamples, shared by both.
         n_disagreements: Customers to list.
+        resampled: The model's metrics on those resamples, where they are known already.
 
     Returns:
         Scores of the other model, differences and disagreements.
@@ -128,7 +131,7 @@ def compare_models(
         baseline=baseline.label,
         rows=len(scores.target),
         values={name: (first[name], second[name]) for name in first},
-        differences=paired_differences(scores, other, bootstrap),
+        differences=paired_differences(scores, other, bootstrap, resampled),
         disagreements=_list_disagreements(scores, other, customers, declaration, n_disagreements),
         note=baseline.note,
     )

@@ -10,7 +10,6 @@ from churn_kedro.comparison import ComparedCustomers, ModelComparison
 from churn_kedro.figures import MAIN, MUTED, SECOND, new_figure
 from churn_kedro.metrics import LOWER_IS_BETTER, METRIC_TITLES, UNORDERED
 from churn_kedro.models import ScoredCustomers
-from churn_kedro.profiling import shorten_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +18,7 @@ else:
     # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
     Figure = Any
 
-_LONGEST_LABEL = 32
+_LONGEST_LABEL = 48
 _GROUPS = 10
 
 
@@ -52,9 +51,7 @@ def draw_differences(comparison: ModelComparison) -> Figure:
         The figure.
     """
     names = [name for name in comparison.differences if name not in UNORDERED][::-1]
-    figure, axes = new_figure(
-        f"Differences to {shorten_name(comparison.baseline)}", 8.4, 1.6 + 0.3 * max(len(names), 1)
-    )
+    figure, axes = new_figure(f"Differences to {_shorten(comparison.baseline)}", 8.4, 1.6 + 0.3 * max(len(names), 1))
     texts = []
     for place, name in enumerate(names):
         one = comparison.differences[name]
@@ -99,8 +96,7 @@ def draw_curves(scores: ScoredCustomers, compared: ComparedCustomers) -> Figure:
     if scores.task == "regression":
         panels = [_draw_error_sizes, _draw_mean_errors]
     figure = Figure(figsize=(4.6 * len(panels), 4.6), layout="constrained")
-    label = compared.baseline.label
-    label = label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+    label = _shorten(compared.baseline.label)
     for place, draw in enumerate(panels, start=1):
         axes = figure.add_subplot(1, len(panels), place)
         axes.spines[["top", "right"]].set_visible(False)
@@ -109,6 +105,10 @@ def draw_curves(scores: ScoredCustomers, compared: ComparedCustomers) -> Figure:
     handles, names = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles[::-1], names[::-1], loc="outside lower center", frameon=False, ncols=len(handles))
     return figure
+
+
+def _shorten(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
 
 
 def _title(axes: Axes, title: str, x: str, y: str) -> None:

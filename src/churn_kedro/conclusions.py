@@ -370,7 +370,7 @@ def list_tiles(results: EvaluationResults) -> list[Tile]:
         tiles.append(_comparison_tile(results.comparison, task))
     if not results.slices.tested:
         return tiles
-    worse, odd = results.slices.worse, results.slices.miscalibrated
+    worse, odd = results.slices.failing, results.slices.miscalibrated
     affected = {one.name for one in [*worse, *odd]}
     label = f"of {_count(results.slices.tested, 'group')} tested: model worse ({len(worse)}) or misjudging ({len(odd)})"
     tiles.append(Tile(str(len(affected)), label, "warning" if affected else "good"))
@@ -510,13 +510,17 @@ def _named(groups: list[Slice]) -> str:
 def _summarise_groups(report: SliceReport) -> str:
     if not report.tested:
         return "No group of customers was large enough to be compared with the whole."
-    if not report.worse and not report.miscalibrated:
-        return (
-            f"Of {_count(report.tested, 'group')} of customers tested, none is shown to be served worse than the whole."
+    if not report.failing and not report.miscalibrated:
+        harder = (
+            f"; {_count(len(report.harder), 'group')} of them {'is' if len(report.harder) == 1 else 'are'} harder to "
+            "tell apart than all customers, for any model"
+            if report.harder
+            else ""
         )
+        return f"Of {_count(report.tested, 'group')} of customers tested, the model fails none{harder}."
     parts = []
-    if report.worse:
-        parts.append(f"clearly worse for {_named(report.worse)}")
+    if report.failing:
+        parts.append(f"clearly worse for {_named(report.failing)}")
     if report.miscalibrated:
         parts.append(f"off in what it predicts on average for {_named(report.miscalibrated)}")
     return f"It is {' and '.join(parts)}."
@@ -544,7 +548,8 @@ def list_limits(results: EvaluationResults) -> list[str]:
     """
     limits = [
         *_limits_of_the_test(results),
-        *(_describe_worse(group, results.slices) for group in results.slices.worse),
+        *(_describe_worse(group, results.slices) for group in results.slices.failing),
+        *_describe_harder(results.slices),
         *(_describe_miscalibrated(group, results.evaluation.task) for group in results.slices.miscalibrated),
     ]
     unjudged = [group for group in results.slices.slices if group.p_value is None]
@@ -606,6 +611,15 @@ def _limits_of_the_test(results: EvaluationResults) -> list[str]:
             f"The test customers were set apart {by}, not by time: how the model does on later customers is not tested."
         )
     return limits
+
+
+def _describe_harder(report: SliceReport) -> list[str]:
+    if not report.harder:
+        return []
+    return [
+        f"Some customers are harder to tell apart than all, and {metric_title(report.metric)} is lower among them for "
+        f"that reason alone: {_named(report.harder)}."
+    ]
 
 
 def _describe_worse(group: Slice, report: SliceReport) -> str:

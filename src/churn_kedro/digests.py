@@ -35,10 +35,7 @@ def row_digests(table: pd.DataFrame) -> np.ndarray:
         uint64 array of shape (n,).
     """
     plain = pd.DataFrame(
-        {
-            str(name): cells.astype("float64") if cells.dtype.kind in "iub" else cells
-            for name, cells in table.items()
-        }
+        {str(name): cells.astype("float64") if cells.dtype.kind in "iub" else cells for name, cells in table.items()}
     )
     named = int.from_bytes(hashlib.sha256("\0".join(plain.columns).encode()).digest()[:8], "big")
     return np.asarray(pd.util.hash_pandas_object(plain, index=False, categorize=True), dtype=np.uint64) ^ np.uint64(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import Literal, Self
 
 import numpy as np
@@ -16,6 +17,8 @@ from churn_kedro.learned_customers import find_seen
 from churn_kedro.lifecycle import (
     DECIDED_AGAINST_TAG,
     DECISION_TAG,
+    RETIRED_TAG,
+    TURNED_DOWN_TAG,
     Alias,
     Change,
     Outcome,
@@ -48,6 +51,8 @@ _SEGMENTS = "no segment worse than with the champion"
 _FEWEST_IN_SEGMENT = 20
 # Without so many customers that are new to both, a comparison is made on all of them.
 _FEWEST_FRESH = 200
+# A standard error takes fewer resamples than a quantile far out in the tail.
+_SEGMENT_RESAMPLES = 200
 # From here on, numbers are written without decimals.
 _LARGE = 10_000
 
@@ -80,8 +85,8 @@ class TaskGate(Parameters):
         unknown = sorted(set(self.bounds) - allowed)
         if unknown:
             raise ValueError(
-                f"{task}: bounds name unknown metrics {unknown}; known are {', '.join(bounded)}, each also with _low or "
-                "_high for an end of its interval"
+                f"{task}: bounds name unknown metrics {unknown}; known are {', '.join(bounded)}, each also with _low "
+                "or _high for an end of its interval"
             )
         if self.metric not in metrics:
             raise ValueError(f"{task}: metric '{self.metric}' is unknown; known are {metrics}")
@@ -239,6 +244,23 @@ def _check_training(
     )
 
 
+def _check_people(candidate: RegisteredModel) -> list[GateCheck]:
+    """What a person has turned down, a gate does not bring back."""
+    reason = candidate.tags.get(TURNED_DOWN_TAG) or (
+        f"retired on {candidate.tags[RETIRED_TAG]}" if RETIRED_TAG in candidate.tags else None
+    )
+    if reason is None:
+        return []
+    return [
+        GateCheck(
+            name="not turned down by a person",
+            passed=False,
+            reason=f"version {candidate.version} was {reason}. Train another one, or overrule: "
+            f'`kedro models promote {candidate.version} --override "REASON"`',
+        )
+    ]
+
+
 def _check_leakage(leakage: LeakageReport | None) -> GateCheck:
     name = "no leak that nobody allowed"
     if leakage is None:
@@ -305,17 +327,18 @@ def _check_cost(evaluation: Evaluation, candidate: RegisteredModel, gate: GatePa
     return checks
 
 
-def _resampling(gate: GateParameters) -> BootstrapParameters:
-    return BootstrapParameters(n_resamples=gate.n_resamples, confidence=gate.confidence, random_state=gate.random_state)
+def _resampling(gate: GateParameters, most: int | None = None) -> BootstrapParameters:
+    n_resamples = gate.n_resamples if most is None else min(gate.n_resamples, most)
+    return BootstrapParameters(n_resamples=n_resamples, confidence=gate.confidence, random_state=gate.random_state)
 
 
 def _gains(
-    first: ScoredCustomers, second: ScoredCustomers, metric: str, gate: GateParameters
+    first: ScoredCustomers, second: ScoredCustomers, metric: str, resampling: BootstrapParameters
 ) -> tuple[float, np.ndarray, tuple[float, float]]:
     """Gain of the first over the second model: the point, its resamples, and both values."""
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
     values = measure(first)[metric], measure(second)[metric]
-    resampled = [bootstrap(scores, _resampling(gate))[metric] for scores in (first, second)]
+    resampled = [bootstrap(scores, resampling)[metric] for scores in (first, second)]
     return sign * (values[0] - values[1]), sign * (resampled[0] - resampled[1]), values
 
 
@@ -330,8 +353,8 @@ def compare_with_champion(
 
     The candidate passes when the one-sided lower confidence bound of its gain over the champion stays above minus the
     margin (percentile method). Within a declared segment it fails when its loss is larger than the segment margin and
-    beyond chance, that is, when the upper bound of the gain is below 0; the confidence is divided among the segments
-    (Bonferroni), so that many segments do not refuse a good candidate by chance.
+    beyond chance, that is, when the upper bound of the gain (normal, bootstrap standard error) is below 0; the error is
+    divided among the segments (Bonferroni), so that many segments do not refuse a good candidate by chance.
 
     Args:
         candidate: The version that wants to become champion.
@@ -356,7 +379,7 @@ def compare_with_champion(
     required = gate.of(declaration.task)
     test, caution = _fair_to_both(candidate, incumbent, test, declaration)
     scores = [score_known(model.estimator, test, declaration) for model in (candidate, incumbent)]
-    gain, resampled, values = _gains(scores[0], scores[1], required.metric, gate)
+    gain, resampled, values = _gains(scores[0], scores[1], required.metric, _resampling(gate))
     bound = float(np.nanquantile(resampled, 1 - gate.confidence))
     passed = bool(bound >= -required.margin)
     overall = GateCheck(
@@ -418,10 +441,10 @@ def _compare_segments(
     share = (1 - gate.confidence) / max(1, len(judged))
     worst, lost = (0.0, ""), []
     for name, (first, second) in judged.items():
-        gain, resampled, _ = _gains(first, second, required.metric, gate)
+        gain, resampled, _ = _gains(first, second, required.metric, _resampling(gate, _SEGMENT_RESAMPLES))
         if gain < worst[0]:
             worst = gain, name
-        if gain < -required.segment_margin and np.nanquantile(resampled, 1 - share) < 0:
+        if gain < -required.segment_margin and gain + NormalDist().inv_cdf(1 - share) * np.nanstd(resampled) < 0:
             lost.append(f"{name} ({gain:+.4f})")
     left_out = len(segments) - len(judged)
     reason = (
@@ -495,6 +518,7 @@ def decide(
     checks = [
         _check_identity(evaluation, candidate, manifest.test.digest, declaration.task),
         _check_training(candidate, test, manifest, declaration),
+        *_check_people(candidate),
         _check_leakage(leakage),
         *([] if task.passed else [task]),
         *_check_bounds(evaluation, gate.of(declaration.task).bounds),
@@ -542,7 +566,7 @@ def describe_promotion(decision: Decision) -> Promotion:
         reasons=decision.reasons,
         tags={
             DECISION_TAG: decision.verdict,
-            "decision_reasons": "; ".join(decision.reasons),
+            "decision_reasons": "\n".join(decision.reasons),
             DECIDED_AGAINST_TAG: "" if decision.incumbent is None else str(decision.incumbent),
             "decided_on": decision.evaluated_on,
         },

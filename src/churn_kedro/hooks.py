@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Characters of a column's name in a parameter's name, which has a prefix, too.
 _LONGEST_NAME = 150
 # Files that the closing summary points to.
-_FILES = ("data_report", "rejected_customers", "predictions", "unscored_customers")
+_FILES = ("data_report", "evaluation_report", "rejected_customers", "predictions", "unscored_customers")
 
 
 class PlaceHooks:

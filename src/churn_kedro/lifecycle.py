@@ -16,10 +16,12 @@ from churn_kedro.parameters import Parameters, UnusableInputError
 Alias = Literal["challenger", "staging", "champion", "previous_champion"]
 Action = Literal["decide", "promote", "approve", "reject", "rollback", "retire", "restore", "delete"]
 # What became of a version at the gate and afterwards; the tag ``decision`` of the version.
-Outcome = Literal["promoted", "awaiting_approval", "refused", "approved", "rejected", "overridden"]
+Outcome = Literal["promoted", "awaiting_approval", "refused", "approved", "rejected", "rolled_back", "overridden"]
 
 ALIASES: tuple[Alias, ...] = ("champion", "challenger", "staging", "previous_champion")
 DECISION_TAG, RETIRED_TAG, DECIDED_AGAINST_TAG = "decision", "retired", "decided_against"
+# Tag of a version that a person has rejected or rolled back: why. Only a person takes it away.
+TURNED_DOWN_TAG = "turned_down"
 # Outcomes after which a version may be champion without anybody overriding the gate.
 _PASSED = frozenset({"promoted", "approved"})
 
@@ -125,7 +127,11 @@ def plan_coronation(standing: Standing, version: int) -> dict[Alias, Move]:
 
     Returns:
         The moves; none where it is champion already.
+
+    Raises:
+        RefusedActionError: It is retired, or gone.
     """
+    _require_in_use(standing, version)
     wanted: dict[str, int | None] = {"champion": version}
     champion = standing.aliases.get("champion")
     for alias in ("challenger", "staging", "previous_champion"):
@@ -145,14 +151,23 @@ def plan_challenge(standing: Standing, version: int) -> dict[Alias, Move]:
 
     Returns:
         The moves; none where it is challenger already.
+
+    Raises:
+        RefusedActionError: It is retired, or gone.
     """
+    _require_in_use(standing, version)
     return _move(standing, challenger=version)
 
 
-def _require_in_use(standing: Standing, version: int) -> Mapping[str, str]:
+def _require_present(standing: Standing, version: int) -> Mapping[str, str]:
     tags = standing.tags.get(version)
     if tags is None:
         raise RefusedActionError(f"There is no version {version} of the model '{standing.name}'.")
+    return tags
+
+
+def _require_in_use(standing: Standing, version: int) -> Mapping[str, str]:
+    tags = _require_present(standing, version)
     if RETIRED_TAG in tags:
         raise RefusedActionError(
             f"Version {version} of {standing.name} was retired on {tags[RETIRED_TAG]}. Take it back first: "
@@ -215,7 +230,7 @@ def plan_promotion(standing: Standing, version: int, alias: Alias = "champion", 
             reasons=[override] if override else [],
         )
     outcome = tags.get(DECISION_TAG)
-    if override is None and outcome not in _PASSED:
+    if override is None and (outcome not in _PASSED or TURNED_DOWN_TAG in tags):
         raise RefusedActionError(_explain_unfit(standing.name, version, outcome, tags))
     if override is None:
         return Change(action="promote", version=version, moves=plan_coronation(standing, version))
@@ -223,7 +238,7 @@ def plan_promotion(standing: Standing, version: int, alias: Alias = "champion", 
         action="promote",
         version=version,
         moves=plan_coronation(standing, version),
-        tags={DECISION_TAG: "overridden"},
+        tags={DECISION_TAG: "overridden", TURNED_DOWN_TAG: None},
         outcome="overridden",
         reasons=[f"the gate was overridden: {override}"],
     )
@@ -235,10 +250,14 @@ def _explain_unfit(name: str, version: int, outcome: str | None, tags: Mapping[s
         return f"Version {version} of {name} waits for approval: `kedro models approve {version}`."
     if outcome is None:
         return f"Version {version} of {name} has not been before the gate: {again}."
-    reasons = tags.get("decision_reasons", "")
+    if TURNED_DOWN_TAG in tags:
+        return (
+            f'Version {version} of {name} was {tags[TURNED_DOWN_TAG]}. To promote it all the same: --override "REASON".'
+        )
+    lost = [f"\n  {reason}" for reason in tags.get("decision_reasons", "").splitlines() if reason.startswith("-")]
     return (
-        f"Version {version} of {name} was {outcome}{': ' + reasons if reasons else ''}. Let it pass the gate "
-        f'({again}), or overrule the gate: --override "REASON".'
+        f"Version {version} of {name} was {outcome}.{''.join(lost)}\n"
+        f'Let it pass the gate ({again}), or overrule the gate: --override "REASON".'
     )
 
 
@@ -303,23 +322,24 @@ def plan_rejection(standing: Standing, version: int, reason: str) -> Change:
             f"Version {version} is the champion of {standing.name}: roll back (`kedro models rollback`) or promote "
             "another version first."
         )
-    held = {alias: None for alias in ("challenger", "staging") if standing.aliases.get(alias) == version}
+    held = dict.fromkeys(standing.aliases_of(version))
     if tags.get(DECISION_TAG) == "rejected" and not held:
         return Change(action="reject", version=version, already=f"version {version} was rejected already")
     return Change(
         action="reject",
         version=version,
         moves=_move(standing, **held),
-        tags={DECISION_TAG: "rejected"},
+        tags={DECISION_TAG: "rejected", TURNED_DOWN_TAG: f"rejected: {reason}"},
         outcome="rejected",
         reasons=[reason],
     )
 
 
 def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str | None = None) -> Change:
-    """Return to the champion before this one.
+    """Take the champion back and return to the one before it.
 
-    Doing it twice is doing it once: the alias previous_champion is used up by it.
+    The gate promotes the version that was taken back no more. Doing it twice is doing it once: the alias
+    previous_champion is used up by it.
 
     Args:
         standing: How the registry stands.
@@ -334,8 +354,9 @@ def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str
     """
     champion, previous = standing.aliases.get("champion"), standing.aliases.get("previous_champion")
     if previous is None:
-        last = next((event for event in reversed(history) if "champion" in event.moves), None)
-        if last is not None and last.action == "rollback" and last.version == champion and last.result != "undone":
+        done = [event for event in history if "champion" in event.moves and event.result != "undone"]
+        last = done[-1] if done else None
+        if last is not None and last.action == "rollback" and last.moves["champion"].after == champion:
             return Change(
                 action="rollback",
                 version=last.version,
@@ -346,11 +367,18 @@ def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str
             "`kedro models promote VERSION`."
         )
     _require_in_use(standing, previous)
+    wanted = {**dict.fromkeys(standing.aliases_of(previous)), "champion": previous}
+    if champion is None:
+        raise RefusedActionError(
+            f"There is no champion of {standing.name} to take back. Name the version: `kedro models promote VERSION`."
+        )
     return Change(
         action="rollback",
-        version=previous,
-        moves=_move(standing, champion=previous, previous_champion=None),
-        reasons=[reason or f"back from version {champion}"],
+        version=champion,
+        moves=_move(standing, **wanted),
+        tags={DECISION_TAG: "rolled_back", TURNED_DOWN_TAG: f"rolled back{f': {reason}' if reason else ''}"},
+        outcome="rolled_back",
+        reasons=[reason] if reason else [],
     )
 
 
@@ -369,9 +397,7 @@ def plan_retirement(standing: Standing, version: int, at: str, reason: str | Non
     Raises:
         RefusedActionError: It is the champion, or there is no such version.
     """
-    tags = standing.tags.get(version)
-    if tags is None:
-        raise RefusedActionError(f"There is no version {version} of the model '{standing.name}'.")
+    tags = _require_present(standing, version)
     if standing.aliases.get("champion") == version:
         raise RefusedActionError(
             f"Version {version} is the champion of {standing.name} and is not retired: promote another version or roll "
@@ -399,8 +425,11 @@ def plan_return(standing: Standing, version: int, reason: str | None = None) -> 
 
     Returns:
         The plan.
+
+    Raises:
+        RefusedActionError: There is no such version.
     """
-    if RETIRED_TAG not in standing.tags.get(version, {}):
+    if RETIRED_TAG not in _require_present(standing, version):
         return Change(action="restore", version=version, already=f"version {version} is not retired")
     return Change(action="restore", version=version, tags={RETIRED_TAG: None}, reasons=[reason] if reason else [])
 

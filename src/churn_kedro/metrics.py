@@ -618,7 +618,9 @@ def shifted_interval(value: float, resampled: np.ndarray, confidence: float) -> 
     return float(low - middle + value), float(high - middle + value)
 
 
-def measure_with_intervals(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[str, Estimate]:
+def measure_with_intervals(
+    scores: ScoredCustomers, parameters: BootstrapParameters, resampled: Mapping[str, np.ndarray] | None = None
+) -> dict[str, Estimate]:
     """Metrics with percentile intervals.
 
     The expected calibration error of a resample is larger than that of the customers, since its bins hold noise twice.
@@ -627,6 +629,7 @@ def measure_with_intervals(scores: ScoredCustomers, parameters: BootstrapParamet
     Args:
         scores: Target and prediction of each customer.
         parameters: Resamples, coverage and seed.
+        resampled: What :func:`bootstrap` gave, where that is known already.
 
     Returns:
         An estimate for each of the task's :data:`METRICS`.
@@ -636,8 +639,8 @@ def measure_with_intervals(scores: ScoredCustomers, parameters: BootstrapParamet
     """
     values = measure(scores)
     return {
-        name: estimate_metric(name, values[name], resampled, parameters.confidence)
-        for name, resampled in bootstrap(scores, parameters).items()
+        name: estimate_metric(name, values[name], values_resampled, parameters.confidence)
+        for name, values_resampled in (bootstrap(scores, parameters) if resampled is None else resampled).items()
     }
 
 
@@ -669,7 +672,10 @@ def _quantiles(values: np.ndarray, shares: list[float]) -> np.ndarray:
 
 
 def paired_differences(
-    first: ScoredCustomers, second: ScoredCustomers, parameters: BootstrapParameters
+    first: ScoredCustomers,
+    second: ScoredCustomers,
+    parameters: BootstrapParameters,
+    first_resampled: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Estimate]:
     """Metrics of one model minus those of another, on the same customers.
 
@@ -680,6 +686,7 @@ def paired_differences(
         first: Scored by one model.
         second: The same customers in the same order, scored by another one.
         parameters: Resamples, coverage and seed.
+        first_resampled: What :func:`bootstrap` gave of the first, where that is known already.
 
     Returns:
         Difference and percentile interval for each of the task's :data:`METRICS`; where a smaller value is better,
@@ -696,7 +703,8 @@ def paired_differences(
             "table, rows in the same order"
         )
     values, other_values = measure(first), measure(second)
-    resampled, other_resampled = bootstrap(first, parameters), bootstrap(second, parameters)
+    resampled = bootstrap(first, parameters) if first_resampled is None else first_resampled
+    other_resampled = bootstrap(second, parameters)
     tail = (1 - parameters.confidence) / 2
     differences = {}
     for name in METRICS[first.task]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -91,6 +92,8 @@ def _open_project(env: str | None, by: str | None = None) -> Iterator[_Project]:
     # A command that changes the registry should say soon that a server is gone, not after minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # What Kedro tells of a run's progress would stand between a command and its answer.
+    logging.getLogger("kedro").setLevel(logging.WARNING)
     path = find_kedro_project(Path.cwd()) or Path.cwd()
     bootstrap_project(path)
     with KedroSession.create(project_path=path, env=env) as session:
@@ -194,7 +197,7 @@ def info(version: str, env: str | None, as_json: bool) -> None:
             "run": found.run_id,
             "model id": model_id,
         }
-        reasons = [reason for reason in tags.get("decision_reasons", "").split("; ") if reason]
+        reasons = tags.get("decision_reasons", "").splitlines()
         if as_json:
             events = [event.model_dump(mode="json") for event in registry.events_of(standing, number)]
             known = {"model": project.model_name, **row.model_dump(mode="json"), "run_id": found.run_id}
@@ -366,7 +369,7 @@ def reject(version: str, reason: str, env: str | None, by: str | None, as_json: 
 @_acting
 @explain_instead_of_tracing
 def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
-    """Make the previous champion champion again. Twice is as once."""
+    """Make the previous champion champion again; the gate brings this one back no more. Twice is as once."""
     from churn_kedro.lifecycle import plan_rollback, require_champion
 
     with _open_project(env, by) as project:
@@ -374,8 +377,8 @@ def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_
         standing = registry.standing()
         planned = plan_rollback(standing, registry.history(), reason)
         if planned.already is None:
-            question = f"Make version {planned.version} of {project.model_name} champion again{_instead_of(standing)}?"
-            _confirm(question, yes=yes)
+            back = planned.moves["champion"].after
+            _confirm(f"Make version {back} of {project.model_name} champion again{_instead_of(standing)}?", yes=yes)
         expected = standing.aliases.get("champion")
 
         def plan(now: Standing) -> Change:
@@ -480,8 +483,14 @@ def card(version: str, html: bool, output: Path | None, env: str | None) -> None
 @explain_instead_of_tracing
 def export(version: str, path: Path, force: bool, env: str | None) -> None:
     """Write VERSION to PATH: a folder, or an archive (.zip, .tar.gz). It loads where this project is not installed."""
+    from churn_kedro.datasets.registry import EXPORT_FACTS
+
     if path.exists() and not force:
         raise ParameterError(f"{path} is there already. Choose another PATH, or overwrite it with --force.")
+    if path.is_dir() and any(path.iterdir()) and not (path / EXPORT_FACTS).is_file():
+        raise ParameterError(
+            f"The folder {path} holds no exported version and is not overwritten. Choose another PATH."
+        )
     with _open_project(env) as project, tempfile.TemporaryDirectory(dir=_existing_parent(path)) as folder:
         registry = project.registry
         number = registry.standing().find(version)

@@ -227,7 +227,7 @@ def write_change(name: str, change: Change) -> str:
     for alias, move in change.moves.items():
         before = "none" if move.before is None else f"version {move.before}"
         after = "none" if move.after is None else f"version {move.after}"
-        lines.append(f"  {alias:<17} {before} -> {after}")
+        lines.append(f"  {alias:<17}  {before} -> {after}")
     return "\n".join(lines)
 
 
@@ -236,7 +236,7 @@ _DONE: Mapping[str, str] = {
     "promote": "promoted",
     "approve": "approved",
     "reject": "rejected",
-    "rollback": "champion again",
+    "rollback": "rolled back",
     "retire": "retired",
     "restore": "back in use",
     "delete": "deleted",

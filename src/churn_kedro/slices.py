@@ -159,6 +159,16 @@ class SliceReport(Parameters):
         return [found for found in self.slices if found.worse]
 
     @property
+    def failing(self) -> list[Slice]:
+        """Those of them on which it is worse than right probabilities would be: what another model could mend."""
+        return [found for found in self.worse if not found.by_nature]
+
+    @property
+    def harder(self) -> list[Slice]:
+        """Those of them whose customers are merely harder to tell apart."""
+        return [found for found in self.worse if found.by_nature]
+
+    @property
     def miscalibrated(self) -> list[Slice]:
         """Groups for which the model says too much or too little."""
         return [found for found in self.slices if found.calibration is not None and found.calibration.miscalibrated]

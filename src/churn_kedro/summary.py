@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from churn_kedro.assessment import Assessment
 from churn_kedro.fabrication import Ceiling, SampleReport, ValueCeiling
+from churn_kedro.gate import Decision
 from churn_kedro.leakage import Finding, LeakageReport
 from churn_kedro.metrics import HEADLINES, Evaluation
 from churn_kedro.profiling import SchemaChanges
-from churn_kedro.gate import Decision
 from churn_kedro.quality import DataQuality
 from churn_kedro.scoring import ScoringReport
 from churn_kedro.tasks import SCORE_NAMES
@@ -23,32 +24,12 @@ def _line(label: str, text: str) -> str:
     return f"  {label:<{_WIDTH}}{text}"
 
 
-def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
-    match report:
-        case SampleReport():
-            return [_line("sample", _describe_sample(report))]
-        case DataQuality():
-            return _describe_quality(report, files)
-        case SearchResult():
-            return _describe_search(report)
-        case TrainingSummary():
-            return _describe_training(report)
-        case LeakageReport():
-            return _describe_leakage(report, files)
-        case SchemaChanges():
-            return _describe_changes(report)
-        case Evaluation():
-            return _describe_evaluation(report)
-        case Decision():
-            alias = f", alias {report.alias}" if report.alias else ""
-            return [
-                _line("gate", f"version {report.candidate} {report.verdict.replace('_', ' ')}{alias}"),
-                *[_line("", reason) for reason in report.reasons],
-            ]
-        case ScoringReport():
-            return _describe_scoring(report, files)
-        case _:
-            return []
+def _describe_decision(report: Decision) -> list[str]:
+    alias = f", alias {report.alias}" if report.alias else ""
+    return [
+        _line("gate", f"version {report.candidate} {report.verdict.replace('_', ' ')}{alias}"),
+        *[_line("", reason) for reason in report.reasons],
+    ]
 
 
 def _describe_sample(report: SampleReport) -> str:
@@ -186,7 +167,41 @@ def _number(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 10 else f"{value:,.{2 if abs(value) < 1000 else 0}f}"
 
 
-def _describe_evaluation(report: Evaluation) -> list[str]:
+def _describe_assessment(report: Assessment) -> list[str]:
+    lines: list[str] = []
+    if report.campaign is not None:
+        chosen = report.campaign.chosen
+        profit = chosen.profit_per_customer
+        lines.append(
+            _line(
+                "campaign",
+                f"expected profit {profit.value:,.2f} a customer ({profit.low:,.2f} to {profit.high:,.2f}), "
+                f"contacting {chosen.contacted_share:.1%}",
+            )
+        )
+    if report.comparison is not None:
+        headline = next(iter(HEADLINES[report.slices.task]))
+        gap = report.comparison.differences[headline]
+        lines.append(
+            _line(
+                "compared",
+                f"{HEADLINES[report.slices.task][headline]} {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) "
+                f"against {report.comparison.baseline}",
+            )
+        )
+    failing = [group.name for group in report.slices.failing]
+    named = f": {'; '.join(failing[:3])}" if failing else ""
+    lines.append(
+        _line(
+            "groups",
+            f"{report.slices.tested} tested; the model is worse for {len(failing) or 'none'}{named}, and misjudges "
+            f"{len(report.slices.miscalibrated) or 'none'} on average",
+        )
+    )
+    return lines
+
+
+def _describe_evaluation(report: Evaluation, files: Mapping[str, str]) -> list[str]:
     coverage = f"{report.bootstrap.confidence:.0%} interval"
     lines = [_line("model", f"{report.model_name} version {report.model_version}")]
     width = max(map(len, HEADLINES[report.task].values())) + 1
@@ -195,7 +210,12 @@ def _describe_evaluation(report: Evaluation) -> list[str]:
         low, high = _number(estimate.low), _number(estimate.high)
         lines.append(_line("", f"{label:<{width}}{_number(estimate.value)} ({coverage} {low} to {high})"))
     threshold = "" if report.threshold is None else f"; decision threshold {report.threshold:.3f}"
-    return [*lines, _line("", f"on {report.test_rows:,} test customers{threshold}")]
+    lines.append(_line("", f"on {report.test_rows:,} test customers{threshold}"))
+    if report.seen_share > 0:
+        lines.append(_line("", f"it has learned from {report.seen_share:.1%} of them: too good to be true"))
+    if "evaluation_report" in files:
+        lines.append(_line("", f"report: {files['evaluation_report']}"))
+    return lines
 
 
 def _outcome(report: ScoringReport) -> str:
@@ -221,6 +241,30 @@ def _describe_scoring(report: ScoringReport, files: Mapping[str, str]) -> list[s
         unscored = files.get("unscored_customers", "not saved")
         lines.append(_line("", f"{report.rows_rejected:,} customers could not be read: {unscored}"))
     return lines
+
+
+# Reports that point to no file, and those that do.
+_PLAIN: Mapping[type, Callable[[Any], list[str]]] = {
+    SearchResult: _describe_search,
+    TrainingSummary: _describe_training,
+    SchemaChanges: _describe_changes,
+    Assessment: _describe_assessment,
+    Decision: _describe_decision,
+}
+_POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
+    DataQuality: _describe_quality,
+    LeakageReport: _describe_leakage,
+    Evaluation: _describe_evaluation,
+    ScoringReport: _describe_scoring,
+}
+
+
+def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
+    if isinstance(report, SampleReport):
+        return [_line("sample", _describe_sample(report))]
+    if type(report) in _PLAIN:
+        return _PLAIN[type(report)](report)
+    return _POINTING[type(report)](report, files) if type(report) in _POINTING else []
 
 
 def summarise(

@@ -17,7 +17,7 @@ from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.datasets.model_files import model_digest
 from churn_kedro.datasets.models import PromotionDataset, RegistryModelDataset, TrackedModelDataset
 from churn_kedro.gate import Promotion
-from churn_kedro.lifecycle import Alias, RefusedActionError
+from churn_kedro.lifecycle import Alias
 from churn_kedro.models import (
     RegisteredModel,
     TrainedModel,
@@ -205,7 +205,9 @@ def test_an_absent_version_names_those_there_are(trained: TrainedModel, tracking
     _register(trained, "few", tmp_path)
 
     for which in ("7", "seven"):
-        with pytest.raises(DatasetError, match=rf"no version or alias {which} of the model 'few'; the last versions are 1"):
+        with pytest.raises(
+            DatasetError, match=rf"no version or alias {which} of the model 'few'; the last versions are 1"
+        ):
             _load("few", model_version=which)
 
 

@@ -1,15 +1,7 @@
 """Each pipeline in its own process: the hand-off is files and the registry, with SQLite as with a server."""
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -45,38 +37,6 @@ def test_five_processes_in_sequence_do_the_main_job(clone: Callable[[str], Proje
     metrics = project.client.get_logged_model(model_id).metrics or []
     assert {metric.run_id for metric in metrics} == {runs["evaluation"].info.run_id}
     assert not (project.path / "data/05_model_input/bank").exists()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """A real MLflow server on a free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        str(Path(sys.executable).with_name("mlflow")),
-        "server",
-        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", f"sqlite:///{(tmp_path / 'server.db').as_posix()}"),
-        *("--artifacts-destination", (tmp_path / "served").as_uri()),
-    ]
-    log = (tmp_path / "server.log").open("w")
-    process = subprocess.Popen(command, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-    uri = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 120
-    while True:
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310 - our own server
-                break
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail((tmp_path / "server.log").read_text(encoding="utf-8")[-4000:])
-            time.sleep(0.5)
-    yield uri
-    # The server's workers are in its process group.
-    os.killpg(process.pid, signal.SIGTERM)
-    process.wait(timeout=30)
-    log.close()
 
 
 def test_the_same_code_works_against_an_mlflow_server(clone: Callable[[str], Project], server: str) -> None:

@@ -35,7 +35,6 @@ from churn_kedro.pipelines.registry.nodes import RegistryParameters
 from churn_kedro.scoring import BandParameters
 from churn_kedro.slices import SliceParameters
 from churn_kedro.splits import SplitManifest, SplitParameters
-from churn_kedro.training import TrainingParameters
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
 CONF = Path(__file__).parents[2] / "conf" / "base" / "parameters"

@@ -40,6 +40,8 @@ AUDIT_RUN_TAG = "audit_run_id"
 AUDIT_FOLDER = "audit"
 # Beginning of the tags of a version that repeat its part of the audit.
 AUDIT_TAG = "audit."
+# File of an exported version that tells where it comes from.
+EXPORT_FACTS = "version.json"
 _LOCK, _RECOVERY = ".changing", ".recovering"
 _JOURNAL = "journal."
 # A store may hold no longer tag of a registered model.
@@ -103,6 +105,11 @@ def _now() -> str:
 
 def _absent(error: MlflowException) -> bool:
     return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
+
+
+def _require_present(standing: Standing, version: int) -> None:
+    if version not in standing.tags:
+        raise RefusedActionError(f"There is no version {version} of {standing.name} any more.")
 
 
 class ModelRegistry:
@@ -185,10 +192,11 @@ class ModelRegistry:
             with self._alone(_LOCK) as token:
                 standing = self.standing()
                 change = plan(standing)
+                _require_present(standing, change.version)
                 if change.already is None:
                     self._do(change, standing, token)
                 return change
-        except MlflowException as error:
+        except (MlflowException, OSError) as error:
             raise DatasetError(f"The registry of {self.name} failed: {error}. Nothing was changed.") from error
 
     def delete(self, version: int, reason: str) -> None:
@@ -199,15 +207,18 @@ class ModelRegistry:
             reason: Why, for the audit.
 
         Raises:
-            RefusedActionError: The version has an alias by now.
+            RefusedActionError: The version has an alias by now, or is gone.
+            DatasetError: The registry is busy, or does not answer.
         """
-        self.recover()
-        with self._alone(_LOCK):
-            held = self.standing().aliases_of(version)
-            if held:
-                raise RefusedActionError(f"Version {version} of {self.name} is {held[0]} and is not deleted.")
-            self._append(
-                AuditEvent(
+        try:
+            self.recover()
+            with self._alone(_LOCK):
+                standing = self.standing()
+                _require_present(standing, version)
+                held = standing.aliases_of(version)
+                if held:
+                    raise RefusedActionError(f"Version {version} of {self.name} is {held[0]} and is not deleted.")
+                event = AuditEvent(
                     at=_now(),
                     by=self._by,
                     action="delete",
@@ -217,8 +228,22 @@ class ModelRegistry:
                     reasons=[reason],
                     git_commit=self._git_commit,
                 )
-            )
-            self._client.delete_model_version(self.name, str(version))
+                self._delete_whole(event)
+        except (MlflowException, OSError) as error:
+            raise DatasetError(f"Version {version} of {self.name} could not be deleted: {error}.") from error
+
+    def _delete_whole(self, event: AuditEvent) -> None:
+        """Delete a version, or say in the audit that it was not deleted."""
+        version = str(event.version)
+        try:
+            self._append(event)
+            self._client.delete_model_version(self.name, version)
+        except (MlflowException, OSError):
+            # Only the answer may have been lost.
+            if find_model_version(self.name, version) is None:
+                return
+            self._append(event.model_copy(update={"at": _now(), "result": "undone"}))
+            raise
 
     def history(self) -> list[AuditEvent]:
         """The audit, the oldest event first.
@@ -298,7 +323,7 @@ class ModelRegistry:
             "run_id": found.run_id,
             "tags": dict(found.tags or {}),
         }
-        (folder / "version.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+        (folder / EXPORT_FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_explain_export(self.name, version), encoding="utf-8")
 
     def recover(self) -> None:
@@ -309,23 +334,25 @@ class ModelRegistry:
         """
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while (lock := self._find(_LOCK)) is not None:
-            journal = _read_journal(lock)
-            if _is_abandoned(lock) and journal is not None:
-                self._settle(journal)
-            elif _is_abandoned(lock):
-                # It ended before it had decided on anything.
-                self._remove(_LOCK)
+            if _is_abandoned(lock):
+                self._settle(lock.tags.get("token", ""))
             elif time.monotonic() > deadline:
-                raise RegistryBusyError(_describe_lock(self.name, lock, journal))
+                raise RegistryBusyError(_describe_lock(self.name, lock, _read_journal(lock)))
             else:
                 time.sleep(_POLL_SECONDS)
 
-    def _settle(self, journal: _Journal) -> None:
+    def _settle(self, token: str) -> None:
+        """Finish or take back what was begun under an abandoned lock, and remove it."""
         try:
             with self._alone(_RECOVERY):
                 lock = self._find(_LOCK)
-                now = None if lock is None else _read_journal(lock)
-                if now is None or now.token != journal.token:
+                # Another process may have settled it, and somebody may have begun anew.
+                if lock is None or lock.tags.get("token", "") != token:
+                    return
+                journal = _read_journal(lock)
+                if journal is None:
+                    # It ended before it had decided on anything.
+                    self._remove(_LOCK)
                     return
                 finish = self._is_committed(journal)
                 logger.warning(
@@ -367,7 +394,7 @@ class ModelRegistry:
             reasons=change.reasons,
             git_commit=self._git_commit,
         )
-        tags = {**change.tags, f"{AUDIT_TAG}{at}": event.model_dump_json(exclude_none=True)}
+        tags = {**change.tags, f"{AUDIT_TAG}{at}": event.model_dump_json()}
         journal = _Journal(
             token=token,
             host=socket.gethostname(),
@@ -379,9 +406,9 @@ class ModelRegistry:
             tags_before={key: standing.tags[change.version].get(key) for key in tags},
         )
         self._write_journal(journal)
-        # What cannot be written down is not done.
-        self._append(event)
         try:
+            # What cannot be written down is not done.
+            self._append(event)
             self._put(journal, forward=True)
         except BaseException as error:
             self._take_back(journal, error)
@@ -392,7 +419,8 @@ class ModelRegistry:
         try:
             self._put(journal, forward=False)
             self._append(journal.event.model_copy(update={"at": _now(), "result": "undone"}))
-        except Exception as second:
+        except BaseException as second:
+            # Whoever interrupts this, too, must not leave it without its journal.
             _given_up.add(journal.token)
             raise _HalfDoneError(
                 f"{what} broke off ({error}), and the registry does not answer to take it back ({second}). The next "
@@ -531,7 +559,7 @@ print(model.predict(pandas.read_json('input_example.json', orient='split')))
 "
 ```
 
-`version.json` tells where it comes from; `evaluation/` holds report and model card, if it was evaluated.
+`{EXPORT_FACTS}` tells where it comes from; `evaluation/` holds report and model card, if it was evaluated.
 """
 
 

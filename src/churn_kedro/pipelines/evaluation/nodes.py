@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 from pydantic import Field
 
@@ -42,7 +43,7 @@ from churn_kedro.fairness import FairnessParameters, measure_fairness
 from churn_kedro.features import FeatureParameters
 from churn_kedro.figures import Figure, draw_performance
 from churn_kedro.learned_customers import find_seen
-from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, measure_with_intervals
+from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, bootstrap, measure_with_intervals
 from churn_kedro.model_card import render_model_card_html, render_model_card_markdown
 from churn_kedro.models import RegisteredModel, ScoredCustomers, require_table, score_known
 from churn_kedro.parameters import Parameters
@@ -125,10 +126,24 @@ def _find_seen_share(
     return float(manifest.test.digest in learned)
 
 
+def resample_performance(scores: ScoredCustomers, parameters: EvaluationParameters) -> dict[str, np.ndarray]:
+    """Measure the version on bootstrap resamples; intervals and the comparison with another model rest on them.
+
+    Args:
+        scores: What it says of the test customers.
+        parameters: Resamples and seed.
+
+    Returns:
+        Each metric on each resample.
+    """
+    return bootstrap(scores, parameters.bootstrap)
+
+
 def compare_with_baseline(
     request: BaselineRequest,
     candidate: RegisteredModel,
     scores: ScoredCustomers,
+    resampled: dict[str, np.ndarray],
     train: pd.DataFrame,
     validation: pd.DataFrame,
     test: pd.DataFrame,
@@ -144,6 +159,7 @@ def compare_with_baseline(
         request: What to compare with.
         candidate: The version.
         scores: What it says of the test customers.
+        resampled: Its metrics on the resamples.
         train: Training customers, from which a simple model learns.
         validation: Validation customers, which choose its threshold.
         test: Test customers.
@@ -177,7 +193,8 @@ def compare_with_baseline(
         baseline = Baseline(f"{name}, trained here", estimator, note)
     else:
         return []
-    return [compare_models(scores, baseline, test, declaration, parameters.bootstrap, parameters.n_disagreements)]
+    most = parameters.n_disagreements
+    return [compare_models(scores, baseline, test, declaration, parameters.bootstrap, most, resampled)]
 
 
 def assess_version(
@@ -217,6 +234,7 @@ def assess_version(
 def measure_performance(
     candidate: RegisteredModel,
     scores: ScoredCustomers,
+    resampled: dict[str, np.ndarray],
     measured: dict[str, float],
     assessment: Assessment,
     manifest: SplitManifest,
@@ -227,6 +245,7 @@ def measure_performance(
     Args:
         candidate: The version.
         scores: Scored test customers.
+        resampled: Its metrics on the resamples.
         measured: Share of customers seen, and time of scoring.
         assessment: Profit and fairness, which become metrics, too.
         manifest: Identifies the test table.
@@ -245,7 +264,7 @@ def measure_performance(
         test_classes={label: int((scores.target == code).sum()) for code, label in enumerate(scores.classes)},
         threshold=scores.threshold,
         bootstrap=parameters.bootstrap,
-        metrics=measure_with_intervals(scores, parameters.bootstrap),
+        metrics=measure_with_intervals(scores, parameters.bootstrap, resampled),
         extended=assessment.extended_metrics,
         **measured,
     )
@@ -318,6 +337,9 @@ def explain_version(
         "shap_waterfalls.png": draw_waterfalls(explain_shown(estimator, test, scores, declaration)),
         "partial_dependence.png": draw_partial_dependence(curves, answers[declaration.task]),
     }
+    if declaration.task == "multiclass":
+        # The summary of several classes is their bars.
+        del figures["shap_bars.png"]
     return summarise_explanations(explained, shuffled, interactions), figures
 
 

@@ -27,11 +27,18 @@ def create_pipeline() -> Pipeline:
                 name="score_test_customers",
             ),
             Node(
+                nodes.resample_performance,
+                inputs=["test_scores", "params:evaluation"],
+                outputs="resampled_performance",
+                name="resample_performance",
+            ),
+            Node(
                 nodes.compare_with_baseline,
                 inputs=[
                     "baseline_request",
                     "churn_model@registry",
                     "test_scores",
+                    "resampled_performance",
                     "train_customers",
                     "validation_customers",
                     "test_customers",
@@ -63,6 +70,7 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "churn_model@registry",
                     "test_scores",
+                    "resampled_performance",
                     "test_measurements",
                     "assessment",
                     "split_manifest",

@@ -1,0 +1,189 @@
+"""Real servers for tests: PostgreSQL with a cluster of its own, and MLflow above any store."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+_PATIENCE_SECONDS = 120
+# Debian keeps the programs of a server off the PATH.
+_DEBIAN = Path("/usr/lib/postgresql")
+_PIECE = 65536
+_METHODS = (b"GET ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _find_postgres() -> Path | None:
+    """Folder of PostgreSQL's programs; None where it is not installed."""
+    places = os.pathsep.join([os.environ.get("PATH", ""), *map(str, sorted(_DEBIAN.glob("*/bin"), reverse=True))])
+    found = {name: shutil.which(name, path=places) for name in ("initdb", "pg_ctl", "createdb")}
+    return Path(str(found["initdb"])).resolve().parent if all(found.values()) else None
+
+
+@contextmanager
+def postgres_database() -> Iterator[str]:
+    """An empty database in a cluster that exists only for it; skips the test where there is no PostgreSQL."""
+    programs = _find_postgres()
+    if programs is None:
+        pytest.skip(f"PostgreSQL is not installed: there is no initdb and pg_ctl on the PATH or in {_DEBIAN}")
+    # PostgreSQL refuses to run as root.
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    who: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if is_root else {}
+    folder = Path(tempfile.mkdtemp(prefix="churn-postgres-"))
+    if is_root:
+        shutil.chown(folder, "postgres", "postgres")
+    cluster, port = folder / "cluster", free_port()
+
+    def call(program: str, *arguments: str) -> None:
+        # The server inherits what it may write to, so a pipe would stay open until it ends.
+        with (folder / f"{program}.out").open("w+") as output:
+            command = [str(programs / program), *arguments]
+            ended = subprocess.run(command, cwd=folder, stdout=output, stderr=output, check=False, timeout=120, **who)
+            output.seek(0)
+            if ended.returncode:
+                pytest.fail(f"{program} ended with {ended.returncode}:\n{output.read()[-4000:]}")
+
+    try:
+        call("initdb", "-D", str(cluster), "-A", "trust", "-U", "churn", "-E", "UTF8")
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        call("pg_ctl", "-D", str(cluster), "-w", "-o", options, "-l", str(folder / "server.log"), "start")
+        try:
+            call("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "churn", "mlflow")
+            yield f"postgresql+pg8000://churn@127.0.0.1:{port}/mlflow"
+        finally:
+            call("pg_ctl", "-D", str(cluster), "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def mlflow_server(store: str, folder: Path) -> Iterator[str]:
+    """An MLflow server.
+
+    Args:
+        store: Address of the database for runs and versions.
+        folder: Where it keeps artifacts and its log.
+
+    Yields:
+        The server's address.
+    """
+    port = free_port()
+    command = [
+        str(Path(sys.executable).with_name("mlflow")),
+        "server",
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", store),
+        *("--artifacts-destination", (folder / "served").as_uri()),
+    ]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment = {**kept, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    log = folder / "server.log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            uri = f"http://127.0.0.1:{port}"
+            _wait(uri, process, log)
+            yield uri
+        finally:
+            # The server's workers are in its process group.
+            os.killpg(process.pid, signal.SIGTERM)
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _wait(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310 - our own server
+                return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                pytest.fail(log.read_text(encoding="utf-8")[-4000:])
+            time.sleep(0.2)
+
+
+class FailingLine:
+    """A line to a server that goes dead after so many requests: a TCP proxy between client and server.
+
+    Args:
+        uri: Address of the server.
+        requests: Requests that are answered.
+        lose_answer: Let the request after them through, too, and lose its answer.
+    """
+
+    def __init__(self, uri: str, requests: int, *, lose_answer: bool) -> None:
+        host, port = uri.removeprefix("http://").split(":")
+        self._server = (host, int(port))
+        self._left = requests
+        self._lose_answer = lose_answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.uri = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.is_dead = False
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_dead = True
+        _hang_up(self._listener)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                if self.is_dead:
+                    near.close()
+                    continue
+                far = socket.create_connection(self._server)
+                threading.Thread(target=self._ask, args=(near, far), daemon=True).start()
+                threading.Thread(target=self._answer, args=(near, far), daemon=True).start()
+
+    def _ask(self, near: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):
+            while piece := near.recv(_PIECE):
+                if piece.startswith(_METHODS):
+                    self._left -= 1
+                    self.is_dead = self._left < 0
+                    if self._left < (-1 if self._lose_answer else 0):
+                        break
+                far.sendall(piece)
+        _hang_up(near, far)
+
+    def _answer(self, near: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):
+            while (piece := far.recv(_PIECE)) and not self.is_dead:
+                near.sendall(piece)
+        _hang_up(near, far)
+
+
+def _hang_up(*lines: socket.socket) -> None:
+    for line in lines:
+        # Closing alone wakes up nobody who waits for more.
+        with suppress(OSError):
+            line.shutdown(socket.SHUT_RDWR)
+        line.close()
