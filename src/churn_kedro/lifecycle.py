@@ -354,8 +354,7 @@ def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str
     """
     champion, previous = standing.aliases.get("champion"), standing.aliases.get("previous_champion")
     if previous is None:
-        done = [event for event in history if "champion" in event.moves and event.result != "undone"]
-        last = done[-1] if done else None
+        last = _last_champion_move(history)
         if last is not None and last.action == "rollback" and last.moves["champion"].after == champion:
             return Change(
                 action="rollback",
@@ -380,6 +379,20 @@ def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str
         outcome="rolled_back",
         reasons=[reason] if reason else [],
     )
+
+
+def _last_champion_move(history: Sequence[AuditEvent]) -> AuditEvent | None:
+    """Last event that moved the champion, and was not taken back."""
+    kept: list[AuditEvent] = []
+    for event in history:
+        if "champion" not in event.moves:
+            continue
+        if event.result != "undone":
+            kept.append(event)
+        # What is taken back may not have come as far as the audit.
+        elif kept and (kept[-1].action, kept[-1].moves) == (event.action, event.moves):
+            kept.pop()
+    return kept[-1] if kept else None
 
 
 def plan_retirement(standing: Standing, version: int, at: str, reason: str | None = None) -> Change:

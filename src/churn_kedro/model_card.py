@@ -123,7 +123,8 @@ def _list_groups(results: EvaluationResults) -> list[dict[str, str]]:
     rows = []
     for group in results.slices.slices[:_MOST_GROUPS]:
         odd = group.calibration is not None and group.calibration.miscalibrated
-        marks = [mark for mark, holds in (("worse", group.worse), ("miscalibrated", odd)) if holds]
+        kinds = (("worse", group.worse and not group.by_nature), ("harder", group.by_nature), ("miscalibrated", odd))
+        marks = [mark for mark, holds in kinds if holds]
         cells = describe_group(group, results.evaluation.task)
         rows.append({"name": group.name, "rows": f"{group.rows:,}", "marks": ", ".join(marks), **cells})
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ def escape_markdown(text: str) -> str:
     Returns:
         One line; raw HTML in it is shown, not obeyed.
     """
-    return " ".join(text.split()).translate(_MARKED)
+    escaped = " ".join(text.split()).translate(_MARKED)
+    # Within a word, an underscore marks nothing.
+    return re.sub(r"(?<=\w)\\_(?=\w)", "_", escaped)
 
 
 def embed_picture(png: bytes) -> str:

@@ -189,6 +189,8 @@ def _describe_assessment(report: Assessment) -> list[str]:
                 f"against {report.comparison.baseline}",
             )
         )
+    if not report.slices.tested:
+        return [*lines, _line("groups", "none has enough customers to be tested")]
     failing = [group.name for group in report.slices.failing]
     named = f": {'; '.join(failing[:3])}" if failing else ""
     lines.append(

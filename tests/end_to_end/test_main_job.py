@@ -36,11 +36,15 @@ def test_the_summary_says_what_a_person_wants_to_know(main_job: MainJob) -> None
     assert "PR-AUC  0." in first
     assert "(95% interval 0.8" in first
     assert "version 1 promoted, alias champion" in first
-    assert "no champion yet: the minimums alone decide" in first
+    assert "no champion yet: the bounds alone decide" in first
+    assert "expected profit" in first
+    assert "against logistic_regression, trained here" in first
+    assert "report: data/08_reporting/bank/evaluation_report.html" in first
     assert "data/07_model_output/bank/predictions.csv" in first
     assert "kedro mlflow ui" in first
     assert "kedro viz" in first
     assert "bank_churn version 2" in second
+    assert "ROC-AUC +0.0000 (+0.0000 to +0.0000) against version 1 (champion)" in second
     assert "of champion version 1: gain +0.0000" in second
 
 
@@ -66,7 +70,7 @@ def test_the_second_version_is_champion_and_says_why(main_job: MainJob) -> None:
     assert int(champion.version) == 2
     assert champion.tags["decision"] == "promoted"
     assert "gain +0.0000" in champion.tags["decision_reasons"]
-    assert champion.tags["data_hash"] == table_digest(train)
+    assert champion.tags["train_digest"] == table_digest(train)
     assert champion.tags["git_commit"] == commit
     assert champion.tags["git_dirty"] == "false"
 
@@ -111,7 +115,7 @@ def test_every_parameter_is_flat_and_searchable(main_job: MainJob) -> None:
     assert parameters["training.search.n_trials"] == "2"
     assert parameters["training.spaces.xgboost.max_depth.low"] == "2.0"
     assert parameters["data_processing.split.test_size"] == "0.2"
-    assert parameters["registry.gate.binary.minimums.brier"] == "0.25"
+    assert parameters["registry.gate.binary.bounds.brier"] == "0.25"
     assert parameters["customers.columns.Age.domain.min"] == "18.0"
     assert parameters["customers.columns.Geography.kind"] == "categorical"
     experiment = project.client.get_experiment_by_name("bank_churn")
@@ -251,16 +255,75 @@ def test_figures_are_on_disk_and_in_mlflow(main_job: MainJob) -> None:
     project, _ = main_job
     run = project.runs("bank")[0]
     folders = {
-        "": ["feature_importance", "shap_summary"],
-        "performance": ["calibration_curve", "confusion_matrix", "precision_recall_curve", "roc_curve"],
+        "explanations": {
+            "feature_importance",
+            "partial_dependence",
+            "permutation_importance",
+            "shap_bars",
+            "shap_dependence",
+            "shap_summary",
+            "shap_waterfalls",
+        },
+        "performance": {
+            "calibration_curve",
+            "comparison_curves",
+            "comparison_differences",
+            "confusion_matrix",
+            "fairness",
+            "gain_curve",
+            "ks_curve",
+            "metrics_over_thresholds",
+            "precision_recall_curve",
+            "profit_over_share",
+            "profit_over_threshold",
+            "profit_sensitivity",
+            "roc_curve",
+            "slices",
+        },
     }
 
     for folder, names in folders.items():
-        expected = [f"{name}.png" for name in names]
-        entries = project.client.list_artifacts(run.info.run_id, f"figures/{folder}".rstrip("/"))
-        assert sorted(Path(entry.path).name for entry in entries if not entry.is_dir) == expected
+        expected = {f"{name}.png" for name in names}
+        entries = project.client.list_artifacts(run.info.run_id, f"figures/{folder}")
+        assert {Path(entry.path).name for entry in entries} == expected
         for name in expected:
             assert (project.path / "data/08_reporting/bank" / folder / name).read_bytes().startswith(b"\x89PNG")
+    assert (project.path / "data/08_reporting/bank/gate.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_report_and_card_are_files_artifacts_and_attached_to_the_version(main_job: MainJob) -> None:
+    project, _ = main_job
+    folder = project.path / "data/08_reporting/bank"
+    run = project.runs("bank")[1]
+    version = project.client.get_model_version("bank_churn", "2")
+    model_id = str(version.source).removeprefix("models:/")
+    card = (folder / "model_card.md").read_text(encoding="utf-8")
+
+    logged = {Path(entry.path).name for entry in project.client.list_artifacts(run.info.run_id, "evaluation")}
+    attached = {Path(entry.path).name for entry in project.client.list_logged_model_artifacts(model_id, "evaluation")}
+    assert {"evaluation_report.html", "model_card.md", "model_card.html", "assessment.json"} <= logged
+    assert attached == {"report.html", "model_card.md", "model_card.html"}
+    assert (folder / "evaluation_report.html").stat().st_size > 500_000
+    assert card.startswith("# Model card: bank_churn, version 2")
+    assert f"{float(version.tags['roc_auc']):.3f}" in card
+    assert "Its answers rest most on" in version.description
+
+
+def test_the_audit_tells_who_did_what(main_job: MainJob) -> None:
+    project, _ = main_job
+    run_id = project.client.get_registered_model("bank_churn").tags["audit_run_id"]
+    folder = Path(
+        mlflow.artifacts.download_artifacts(run_id=run_id, artifact_path="audit", tracking_uri=project.tracking_uri)
+    )
+    events = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+
+    assert [(event["action"], event["version"], event["outcome"]) for event in events] == [
+        ("decide", 1, "promoted"),
+        ("decide", 2, "promoted"),
+    ]
+    assert events[1]["moves"]["champion"] == {"before": 1, "after": 2}
+    assert events[1]["moves"]["previous_champion"] == {"before": None, "after": 1}
+    assert all(event["by"] and event["result"] == "done" for event in events)
 
 
 def test_the_scored_list_is_complete_and_counted(main_job: MainJob) -> None:
@@ -312,7 +375,7 @@ def test_kedro_viz_builds_a_site_with_layers_and_figure_previews(main_job: MainJ
     site = project.path / "build" / "api"
     graph = json.loads((site / "main").read_text(encoding="utf-8"))
     assert graph["layers"][:3] == ["raw", "intermediate", "primary"]
-    for name in ("shap_summary_figure", "performance_figures"):
+    for name in ("explanation_figures", "performance_figures", "gate_figure"):
         figure = next(node["id"] for node in graph["nodes"] if node["name"] == name)
         preview = json.loads((site / "nodes" / figure).read_text(encoding="utf-8"))
         assert preview["preview_type"] == "ImagePreview"

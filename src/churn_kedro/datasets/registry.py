@@ -488,7 +488,8 @@ class ModelRegistry:
                 )
                 break
             except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                # Where the other lock goes in the same moment, MLflow says that there is none.
+                if error.error_code not in ("RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST"):
                     # It may have been created all the same.
                     _given_up.add(token)
                     raise
