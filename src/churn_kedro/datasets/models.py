@@ -23,6 +23,7 @@ from churn_kedro.customers import SignatureType
 from churn_kedro.datasets.model_files import log_model
 from churn_kedro.datasets.registry import ModelRegistry, find_model_version
 from churn_kedro.gate import Promotion, plan_decided
+from churn_kedro.lifecycle import DECISION_TAG
 from churn_kedro.models import RegisteredModel, TrainedModel
 from churn_kedro.provenance import describe_code, describe_person
 
@@ -236,15 +237,20 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         )
 
     def _explain_absence(self) -> str:
-        versions = sorted(
-            int(version.version) for version in MlflowClient().search_model_versions(f"name = '{self.model_name}'")
-        )
+        found = MlflowClient().search_model_versions(f"name = '{self.model_name}'")
+        versions = sorted(int(version.version) for version in found)
+        waiting = [version.version for version in found if version.tags.get(DECISION_TAG) == "awaiting_approval"]
         if not versions:
             return (
                 f"There is no version of the model '{self.model_name}' in the registry {mlflow.get_registry_uri()}. "
                 "Train one first: `kedro run`, or `kedro run --pipelines data_processing,training`."
             )
         listed = ", ".join(str(version) for version in versions[-10:])
+        if self.alias == "champion" and waiting:
+            return (
+                f"No version of the model '{self.model_name}' is champion yet. Version {waiting[0]} has passed the gate "
+                f"and waits for approval: `kedro models approve {waiting[0]}`."
+            )
         if self.alias is not None:
             return (
                 f"No version of the model '{self.model_name}' has the alias '{self.alias}'; versions: {listed}. "
