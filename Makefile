@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test benchmark benchmark-data benchmark-training benchmark-evaluation benchmark-treatment lock clean
+.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -71,6 +71,9 @@ benchmark: install ## Wall time, throughput and memory of the main job
 
 benchmark-data: install ## Time and memory of the data pipeline, 10,000 and 1,000,000 rows
 	$(BIN)/python -m tests.benchmarks.data
+
+benchmark-registry: install ## `kedro models list` on 200 versions, beside MLflow's bare call
+	$(BIN)/python -m tests.benchmarks.registry
 
 benchmark-training: install ## Quality and speed of training beside XGBoost, logistic regression, CatBoost and FLAML
 	$(BIN)/python -m tests.benchmarks.training

@@ -222,7 +222,8 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         except (MlflowException, OSError) as error:
             raise DatasetError(
                 f"The files of version {found.version} of the model '{found.name}' cannot be read: {error}. If they "
-                "are gone, train a new version; the aliases of this one go with `kedro models retire`."
+                "are gone, take it out of use: `kedro models retire`; a champion is replaced by `kedro models promote "
+                'VERSION --override "REASON"`.'
             ) from error
         return RegisteredModel(
             name=found.name,
@@ -248,8 +249,8 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         listed = ", ".join(str(version) for version in versions[-10:])
         if self.alias == "champion" and waiting:
             return (
-                f"No version of the model '{self.model_name}' is champion yet. Version {waiting[0]} has passed the gate "
-                f"and waits for approval: `kedro models approve {waiting[0]}`."
+                f"No version of the model '{self.model_name}' is champion yet. Version {waiting[0]} has passed the "
+                f"gate and waits for approval: `kedro models approve {waiting[0]}`."
             )
         if self.alias is not None:
             return (
