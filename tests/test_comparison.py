@@ -31,7 +31,7 @@ def trained_here(task: Task, name: BaselineName) -> Baseline:
     estimator = train_baseline(
         name, case.train, case.validation, case.manifest, case.declaration, FeatureParameters(), quick_parameters()
     )
-    return Baseline(f"{name}, trained here", estimator)
+    return Baseline(f"{name} (trained here)", estimator)
 
 
 @pytest.mark.parametrize("task", TASKS)

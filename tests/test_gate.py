@@ -17,10 +17,12 @@ from churn_kedro.gate import (
     compare_with_champion,
     decide,
     describe_promotion,
+    plan_decided,
 )
 from churn_kedro.leakage import LeakageReport
 from churn_kedro.leakage.findings import Finding
 from churn_kedro.learned_customers import record_learned
+from churn_kedro.lifecycle import Move, Standing
 from churn_kedro.metrics import BootstrapParameters, Estimate, Evaluation, measure, measure_with_intervals
 from churn_kedro.models import RegisteredModel, ScoredCustomers, churn_probability, score_known
 from churn_kedro.splits import SplitManifest, SplitParameters, SplitRecord
@@ -633,14 +635,13 @@ def test_a_small_loss_in_a_segment_by_chance_refuses_nobody(scored: pd.DataFrame
     assert not failed(decision)
 
 
-def test_a_leak_that_nobody_allowed_and_an_absent_report_refuse(case: Case, scored: pd.DataFrame) -> None:
+def test_a_leak_that_nobody_allowed_refuses(case: Case, scored: pd.DataFrame) -> None:
     leak = Finding(check="perfect_model", severity="leak", evidence="ROC-AUC 1", advice="Look at it.")
     for leakage, passes in (
         (CLEAN, True),
         (CLEAN.model_copy(update={"findings": [leak.model_copy(update={"severity": "warning"})]}), True),
         (CLEAN.model_copy(update={"findings": [leak.model_copy(update={"allowed": "Looked at it"})]}), True),
         (CLEAN.model_copy(update={"findings": [leak]}), False),
-        (None, False),
     ):
         candidate = model("good", 1)
         decision = decide(
@@ -698,14 +699,18 @@ def test_customers_that_a_version_has_learned_from_are_counted(scored: pd.DataFr
     declaration = segments()
     table = in_regions(scored, rows=60)
     fresh, known = table.iloc[:300], table.iloc[250:]
-    candidate = replace(model("good", 2), learned=record_learned(known, declaration), tags={"train_digest": "t"})
-    untouched = replace(model("good", 2), learned=record_learned(known.assign(good=0.5), declaration))
+    other = {"train_digest": "other"}
+    candidate = replace(model("good", 2), learned=record_learned(known, declaration), tags=other)
+    untouched = replace(model("good", 2), learned=record_learned(known.assign(good=0.5), declaration), tags=other)
+    own = replace(candidate, tags={"train_digest": "t"})
 
     seen = Case(fresh, declaration).decide(candidate, None)
     new = Case(fresh, declaration).decide(untouched, None)
 
     assert "has learned from 50 of the 300 test customers" in failed(seen)["test customers are new to it"]
     assert new.verdict == "promoted"
+    # Customers of its own split are alike by chance.
+    assert Case(fresh, declaration).decide(own, None).verdict == "promoted"
 
 
 def test_champion_and_candidate_are_compared_on_customers_that_are_new_to_both(scored: pd.DataFrame) -> None:
@@ -732,7 +737,7 @@ def test_a_champion_that_reads_columns_that_are_gone_is_not_compared_with(case: 
     assert "reads columns that are not declared: good, Balance" in failed(decision)["comparison with the champion"]
 
 
-@pytest.mark.parametrize("tags", [{"turned_down": "rolled back: calls rose"}, {"retired": "2026-01-31"}])
+@pytest.mark.parametrize("tags", [{"turned_down": "rolled back: calls rose"}, {"turned_down": "rejected: no"}])
 def test_what_a_person_has_turned_down_the_gate_does_not_bring_back(case: Case, tags: dict[str, str]) -> None:
     candidate = replace(model("good", 2), tags={"train_digest": "t", **tags})
 
@@ -741,3 +746,21 @@ def test_what_a_person_has_turned_down_the_gate_does_not_bring_back(case: Case, 
     assert (decision.verdict, decision.alias) == ("refused", None)
     assert list(failed(decision)) == ["not turned down by a person"]
     assert "kedro models promote 2 --override" in failed(decision)["not turned down by a person"]
+
+
+def test_a_retired_version_is_refused_with_the_way_back(case: Case) -> None:
+    candidate = replace(model("good", 2), tags={"train_digest": "t", "retired": "2026-01-31"})
+
+    decision = case.decide(candidate, model("poor", 1))
+
+    assert "kedro models retire 2 --undo" in failed(decision)["not turned down by a person"]
+
+
+def test_a_refused_version_does_not_take_the_place_of_one_that_waits_for_approval() -> None:
+    promotion = describe_promotion(decided("refused", **{WORSE: False}))
+    aliases = {"champion": 1, "challenger": 3}
+    waiting = Standing("churn", aliases, {1: {}, 2: {}, 3: {"decision": "awaiting_approval"}})
+    refused = Standing("churn", aliases, {1: {}, 2: {}, 3: {"decision": "refused"}})
+
+    assert plan_decided(waiting, promotion).moves == {}
+    assert plan_decided(refused, promotion).moves == {"challenger": Move(before=3, after=2)}

@@ -512,8 +512,8 @@ def _summarise_groups(report: SliceReport) -> str:
         return "No group of customers was large enough to be compared with the whole."
     if not report.failing and not report.miscalibrated:
         harder = (
-            f"; {_count(len(report.harder), 'group')} of them {'is' if len(report.harder) == 1 else 'are'} harder to "
-            "tell apart than all customers, for any model"
+            f"; {len(report.harder)} of them {'is' if len(report.harder) == 1 else 'are'} harder to tell apart than "
+            "all customers, for any model"
             if report.harder
             else ""
         )

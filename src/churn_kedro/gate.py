@@ -216,8 +216,12 @@ def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_dig
 def _check_training(
     candidate: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> GateCheck:
-    """The test customers are new to the candidate: by their digests, or else because it is of this very split."""
+    """The test customers are new to the candidate: because it is of this very split, or by their digests."""
     name = "test customers are new to it"
+    trained_on, train_digest = candidate.tags.get("train_digest", "unknown"), manifest.train.digest
+    if trained_on == train_digest:
+        reason = f"version {candidate.version} was trained on the training customers of this split"
+        return GateCheck(name=name, passed=True, reason=reason)
     seen = find_seen(candidate.learned, test, declaration)
     if seen is not None:
         count = int(seen.sum())
@@ -232,41 +236,31 @@ def _check_training(
             relation="at most",
             bound=0.0,
         )
-    trained_on, train_digest = candidate.tags.get("train_digest", "unknown"), manifest.train.digest
-    passed = trained_on == train_digest
     return GateCheck(
         name=name,
-        passed=passed,
-        reason=f"version {candidate.version} was trained on the training customers of this split"
-        if passed
-        else f"version {candidate.version} was trained on other customers (digest {trained_on}) than this split's "
+        passed=False,
+        reason=f"version {candidate.version} was trained on other customers (digest {trained_on}) than this split's "
         f"({train_digest}): test customers may be among them. Train again on this split",
     )
 
 
 def _check_people(candidate: RegisteredModel) -> list[GateCheck]:
     """What a person has turned down, a gate does not bring back."""
-    reason = candidate.tags.get(TURNED_DOWN_TAG) or (
-        f"retired on {candidate.tags[RETIRED_TAG]}" if RETIRED_TAG in candidate.tags else None
-    )
-    if reason is None:
+    version = candidate.version
+    if RETIRED_TAG in candidate.tags:
+        reason = f"retired on {candidate.tags[RETIRED_TAG]}. Take it back: `kedro models retire {version} --undo`"
+    elif TURNED_DOWN_TAG in candidate.tags:
+        reason = (
+            f"{candidate.tags[TURNED_DOWN_TAG]}. Train another one, or overrule: "
+            f'`kedro models promote {version} --override "REASON"`'
+        )
+    else:
         return []
-    return [
-        GateCheck(
-            name="not turned down by a person",
-            passed=False,
-            reason=f"version {candidate.version} was {reason}. Train another one, or overrule: "
-            f'`kedro models promote {candidate.version} --override "REASON"`',
-        )
-    ]
+    return [GateCheck(name="not turned down by a person", passed=False, reason=f"version {version} was {reason}")]
 
 
-def _check_leakage(leakage: LeakageReport | None) -> GateCheck:
+def _check_leakage(leakage: LeakageReport) -> GateCheck:
     name = "no leak that nobody allowed"
-    if leakage is None:
-        return GateCheck(
-            name=name, passed=False, reason="there is no leakage report: run the data_processing pipeline first"
-        )
     leaks = leakage.leaks
     allowed = sum(finding.allowed is not None for finding in leakage.findings)
     if leaks:
@@ -478,7 +472,7 @@ def decide(
     incumbent: RegisteredModel | None,
     test: pd.DataFrame,
     manifest: SplitManifest,
-    leakage: LeakageReport | None,
+    leakage: LeakageReport,
     declaration: CustomerDeclaration,
     gate: GateParameters,
     approval: Approval = "auto",
@@ -491,7 +485,7 @@ def decide(
         incumbent: The champion, or None where there is none: then the bounds alone decide.
         test: Test customers.
         manifest: The split that ``test`` belongs to.
-        leakage: What the leakage checks of that table found; None fails.
+        leakage: What the leakage checks of that table found.
         declaration: The table's declaration.
         gate: What the candidate must show.
         approval: Whether a person must approve what passes.
@@ -592,7 +586,11 @@ def plan_decided(standing: Standing, promotion: Promotion) -> Change:
             action="decide", version=promotion.version, already=f"version {promotion.version} is champion already"
         )
     plans = {"champion": plan_coronation, "challenger": plan_challenge}
-    moves = plans[promotion.alias](standing, promotion.version) if promotion.alias in plans else {}
+    alias = promotion.alias
+    if promotion.outcome == "refused" and _awaits_approval(standing, standing.aliases.get("challenger")):
+        # Whoever waits for approval keeps the place.
+        alias = None
+    moves = plans[alias](standing, promotion.version) if alias in plans else {}
     return Change(
         action="decide",
         version=promotion.version,
@@ -601,3 +599,7 @@ def plan_decided(standing: Standing, promotion: Promotion) -> Change:
         outcome=promotion.outcome,
         reasons=promotion.reasons,
     )
+
+
+def _awaits_approval(standing: Standing, version: int | None) -> bool:
+    return version is not None and standing.tags.get(version, {}).get(DECISION_TAG) == "awaiting_approval"

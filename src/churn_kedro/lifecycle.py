@@ -282,7 +282,7 @@ def plan_approval(standing: Standing, version: int, reason: str | None = None) -
     if outcome != "awaiting_approval":
         raise RefusedActionError(
             f"Version {version} of {standing.name} does not wait for approval: "
-            + (f"it was {outcome}." if outcome else "it has not been before the gate.")
+            + (f"it was {outcome.replace('_', ' ')}." if outcome else "it has not been before the gate.")
         )
     against, champion = tags.get(DECIDED_AGAINST_TAG, ""), standing.aliases.get("champion")
     if against != ("" if champion is None else str(champion)):
@@ -311,7 +311,7 @@ def plan_rejection(standing: Standing, version: int, reason: str) -> Change:
         reason: Why, for the audit.
 
     Returns:
-        The plan: it loses its aliases and cannot become champion without a new decision.
+        The plan: it loses its aliases, and the gate brings it back no more.
 
     Raises:
         RefusedActionError: It is the champion.

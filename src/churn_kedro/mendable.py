@@ -48,13 +48,22 @@ def explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., Any
         except _MENDABLE as error:
             # Level DEBUG for churn_kedro in conf/logging.yml shows it.
             logger.debug("The run failed here:", exc_info=True)
-            kind = _RefusedError if isinstance(error, RefusedActionError) else click.ClickException
-            raise kind(str(error).strip()) from error
+            refused = _find_refusal(error)
+            if refused is not None:
+                raise _RefusedError(str(refused)) from error
+            raise click.ClickException(str(error).strip()) from error
         except KeyboardInterrupt:
             _close_run()
             raise
 
     return run
+
+
+def _find_refusal(error: BaseException | None) -> RefusedActionError | None:
+    """The refusal behind an error: Kedro puts what a dataset raises into an error of its own."""
+    while error is not None and not isinstance(error, RefusedActionError):
+        error = error.__cause__
+    return error
 
 
 def _close_run() -> None:

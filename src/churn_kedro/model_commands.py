@@ -92,6 +92,8 @@ def _open_project(env: str | None, by: str | None = None) -> Iterator[_Project]:
     # A command that changes the registry should say soon that a server is gone, not after minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # The address of a run would stand in the midst of JSON.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # What Kedro tells of a run's progress would stand between a command and its answer.
     logging.getLogger("kedro").setLevel(logging.WARNING)
     path = find_kedro_project(Path.cwd()) or Path.cwd()
@@ -180,7 +182,9 @@ def info(version: str, env: str | None, as_json: bool) -> None:
         tags = standing.tags[number]
         found = MlflowClient().get_model_version(project.model_name, str(number))
         model_id = str(found.source).removeprefix("models:/")
-        values = {one.key: one.value for one in MlflowClient().get_logged_model(model_id).metrics or []}
+        logged = sorted(MlflowClient().get_logged_model(model_id).metrics or [], key=lambda one: one.timestamp)
+        # Of several evaluations, the last one counts.
+        values = {one.key: one.value for one in logged}
         metrics = {
             name: Estimate(value=value, low=values[f"{name}_low"], high=values[f"{name}_high"])
             for name, value in values.items()
@@ -353,7 +357,7 @@ def approve(version: str, reason: str | None, yes: bool, env: str | None, by: st
 @_acting
 @explain_instead_of_tracing
 def reject(version: str, reason: str, env: str | None, by: str | None, as_json: bool) -> None:
-    """Turn VERSION down: it loses its aliases and needs a new decision of the gate."""
+    """Turn VERSION down: it loses its aliases, and the gate brings it back no more."""
     from churn_kedro.lifecycle import plan_rejection
 
     with _open_project(env, by) as project:

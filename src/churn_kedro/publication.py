@@ -25,7 +25,7 @@ class PublishedEvaluation:
         version: Its number.
         model_id: MLflow's id of the model.
         description: Markdown, shown beside the version.
-        tags: Tags of the version.
+        tags: Tags of the version; None: the tag goes.
         files: Documents by file name.
     """
 
@@ -33,7 +33,7 @@ class PublishedEvaluation:
     version: int
     model_id: str
     description: str
-    tags: Mapping[str, str]
+    tags: Mapping[str, str | None]
     files: Mapping[str, str]
 
 
@@ -67,14 +67,13 @@ def publish_evaluation(results: EvaluationResults, files: Mapping[str, str], eva
         Description, tags and documents.
     """
     evaluation = results.evaluation
-    tags = {
+    tags: dict[str, str | None] = {
         EVALUATED_TAG: evaluated_at,
         "test_digest": evaluation.test_digest,
         "test_rows": str(evaluation.test_rows),
         **headline_tags(evaluation.metrics | evaluation.extended, [*HEADLINES[evaluation.task], "profit_per_customer"]),
     }
-    if evaluation.seen_share > 0:
-        tags["seen_share"] = f"{evaluation.seen_share:.4f}"
+    tags["seen_share"] = f"{evaluation.seen_share:.4f}" if evaluation.seen_share > 0 else None
     limits = [f"- {limit}" for limit in list_limits(results)]
     text = "\n\n".join(
         [

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import Field
 
 from churn_kedro.comparison import ModelComparison
+from churn_kedro.conclusions import metric_title
 from churn_kedro.lifecycle import DECISION_TAG, RETIRED_TAG, AuditEvent, Change, Standing
 from churn_kedro.metrics import LOWER_IS_BETTER, METRIC_TITLES, Estimate
 from churn_kedro.parameters import Parameters
 
 # Metrics that a list of versions shows, where a version has them: at most two, and the profit.
 _LISTED = ("roc_auc", "pr_auc", "balanced_accuracy", "r2", "rmse", "profit_per_customer")
-_TITLES = {**METRIC_TITLES, "profit_per_customer": "profit per customer"}
 _HOURS = 24
 
 
@@ -68,7 +68,7 @@ def describe_versions(
             aliases=standing.aliases_of(version),
             decision="retired" if RETIRED_TAG in tags else tags.get(DECISION_TAG),
             created=created[version],
-            age_days=round(ages_in_days[version], 2),
+            age_days=round(ages_in_days[version], 5),
             algorithm=tags.get("algorithm"),
             metrics=read_metrics(tags),
             evaluated_at=tags.get("evaluated_at"),
@@ -122,7 +122,7 @@ def write_versions(name: str, rows: Sequence[VersionRow]) -> str:
     if not rows:
         return f"{name}: no version"
     metrics = [metric for metric in _LISTED if any(metric in row.metrics for row in rows)]
-    header = ["version", "aliases", "decision", "age", "algorithm", *(_TITLES[metric] for metric in metrics)]
+    header = ["version", "aliases", "decision", "age", "algorithm", *(metric_title(metric) for metric in metrics)]
     cells = [
         [
             str(row.version),
@@ -166,8 +166,8 @@ def write_version(
     width = max(map(len, shown))
     lines = [f"version {row.version}", *(f"  {name:<{width}}  {value}" for name, value in shown.items())]
     if metrics:
-        known = [name for name in [*_TITLES, *metrics] if name in metrics]
-        table = [[_TITLES.get(name, name), _interval(metrics[name])] for name in dict.fromkeys(known)]
+        known = dict.fromkeys(name for name in [*METRIC_TITLES, *metrics] if name in metrics)
+        table = [[metric_title(name), _interval(metrics[name])] for name in known]
         lines += ["", *(f"  {line}" for line in write_table(["metric", "value (interval)"], table).splitlines())]
     if reasons:
         lines += ["", "  what the gate said", *(f"    {reason}" for reason in reasons)]

@@ -444,8 +444,8 @@ def test_a_version_is_compared_with_another_one_or_with_a_simple_model(
     model = _registered(trained, 3)
     other = _registered(trained, 2)
     given = {
-        "logistic_regression, trained here": BaselineRequest(by_default=True),
-        "constant, trained here": BaselineRequest(name="constant"),
+        "logistic_regression (trained here)": BaselineRequest(by_default=True),
+        "constant (trained here)": BaselineRequest(name="constant"),
         "version 2 (champion)": BaselineRequest(model=other, alias="champion", by_default=True),
     }
     for label, request in given.items():
@@ -458,7 +458,7 @@ def test_a_version_is_compared_with_another_one_or_with_a_simple_model(
     # The champion itself has nobody to be compared with but a simple model.
     itself = BaselineRequest(model=model, alias="champion", by_default=True)
     alone = _evaluate(model, splits, manifest, declaration, itself, "assess_version")["assessment"]
-    assert alone.comparison.baseline == "logistic_regression, trained here"
+    assert alone.comparison.baseline == "logistic_regression (trained here)"
     nothing = _evaluate(model, splits, manifest, declaration, BaselineRequest(), "draw_evaluation")
     assert nothing["assessment"].comparison is None
     assert "comparison_curves" not in nothing["performance_figures"]
@@ -475,7 +475,7 @@ def test_a_baseline_of_another_table_is_refused_and_a_champion_of_one_is_replace
     request = BaselineRequest(model=stranger, alias="champion", by_default=True)
     made = _evaluate(_registered(trained, 3), splits, manifest, declaration, request, "assess_version")
     comparison = made["assessment"].comparison
-    assert comparison.baseline == "logistic_regression, trained here"
+    assert comparison.baseline == "logistic_regression (trained here)"
     assert reason in comparison.note
 
 
@@ -483,7 +483,8 @@ def test_a_version_is_not_evaluated_on_customers_that_it_has_learned_from(
     trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> None:
     known = pd.concat([splits[0], splits[2].head(25)])
-    model = replace(_registered(trained, 3), learned=record_learned(known, declaration))
+    older = {**trained.facts, "train_digest": "of another split"}
+    model = replace(_registered(trained, 3), tags=older, learned=record_learned(known, declaration))
     unrecorded = replace(_registered(trained, 3), tags={"train_digest": manifest.test.digest})
 
     with pytest.raises(CustomerTableError, match=r"version 3 has learned from 25\.0% of the 100 test customers"):

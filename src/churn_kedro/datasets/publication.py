@@ -45,8 +45,12 @@ class PublicationDataset(AbstractDataset[PublishedEvaluation, PublishedEvaluatio
                 (Path(folder) / name).write_text(text, encoding="utf-8")
             client.log_model_artifacts(data.model_id, folder, DOCUMENTS_FOLDER)
         client.update_model_version(data.model_name, str(data.version), description=data.description)
+        present = client.get_model_version(data.model_name, str(data.version)).tags
         for key, value in data.tags.items():
-            client.set_model_version_tag(data.model_name, str(data.version), key, value)
+            if value is not None:
+                client.set_model_version_tag(data.model_name, str(data.version), key, value)
+            elif key in present:
+                client.delete_model_version_tag(data.model_name, str(data.version), key)
 
     def _describe(self) -> dict[str, Any]:
         return {}

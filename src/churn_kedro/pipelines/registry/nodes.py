@@ -31,7 +31,7 @@ def decide_promotion(
     incumbent: RegisteredModel | None,
     test: pd.DataFrame,
     manifest: SplitManifest,
-    leakage: LeakageReport | None,
+    leakage: LeakageReport,
     declaration: CustomerDeclaration,
     parameters: RegistryParameters,
 ) -> Decision:
