@@ -26,6 +26,10 @@ TURNED_DOWN_TAG = "turned_down"
 _PASSED = frozenset({"promoted", "approved"})
 
 
+class UnknownVersionError(UnusableInputError):
+    """There is no version of that number or alias."""
+
+
 class RefusedActionError(UnusableInputError):
     """The registry stands so that an action must not be done; nothing was changed."""
 
@@ -95,7 +99,7 @@ class Standing:
             The number.
 
         Raises:
-            RefusedActionError: There is no such version.
+            UnknownVersionError: There is no such version.
         """
         if version.isdecimal() and int(version) in self.tags:
             return int(version)
@@ -103,7 +107,7 @@ class Standing:
             return self.aliases[version]
         listed = ", ".join(str(number) for number in sorted(self.tags)[-10:]) or "none"
         held = ", ".join(f"{alias} (version {number})" for alias, number in sorted(self.aliases.items())) or "none"
-        raise RefusedActionError(
+        raise UnknownVersionError(
             f"There is no version or alias '{version}' of the model '{self.name}'; the last versions: {listed}; "
             f"aliases: {held}."
         )
@@ -162,7 +166,7 @@ def plan_challenge(standing: Standing, version: int) -> dict[Alias, Move]:
 def _require_present(standing: Standing, version: int) -> Mapping[str, str]:
     tags = standing.tags.get(version)
     if tags is None:
-        raise RefusedActionError(f"There is no version {version} of the model '{standing.name}'.")
+        raise UnknownVersionError(f"There is no version {version} of the model '{standing.name}'.")
     return tags
 
 

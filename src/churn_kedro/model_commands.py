@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _SECONDS_PER_DAY = 86_400
 _NOBODY = "none"
-_ARCHIVES = {".zip": "zip", ".gz": "gztar"}
+_ARCHIVES = {".zip": "zip", ".gz": "gztar", ".tgz": "gztar"}
 
 
 @dataclass(frozen=True)

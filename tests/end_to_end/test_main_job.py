@@ -306,7 +306,7 @@ def test_report_and_card_are_files_artifacts_and_attached_to_the_version(main_jo
     assert (folder / "evaluation_report.html").stat().st_size > 500_000
     assert card.startswith("# Model card: bank_churn, version 2")
     assert f"{float(version.tags['roc_auc']):.3f}" in card
-    assert "Its answers rest most on" in version.description
+    assert "Its answers rest most on" in str(version.description)
 
 
 def test_the_audit_tells_who_did_what(main_job: MainJob) -> None:

@@ -48,6 +48,6 @@ def test_the_same_code_works_against_an_mlflow_server(clone: Callable[[str], Pro
 
     assert "version 1 promoted, alias champion" in first
     assert "of champion version 1: gain +0.0000" in second
-    assert project.aliases("bank") == {"champion": 2}
+    assert project.aliases("bank") == {"champion": 2, "previous_champion": 1}
     assert not (project.path / "mlflow.db").exists()
     assert not (project.path / "mlartifacts").exists()

@@ -363,7 +363,7 @@ class ModelRegistry:
                     journal.event.by,
                     "finished" if finish else "taken back",
                 )
-                self._put(journal, forward=finish)
+                self._put(self._without_gone(journal), forward=finish)
                 self._append(
                     journal.event.model_copy(
                         update={"at": _now(), "by": self._by, "result": "finished_later" if finish else "undone"}
@@ -373,6 +373,20 @@ class ModelRegistry:
         except RegistryBusyError:
             # Another process settles it; the caller looks again.
             time.sleep(_POLL_SECONDS)
+
+    def _without_gone(self, journal: _Journal) -> _Journal:
+        """What can still be done of a journal, should somebody have deleted versions of it meanwhile."""
+        there = {int(version.version) for version in self.versions()}
+        moves = {
+            alias: Move(
+                before=move.before if move.before in there else None, after=move.after if move.after in there else None
+            )
+            for alias, move in journal.moves.items()
+        }
+        tags = journal.tags if journal.event.version in there else {}
+        return journal.model_copy(
+            update={"moves": moves, "tags": tags, "tags_before": journal.tags_before if tags else {}}
+        )
 
     def _is_committed(self, journal: _Journal) -> bool:
         """Whether the move that counts was made: the champion's, or else the first."""
@@ -516,7 +530,10 @@ class ModelRegistry:
 
     def _let_go(self, suffix: str, token: str) -> None:
         try:
-            self._remove(suffix)
+            lock = self._find(suffix)
+            # Whoever was away for too long has lost it to another process.
+            if lock is not None and lock.tags.get("token") == token:
+                self._remove(suffix)
         except MlflowException as error:
             _given_up.add(token)
             logger.warning("The lock of %s could not be removed (%s); the next action does it.", self.name, error)
