@@ -354,7 +354,9 @@ def test_the_comparison_is_paired(scored: pd.DataFrame, declaration: CustomerDec
     # A hair of noise: unpaired resamples would differ by far more than the margin.
     almost = scored.assign(almost=scored["good"] + 1e-6 * scored["chance"])
 
-    check, *_ = compare_with_champion(model("almost", 2), model("good", 1), almost, declaration, gate(margin=0.001))
+    check, *_ = compare_with_champion(
+        model("almost", 2), model("good", 1), almost, split_of(almost), declaration, gate(margin=0.001)
+    )
 
     assert check.passed
 
@@ -370,7 +372,7 @@ def test_the_bound_is_the_quantile_of_the_paired_differences(
         areas = [measure(binary(target[drawn], scored[name].to_numpy()[drawn]))["roc_auc"] for name in ("poor", "good")]
         gains.append(areas[0] - areas[1])
 
-    check, *_ = compare_with_champion(model("poor", 2), model("good", 1), scored, declaration, gate())
+    check, *_ = compare_with_champion(model("poor", 2), model("good", 1), scored, split_of(scored), declaration, gate())
 
     assert f"with 95% confidence at least {np.quantile(gains, 0.05):+.4f}" in check.reason
 

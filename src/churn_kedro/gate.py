@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.groups import group_customers
 from churn_kedro.leakage import LeakageReport
-from churn_kedro.learned_customers import find_seen
+from churn_kedro.learned_customers import find_seen_by
 from churn_kedro.lifecycle import (
     DECIDED_AGAINST_TAG,
     DECISION_TAG,
@@ -216,22 +216,17 @@ def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_dig
 def _check_training(
     candidate: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> GateCheck:
-    """The test customers are new to the candidate: because it is of this very split, or by their digests."""
+    """The test customers are new to the candidate."""
     name = "test customers are new to it"
     trained_on, train_digest = candidate.tags.get("train_digest", "unknown"), manifest.train.digest
-    if trained_on == train_digest:
-        reason = f"version {candidate.version} was trained on the training customers of this split"
-        return GateCheck(name=name, passed=True, reason=reason)
-    seen = find_seen(candidate.learned, test, declaration)
+    seen = find_seen_by(candidate, test, manifest, declaration)
     if seen is not None:
         count = int(seen.sum())
         return GateCheck(
             name=name,
             passed=count == 0,
-            reason=f"version {candidate.version} has learned from none of the {len(test):,} test customers"
-            if count == 0
-            else f"version {candidate.version} has learned from {count:,} of the {len(test):,} test customers. Train "
-            "again on this split",
+            reason=f"version {candidate.version} has learned from {f'{count:,}' if count else 'none'} of the "
+            f"{len(test):,} test customers{'. Train again on this split' if count else ''}",
             value=float(count),
             relation="at most",
             bound=0.0,
@@ -340,6 +335,7 @@ def compare_with_champion(
     candidate: RegisteredModel,
     incumbent: RegisteredModel,
     test: pd.DataFrame,
+    manifest: SplitManifest,
     declaration: CustomerDeclaration,
     gate: GateParameters,
 ) -> list[GateCheck]:
@@ -354,6 +350,7 @@ def compare_with_champion(
         candidate: The version that wants to become champion.
         incumbent: The champion.
         test: Test customers.
+        manifest: The split that they belong to.
         declaration: The table's declaration.
         gate: Metric and margins of the task, confidence and resamples.
 
@@ -371,7 +368,7 @@ def compare_with_champion(
             )
         ]
     required = gate.of(declaration.task)
-    test, caution = _fair_to_both(candidate, incumbent, test, declaration)
+    test, caution = _fair_to_both(incumbent, test, manifest, declaration)
     scores = [score_known(model.estimator, test, declaration) for model in (candidate, incumbent)]
     gain, resampled, values = _gains(scores[0], scores[1], required.metric, _resampling(gate))
     bound = float(np.nanquantile(resampled, 1 - gate.confidence))
@@ -393,21 +390,21 @@ def compare_with_champion(
 
 
 def _fair_to_both(
-    candidate: RegisteredModel, incumbent: RegisteredModel, test: pd.DataFrame, declaration: CustomerDeclaration
+    incumbent: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> tuple[pd.DataFrame, str]:
     """The test customers that the champion has not learned from, and what to say of it.
 
     Where too few are left, or it cannot be told, all of them count, which favours the champion.
     """
-    if candidate.tags.get("train_digest") == incumbent.tags.get("train_digest"):
-        return test, ""
-    seen = find_seen(incumbent.learned, test, declaration)
+    seen = find_seen_by(incumbent, test, manifest, declaration)
     if seen is None:
         return test, " (the champion was trained on another split; test customers among its training rows favour it)"
     if not seen.any():
         return test, ""
     fresh = test[~seen]
-    if len(fresh) < _FEWEST_FRESH or fresh[declaration.target].nunique() < test[declaration.target].nunique():
+    target = declaration.target
+    lacks_class = bool(declaration.classes) and fresh[target].nunique() < test[target].nunique()
+    if len(fresh) < _FEWEST_FRESH or lacks_class:
         return test, (
             f" (the champion has learned from {seen.sum():,} of the {len(test):,} test customers, which favours it; "
             "the others are too few to compare on)"
@@ -525,7 +522,7 @@ def decide(
         checks += _guarded(
             f"the comparison with champion version {champion.version}",
             "comparison with the champion",
-            lambda: compare_with_champion(candidate, champion, test, declaration, gate),
+            lambda: compare_with_champion(candidate, champion, test, manifest, declaration, gate),
         )
     if not all(check.passed for check in checks):
         return decision("refused", checks)

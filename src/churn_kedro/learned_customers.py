@@ -9,6 +9,8 @@ import pandas as pd
 
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.digests import row_digests
+from churn_kedro.models import RegisteredModel
+from churn_kedro.splits import SplitManifest
 
 
 def _identifying(declaration: CustomerDeclaration) -> list[str]:
@@ -51,3 +53,28 @@ def find_seen(
     if learned is None or _name(columns) not in learned:
         return None
     return np.isin(row_digests(customers[columns]), learned[_name(columns)].to_numpy())
+
+
+def find_seen_by(
+    model: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
+) -> np.ndarray | None:
+    """Find test customers that a version has learned from.
+
+    Of the split that it was trained on, it knows nobody in the test part, though customers without identifier may be
+    alike. Of another one, digests of customers tell; where these were not recorded, those of whole tables.
+
+    Args:
+        model: The version, loaded with what it has learned from.
+        test: Test customers, shape (n, n_columns).
+        manifest: The split that they belong to.
+        declaration: The table's declaration.
+
+    Returns:
+        Boolean mask of shape (n,); None where it cannot be told.
+    """
+    if model.tags.get("train_digest") == manifest.train.digest:
+        return np.zeros(len(test), dtype=bool)
+    seen = find_seen(model.learned, test, declaration)
+    if seen is None and manifest.test.digest in (model.tags.get("train_digest"), model.tags.get("validation_digest")):
+        return np.ones(len(test), dtype=bool)
+    return seen

@@ -223,7 +223,7 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
     from churn_kedro.comparison import Baseline, compare_models, explain_incomparable
     from churn_kedro.customers import CustomerDeclaration
     from churn_kedro.datasets.models import RegistryModelDataset
-    from churn_kedro.learned_customers import find_seen
+    from churn_kedro.learned_customers import find_seen_by
     from churn_kedro.models import score_known
     from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
 
@@ -245,7 +245,7 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
             reason = explain_incomparable(model, declaration)
             if reason:
                 raise ParameterError(f"{project.model_name}: {reason}.")
-            seen = find_seen(model.learned, test, declaration)
+            seen = find_seen_by(model, test, manifest, declaration)
             if seen is not None and seen.any():
                 notes.append(f"version {model.version} has learned from {seen.mean():.1%} of the test customers")
         names = [

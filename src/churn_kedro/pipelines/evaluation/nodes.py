@@ -42,7 +42,7 @@ from churn_kedro.explanations import (
 from churn_kedro.fairness import FairnessParameters, measure_fairness
 from churn_kedro.features import FeatureParameters
 from churn_kedro.figures import Figure, draw_performance
-from churn_kedro.learned_customers import find_seen
+from churn_kedro.learned_customers import find_seen_by
 from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, bootstrap, measure_with_intervals
 from churn_kedro.model_card import render_model_card_html, render_model_card_markdown
 from churn_kedro.models import RegisteredModel, ScoredCustomers, require_table, score_known
@@ -99,7 +99,8 @@ def score_test_customers(
     """
     manifest.verify(test=test)
     require_table(candidate, declaration)
-    seen = _find_seen_share(candidate, test, manifest, declaration)
+    mask = find_seen_by(candidate, test, manifest, declaration)
+    seen = 0.0 if mask is None else float(mask.mean())
     if seen > 0 and parameters.seen_customers == "refuse":
         raise CustomerTableError(
             f"{candidate.name} version {candidate.version} has learned from {seen:.1%} of the {len(test):,} test "
@@ -113,20 +114,6 @@ def score_test_customers(
     score_known(candidate.estimator, timed, declaration)
     seconds = (stopwatch() - began) * 1000 / len(timed)
     return scores, {"seen_share": seen, "scoring_seconds": seconds}
-
-
-def _find_seen_share(
-    candidate: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
-) -> float:
-    """By digests of customers; where these were not recorded, by digests of whole tables."""
-    if candidate.tags.get("train_digest") == manifest.train.digest:
-        # Of its own split, it knows nobody in the test part; customers without identifier may be alike.
-        return 0.0
-    seen = find_seen(candidate.learned, test, declaration)
-    if seen is not None:
-        return float(seen.mean())
-    learned = {candidate.tags.get("train_digest"), candidate.tags.get("validation_digest")}
-    return float(manifest.test.digest in learned)
 
 
 def resample_performance(scores: ScoredCustomers, parameters: EvaluationParameters) -> dict[str, np.ndarray]:
@@ -186,7 +173,7 @@ def compare_with_baseline(
             raise CustomerTableError(f"{candidate.name} version {candidate.version} is not compared: {reason}.")
         note, name, model = f"The champion is not compared with: {reason}.", simple_baseline(declaration.task), None
     if model is not None:
-        seen = find_seen(model.learned, test, declaration)
+        seen = find_seen_by(model, test, manifest, declaration)
         if seen is not None and seen.any():
             note = f"It has learned from {seen.mean():.1%} of the test customers, which favours it."
         alias = f" ({request.alias})" if request.alias else ""
