@@ -389,9 +389,10 @@ class ModelRegistry:
         )
 
     def _is_committed(self, journal: _Journal) -> bool:
-        """Whether the move that counts was made: the champion's, or else the first."""
+        """Whether the move that counts was made: the champion's, or else the first; without any, whether all was."""
         if not journal.moves:
-            return True
+            version = find_model_version(self.name, str(journal.event.version))
+            return version is not None and f"{AUDIT_TAG}{journal.at}" in version.tags
         alias: Alias = "champion" if "champion" in journal.moves else next(iter(journal.moves))
         found = self._client.get_registered_model(self.name).aliases.get(alias)
         return (None if found is None else int(found)) == journal.moves[alias].after
