@@ -104,7 +104,7 @@ def test_unknown_levels_are_scored_counted_and_warned_of(project: Project, tmp_p
 def test_a_version_that_does_not_exist_is_named(project: Project) -> None:
     error = _error(project, "--pipelines", "evaluation", "--params", "model_version=99")
 
-    assert "There is no version 99 of the model 'bank_churn'; the last are" in error
+    assert "There is no version or alias 99 of the model 'bank_churn'; the last versions are" in error
 
 
 def test_scoring_without_a_champion_says_how_to_get_one(project: Project) -> None:
