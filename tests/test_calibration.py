@@ -208,13 +208,13 @@ def test_certainty_has_log_odds_all_the_same(method: Method) -> None:
 
 
 def brute_force_error(said: np.ndarray, happened: np.ndarray, weight: np.ndarray, n_bins: int) -> float:
-    """Expected calibration error, customer by customer."""
-    order = sorted(range(len(said)), key=lambda row: said[row])
-    sizes = [len(order) // n_bins + (place < len(order) % n_bins) for place in range(n_bins)]
-    total, start = 0.0, 0
-    for size in sizes:
-        rows = order[start : start + size]
-        start += size
+    """Expected calibration error, customer by customer: who has equals goes where their middle is."""
+    bins: dict[int, list[int]] = {}
+    for row, value in enumerate(said):
+        below, equal = int((said < value).sum()), int((said == value).sum())
+        bins.setdefault(int((below + equal / 2) * n_bins / len(said)), []).append(row)
+    total = 0.0
+    for rows in bins.values():
         mass = sum(weight[row] for row in rows)
         mean_said = sum(weight[row] * said[row] for row in rows) / mass
         mean_happened = sum(weight[row] * happened[row] for row in rows) / mass
@@ -238,6 +238,18 @@ def test_the_calibration_error_is_the_mean_gap_over_bins(
     hit = (prediction.argmax(axis=1) == target).astype(float)
     expected = brute_force_error(prediction.max(axis=1), hit, ones, n_bins)
     assert expected_calibration_error(target, prediction, weight, n_bins) == pytest.approx(expected)
+
+
+def test_the_order_of_the_table_does_not_count() -> None:
+    random = np.random.default_rng(3)
+    said = random.choice([0.2, 0.6], 500)
+    target = (random.random(500) < said).astype(np.int64)
+    by_outcome = np.argsort(target, kind="stable")
+
+    error = expected_calibration_error(target, said)
+
+    assert expected_calibration_error(target[by_outcome], said[by_outcome]) == pytest.approx(error, abs=1e-12)
+    assert error < 0.06
 
 
 def test_fewer_customers_than_bins_are_a_bin_each() -> None:

@@ -1,6 +1,7 @@
 """Claims about a model beside another one."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,13 @@ from churn_kedro.customers import Task
 from churn_kedro.features import FeatureParameters
 from churn_kedro.gate import Decision, GateCheck
 from churn_kedro.gate_figure import draw_gate
-from churn_kedro.learned_customers import find_seen, record_learned
+from churn_kedro.learned_customers import find_seen, find_seen_by, record_learned
 from churn_kedro.metrics import BootstrapParameters, bootstrap
 from churn_kedro.models import score_known
 from churn_kedro.parameters import ParameterError
 from churn_kedro.slices import measure_slices
-from tests.task_cases import quick_parameters, task_case
+from churn_kedro.splits import describe_splits
+from tests.task_cases import SPLIT, quick_parameters, task_case
 
 BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.9, random_state=0)
 TASKS: list[Task] = ["binary", "multiclass", "regression"]
@@ -186,3 +188,19 @@ def test_the_index_and_the_row_order_of_a_table_do_not_count() -> None:
     pd.testing.assert_frame_equal(
         record_learned(table, case.declaration), record_learned(case.train.iloc[::-1], case.declaration)
     )
+
+
+def test_who_moved_from_validation_to_test_is_known_again() -> None:
+    case = task_case("binary")
+    validation, test = case.validation.head(50), case.validation.tail(100)
+    moved = describe_splits(case.train, validation, test, case.declaration, SPLIT, {})
+    learned = record_learned(pd.concat([case.train, case.validation]), case.declaration)
+    model = replace(case.registered(1), learned=learned)
+
+    own = find_seen_by(model, case.test, case.manifest, case.declaration)
+    shifted = find_seen_by(model, test, moved, case.declaration)
+
+    assert own is not None
+    assert not own.any()
+    assert shifted is not None
+    assert shifted.all()

@@ -244,7 +244,14 @@ def test_a_model_that_contacts_nobody_is_described() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.12345, "0.123"), (-0.0001, "0.000"), (12.3456, "12.35"), (48802.3, "48,802"), (-5.0, "-5.000")],
+    [
+        (0.12345, "0.123"),
+        (-0.0001, "-0.0001"),
+        (0.0, "0.000"),
+        (12.3456, "12.35"),
+        (48802.3, "48,802"),
+        (-5.0, "-5.000"),
+    ],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert write_number(value) == text

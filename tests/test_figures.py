@@ -25,6 +25,7 @@ from churn_kedro.figures import (
     draw_residual_distribution,
     draw_residuals_against_predicted,
     draw_roc_curve,
+    new_figure,
 )
 from churn_kedro.metrics import BootstrapParameters, Evaluation, measure_with_intervals
 from churn_kedro.models import ScoredCustomers, TrainedModel, churn_probability, decision_threshold, score_known
@@ -306,3 +307,14 @@ def test_a_number_is_drawn_against_its_prediction_and_residuals_by_tenths() -> N
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert shown[0] == f"mean {residual.mean():.4g}"
     assert shown[1].startswith(f"RMSE {evaluation.metrics['rmse'].value:.4g} (")
+
+
+def test_a_dollar_sign_in_a_name_is_no_formula() -> None:
+    figure, axes = new_figure("income $_a_$ and $x^2$")
+    axes.barh([0, 1], [1, 2], label="$80K_$")
+    axes.set_yticks([0, 1], ["$60K ^ $80K", "$_$"])
+    figure.legend()
+
+    figure.savefig(io.BytesIO(), format="png", dpi=40)
+
+    assert not any(text.get_parse_math() for text in [*axes.get_yticklabels(), axes.title])

@@ -77,7 +77,12 @@ def binary(target: np.ndarray, probability: np.ndarray) -> ScoredCustomers:
 
 def model(column: str, version: int) -> RegisteredModel:
     return RegisteredModel(
-        "churn", version, f"m-{version}", f"r-{version}", {"train_digest": "t"}, ColumnScores(column)
+        "churn",
+        version,
+        f"m-{version}",
+        f"r-{version}",
+        {"train_digest": "t", "validation_digest": "v"},
+        ColumnScores(column),
     )
 
 
@@ -654,14 +659,17 @@ def test_a_leak_that_nobody_allowed_refuses(case: Case, scored: pd.DataFrame) ->
 
 
 def test_size_and_speed_are_bounded_and_what_was_not_measured_fails(case: Case, scored: pd.DataFrame) -> None:
-    small = replace(model("good", 1), tags={"train_digest": "t", "model_bytes": "1000"})
+    small = replace(model("good", 1), tags={"train_digest": "t", "validation_digest": "v", "model_bytes": "1000"})
     measured = evaluate(scored, small, scoring_seconds=0.5)
     limits = gate(max_model_bytes=1000, max_scoring_seconds=0.5)
 
     assert case.decide(small, None, limits, measured).verdict == "promoted"
     for slow in (evaluate(scored, small, scoring_seconds=0.51), evaluate(scored, small)):
         assert list(failed(case.decide(small, None, limits, slow))) == ["scoring_seconds at most 0.5"]
-    for large in ({"train_digest": "t", "model_bytes": "1001"}, {"train_digest": "t"}):
+    for large in (
+        {"train_digest": "t", "validation_digest": "v", "model_bytes": "1001"},
+        {"train_digest": "t", "validation_digest": "v"},
+    ):
         decision = case.decide(replace(small, tags=large), None, limits, measured)
         assert list(failed(decision)) == ["model_bytes at most 1000"]
 
@@ -704,7 +712,7 @@ def test_customers_that_a_version_has_learned_from_are_counted(scored: pd.DataFr
     other = {"train_digest": "other"}
     candidate = replace(model("good", 2), learned=record_learned(known, declaration), tags=other)
     untouched = replace(model("good", 2), learned=record_learned(known.assign(good=0.5), declaration), tags=other)
-    own = replace(candidate, tags={"train_digest": "t"})
+    own = replace(candidate, tags={"train_digest": "t", "validation_digest": "v"})
 
     seen = Case(fresh, declaration).decide(candidate, None)
     new = Case(fresh, declaration).decide(untouched, None)
@@ -741,7 +749,7 @@ def test_a_champion_that_reads_columns_that_are_gone_is_not_compared_with(case: 
 
 @pytest.mark.parametrize("tags", [{"turned_down": "rolled back: calls rose"}, {"turned_down": "rejected: no"}])
 def test_what_a_person_has_turned_down_the_gate_does_not_bring_back(case: Case, tags: dict[str, str]) -> None:
-    candidate = replace(model("good", 2), tags={"train_digest": "t", **tags})
+    candidate = replace(model("good", 2), tags={"train_digest": "t", "validation_digest": "v", **tags})
 
     decision = case.decide(candidate, model("poor", 1))
 
@@ -751,7 +759,7 @@ def test_what_a_person_has_turned_down_the_gate_does_not_bring_back(case: Case, 
 
 
 def test_a_retired_version_is_refused_with_the_way_back(case: Case) -> None:
-    candidate = replace(model("good", 2), tags={"train_digest": "t", "retired": "2026-01-31"})
+    candidate = replace(model("good", 2), tags={"train_digest": "t", "validation_digest": "v", "retired": "2026-01-31"})
 
     decision = case.decide(candidate, model("poor", 1))
 

@@ -27,6 +27,7 @@ from churn_kedro.lifecycle import (
     plan_rollback,
     require_champion,
 )
+from churn_kedro.parameters import ParameterError
 
 PASSED = {"decision": "promoted"}
 NOW = "2026-03-01T12:00:00+00:00"
@@ -463,3 +464,12 @@ def test_whatever_is_done_the_champion_has_one_alias_is_in_use_and_stays_until_a
         if name != "rollback" and change.already is None:
             assert ACTIONS[name](after, version, history).already is not None
         now = after
+
+
+def test_a_blank_reason_is_no_reason() -> None:
+    there = standing({1: {}, 2: {}}, champion=1)
+
+    with pytest.raises(ParameterError, match="--override is blank"):
+        plan_promotion(there, 2, "champion", " ")
+    with pytest.raises(ParameterError, match="--reason is blank"):
+        plan_rejection(there, 2, "")

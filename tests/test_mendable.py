@@ -5,8 +5,10 @@ from pathlib import Path
 import click
 import mlflow
 import pytest
+from kedro.io import DatasetError
 
-from churn_kedro.mendable import explain_instead_of_tracing
+from churn_kedro.lifecycle import RefusedActionError
+from churn_kedro.mendable import EXIT_NO, explain_instead_of_tracing
 from churn_kedro.parameters import ParameterError
 from tests.mlflow_store import mlflow_at
 
@@ -36,3 +38,35 @@ def test_what_a_user_can_mend_is_said_and_a_defect_keeps_its_traceback() -> None
         fail(ParameterError(" set it to 3\n"))
     with pytest.raises(KeyError):
         fail(KeyError("defect"))
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ("telco", "Train: `kedro run --pipelines training --env telco`, then `kedro models list --env telco` (`x`)."),
+        (None, "Train: `kedro run --pipelines training`, then `kedro models list --env telco` (`x`)."),
+    ],
+)
+def test_commands_in_a_message_mean_the_use_case_that_it_is_about(env: str | None, expected: str) -> None:
+    @explain_instead_of_tracing
+    def command(env: str | None) -> None:
+        raise ParameterError("Train: `kedro run --pipelines training`, then `kedro models list --env telco` (`x`).")
+
+    with pytest.raises(click.ClickException) as raised:
+        command(env=env)
+
+    assert raised.value.message == expected
+
+
+def test_a_refusal_within_an_error_of_kedros_is_a_refusal() -> None:
+    @explain_instead_of_tracing
+    def command() -> None:
+        try:
+            raise RefusedActionError("Somebody else was faster.")
+        except RefusedActionError as error:
+            raise DatasetError("Failed while saving data to dataset.") from error
+
+    with pytest.raises(click.ClickException) as raised:
+        command()
+
+    assert (raised.value.exit_code, raised.value.message) == (EXIT_NO, "Somebody else was faster.")

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from churn_kedro.parameters import ParameterError, Parameters
+from churn_kedro.probability_bins import bin_probabilities
 from churn_kedro.tasks import Learning
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Calibration(Parameters):
 def expected_calibration_error(
     target: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, n_bins: int = _BINS
 ) -> float:
-    """Mean distance between what was said and what happened, over bins of equally many customers.
+    """Mean distance between what was said and what happened, over bins of about equally many customers.
 
     Naeini, Cooper and Hauskrecht, AAAI 2015; for several classes, of the most probable one (Guo et al., ICML 2017).
 
@@ -62,10 +63,8 @@ def expected_calibration_error(
     else:
         happened, said = (target == 1).astype(np.float64), probability
     weight = np.ones(len(said)) if weight is None else weight
-    order = np.argsort(said, kind="stable")
-    bins = np.array_split(order, min(n_bins, len(order)))
-    distances = [abs(float(np.sum(weight[rows] * (happened[rows] - said[rows])))) for rows in bins]
-    return float(np.sum(distances) / weight.sum())
+    distances = np.bincount(bin_probabilities(said, n_bins), weights=weight * (happened - said))
+    return float(np.abs(distances).sum() / weight.sum())
 
 
 def choose_calibration(

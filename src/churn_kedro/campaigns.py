@@ -158,6 +158,15 @@ class _Campaign:
         limit = self.economics.budget
         return limit is None or spending / len(self.target) <= limit * (1 + _ROUNDING)
 
+    def affordable_part(self, contact: np.ndarray) -> float:
+        """Share of some contacts that capacity and budget allow; 1: all of them."""
+        allowed = [1.0]
+        limits = ((self.economics.capacity, contact.sum()), (self.economics.budget, self.spending @ contact))
+        for limit, wanted in limits:
+            if limit is not None and wanted > 0:
+                allowed.append(limit * len(self.target) / float(wanted))
+        return min(allowed)
+
 
 @dataclass(frozen=True)
 class _Policy:
@@ -429,11 +438,14 @@ def _apply_rule(
         )
     _, bins, chosen = best
     words = bins.describe(chosen)
+    contact = (chosen[bins.place(test[bins.column])] & campaign.worth).astype(np.float64)
+    within = campaign.affordable_part(contact)
     return _Policy(
         "rule",
         "Best rule on one column",
-        f"Customers whose {words}: the rule on one column that brought most on the training customers.",
-        (chosen[bins.place(test[bins.column])] & campaign.worth).astype(np.float64),
+        f"Customers whose {words}: the rule on one column that brought most on the training customers"
+        f"{'' if within == 1 else f'; of them by chance as many as the limits allow ({within:.1%})'}.",
+        within * contact,
     )
 
 

@@ -88,7 +88,7 @@ def draw_curves(scores: ScoredCustomers, compared: ComparedCustomers) -> Figure:
         The figure. Binary: ROC, precision-recall and calibration curve; several classes: calibration of the predicted
         class, and how sure the models are; numbers: errors by size, and mean error over the prediction.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     panels = [_draw_roc, _draw_precision_recall, _draw_calibration]
     if scores.task == "multiclass":

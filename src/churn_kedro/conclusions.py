@@ -68,6 +68,8 @@ _MORE_TITLES: Mapping[str, str] = {
 }
 # Below, an interval is wide and a group is small enough to say so.
 _FEW_ROWS, _FEW_OF_A_CLASS = 500, 50
+# Below, three decimals would show nothing.
+_SMALL = 5e-4
 _MOST_NAMED = 3
 
 
@@ -172,6 +174,8 @@ def write_number(value: float) -> str:
     """
     if abs(value) >= 1000:
         return f"{value:,.0f}"
+    if 0 < abs(value) < _SMALL:
+        return f"{value:.2g}"
     # Adding 0 takes the sign from a number that is rounded to it.
     return f"{value:.4g}" if abs(value) >= 10 else f"{round(value, 3) + 0.0:.3f}"
 
@@ -509,7 +513,8 @@ def _named(groups: list[Slice]) -> str:
 
 def _summarise_groups(report: SliceReport) -> str:
     if not report.tested:
-        return "No group of customers was large enough to be compared with the whole."
+        enough = "customers" if report.task == "regression" else "customers of each class"
+        return f"No group has enough {enough} to be compared with the whole."
     if not report.failing and not report.miscalibrated:
         harder = (
             f"; {len(report.harder)} of them {'is' if len(report.harder) == 1 else 'are'} harder to tell apart than "
@@ -680,7 +685,7 @@ def describe_economics(economics: Economics) -> list[str]:
     said = [
         f"A contact costs {economics.contact_cost:,g}, an offer that is taken {economics.offer_cost:,g}; a customer "
         f"who would leave takes it and stays with probability {economics.save_probability:g}, and is then worth "
-        f"{value}.",
+        f"{value}; one who would stay anyway takes it, too.",
     ]
     if economics.capacity is not None:
         said.append(f"At most {_percent(economics.capacity)} of the customers can be contacted.")

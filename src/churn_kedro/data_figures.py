@@ -51,7 +51,7 @@ def draw_distributions(profile: TableProfile) -> Figure:
     Returns:
         The figure.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     shown = [
         (column, column.histogram)
@@ -116,7 +116,7 @@ def draw_correlations(correlations: pd.DataFrame) -> Figure:
     Returns:
         The figure.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     size = len(correlations)
     side = max(4.5, 0.42 * size + 2)
@@ -145,7 +145,7 @@ def draw_stages(profile: TableProfile) -> Figure:
     Returns:
         The figure.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     stages = [stage for stage in profile.stages if stage.name != "encoded"][::-1]
     figure = Figure(figsize=(7.5, 0.42 * len(stages) + 0.9), layout="constrained")
@@ -170,7 +170,7 @@ def draw_encoded(before: pd.DataFrame, encoded: pd.DataFrame, sources: dict[str,
     Returns:
         The figure; one row a changed column. It says so where nothing was changed.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     changed = [name for name in map(str, encoded) if _is_changed(before, encoded, name, sources.get(name))]
     changed = changed[:_MOST_TREATED]

@@ -138,7 +138,7 @@ def draw_metrics_over_thresholds(metrics: pd.DataFrame, threshold: float) -> Fig
     Returns:
         The figure, in two panels: what the decisions are worth, and how many are flagged.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     panels = (
@@ -325,7 +325,7 @@ def draw_slices(report: SliceReport) -> Figure:
     Returns:
         The figure: the worst groups on top, at most twenty-five of them.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     shown = [judged for judged in report.slices if judged.metric is not None][:_MOST_SLICES][::-1]
     figure = Figure(figsize=(13, 2.2 + 0.3 * max(len(shown), 2)), layout="constrained")
@@ -408,7 +408,7 @@ def draw_fairness(report: FairnessReport) -> Figure:
     Returns:
         The figure: a block of rows for each column, groups with too few customers pale.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     labels: list[str] = []
     rows: list[tuple[int, dict[str, Estimate | None], bool]] = []

@@ -71,7 +71,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "compared": ("compar", "champion", "baseline", "disagree", "difference"),
 }
 # Pictures that need the whole width.
-_WHOLE = ("dependence", "waterfall", "slice", "fairness", "segment", "comparison_curves")
+_WHOLE = ("metrics_over", "dependence", "waterfall", "slice", "fairness", "segment", "comparison_curves")
 _MOST_GROUPS, _MOST_DISAGREEMENTS = 60, 20
 
 

@@ -185,21 +185,16 @@ def draw_shap_bars(explained: ExplainedCustomers) -> Figure:
     title = f"Mean absolute SHAP value, {len(one.values):,} of {explained.total:,} customers{_how(one)}"
     figure, axes = new_figure(title, 7.4, 1.4 + 0.28 * len(shown))
     bars = axes.barh(np.arange(len(shown)), shown.to_numpy(), color=MAIN)
-    axes.set_yticks(np.arange(len(shown)), [_plain(shorten_name(str(name))) for name in shown.index])
+    axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
     axes.bar_label(bars, [_short(value) for value in shown], padding=3, fontsize=8)
     _group_thousands(axes.xaxis)
-    axes.set_xlabel(_plain(f"Mean absolute contribution to {one.output}{_left_out(shown, strengths)}"))
+    axes.set_xlabel(f"Mean absolute contribution to {one.output}{_left_out(shown, strengths)}")
     axes.margins(x=0.12)
     return figure
 
 
 def _left_out(shown: pd.Series, everything: pd.Series) -> str:
     return "" if len(shown) == len(everything) else f" (the {len(shown)} strongest of {len(everything)} columns)"
-
-
-def _plain(text: str) -> str:
-    """A dollar sign would begin a formula."""
-    return text.replace("$", r"\$")
 
 
 def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
@@ -227,7 +222,7 @@ def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
     )
     axes.axvline(0, color=MUTED, linewidth=1)
     _group_thousands(axes.xaxis)
-    axes.set_yticks(np.arange(len(shown)), [_plain(shorten_name(str(name))) for name in shown.index])
+    axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
     axes.set_xlabel(
         f"Added to {_short(shuffled.loss)}, the {name} of {shuffled.customers:,} customers{_left_out(shown, means)}.\n"
         f"Mean of {n_shuffles} shuffles and their standard deviation"
@@ -237,7 +232,7 @@ def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
 
 def _grid_of(n_panels: int, title: str, width: float, height: float, across: int = 2) -> tuple[Figure, list[Axes]]:
     """A figure with a grid of axes under one title; width and height in inches of each."""
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     across = min(across, n_panels)
     down = -(-n_panels // across)
@@ -263,7 +258,7 @@ def _lump(cells: pd.Series, levels: list[str], most: int) -> tuple[pd.Series, li
 
 def _show_levels(axes: Axes, names: list[str]) -> None:
     long = max(map(len, names), default=0) * len(names) > 44
-    labels = [_plain(shorten_name(name, 22)) for name in names]
+    labels = [shorten_name(name, 22) for name in names]
     axes.set_xticks(range(len(names)), labels, fontsize=8 if long else 9)
     if long:
         for label in axes.get_xticklabels():
@@ -360,8 +355,8 @@ def draw_dependence(explained: ExplainedCustomers, partners: Mapping[str, Partne
         if explained.axes[column] == "number":
             _group_thousands(axes.xaxis)
         _group_thousands(axes.yaxis)
-        axes.set_xlabel(_plain(shorten_name(column, 50)))
-        axes.set_ylabel(_plain(textwrap.fill(f"Contribution to {one.output}", 42)), fontsize=9)
+        axes.set_xlabel(shorten_name(column, 50))
+        axes.set_ylabel(textwrap.fill(f"Contribution to {one.output}", 42), fontsize=9)
     return figure
 
 
@@ -382,7 +377,7 @@ def _scatter(
     if partner is None:
         axes.scatter(x, y, color=MAIN, **look)
         return
-    name = _plain(shorten_name(partner.column, 30)) + ("" if partner.exact else " (guessed)")
+    name = shorten_name(partner.column, 30) + ("" if partner.exact else " (guessed)")
     cells, axis = explained.cells[partner.column], explained.axes[partner.column]
     few = _few_numbers(cells) if axis == "number" else []
     if axis == "level" or few:
@@ -392,7 +387,7 @@ def _scatter(
         colours = {level: MUTED if level == "missing" else ordered[place] for place, level in enumerate(names)}
         axes.scatter(x, y, color=[colours[level] for level in lumped], **look)
         handles = [
-            Line2D([], [], marker="o", linestyle="", color=colours[level], label=_plain(shorten_name(level, 24)))
+            Line2D([], [], marker="o", linestyle="", color=colours[level], label=shorten_name(level, 24))
             for level in names
         ]
         axes.legend(
@@ -474,21 +469,19 @@ def _draw_waterfall(axes: Axes, shown: ShownCustomer) -> None:
         edge = max(start, start + value)
         behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
         axes.text(edge + 0.015 * span, place, _signed(value), va="center", fontsize=8, bbox=behind)
-    axes.set_yticks(places, [_plain(label) for label, _ in parts], fontsize=8)
+    axes.set_yticks(places, [label for label, _ in parts], fontsize=8)
     axes.set_ylim(len(parts) - 0.3, -1.0)
     axes.set_xlim(min(reach) - 0.04 * span, max(reach) + 0.16 * span)
     axes.axvline(one.base, color=MUTED, linestyle="--", linewidth=0.9)
     axes.axvline(ends[-1], color="black", linestyle=":", linewidth=0.9)
     axes.set_xlabel(
-        _plain(
-            f"{one.output[0].upper()}{one.output[1:]}: from {_short(one.base)} on average to {_short(ends[-1])};\n"
-            f"in the end {shown.answer}"
-        ),
+        f"{one.output[0].upper()}{one.output[1:]}: from {_short(one.base)} on average to {_short(ends[-1])};\n"
+        f"in the end {shown.answer}",
         fontsize=9,
     )
     heading = textwrap.shorten(shown.title, 78, placeholder="…")
     named = f"{heading}\n{shorten_name(shown.name, 60)}" if shown.name else heading
-    axes.set_title(_plain(named), loc="left", fontsize=9.5)
+    axes.set_title(named, loc="left", fontsize=9.5)
     axes.tick_params(axis="x", labelsize=8)
     _group_thousands(axes.xaxis)
 
@@ -534,19 +527,19 @@ def draw_partial_dependence(curves: Sequence[PartialDependence], outputs: Sequen
                 axes.tick_params(axis="x", labelsize=8, labelrotation=25)
         for position, output in enumerate(kept):
             colour = f"C{position}" if several else MAIN
-            _draw_curve(axes, x, curve, output, colour, _plain(shorten_name(outputs[output])), band=not several)
+            _draw_curve(axes, x, curve, output, colour, shorten_name(outputs[output]), band=not several)
         if curve.axis != "level":
             _draw_rug(axes, curve, x)
         if curve.axis == "number":
             _label_numbers(axes, x)
-        axes.set_xlabel(_plain(shorten_name(curve.column, 40)))
+        axes.set_xlabel(shorten_name(curve.column, 40))
     low, high = _range_of(curves, kept, several=several)
     for axes in panels:
         # One scale, so that a column that does little looks like it.
         axes.set_ylim(low - 0.06 * (high - low), high + 0.04 * (high - low))
         _group_thousands(axes.yaxis)
     for axes in panels[::3]:
-        axes.set_ylabel("Probability" if several else _plain(textwrap.fill(outputs[0][0].upper() + outputs[0][1:], 34)))
+        axes.set_ylabel("Probability" if several else textwrap.fill(outputs[0][0].upper() + outputs[0][1:], 34))
     handles, labels = panels[0].get_legend_handles_labels()
     shown = f" ({len(kept)} of {len(outputs)} classes)" if len(kept) < len(outputs) else ""
     figure.legend(

@@ -38,7 +38,7 @@ def new_figure(title: str, width: float = 6.4, height: float = 4.8) -> tuple[Fig
     Returns:
         The figure, which pyplot does not know, and its axes.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
@@ -398,7 +398,7 @@ def draw_findings(report: LeakageReport, parameters: LeakageParameters) -> Figur
     Returns:
         The figure; the twenty-five strongest features.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     shown = report.strengths[:25][::-1]
     rows = max(len(report.orders), 1)

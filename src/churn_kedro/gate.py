@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -60,14 +60,20 @@ _LARGE = 10_000
 class TaskGate(Parameters):
     """What a candidate of one task must show."""
 
-    bounds: dict[str, float] = Field(
+    bounds: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(
         description="Least value of a metric (most, for losses, errors and differences). A name ending in _low or "
         "_high is an end of its interval."
     )
     metric: str = Field(description="Metric on which candidate and champion are compared.")
-    margin: float = Field(ge=0, description="Loss against the champion that does not count as worse, in metric units.")
+    margin: float = Field(
+        ge=0,
+        allow_inf_nan=False,
+        description="Loss against the champion that does not count as worse, in metric units.",
+    )
     segment_margin: float = Field(
-        ge=0, description="The same within a declared segment; a larger loss that is beyond chance counts."
+        ge=0,
+        allow_inf_nan=False,
+        description="The same within a declared segment; a larger loss that is beyond chance counts.",
     )
 
     def require_known(self, task: Task) -> None:

@@ -46,9 +46,8 @@ def draw_gate(decision: Decision) -> Figure:
         color = MAIN if check.passed else SECOND
         symbol = "\N{CHECK MARK}" if check.passed else "\N{MULTIPLICATION X}"
         axes.text(0, place, symbol, color=color, fontsize=13, fontweight="bold", va="top")
-        # A dollar sign would begin a formula.
-        axes.text(0.03, place, check.name.replace("$", r"\$"), color=color, fontsize=10, fontweight="bold", va="top")
-        axes.text(0.03, place + 1, "\n".join(text).replace("$", r"\$"), fontsize=9, va="top", linespacing=1.25)
+        axes.text(0.03, place, check.name, color=color, fontsize=10, fontweight="bold", va="top")
+        axes.text(0.03, place + 1, "\n".join(text), fontsize=9, va="top", linespacing=1.25)
         place += len(text) + 1.6
     axes.set_xlim(0, 1)
     axes.set_ylim(lines, 0)

@@ -72,7 +72,8 @@ def find_seen_by(
     Returns:
         Boolean mask of shape (n,); None where it cannot be told.
     """
-    if model.tags.get("train_digest") == manifest.train.digest:
+    own = (manifest.train.digest, manifest.validation.digest)
+    if (model.tags.get("train_digest"), model.tags.get("validation_digest")) == own:
         return np.zeros(len(test), dtype=bool)
     seen = find_seen(model.learned, test, declaration)
     if seen is None and manifest.test.digest in (model.tags.get("train_digest"), model.tags.get("validation_digest")):

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from churn_kedro.parameters import Parameters, UnusableInputError
+from churn_kedro.parameters import ParameterError, Parameters, UnusableInputError
 
 Alias = Literal["challenger", "staging", "champion", "previous_champion"]
 Action = Literal["decide", "promote", "approve", "reject", "rollback", "retire", "restore", "delete"]
@@ -170,6 +170,11 @@ def _require_present(standing: Standing, version: int) -> Mapping[str, str]:
     return tags
 
 
+def _require_reason(reason: str | None, option: str) -> None:
+    if reason is not None and not reason.strip():
+        raise ParameterError(f"{option} is blank: say why, for whoever reads the history.")
+
+
 def _require_in_use(standing: Standing, version: int) -> Mapping[str, str]:
     tags = _require_present(standing, version)
     if RETIRED_TAG in tags:
@@ -217,6 +222,7 @@ def plan_promotion(standing: Standing, version: int, alias: Alias = "champion", 
             is not to be given by hand.
     """
     tags = _require_in_use(standing, version)
+    _require_reason(override, "--override")
     if alias == "previous_champion":
         raise RefusedActionError("The alias previous_champion follows the champion; it is not given by hand.")
     if standing.aliases.get(alias) == version:
@@ -321,6 +327,7 @@ def plan_rejection(standing: Standing, version: int, reason: str) -> Change:
         RefusedActionError: It is the champion.
     """
     tags = _require_in_use(standing, version)
+    _require_reason(reason, "--reason")
     if standing.aliases.get("champion") == version:
         raise RefusedActionError(
             f"Version {version} is the champion of {standing.name}: roll back (`kedro models rollback`) or promote "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 # Exit status of a command whose answer is no; 1 is an error, 2 wrong usage.
 EXIT_NO = 3
+# A command within a message.
+_COMMAND = re.compile(r"`(kedro (?:run|models|mlflow|viz)\b[^`]*)`")
 
 _MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
 
@@ -49,14 +52,20 @@ def explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., Any
             # Level DEBUG for churn_kedro in conf/logging.yml shows it.
             logger.debug("The run failed here:", exc_info=True)
             refused = _find_refusal(error)
-            if refused is not None:
-                raise _RefusedError(str(refused)) from error
-            raise click.ClickException(str(error).strip()) from error
+            kind = click.ClickException if refused is None else _RefusedError
+            raise kind(_name_use_case(str(refused or error).strip(), kwargs.get("env"))) from error
         except KeyboardInterrupt:
             _close_run()
             raise
 
     return run
+
+
+def _name_use_case(message: str, env: str | None) -> str:
+    """Let the commands that a message tells to run mean the use case that it is about."""
+    if not env:
+        return message
+    return _COMMAND.sub(lambda found: f"`{found[1]} --env {env}`" if "--env" not in found[1] else found[0], message)
 
 
 def _find_refusal(error: BaseException | None) -> RefusedActionError | None:

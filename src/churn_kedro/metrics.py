@@ -19,6 +19,7 @@ from pydantic import Field
 from churn_kedro.customers import CustomerTableError, Task
 from churn_kedro.models import ScoredCustomers
 from churn_kedro.parameters import Parameters
+from churn_kedro.probability_bins import bin_probabilities
 
 # Under scikit-learn's names where it has them. Averages over several classes count each class alike (macro).
 METRICS: Mapping[Task, tuple[str, ...]] = {
@@ -338,13 +339,10 @@ def _first_reaching(rising: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 def _calibration_bins(happened: np.ndarray, said: np.ndarray) -> np.ndarray:
     """What each customer adds to the distance in its bin, shape (n, n_bins).
 
-    The bins are those of :func:`churn_kedro.calibration.expected_calibration_error`: equally many customers each, and
-    ties in the order of the table.
+    The bins are those of :func:`churn_kedro.calibration.expected_calibration_error`.
     """
-    n_bins = min(_ECE_BINS, len(said))
-    distances = np.zeros((len(said), n_bins))
-    for number, rows in enumerate(np.array_split(np.argsort(said, kind="stable"), n_bins)):
-        distances[rows, number] = happened[rows] - said[rows]
+    distances = np.zeros((len(said), _ECE_BINS))
+    distances[np.arange(len(said)), bin_probabilities(said, _ECE_BINS)] = happened - said
     return distances
 
 

@@ -302,6 +302,7 @@ def promote(
 
     with _open_project(env, by) as project:
         registry = project.registry
+        registry.settle()
         standing = registry.standing()
         number, expected = standing.find(version), _expected_champion(standing, expect_champion)
         planned = plan_promotion(standing, number, alias, override)
@@ -322,7 +323,7 @@ def _expected_champion(standing: Standing, given: str | None) -> int | None:
     if given == _NOBODY:
         return None
     if not given.isdecimal():
-        raise ParameterError(f"--expect-champion is the number of a version or '{_NOBODY}', found '{given}'.")
+        raise click.UsageError(f"--expect-champion is the number of a version or '{_NOBODY}', found '{given}'.")
     return int(given)
 
 
@@ -332,19 +333,22 @@ def _instead_of(standing: Standing) -> str:
 
 
 @models.command()
-@click.argument("version", default="challenger")
+@click.argument("version", required=False)
 @_reasoned(required=False)
 @_YES
 @_acting
 @explain_instead_of_tracing
-def approve(version: str, reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
+def approve(version: str | None, reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
     """Let VERSION (left out: the challenger), which waits for approval, become champion."""
     from churn_kedro.lifecycle import plan_approval
 
     with _open_project(env, by) as project:
         registry = project.registry
+        registry.settle()
         standing = registry.standing()
-        number = standing.find(version)
+        if version is None and "challenger" not in standing.aliases:
+            raise ParameterError(f"No version of {project.model_name} waits for approval.")
+        number = standing.find(version or "challenger")
         if plan_approval(standing, number, reason).already is None:
             _confirm(f"Approve version {number} of {project.model_name} as champion{_instead_of(standing)}?", yes=yes)
         change = registry.carry_out(lambda now: plan_approval(now, number, reason))
@@ -362,6 +366,7 @@ def reject(version: str, reason: str, env: str | None, by: str | None, as_json: 
 
     with _open_project(env, by) as project:
         registry = project.registry
+        registry.settle()
         number = registry.standing().find(version)
         change = registry.carry_out(lambda now: plan_rejection(now, number, reason))
         _print_change(project.model_name, change, as_json=as_json)
@@ -378,6 +383,7 @@ def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_
 
     with _open_project(env, by) as project:
         registry = project.registry
+        registry.settle()
         standing = registry.standing()
         planned = plan_rollback(standing, registry.history(), reason)
         if planned.already is None:
@@ -425,6 +431,7 @@ def retire(
             _retire_expired(project, reason, delete=delete, yes=yes, as_json=as_json)
             return
         registry = project.registry
+        registry.settle()
         number = registry.standing().find(str(version))
         at = datetime.now(UTC).isoformat(timespec="seconds")
 
@@ -475,7 +482,10 @@ def card(version: str, html: bool, output: Path | None, env: str | None) -> None
         if output is None:
             click.echo(text)
         else:
-            output.write_text(text, encoding="utf-8")
+            try:
+                output.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise ParameterError(f"{output} cannot be written: {error.strerror}.") from error
             click.echo(f"written: {output}")
 
 

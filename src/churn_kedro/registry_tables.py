@@ -223,7 +223,8 @@ def write_change(name: str, change: Change) -> str:
     """
     if change.already is not None:
         return f"{name}: {change.already}; nothing was changed"
-    lines = [f"{name} version {change.version}: {_DONE[change.action]}"]
+    done = "promoted against the gate" if change.outcome == "overridden" else _DONE[change.action]
+    lines = [f"{name} version {change.version}: {done}"]
     for alias, move in change.moves.items():
         before = "none" if move.before is None else f"version {move.before}"
         after = "none" if move.after is None else f"version {move.after}"

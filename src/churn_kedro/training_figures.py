@@ -123,8 +123,9 @@ def draw_search_history(search: SearchResult) -> Figure:
     Returns:
         The figure; trials that were given up or failed stand at the upper edge where they have no score.
     """
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
+
+    from churn_kedro.canvas import Figure
 
     rows = len(search.searches)
     figure = Figure(figsize=(7.4, 1.9 + 2.4 * rows), layout="constrained")
@@ -281,7 +282,7 @@ def draw_slices(search: SearchResult, summary: TrainingSummary) -> Figure | None
     Returns:
         The figure; None where no algorithm has a searched hyperparameter and two finished trials.
     """
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     drawn = [
         (_COLORS[place % len(_COLORS)], found, space)
@@ -507,7 +508,7 @@ def draw_candidates(summary: TrainingSummary) -> Figure | None:
     comparison = summary.comparison
     if len(comparison.candidates) < 2:
         return None
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     candidates = comparison.candidates[::-1]
     places = list(range(len(candidates)))
@@ -610,7 +611,7 @@ def draw_calibration(summary: TrainingSummary, judgement: Judgement, calibrated:
     """
     if summary.calibration is None:
         raise ValueError("predictions of numbers are not calibrated")
-    from matplotlib.figure import Figure
+    from churn_kedro.canvas import Figure
 
     found, calibration = judgement.out_of_fold, summary.calibration
     kept = calibration.method == "none"

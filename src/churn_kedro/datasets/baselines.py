@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -10,6 +11,8 @@ from kedro.io import AbstractDataset, DatasetError
 from churn_kedro.comparison import BASELINES, BaselineRequest
 from churn_kedro.datasets.models import RegistryModelDataset
 from churn_kedro.lifecycle import Alias
+
+logger = logging.getLogger(__name__)
 
 _DEFAULT, _NOTHING = "auto", "none"
 
@@ -46,8 +49,11 @@ class BaselineDataset(AbstractDataset[BaselineRequest, BaselineRequest]):
         if named is not None:
             return BaselineRequest(name=named)
         if self._baseline == _DEFAULT:
-            champion = self._find("champion", missing_ok=True)
-            return replace(champion, by_default=True)
+            try:
+                return replace(self._find("champion", missing_ok=True), by_default=True)
+            except DatasetError as error:
+                logger.warning("The champion cannot be compared with: %s", error)
+                return BaselineRequest(by_default=True)
         if not self._baseline.isdecimal() and self._baseline not in get_args(Alias):
             raise DatasetError(
                 f"There is nothing called '{self._baseline}' to compare with. baseline is the number of a version, an "

@@ -31,8 +31,9 @@ class FiguresDataset(MatplotlibDataset):
         Returns:
             One image, base64-encoded.
         """
-        from matplotlib.figure import Figure
         from matplotlib.image import imread
+
+        from churn_kedro.canvas import Figure
 
         images = [imread(io.BytesIO(picture)) for picture in self.load().values()]
         n_rows = max(1, -(-len(images) // 2))

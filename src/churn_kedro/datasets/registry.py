@@ -199,6 +199,18 @@ class ModelRegistry:
         except (MlflowException, OSError) as error:
             raise DatasetError(f"The registry of {self.name} failed: {error}. Nothing was changed.") from error
 
+    def settle(self) -> None:
+        """Finish or take back what somebody has left half done.
+
+        Raises:
+            RegistryBusyError: Somebody is at it.
+            DatasetError: The registry does not answer.
+        """
+        try:
+            self.recover()
+        except MlflowException as error:
+            raise DatasetError(f"The registry of {self.name} failed: {error}. Nothing was changed.") from error
+
     def delete(self, version: int, reason: str) -> None:
         """Delete a version that has no alias. What it was, stays in the audit.
 
@@ -424,7 +436,10 @@ class ModelRegistry:
         try:
             # What cannot be written down is not done.
             self._append(event)
-            self._put(journal, forward=True)
+            self._put(journal, forward=True, held=True)
+        except _LostLockError:
+            # Whoever has it has taken this back, too.
+            raise
         except BaseException as error:
             self._take_back(journal, error)
             raise
@@ -432,8 +447,10 @@ class ModelRegistry:
     def _take_back(self, journal: _Journal, error: BaseException) -> None:
         what = f"The action '{journal.event.action}' on version {journal.event.version} of {self.name}"
         try:
-            self._put(journal, forward=False)
+            self._put(journal, forward=False, held=True)
             self._append(journal.event.model_copy(update={"at": _now(), "result": "undone"}))
+        except _LostLockError:
+            raise
         except BaseException as second:
             # Whoever interrupts this, too, must not leave it without its journal.
             _given_up.add(journal.token)
@@ -444,14 +461,28 @@ class ModelRegistry:
         if isinstance(error, MlflowException | OSError):
             raise DatasetError(f"{what} failed and was taken back: {error}. Nothing was changed.") from error
 
-    def _put(self, journal: _Journal, *, forward: bool) -> None:
-        """Bring aliases and tags to how they are to be, or to how they were. Doing it twice is doing it once."""
+    def _require_held(self, token: str) -> None:
+        """A process that was suspended for minutes may find that another one has settled what it had begun."""
+        lock = self._find(_LOCK)
+        if lock is None or lock.tags.get("token") != token:
+            raise _LostLockError(
+                f"This took longer than {_ABANDONED_SECONDS / 60:.0f} minutes, and another process has taken it back. "
+                "Look at `kedro models history`, and do it again."
+            )
+
+    def _put(self, journal: _Journal, *, forward: bool, held: bool = False) -> None:
+        """Bring aliases and tags to how they are to be, or to how they were. Doing it twice is doing it once.
+
+        With ``held``, each step is made only while the lock is still the action's own.
+        """
         version = str(journal.event.version)
         tags = journal.tags if forward else journal.tags_before
         for alias in _ORDER if forward else reversed(_ORDER):
             if alias not in journal.moves:
                 continue
             number = journal.moves[alias].after if forward else journal.moves[alias].before
+            if held:
+                self._require_held(journal.token)
             if number is None:
                 self._client.delete_registered_model_alias(self.name, alias)
             else:
@@ -461,6 +492,8 @@ class ModelRegistry:
             if any(value is None for value in tags.values())
             else {}
         )
+        if held:
+            self._require_held(journal.token)
         for key, value in tags.items():
             if value is not None:
                 self._client.set_model_version_tag(self.name, version, key, value)
@@ -580,6 +613,10 @@ print(model.predict(pandas.read_json('input_example.json', orient='split')))
 
 `{EXPORT_FACTS}` tells where it comes from; `evaluation/` holds report and model card, if it was evaluated.
 """
+
+
+class _LostLockError(DatasetError):
+    """Another process has settled an action that took too long."""
 
 
 class _HalfDoneError(DatasetError):

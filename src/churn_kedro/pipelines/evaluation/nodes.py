@@ -175,7 +175,9 @@ def compare_with_baseline(
     if model is not None:
         seen = find_seen_by(model, test, manifest, declaration)
         if seen is not None and seen.any():
-            note = f"It has learned from {seen.mean():.1%} of the test customers, which favours it."
+            note = (
+                f"Version {model.version} has learned from {seen.mean():.1%} of the test customers, which favours it."
+            )
         alias = f" ({request.alias})" if request.alias else ""
         baseline = Baseline(f"version {model.version}{alias}", model.estimator, note)
     elif name is not None:
