@@ -18,6 +18,7 @@ from kedro.io import DatasetError
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from churn_kedro.datasets import registry as registry_module
 from churn_kedro.datasets.registry import AUDIT_RUN_TAG, AUDIT_TAG, ModelRegistry
 from churn_kedro.gate import Promotion, plan_decided
 from churn_kedro.lifecycle import (
@@ -715,3 +716,63 @@ def test_there_is_no_registry_before_the_first_training(tracking: str) -> None:
         ModelRegistry("nobody", experiment="e", by="Ann", git_commit="abc").carry_out(promote(1))
 
     assert MlflowClient().search_registered_models("name LIKE 'nobody%'") == []
+
+
+class SuspendedClient:
+    """An MLflow client whose process sleeps before it looks at the registry for the nth time, until another settles.
+
+    Args:
+        client: The client.
+        place: The registry that somebody else settles meanwhile.
+        look: Which look, counted from 1.
+    """
+
+    def __init__(self, client: MlflowClient, place: Place, look: int) -> None:
+        self._wrapped, self._place, self._look = client, place, look
+        self.looks = 0
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._wrapped, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if name == "get_registered_model":
+                self.looks += 1
+                if self.looks == self._look:
+                    self._sleep()
+            return function(*arguments, **named)
+
+        return call
+
+    def _sleep(self) -> None:
+        with suppress(MlflowException):
+            token = self._wrapped.get_registered_model(self._place.name + ".changing").tags["token"]
+            registry_module._given_up.add(token)
+            self._place.registry("Eve").settle()
+            registry_module._given_up.discard(token)
+
+
+def test_who_slept_too_long_finds_the_lock_gone_and_does_no_more(place: Place) -> None:
+    registry = place.registry()
+    registry.carry_out(promote(1))
+    registry.carry_out(promote(2))
+    before = place.state()
+    outcomes = []
+    for look in range(1, 30):
+        sleeper = place.registry("Bob")
+        sleeper._client = client = SuspendedClient(MlflowClient(), place, look)  # type: ignore[assignment]
+        try:
+            sleeper.carry_out(promote(3))
+            outcomes.append("done")
+        except DatasetError as error:
+            outcomes.append("lost" if "another process has finished it or taken it back" in str(error) else str(error))
+        aliases, _ = place.state()
+        assert place.locks() == []
+        assert aliases == after_events(registry.history(), before[0])
+        assert aliases in (before[0], {"champion": 3, "previous_champion": 2})
+        assert outcomes[-1] != "done" or aliases["champion"] == 3
+        place.put_back(before)
+        if client.looks < look:
+            break
+
+    assert set(outcomes) == {"done", "lost"}
+    assert outcomes[-1] == "done"

@@ -466,8 +466,8 @@ class ModelRegistry:
         lock = self._find(_LOCK)
         if lock is None or lock.tags.get("token") != token:
             raise _LostLockError(
-                f"This took longer than {_ABANDONED_SECONDS / 60:.0f} minutes, and another process has taken it back. "
-                "Look at `kedro models history`, and do it again."
+                f"This took longer than {_ABANDONED_SECONDS / 60:.0f} minutes, and another process has finished it or "
+                "taken it back: `kedro models history` tells which."
             )
 
     def _put(self, journal: _Journal, *, forward: bool, held: bool = False) -> None:
