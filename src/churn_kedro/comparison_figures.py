@@ -10,6 +10,7 @@ from churn_kedro.comparison import ComparedCustomers, ModelComparison
 from churn_kedro.figures import MAIN, MUTED, SECOND, new_figure
 from churn_kedro.metrics import LOWER_IS_BETTER, METRIC_TITLES, UNORDERED
 from churn_kedro.models import ScoredCustomers
+from churn_kedro.probability_bins import group_by_probability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -141,7 +142,7 @@ def _draw_calibration(axes: Axes, scores: ScoredCustomers, color: str, label: st
         happened = (scores.prediction.argmax(axis=1) == scores.target).astype(np.float64)
     else:
         said, happened = scores.prediction, (scores.target == 1).astype(np.float64)
-    groups = [group for group in np.array_split(np.argsort(said, kind="stable"), _GROUPS) if len(group)]
+    groups = group_by_probability(said, _GROUPS)
     axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1)
     axes.plot(
         [said[group].mean() for group in groups],

@@ -9,6 +9,7 @@ import numpy as np
 from churn_kedro.leakage import LeakageParameters, LeakageReport
 from churn_kedro.metrics import Estimate, Evaluation
 from churn_kedro.models import ScoredCustomers
+from churn_kedro.probability_bins import group_by_probability
 from churn_kedro.profiling import shorten_name
 
 if TYPE_CHECKING:
@@ -268,10 +269,10 @@ def draw_calibration_curve(scores: ScoredCustomers, evaluation: Evaluation) -> F
         probability = scores.prediction.max(axis=1)
         title = "Calibration of the predicted class"
         names = ("Probability of the predicted class", "Share predicted rightly")
-    groups = np.array_split(np.argsort(probability, kind="stable"), 10)
-    sizes = np.array([len(group) for group in groups if len(group)])
-    predicted = np.array([probability[group].mean() for group in groups if len(group)])
-    observed = np.array([outcome[group].mean() for group in groups if len(group)])
+    groups = group_by_probability(probability, 10)
+    sizes = np.array([len(group) for group in groups])
+    predicted = np.array([probability[group].mean() for group in groups])
+    observed = np.array([outcome[group].mean() for group in groups])
     # Wilson's score interval, Journal of the American Statistical Association 22 (1927).
     z = 1.959964
     center = (observed + z**2 / (2 * sizes)) / (1 + z**2 / sizes)

@@ -21,3 +21,17 @@ def bin_probabilities(said: np.ndarray, n_bins: int) -> np.ndarray:
     # A group of equal probabilities goes where its middle is.
     middles = np.cumsum(counts) - counts / 2
     return np.floor(middles * n_bins / len(said)).astype(np.int64)[inverse.reshape(-1)]
+
+
+def group_by_probability(said: np.ndarray, n_bins: int) -> list[np.ndarray]:
+    """Positions of the customers of each bin of :func:`bin_probabilities`.
+
+    Args:
+        said: Probability of each customer, shape (n,), at least one.
+        n_bins: Bins.
+
+    Returns:
+        One array for each bin that has customers, by rising probability.
+    """
+    bins = bin_probabilities(said, n_bins)
+    return [np.flatnonzero(bins == number) for number in np.unique(bins)]

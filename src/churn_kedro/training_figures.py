@@ -14,6 +14,7 @@ from churn_kedro.candidates import Candidate, Judgement
 from churn_kedro.economics import Economics, ValueColumn, customer_values, profit_curve, threshold_steps
 from churn_kedro.figures import MAIN, MUTED, SECOND, new_figure
 from churn_kedro.folds import Development
+from churn_kedro.probability_bins import group_by_probability
 from churn_kedro.search_space import Choices, Interval, Space
 from churn_kedro.tasks import SCORE_NAMES, Learning
 from churn_kedro.thresholds import ThresholdChoice
@@ -590,7 +591,7 @@ def _bin(
     else:
         happened, said = (target == 1).astype(np.float64), prediction
     weight = np.ones(len(said)) if weight is None else weight
-    bins = np.array_split(np.argsort(said, kind="stable"), min(_BINS, len(said)))
+    bins = group_by_probability(said, _BINS)
     means = [[np.average(values[rows], weights=weight[rows]) for rows in bins] for values in (said, happened)]
     return np.array(means[0]), np.array(means[1]), np.array([len(rows) for rows in bins])
 
