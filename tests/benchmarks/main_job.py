@@ -66,7 +66,9 @@ def _last_run_start(uri: str) -> float:
 
     client = MlflowClient(uri)
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    newest = client.search_runs(experiments, SESSIONS, max_results=1, order_by=["attributes.start_time DESC"])[0]
+    runs = client.search_runs(experiments, order_by=["attributes.start_time DESC"])
+    # Neither a trial nor the run that keeps the audit.
+    newest = next(run for run in runs if not {"mlflow.parentRunId", "audit_of"} & run.data.tags.keys())
     return float(newest.info.start_time) / 1000
 
 
