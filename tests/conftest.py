@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.models import TrainedModel
-from churn_kedro.normalisation import normalise
-from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
+from churn_kedro.customers.declaration import CustomerDeclaration
+from churn_kedro.customers.normalisation import normalise
+from churn_kedro.customers.splits import SplitManifest, SplitParameters, describe_splits, split_customers
+from churn_kedro.models.interface import TrainedModel
 from tests.servers import mlflow_server, postgres_database
 from tests.task_cases import train_given
 

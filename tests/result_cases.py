@@ -3,22 +3,22 @@
 from functools import cache
 from typing import Any
 
-from churn_kedro.campaigns import measure_campaign
-from churn_kedro.comparison import Disagreement, ModelComparison
-from churn_kedro.conclusions import CardFacts, EvaluationResults
-from churn_kedro.customers import CustomerDeclaration, Task
-from churn_kedro.economics import Economics
-from churn_kedro.explanations import (
+from churn_kedro.campaigns.backtest import measure_campaign
+from churn_kedro.campaigns.economics import Economics
+from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.evaluation.comparison import Disagreement, ModelComparison
+from churn_kedro.evaluation.explanations import (
     ExplanationParameters,
     explain_customers,
     explain_interactions,
     permutation_importance,
     summarise_explanations,
 )
-from churn_kedro.fairness import measure_fairness
-from churn_kedro.metrics import BootstrapParameters, Estimate, Evaluation, measure_with_intervals
-from churn_kedro.models import score_known
-from churn_kedro.slices import SliceParameters, measure_slices
+from churn_kedro.evaluation.fairness import measure_fairness
+from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation, measure_with_intervals
+from churn_kedro.evaluation.slices import SliceParameters, measure_slices
+from churn_kedro.models.interface import score_known
+from churn_kedro.reporting.report_content import CardFacts, EvaluationResults
 from tests.task_cases import task_case
 
 BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)

@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn_kedro.algorithms import AlgorithmName, Problem
-from churn_kedro.candidates import Judgement, judge_candidates
-from churn_kedro.customers import CustomerDeclaration, Task
-from churn_kedro.features import FeatureParameters, TrainingInputs, fit_features
-from churn_kedro.folds import (
+from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.normalisation import normalise
+from churn_kedro.customers.splits import SplitManifest, SplitParameters, describe_splits, split_customers
+from churn_kedro.features.parameters import FeatureParameters
+from churn_kedro.features.treatment import TrainingInputs, fit_features
+from churn_kedro.models.interface import RegisteredModel, TrainedModel
+from churn_kedro.training.algorithms import AlgorithmName, Problem
+from churn_kedro.training.candidates import Judgement, judge_candidates
+from churn_kedro.training.folds import (
     Development,
     FoldInputs,
     Folds,
@@ -23,11 +27,8 @@ from churn_kedro.folds import (
     sample_of,
     treat_folds,
 )
-from churn_kedro.models import RegisteredModel, TrainedModel
-from churn_kedro.normalisation import normalise
-from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
-from churn_kedro.training import PartFolder, Training, TrainingParameters, describe_problem, fit_model
-from churn_kedro.tuning import AlgorithmSearch, SearchResult, Trial
+from churn_kedro.training.recipe import PartFolder, Training, TrainingParameters, describe_problem, fit_model
+from churn_kedro.training.search import AlgorithmSearch, SearchResult, Trial
 
 CLASSES = ["basic", "plus", "premium"]
 SPLIT = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)

@@ -3,9 +3,8 @@
 import os
 import warnings
 
-from churn_kedro.configuration import ProjectConfigLoader
-from churn_kedro.hooks import LineageHooks, ParameterHooks, PlaceHooks, SummaryHooks
-from churn_kedro.threads import available_cores
+from churn_kedro.base import available_cores
+from churn_kedro.hooks import LineageHooks, ParameterHooks, PlaceHooks, ProjectConfigLoader, SummaryHooks
 
 # OpenMP would start a thread for each core of the host, also where a container grants fewer, and waiting threads would
 # spin on the cores that others need: next to a busy process, training took thirty times as long. Both are read when

@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 WARM_UP_ROWS = 2000
 DRAWN = frozenset({"draw_leakage", "draw_profile", "write_data_report"})
 
@@ -44,7 +45,7 @@ def measure_yardstick(table: Path, small: Path) -> dict[str, float]:
     import pandera.pandas as pa
     import yaml
 
-    from churn_kedro.customers import CustomerDeclaration, Range
+    from churn_kedro.customers.declaration import CustomerDeclaration, Range
 
     parameters = ROOT / "conf" / "base" / "parameters" / "customers.yml"
     declaration = CustomerDeclaration.model_validate(
@@ -145,7 +146,7 @@ def _in_process(what: str, table: Path, small: Path, folder: Path) -> dict[str, 
 
 def compare(rows: int, repeats: int, folder: Path) -> None:
     """Measure one size of table, and print the ratios."""
-    from churn_kedro.fabrication import FabricationParameters, fabricate
+    from churn_kedro.pipelines.fabrication.shapes import FabricationParameters, fabricate
 
     tables = {}
     for name, size in (("table", rows), ("small", WARM_UP_ROWS)):

@@ -13,14 +13,14 @@ import argparse
 import io
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 SEED = 20260101
 TRAINED_ON = 20_000
 LOOPED = 10
@@ -77,17 +77,17 @@ def run(n_rows: int) -> None:
     """Evaluate a model on so many customers and print where the time goes."""
     import xgboost as xgb
 
-    from churn_kedro.comparison import BaselineRequest
-    from churn_kedro.customers import CustomerDeclaration
-    from churn_kedro.explanations import explain_customers
-    from churn_kedro.fabrication import FabricationParameters, fabricate
-    from churn_kedro.features import FeatureParameters
-    from churn_kedro.metrics import measure_with_intervals
-    from churn_kedro.models import RegisteredModel, unwrap
-    from churn_kedro.normalisation import normalise
+    from churn_kedro.customers.declaration import CustomerDeclaration
+    from churn_kedro.customers.normalisation import normalise
+    from churn_kedro.customers.splits import SplitParameters, describe_splits
+    from churn_kedro.evaluation.comparison import BaselineRequest
+    from churn_kedro.evaluation.explanations import explain_customers
+    from churn_kedro.evaluation.metrics import measure_with_intervals
+    from churn_kedro.features.parameters import FeatureParameters
+    from churn_kedro.models.interface import RegisteredModel, unwrap
     from churn_kedro.pipelines.evaluation import nodes
-    from churn_kedro.splits import SplitParameters, describe_splits
-    from churn_kedro.training import TrainingParameters
+    from churn_kedro.pipelines.fabrication.shapes import FabricationParameters, fabricate
+    from churn_kedro.training.recipe import TrainingParameters
     from tests.task_cases import train_given
 
     declaration = CustomerDeclaration.model_validate(_parameters("customers"))

@@ -18,7 +18,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 KEDRO = Path(sys.executable).with_name("kedro")
 # Runs of Kedro's sessions; the trials of a search are runs, too.
 SESSIONS = "tags.pipeline LIKE '%'"
@@ -152,16 +153,16 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     import pandas as pd
     import yaml
 
-    from churn_kedro.customers import CustomerDeclaration
-    from churn_kedro.features import FeatureParameters
-    from churn_kedro.folds import gather_development
-    from churn_kedro.models import RegisteredModel, churn_probability, unwrap
-    from churn_kedro.normalisation import normalise
+    from churn_kedro.campaigns.scored_list import BandParameters
+    from churn_kedro.customers.declaration import CustomerDeclaration
+    from churn_kedro.customers.normalisation import normalise
+    from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
+    from churn_kedro.features.parameters import FeatureParameters
+    from churn_kedro.models.interface import RegisteredModel, churn_probability, unwrap
     from churn_kedro.pipelines.inference.nodes import InferenceParameters, score_customers
-    from churn_kedro.scoring import BandParameters
-    from churn_kedro.splits import SplitParameters, describe_splits, split_customers
-    from churn_kedro.training import TrainingParameters, train
-    from churn_kedro.tuning import NoArchive, NoProgress, Surroundings
+    from churn_kedro.training.folds import gather_development
+    from churn_kedro.training.recipe import TrainingParameters, train
+    from churn_kedro.training.search import NoArchive, NoProgress, Surroundings
 
     conf = ROOT / "conf" / "base" / "parameters"
     declaration = CustomerDeclaration.model_validate(

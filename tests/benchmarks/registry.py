@@ -20,7 +20,8 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 KEDRO = Path(sys.executable).with_name("kedro")
 MODEL = "bank_churn"
 # What the command needs, imported before the clock starts.
@@ -29,8 +30,9 @@ import io, contextlib, time
 begun = time.perf_counter()
 import kedro.framework.session, kedro.framework.startup, kedro_mlflow.framework.hooks, mlflow.store.db.utils
 import mlflow.store.model_registry.sqlalchemy_store, mlflow.store.tracking.sqlalchemy_store
-import churn_kedro.datasets.registry, churn_kedro.hooks, churn_kedro.pipeline_registry, churn_kedro.settings
-from churn_kedro.model_commands import list_versions
+import churn_kedro.datasets.mlflow.registry, churn_kedro.hooks.lineage
+import churn_kedro.pipeline_registry, churn_kedro.settings
+from churn_kedro.cli.models import list_versions
 imported = time.perf_counter()
 with contextlib.redirect_stdout(io.StringIO()):
     list_versions.main([], standalone_mode=False)
@@ -100,7 +102,7 @@ def measure_list(repeats: int, n_versions: int) -> None:
         os.environ.update(environment)
         from mlflow import MlflowClient
 
-        from churn_kedro.model_commands import list_versions
+        from churn_kedro.cli.models import list_versions
 
         client = MlflowClient(uri)
 

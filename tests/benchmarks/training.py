@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers.declaration import CustomerDeclaration
 from tests.benchmarks.treatments import ROOT, SEED, TABLES, load
 
 FLAML = ("flaml[automl]==2.7.0", "catboost==1.2.10")
@@ -47,12 +47,12 @@ def configured() -> dict[str, Any]:
 
 def fit_ours(declaration: CustomerDeclaration, budget: float) -> Fit:
     """This project's training; the search gets what the rest of it leaves of the budget."""
-    from churn_kedro.features import FeatureParameters
-    from churn_kedro.folds import gather_development
-    from churn_kedro.models import churn_probability
-    from churn_kedro.splits import SplitParameters, describe_splits, split_customers
-    from churn_kedro.training import TrainingParameters, train
-    from churn_kedro.tuning import NoArchive, NoProgress, Surroundings
+    from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
+    from churn_kedro.features.parameters import FeatureParameters
+    from churn_kedro.models.interface import churn_probability
+    from churn_kedro.training.folds import gather_development
+    from churn_kedro.training.recipe import TrainingParameters, train
+    from churn_kedro.training.search import NoArchive, NoProgress, Surroundings
 
     parameters = configured()
     parameters["search"] |= {"n_trials": 100_000, "timeout_seconds": budget * 0.85}
@@ -169,7 +169,7 @@ def measure(target: np.ndarray, probability: np.ndarray) -> tuple[float, ...]:
     """The metrics of a fold; those that scikit-learn has, by scikit-learn."""
     from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-    from churn_kedro.calibration import expected_calibration_error
+    from churn_kedro.training.calibration import expected_calibration_error
 
     return (
         float(roc_auc_score(target, probability)),
@@ -251,17 +251,18 @@ def work_at_scale(n_rows: int, external: bool, folder: Path) -> None:
     """One training of fixed trees on fabricated customers, and bare XGBoost on the same inputs."""
     import xgboost as xgb
 
-    from churn_kedro.algorithms import Problem
-    from churn_kedro.algorithms.xgboost_trees import XGBoost
-    from churn_kedro.datasets.parts import ParquetParts
-    from churn_kedro.fabrication import FabricationParameters, fabricate
-    from churn_kedro.features import FeatureParameters, fit_features
-    from churn_kedro.folds import sample_of
-    from churn_kedro.normalisation import normalise
-    from churn_kedro.search_space import Interval, Space
-    from churn_kedro.tasks import describe_learning
-    from churn_kedro.threads import training_threads
-    from churn_kedro.training import TrainingParameters, grow_from_files
+    from churn_kedro.base.threads import training_threads
+    from churn_kedro.customers.normalisation import normalise
+    from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
+    from churn_kedro.features.parameters import FeatureParameters
+    from churn_kedro.features.treatment import fit_features
+    from churn_kedro.models.learning import describe_learning
+    from churn_kedro.pipelines.fabrication.shapes import FabricationParameters, fabricate
+    from churn_kedro.training.algorithms import Problem
+    from churn_kedro.training.algorithms.xgboost_trees import XGBoost
+    from churn_kedro.training.folds import sample_of
+    from churn_kedro.training.recipe import TrainingParameters, grow_from_files
+    from churn_kedro.training.search_space import Interval, Space
 
     text = (ROOT / "conf" / "base" / "parameters" / "customers.yml").read_text(encoding="utf-8")
     declaration = CustomerDeclaration.model_validate(yaml.safe_load(text)["customers"])

@@ -19,11 +19,13 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.features import FeatureParameters, find_training_outliers, fit_features
-from churn_kedro.normalisation import normalise
+from churn_kedro.customers.declaration import CustomerDeclaration
+from churn_kedro.customers.normalisation import normalise
+from churn_kedro.features.outliers import find_training_outliers
+from churn_kedro.features.parameters import FeatureParameters
+from churn_kedro.features.treatment import fit_features
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 REAL_DATA = Path(os.environ.get("CHURN_REAL_DATA") or ROOT.parent / "shared" / "data")
 SEED = 42
 FOLDS = 5

@@ -19,8 +19,8 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from churn_kedro.pipeline_registry import MAIN_JOB
+from tests import ROOT
 
-ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
 USE_CASES = sorted(path.parent.name for path in CONF.glob("*/globals.yml"))
 PARAMETER_FILES = sorted((CONF / "base" / "parameters").glob("*.yml"))

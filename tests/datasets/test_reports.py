@@ -7,7 +7,7 @@ import pytest
 from kedro.io import DatasetError
 
 from churn_kedro.datasets.reports import ReportDataset
-from churn_kedro.tuning import AlgorithmSearch, SearchResult, Trial
+from churn_kedro.training.search import AlgorithmSearch, SearchResult, Trial
 
 TRIAL = Trial(number=0, score=0.25, n_estimators=7, hyperparameters={"max_depth": 3, "gamma": 0.5})
 RESULT = SearchResult(
@@ -22,7 +22,7 @@ RESULT = SearchResult(
 def _dataset(path: Path, artifact_path: str | None = None) -> ReportDataset:
     return ReportDataset(
         filepath=path.as_posix(),
-        model="churn_kedro.tuning.SearchResult",
+        model="churn_kedro.training.search.SearchResult",
         artifact_path=artifact_path,
         made_by="training",
     )

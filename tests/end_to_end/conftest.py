@@ -12,7 +12,8 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-ROOT = Path(__file__).parents[2]
+from tests import ROOT
+
 PARTS = ("conf", "data/01_raw", "docs", "notebooks", "src", "pyproject.toml", "README.md", ".telemetry", ".gitignore")
 # Runs of Kedro's sessions.
 SESSIONS = "tags.pipeline LIKE '%'"

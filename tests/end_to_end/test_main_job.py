@@ -14,11 +14,11 @@ import xgboost
 from nbclient import NotebookClient
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from churn_kedro.datasets.models import RegistryModelDataset
-from churn_kedro.digests import table_digest
-from churn_kedro.fabrication import Ceiling
-from churn_kedro.models import RegisteredModel, churn_probability
-from churn_kedro.training import TrainingSummary
+from churn_kedro.customers.digests import table_digest
+from churn_kedro.datasets.mlflow.models import RegistryModelDataset
+from churn_kedro.models.interface import RegisteredModel, churn_probability
+from churn_kedro.pipelines.fabrication.shapes import Ceiling
+from churn_kedro.training.recipe import TrainingSummary
 from tests.end_to_end.conftest import ROOT, Project
 from tests.mlflow_store import mlflow_at
 

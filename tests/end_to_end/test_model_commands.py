@@ -17,9 +17,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from churn_kedro.datasets.models import RegistryModelDataset
-from churn_kedro.datasets.registry import ModelRegistry
-from churn_kedro.models import RegisteredModel, churn_probability
+from churn_kedro.datasets.mlflow.models import RegistryModelDataset
+from churn_kedro.datasets.mlflow.registry import ModelRegistry
+from churn_kedro.models.interface import RegisteredModel, churn_probability
 from tests.end_to_end.conftest import QUICK, Project
 from tests.mlflow_store import mlflow_at
 

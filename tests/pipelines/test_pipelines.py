@@ -13,31 +13,32 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from churn_kedro.comparison import BaselineRequest
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
-from churn_kedro.datasets.parts import ParquetParts
-from churn_kedro.datasets.progress import TerminalProgress
-from churn_kedro.datasets.studies import StudyArchive
-from churn_kedro.explanations import ExplanationParameters
-from churn_kedro.fairness import FairnessParameters
-from churn_kedro.features import FeatureParameters
-from churn_kedro.gate import GateParameters, TaskGate
-from churn_kedro.leakage import LeakageReport
-from churn_kedro.learned_customers import record_learned
-from churn_kedro.lifecycle import RetentionParameters
-from churn_kedro.metrics import BootstrapParameters
-from churn_kedro.models import RegisteredModel, TrainedModel, churn_probability
+from churn_kedro.campaigns.scored_list import BandParameters
+from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.customers.leakage import LeakageReport
+from churn_kedro.customers.splits import SplitManifest, SplitParameters
+from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
+from churn_kedro.datasets.runtime.progress import TerminalProgress
+from churn_kedro.datasets.runtime.trial_archive import StudyArchive
+from churn_kedro.evaluation.comparison import BaselineRequest
+from churn_kedro.evaluation.explanations import ExplanationParameters
+from churn_kedro.evaluation.fairness import FairnessParameters
+from churn_kedro.evaluation.metrics import BootstrapParameters
+from churn_kedro.evaluation.slices import SliceParameters
+from churn_kedro.features.parameters import FeatureParameters
+from churn_kedro.models.interface import RegisteredModel, TrainedModel, churn_probability
+from churn_kedro.models.training_rows import record_learned
 from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
 from churn_kedro.pipelines.data_processing.nodes import DataProcessingParameters
 from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
 from churn_kedro.pipelines.inference.nodes import InferenceParameters
 from churn_kedro.pipelines.registry.nodes import RegistryParameters
-from churn_kedro.scoring import BandParameters
-from churn_kedro.slices import SliceParameters
-from churn_kedro.splits import SplitManifest, SplitParameters
+from churn_kedro.registry.gate import GateParameters, TaskGate
+from churn_kedro.registry.lifecycle import RetentionParameters
+from tests import ROOT
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
-CONF = Path(__file__).parents[2] / "conf" / "base" / "parameters"
+CONF = ROOT / "conf" / "base" / "parameters"
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]
 
 GATE = GateParameters(

@@ -1,5 +1,5 @@
-"""The project's own Kedro datasets: every side effect that no library dataset covers.
+"""Kedro datasets for every side effect that no library dataset covers: files, MLflow, clock and progress."""
 
-Classes are named in the catalog by their module (``churn_kedro.datasets.tables.TableDataset``), so that a command loads
-only what it uses.
-"""
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -12,9 +12,8 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from churn_kedro.customers import CustomerTableError
+from churn_kedro.customers import READING, CustomerTableError, Reading, read_delimited, read_header
 from churn_kedro.datasets.files import open_filesystem, written_whole
-from churn_kedro.reading import READING, Reading, read_delimited, read_header
 
 _OWN_SUFFIXES = (".csv", ".parquet")
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -145,7 +144,8 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
         Returns:
             The rows in file order under a fresh index; every cell of a text file as text. ``attrs["reading"]`` tells
-            how the file was read (:class:`churn_kedro.reading.Reading`). With ``header_only``, the column names.
+            how the file was read (:class:`churn_kedro.customers.reading.Reading`). With ``header_only``, the column
+            names.
 
         Raises:
             DatasetError: The file is absent, empty, or defective as a whole; the message gives the line.

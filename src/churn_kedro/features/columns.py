@@ -6,10 +6,9 @@ from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar, cast
 
-from churn_kedro.customers import Column, CustomerDeclaration, DerivedColumn, Kind
+from churn_kedro.base import ParameterError
+from churn_kedro.customers import Column, CustomerDeclaration, DerivedColumn, Kind, OutlierMethod, Treatment
 from churn_kedro.features.parameters import FeatureParameters
-from churn_kedro.parameters import ParameterError
-from churn_kedro.treatments import OutlierMethod, Treatment
 
 Key = TypeVar("Key", bound=Hashable)
 # How a column's cells are read; the first step's outputs come in this order.
@@ -41,7 +40,7 @@ class TreatedColumn:
         """Names under which its numbers go from the first step to the others; a date has one for each part."""
         if self.reading != "dates":
             return [self.name]
-        from churn_kedro.transformers import DateReader
+        from churn_estimators.transformers import DateReader
 
         parts = DateReader([None], self.treatment.parts or [])
         return [str(name) for name in parts.get_feature_names_out([self.name])]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from churn_kedro.base import ParameterError
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.features import TrainingInputs
 from churn_kedro.features.sources import branch_steps
-from churn_kedro.parameters import ParameterError
+from churn_kedro.features.treatment import TrainingInputs
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from churn_kedro.base import Parameters
 from churn_kedro.customers import Column, CustomerDeclaration, Kind
-from churn_kedro.features import TrainingInputs
 from churn_kedro.features.columns import TreatedColumn, treat_columns
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.features.sources import branch_steps
-from churn_kedro.parameters import Parameters
+from churn_kedro.features.treatment import TrainingInputs
 
 _MISSING = "(missing)"
 # Facts that each of a column's numbers has.
@@ -141,7 +141,7 @@ def _learned(transformer: Any) -> Iterator[tuple[str, str, Any]]:
 
 
 def _learned_reading(steps: list[Any], columns: list[str]) -> Iterator[tuple[str, str, Any]]:
-    from churn_kedro.transformers import Combiner, DateReader, LevelReader, MissingFlags, OutlierFences
+    from churn_estimators.transformers import Combiner, DateReader, LevelReader, MissingFlags, OutlierFences
 
     reader, last = steps[0], steps[-1]
     if isinstance(last, MissingFlags):
@@ -182,7 +182,7 @@ def _learned_numbers(part: Any, columns: Any) -> Iterator[tuple[str, str, Any]]:
     """Facts of a step that gives a number for each number."""
     from sklearn.impute import SimpleImputer
 
-    from churn_kedro.transformers import Binner, OtherColumnsImputer, OutlierFences
+    from churn_estimators.transformers import Binner, OtherColumnsImputer, OutlierFences
 
     facts: list[Any] = []
     match part:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn_kedro.base import ParameterError
 from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.features.column_readers import Branch, isolation_forest, read_all_numbers, read_columns
 from churn_kedro.features.columns import READINGS, fences_of, group_columns, treat_columns
 from churn_kedro.features.parameters import FeatureParameters
-from churn_kedro.features.reading import Branch, isolation_forest, read_all_numbers, read_columns
-from churn_kedro.parameters import ParameterError
 
 
 def find_training_outliers(
@@ -30,7 +30,7 @@ def find_training_outliers(
     Raises:
         ParameterError: A treatment does not fit its column, or cannot be learned from these customers.
     """
-    from churn_kedro.transformers import OutlierFences, UnlearnableColumnError
+    from churn_estimators.transformers import OutlierFences, UnlearnableColumnError
 
     columns = treat_columns(declaration, parameters)
     outlying = np.zeros(len(train), dtype=bool)

@@ -6,9 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from churn_kedro.customers import Kind
-from churn_kedro.parameters import Parameters
-from churn_kedro.treatments import Treatment
+from churn_kedro.base import Parameters
+from churn_kedro.customers import Kind, Treatment
 
 
 class RowOutlierParameters(Parameters):

@@ -44,7 +44,7 @@ def _spread(step: Any, origins: list[str]) -> list[str]:
     """Origin of each output of a fitted step, given those of its inputs."""
     from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
-    from churn_kedro.transformers import Combiner, DateReader, RowOutliers
+    from churn_estimators.transformers import Combiner, DateReader, RowOutliers
 
     match step:
         case Combiner():

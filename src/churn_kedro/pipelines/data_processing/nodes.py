@@ -5,40 +5,47 @@ from __future__ import annotations
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.data_figures import (
+from churn_kedro.base import Parameters
+from churn_kedro.customers import (
+    CustomerDeclaration,
+    DataQuality,
+    LeakageParameters,
+    LeakageReport,
+    NormalisedCustomers,
+    ProfileParameters,
+    SchemaChanges,
+    SplitManifest,
+    SplitParameters,
+    TableProfile,
+    TableSchema,
+    check_leakage,
+    compare_schemas,
+    correlate,
+    describe_quality,
+    describe_schema,
+    describe_splits,
+    describe_stages,
+    drop_duplicates,
+    list_rejected,
+    normalise,
+    profile_columns,
+    require_few_rejections,
+    require_no_leak,
+    set_aside_invalid,
+    split_customers,
+)
+from churn_kedro.evaluation import RunMetrics
+from churn_kedro.features import EncodedCustomers, FeatureParameters, encode_training_customers, find_training_outliers
+from churn_kedro.reporting import (
+    PICTURES,
     draw_correlations,
     draw_distributions,
     draw_encoded,
+    draw_findings,
     draw_stages,
+    render_data_report,
     render_png,
 )
-from churn_kedro.data_report import PICTURES, render_data_report
-from churn_kedro.features import (
-    EncodedCustomers,
-    FeatureParameters,
-    encode_training_customers,
-    find_training_outliers,
-)
-from churn_kedro.figures import draw_findings
-from churn_kedro.leakage import LeakageParameters, LeakageReport, check_leakage, require_no_leak
-from churn_kedro.metrics import RunMetrics
-from churn_kedro.normalisation import NormalisedCustomers, normalise
-from churn_kedro.parameters import Parameters
-from churn_kedro.profiling import (
-    ProfileParameters,
-    SchemaChanges,
-    TableProfile,
-    TableSchema,
-    compare_schemas,
-    correlate,
-    describe_schema,
-    describe_stages,
-    profile_columns,
-)
-from churn_kedro.quality import DataQuality, describe_quality, drop_duplicates, require_few_rejections
-from churn_kedro.splits import SplitManifest, SplitParameters, describe_splits, split_customers
-from churn_kedro.validation import list_rejected, set_aside_invalid
 
 
 class DataProcessingParameters(Parameters):

@@ -9,49 +9,62 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.assessment import Assessment
-from churn_kedro.baselines import simple_baseline, train_baseline
+from churn_kedro.base import Parameters
 from churn_kedro.campaigns import measure_campaign
-from churn_kedro.comparison import Baseline, BaselineRequest, ComparedCustomers, compare_models, explain_incomparable
-from churn_kedro.comparison_figures import draw_comparison
-from churn_kedro.conclusions import CardFacts, EvaluationResults
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
-from churn_kedro.evaluation_figures import draw_campaign, draw_fairness, draw_ranking, draw_slices
-from churn_kedro.evaluation_report import render_evaluation_report
-from churn_kedro.explanation_figures import (
-    draw_dependence,
-    draw_importance,
-    draw_partial_dependence,
-    draw_permutation_importance,
-    draw_shap_bars,
-    draw_shap_summary,
-    draw_waterfalls,
-)
-from churn_kedro.explanations import (
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SplitManifest, Task
+from churn_kedro.evaluation import (
+    Baseline,
+    BaselineRequest,
+    BootstrapParameters,
+    ComparedCustomers,
+    Evaluation,
     ExplanationParameters,
     ExplanationSummary,
+    FairnessParameters,
+    RunMetrics,
+    SliceParameters,
+    bootstrap,
+    compare_models,
     explain_customers,
+    explain_incomparable,
     explain_interactions,
     explain_shown,
     find_partners,
+    measure_fairness,
+    measure_slices,
+    measure_with_intervals,
     partial_dependence,
     permutation_importance,
     share_importance,
     summarise_explanations,
 )
-from churn_kedro.fairness import FairnessParameters, measure_fairness
 from churn_kedro.features import FeatureParameters
-from churn_kedro.figures import Figure, draw_performance
-from churn_kedro.learned_customers import find_seen_by
-from churn_kedro.metrics import BootstrapParameters, Evaluation, RunMetrics, bootstrap, measure_with_intervals
-from churn_kedro.model_card import render_model_card_html, render_model_card_markdown
-from churn_kedro.models import RegisteredModel, ScoredCustomers, require_table, score_known
-from churn_kedro.parameters import Parameters
-from churn_kedro.publication import PublishedEvaluation, publish_evaluation
-from churn_kedro.slices import SliceParameters, measure_slices
-from churn_kedro.splits import SplitManifest
-from churn_kedro.training import TrainingParameters, TrainingSummary
-from churn_kedro.tuning import Stopwatch
+from churn_kedro.models import RegisteredModel, ScoredCustomers, find_seen_by, require_table, score_known
+from churn_kedro.reporting import (
+    Assessment,
+    CardFacts,
+    EvaluationResults,
+    Figure,
+    PublishedEvaluation,
+    draw_campaign,
+    draw_comparison,
+    draw_dependence,
+    draw_fairness,
+    draw_importance,
+    draw_partial_dependence,
+    draw_performance,
+    draw_permutation_importance,
+    draw_ranking,
+    draw_shap_bars,
+    draw_shap_summary,
+    draw_slices,
+    draw_waterfalls,
+    publish_evaluation,
+    render_evaluation_report,
+    render_model_card_html,
+    render_model_card_markdown,
+)
+from churn_kedro.training import Stopwatch, TrainingParameters, TrainingSummary, simple_baseline, train_baseline
 
 # Customers that are scored to see how long it takes.
 _TIMED = 10_000

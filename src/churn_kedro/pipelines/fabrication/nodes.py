@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from churn_kedro.base import ParameterError
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.fabrication import (
+from churn_kedro.pipelines.fabrication.shapes import (
     SHAPES,
     FabricationParameters,
     SampleReport,
@@ -13,7 +14,6 @@ from churn_kedro.fabrication import (
     describe_value_ceiling,
     fabricate,
 )
-from churn_kedro.parameters import ParameterError
 
 
 def fabricate_customers(

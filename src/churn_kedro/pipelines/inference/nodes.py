@@ -7,12 +7,8 @@ import logging
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.metrics import RunMetrics
-from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_table
-from churn_kedro.normalisation import NormalisedCustomers, normalise
-from churn_kedro.parameters import Parameters
-from churn_kedro.scoring import (
+from churn_kedro.base import Parameters
+from churn_kedro.campaigns import (
     BandParameters,
     ScoringReport,
     count_unusual_cells,
@@ -20,7 +16,9 @@ from churn_kedro.scoring import (
     list_predictions,
     require_readable,
 )
-from churn_kedro.validation import list_rejected
+from churn_kedro.customers import CustomerDeclaration, NormalisedCustomers, list_rejected, normalise
+from churn_kedro.evaluation import RunMetrics
+from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_table
 
 logger = logging.getLogger(__name__)
 

@@ -5,14 +5,11 @@ from __future__ import annotations
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.gate import Approval, Decision, GateParameters, decide
-from churn_kedro.leakage import LeakageReport
-from churn_kedro.lifecycle import RetentionParameters
-from churn_kedro.metrics import Evaluation
+from churn_kedro.base import Parameters
+from churn_kedro.customers import CustomerDeclaration, LeakageReport, SplitManifest
+from churn_kedro.evaluation import Evaluation
 from churn_kedro.models import RegisteredModel
-from churn_kedro.parameters import Parameters
-from churn_kedro.splits import SplitManifest
+from churn_kedro.registry import Approval, Decision, GateParameters, RetentionParameters, decide
 
 
 class RegistryParameters(Parameters):

@@ -2,9 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from churn_kedro.gate import describe_promotion
-from churn_kedro.gate_figure import draw_gate
 from churn_kedro.pipelines.registry import nodes
+from churn_kedro.registry import describe_promotion
+from churn_kedro.reporting import draw_gate
 
 
 def create_pipeline() -> Pipeline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from churn_kedro.snapshots import SnapshotParameters, SnapshotReport, build_snapshots
+from churn_kedro.customers import SnapshotParameters, SnapshotReport, build_snapshots
 
 
 def take_snapshots(

@@ -6,27 +6,34 @@ from typing import Any
 
 import pandas as pd
 
-from churn_kedro.algorithms import Problem
-from churn_kedro.candidates import Judgement, judge_candidates
-from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.experiment_records import ChildRun
-from churn_kedro.features import FeatureParameters
-from churn_kedro.features.fitted import FittedFeatures, describe_features
-from churn_kedro.folds import Development, Folds, gather_development, treat_folds
-from churn_kedro.learned_customers import record_learned
-from churn_kedro.metrics import RunMetrics
-from churn_kedro.models import TrainedModel
-from churn_kedro.splits import SplitManifest
+from churn_kedro.customers import CustomerDeclaration, SplitManifest
+from churn_kedro.evaluation import RunMetrics
+from churn_kedro.features import FeatureParameters, FittedFeatures, describe_features
+from churn_kedro.models import TrainedModel, record_learned
 from churn_kedro.training import (
+    ChildRun,
+    Development,
+    Folds,
+    Judgement,
     PartFolder,
+    Problem,
+    Progress,
+    SearchResult,
+    Stopwatch,
+    Surroundings,
     TrainingParameters,
     TrainingSummary,
+    TrialArchive,
     describe_problem,
     fit_model,
+    gather_development,
+    judge_candidates,
+    list_child_runs,
+    list_parameters,
     search_models,
+    summarise_metrics,
+    treat_folds,
 )
-from churn_kedro.training_records import list_child_runs, list_parameters, summarise_metrics
-from churn_kedro.tuning import Progress, SearchResult, Stopwatch, Surroundings, TrialArchive
 
 
 def gather_customers(

@@ -3,7 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from churn_kedro.pipelines.training import nodes
-from churn_kedro.training_figures import draw_training
+from churn_kedro.reporting import draw_training
 
 
 def create_pipeline() -> Pipeline:

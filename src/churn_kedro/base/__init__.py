@@ -1,0 +1,5 @@
+"""What every other package stands on: typed parameters, user errors, threads and library versions."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

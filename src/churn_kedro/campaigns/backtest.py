@@ -1,0 +1,599 @@
+"""What a retention campaign would bring on customers whose outcome is known, against what else could be done.
+
+Profit is that of :mod:`churn_kedro.campaigns.economics`. The threshold was chosen in training, on other customers, so
+what it brings here is not flattered by the choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from churn_kedro.base import Parameters
+from churn_kedro.campaigns.economics import (
+    Economics,
+    ProfitCurve,
+    ValueColumn,
+    break_even,
+    contact_profits,
+    contact_spending,
+    customer_values,
+    profit_curve,
+    worth_contacting,
+)
+from churn_kedro.customers import Column, CustomerDeclaration
+from churn_kedro.evaluation import BootstrapParameters, Estimate, resample_counts
+from churn_kedro.models import ScoredCustomers
+
+PolicyName = Literal["nobody", "everybody", "random", "rule", "perfect"]
+Lever = Literal["contact_cost", "offer_cost", "save_probability", "value"]
+# Points of a curve that are kept.
+_POINTS = 200
+# What each number of the economics is multiplied by.
+_FACTORS = (0.5, 0.75, 1.25, 1.5, 2.0)
+_LEVERS: tuple[Lever, ...] = ("contact_cost", "offer_cost", "save_probability", "value")
+# A rule on one column learns nothing from fewer training customers than these in a level, and from more levels.
+_FEWEST_OF_LEVEL, _MOST_LEVELS = 30, 50
+# Spending is a sum of decimal numbers, which binary floats only come near to.
+_ROUNDING = 1e-9
+
+
+class CampaignPoint(Parameters):
+    """What a decision threshold brings."""
+
+    threshold: float = Field(description="Decision threshold.")
+    contacted_share: float = Field(description="Share of the customers that is contacted.")
+    profit_per_customer: float = Field(description="Expected profit per customer of the table, contacted or not.")
+    spending_per_customer: float = Field(description="Expected spending per customer of the table, contacted or not.")
+
+
+class ChosenPoint(Parameters):
+    """What the model's own threshold brings."""
+
+    threshold: float = Field(description="Decision threshold of the model.")
+    contacted: int = Field(description="Customers contacted.")
+    contacted_share: float = Field(description="Their share.")
+    profit_per_customer: Estimate = Field(description="Expected profit per customer of the table, with its interval.")
+    total_profit: float = Field(description="Expected profit of all these customers together.")
+    spending_per_customer: float = Field(description="Expected spending per customer of the table.")
+    total_spending: float = Field(description="Expected spending on all these customers together.")
+    within_capacity: bool | None = Field(description="Whether it keeps to the capacity; null without one.")
+    within_budget: bool | None = Field(description="Whether it keeps to the budget; null without one.")
+    note: str | None = Field(description="What is to be said about the limits, for people.")
+
+
+class Alternative(Parameters):
+    """Another way to choose whom to contact."""
+
+    policy: PolicyName = Field(description="Which one.")
+    title: str = Field(description="A few words for people, such as 'Everybody' or 'Contract = Month-to-month'.")
+    description: str = Field(description="A sentence for people.")
+    contacted_share: float = Field(description="Share of the customers that is contacted.")
+    profit_per_customer: Estimate = Field(description="Expected profit per customer of the table, with its interval.")
+    model_advantage: Estimate = Field(
+        description="Profit of the model minus that of this way, on the same resamples (paired), per customer."
+    )
+    spending_per_customer: float = Field(description="Expected spending per customer of the table.")
+    affordable: bool = Field(description="Whether it keeps to capacity and budget.")
+
+
+class SensitivityPoint(Parameters):
+    """What changes if one number of the economics is another one."""
+
+    lever: Lever = Field(description="Which number.")
+    factor: float = Field(description="What it is multiplied by.")
+    number: float = Field(description="The number then; of a value column the factor of the column.")
+    profit_at_threshold: float = Field(description="Profit per customer at the model's present threshold.")
+    best_threshold: float | None = Field(
+        description="Best threshold on these customers then; null where nobody is worth a contact."
+    )
+    best_profit: float = Field(description="Profit per customer at it.")
+    note: str | None = Field(description="What is special, for people.")
+
+
+class CampaignReport(Parameters):
+    """What a campaign by the model brings on the test customers."""
+
+    rows: int = Field(description="Customers.")
+    leavers: int = Field(description="Those who left.")
+    economics: Economics = Field(description="Costs and value.")
+    break_even: float | None = Field(
+        description="Probability above which a contact pays; null where each customer has another value."
+    )
+    chosen: ChosenPoint = Field(description="At the model's threshold.")
+    best: CampaignPoint = Field(
+        description="At the threshold that is best on these customers within the limits; optimistic, since chosen here."
+    )
+    alternatives: list[Alternative] = Field(description="Other ways to choose whom to contact.")
+    curve: list[CampaignPoint] = Field(description="From contacting nobody on; thinned.")
+    sensitivity: list[SensitivityPoint] = Field(description="What changes with the numbers of the economics.")
+    confidence: float = Field(description="Coverage of the intervals.")
+    how: str = Field(description="How to read it, for people.")
+
+
+@dataclass(frozen=True)
+class _Campaign:
+    """Customers whose target is known, and what contacting each of them brings.
+
+    Attributes:
+        target: 1 for those who left, shape (n,).
+        values: Money that each is worth if saved, shape (n,).
+        profits: Expected profit of contacting each, 0 for those never worth a contact, shape (n,).
+        spending: Expected spending on each, likewise, shape (n,).
+        worth: Who can be worth a contact, shape (n,).
+        economics: Costs, value and limits.
+    """
+
+    target: np.ndarray
+    values: np.ndarray
+    profits: np.ndarray
+    spending: np.ndarray
+    worth: np.ndarray
+    economics: Economics
+
+    @classmethod
+    def of(cls, target: np.ndarray, values: np.ndarray, economics: Economics) -> _Campaign:
+        """Work out profits and spending."""
+        return cls(
+            target,
+            values,
+            contact_profits(target, values, economics),
+            contact_spending(target, values, economics),
+            worth_contacting(values, economics),
+            economics,
+        )
+
+    def within_capacity(self, contacts: float) -> bool:
+        """Whether so many contacts are within the capacity."""
+        limit = self.economics.capacity
+        return limit is None or contacts / len(self.target) <= limit * (1 + _ROUNDING)
+
+    def within_budget(self, spending: float) -> bool:
+        """Whether so much spending in total is within the budget."""
+        limit = self.economics.budget
+        return limit is None or spending / len(self.target) <= limit * (1 + _ROUNDING)
+
+    def affordable_part(self, contact: np.ndarray) -> float:
+        """Share of some contacts that capacity and budget allow; 1: all of them."""
+        allowed = [1.0]
+        limits = ((self.economics.capacity, contact.sum()), (self.economics.budget, self.spending @ contact))
+        for limit, wanted in limits:
+            if limit is not None and wanted > 0:
+                allowed.append(limit * len(self.target) / float(wanted))
+        return min(allowed)
+
+
+@dataclass(frozen=True)
+class _Policy:
+    """A way to choose whom to contact.
+
+    Attributes:
+        name: Which one.
+        title: A few words for people.
+        description: A sentence for people.
+        contact: Probability with which each customer is contacted, shape (n,).
+    """
+
+    name: PolicyName
+    title: str
+    description: str
+    contact: np.ndarray
+
+
+def measure_campaign(
+    scores: ScoredCustomers,
+    test: pd.DataFrame,
+    train: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    economics: Economics,
+    bootstrap: BootstrapParameters,
+) -> CampaignReport:
+    """Measure what a campaign by the model's decisions brings, against other ways to choose whom to contact.
+
+    The ways are: nobody; everybody who can be worth a contact; as many customers as the model contacts, drawn by
+    chance; a rule on one column, learned on the training customers; and perfect knowledge of who leaves. Rule and
+    perfect knowledge keep to capacity and budget. Intervals come from shared resamples of the test customers, so that
+    the model's advantage over each of them is paired; thresholds, shares and the rule stay as they are.
+
+    Args:
+        scores: Target and prediction of each test customer, task binary, with the decision threshold.
+        test: The same customers in the same order, normalised.
+        train: Customers the model has learned from, with their target.
+        declaration: The table's declaration.
+        economics: Costs, value and limits.
+        bootstrap: Resamples, coverage and seed.
+
+    Returns:
+        The report.
+
+    Raises:
+        ValueError: Scores and customers differ in number, or the scores are not of a binary model with a threshold.
+        ParameterError: The value's column is not in a table.
+        CustomerTableError: The value's column holds no numbers.
+    """
+    if scores.task != "binary" or scores.threshold is None:
+        raise ValueError(
+            f"a campaign takes task binary with a decision threshold, found task {scores.task} and threshold "
+            f"{scores.threshold}"
+        )
+    if len(test) != len(scores.target):
+        raise ValueError(
+            f"scores are of {len(scores.target)} customers, the table has {len(test)}; pass the table that was scored"
+        )
+    campaign = _Campaign.of(scores.target, customer_values(economics, test), economics)
+    contacted = (scores.prediction >= scores.threshold) & campaign.worth
+    learning = _Campaign.of(train[declaration.target].to_numpy(), customer_values(economics, train), economics)
+    policies = [
+        _Policy("nobody", "Nobody", "No campaign.", np.zeros(len(test))),
+        _Policy(
+            "everybody",
+            "Everybody",
+            "Every customer who can be worth a contact.",
+            campaign.worth.astype(np.float64),
+        ),
+        _draw_by_chance(contacted, campaign.worth),
+        _apply_rule(learning, train, test, campaign, declaration),
+        _know_everything(campaign),
+    ]
+    means = _resample(campaign, [contacted.astype(np.float64), *(policy.contact for policy in policies)], bootstrap)
+    profit = [float(campaign.profits @ contact) for contact in (contacted, *(policy.contact for policy in policies))]
+    curve = profit_curve(scores.target, scores.prediction, campaign.values, economics)
+    place = len(np.unique(scores.prediction[scores.prediction >= scores.threshold]))
+    best = int(np.where(curve.affordable(economics), curve.profit, -np.inf).argmax())
+    return CampaignReport(
+        rows=len(test),
+        leavers=int((scores.target == 1).sum()),
+        economics=economics,
+        break_even=break_even(economics),
+        chosen=_describe_chosen(contacted, scores.threshold, campaign, means[:, 0], bootstrap.confidence),
+        best=_point(curve, best),
+        alternatives=[
+            _compare(policy, campaign, (profit[0], profit[number]), means[:, [0, number]], bootstrap.confidence)
+            for number, policy in enumerate(policies, start=1)
+        ],
+        curve=[
+            _point(curve, kept, scores.threshold if kept == place else None) for kept in _thin(curve, {place, best})
+        ],
+        sensitivity=_vary(scores, campaign),
+        confidence=bootstrap.confidence,
+        how=(
+            "Profit is expected profit per customer of the table, contacted or not; intervals are "
+            f"{100 * bootstrap.confidence:g} % bootstrap intervals over the {len(test):,} test customers. The model's "
+            "threshold was chosen in training on other customers, so its profit here is not flattered; that of the "
+            "threshold that is best on these customers is. Customers whose value can never pay for a contact are "
+            "contacted in no way."
+        ),
+    )
+
+
+def _point(curve: ProfitCurve, place: int, threshold: float | None = None) -> CampaignPoint:
+    return CampaignPoint(
+        threshold=float(curve.thresholds[place]) if threshold is None else threshold,
+        contacted_share=float(curve.contacted_share[place]),
+        profit_per_customer=float(curve.profit[place]),
+        spending_per_customer=float(curve.spending[place]),
+    )
+
+
+def _thin(curve: ProfitCurve, kept: set[int]) -> list[int]:
+    """Places of the curve, evenly spaced in contacts, with both ends and those that are to be kept."""
+    last = len(curve.thresholds) - 1
+    if last < _POINTS:
+        return list(range(last + 1))
+    wanted = np.linspace(0, curve.contacted_share[-1], _POINTS - len(kept) - 1)
+    even = np.searchsorted(curve.contacted_share, wanted).tolist()
+    return sorted({0, last, *even, *kept})
+
+
+def _draw_by_chance(contacted: np.ndarray, worth: np.ndarray) -> _Policy:
+    share = contacted.sum() / worth.sum() if worth.any() else 0.0
+    return _Policy(
+        "random", "As many by chance", "As many customers as the model contacts, drawn by chance.", share * worth
+    )
+
+
+def _know_everything(campaign: _Campaign) -> _Policy:
+    """Contact those who leave and bring a profit, the most profitable first, as far as the limits allow."""
+    order = np.argsort(-campaign.profits, kind="stable")
+    order = order[(campaign.target[order] == 1) & (campaign.profits[order] > 0)]
+    most = len(order)
+    n_customers, economics = len(campaign.target), campaign.economics
+    if economics.capacity is not None:
+        most = min(most, int(economics.capacity * n_customers * (1 + _ROUNDING)))
+    if economics.budget is not None:
+        spent = np.cumsum(campaign.spending[order])
+        most = min(most, int(np.searchsorted(spent, economics.budget * n_customers * (1 + _ROUNDING), side="right")))
+    contact = np.zeros(n_customers)
+    contact[order[:most]] = 1.0
+    return _Policy(
+        "perfect",
+        "Perfect knowledge",
+        "Only customers who leave, as if that were known: no model can do better.",
+        contact,
+    )
+
+
+@dataclass(frozen=True)
+class _Bins:
+    """The bins of a column that a rule decides about; learned on training customers.
+
+    Attributes:
+        column: Name of the column.
+        cuts: Rising cuts of numbers, or of dates as numbers; None where the bins are levels.
+        levels: Levels that are bins of their own; None where the bins are ranges.
+        written: How each cut is written.
+    """
+
+    column: str
+    cuts: np.ndarray | None
+    levels: list[object] | None
+    written: list[str]
+
+    @classmethod
+    def learn(cls, cells: pd.Series, column: Column) -> _Bins:
+        """Tenths of numbers and dates, and frequent levels of everything else."""
+        if column.cells == "text" or column.levels:
+            counts = cells.value_counts()
+            frequent = counts[counts >= _FEWEST_OF_LEVEL].index[:_MOST_LEVELS]
+            declared = [level for level in column.levels if level in frequent]
+            levels = [*declared, *(level for level in frequent if level not in declared)]
+            return cls(column.name, None, levels, [_write(level) for level in levels])
+        numbers = _as_numbers(cells)
+        known = numbers[~np.isnan(numbers)]
+        cuts = np.unique(np.quantile(known, np.arange(1, 10) / 10, method="higher")) if len(known) else np.empty(0)
+        cuts = cuts[cuts > known.min()] if len(known) else cuts
+        if column.cells == "date":
+            written = [str(pd.Timestamp(int(cut), unit="us").date()) for cut in cuts]
+        else:
+            written = [_write(float(cut)) for cut in cuts]
+        return cls(column.name, cuts, None, written)
+
+    @property
+    def n_bins(self) -> int:
+        """Number of bins, that of missing values and of other levels included."""
+        return len(self.written) + 2
+
+    def place(self, cells: pd.Series) -> np.ndarray:
+        """Bin of each customer; missing values are in the last one, rare and unknown levels in the last but one."""
+        missing = cells.isna().to_numpy()
+        if self.levels is not None:
+            positions = {level: number for number, level in enumerate(self.levels)}
+            places = cells.map(positions).to_numpy(dtype=np.float64, na_value=np.nan)
+            places = np.where(np.isnan(places), len(self.levels), places)
+        else:
+            numbers = np.where(missing, 0.0, _as_numbers(cells))
+            places = np.searchsorted(self.cuts if self.cuts is not None else np.empty(0), numbers, side="right")
+        bins: np.ndarray = np.where(missing, self.n_bins - 1, places).astype(np.int64)
+        return bins
+
+    def describe(self, chosen: np.ndarray) -> str:
+        """The chosen bins in words."""
+        if self.levels is not None:
+            parts = [text for text, is_chosen in zip(self.written, chosen, strict=False) if is_chosen]
+            parts += ["any rarer level"] if chosen[-2] else []
+            names = [*parts, *(["missing"] if chosen[-1] else [])]
+            return f"{self.column} is {_either(names)}"
+        names = []
+        bounds = [None, *self.written, None]
+        number = 0
+        while number < self.n_bins - 1:
+            if not chosen[number]:
+                number += 1
+                continue
+            first = number
+            while number < self.n_bins - 1 and chosen[number]:
+                number += 1
+            names.append(_range(bounds[first], bounds[number]))
+        return f"{self.column} is {_either([*names, *(['missing'] if chosen[-1] else [])])}"
+
+
+def _range(low: str | None, high: str | None) -> str:
+    if low is None:
+        return "anything" if high is None else f"below {high}"
+    return f"at least {low}" if high is None else f"from {low} to below {high}"
+
+
+def _either(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+
+
+def _write(level: object) -> str:
+    if isinstance(level, (int, float)):
+        return f"{level:,.0f}" if float(level).is_integer() or abs(level) >= 1000 else f"{level:,.4g}"
+    return str(level)
+
+
+def _as_numbers(cells: pd.Series) -> np.ndarray:
+    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
+        dates = cells.to_numpy(dtype="datetime64[us]")
+        return np.where(np.isnat(dates), np.nan, dates.astype(np.int64).astype(np.float64))
+    return cells.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _apply_rule(
+    learning: _Campaign,
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    campaign: _Campaign,
+    declaration: CustomerDeclaration,
+) -> _Policy:
+    """The best rule on one column: contact the bins whose training customers would have brought a profit."""
+    best: tuple[float, _Bins, np.ndarray] | None = None
+    for column in declaration.features:
+        bins = _Bins.learn(train[column.name], column)
+        profit, chosen = _choose_bins(bins.place(train[column.name]), bins.n_bins, learning)
+        if chosen.any() and (best is None or profit > best[0]):
+            best = profit, bins, chosen
+    if best is None:
+        return _Policy(
+            "rule",
+            "No rule pays",
+            "No rule on one column would have brought a profit on the training customers.",
+            np.zeros(len(test)),
+        )
+    _, bins, chosen = best
+    words = bins.describe(chosen)
+    contact = (chosen[bins.place(test[bins.column])] & campaign.worth).astype(np.float64)
+    within = campaign.affordable_part(contact)
+    return _Policy(
+        "rule",
+        "Best rule on one column",
+        f"Customers whose {words}: the rule on one column that brought most on the training customers"
+        f"{'' if within == 1 else f'; of them by chance as many as the limits allow ({within:.1%})'}.",
+        within * contact,
+    )
+
+
+def _choose_bins(places: np.ndarray, n_bins: int, learning: _Campaign) -> tuple[float, np.ndarray]:
+    """Bins that pay, the best per contact first, as far as the limits allow; and what they bring."""
+    profits, spending, contacts = (
+        np.bincount(places, weights=amounts.astype(np.float64), minlength=n_bins)
+        for amounts in (learning.profits, learning.spending, learning.worth)
+    )
+    each = profits / np.maximum(contacts, 1)
+    chosen = np.zeros(n_bins, dtype=bool)
+    for number in np.argsort(-each, kind="stable"):
+        wanted = chosen.copy()
+        wanted[number] = True
+        if (
+            profits[number] > 0
+            and learning.within_capacity(contacts[wanted].sum())
+            and learning.within_budget(spending[wanted].sum())
+        ):
+            chosen = wanted
+    return float(profits[chosen].sum()), chosen
+
+
+def _resample(campaign: _Campaign, contacts: Sequence[np.ndarray], bootstrap: BootstrapParameters) -> np.ndarray:
+    """Profit per customer of each way on each resample, shape (n_resamples, number of ways)."""
+    amounts = campaign.profits[:, np.newaxis] * np.stack(contacts, axis=1)
+    blocks = resample_counts(len(campaign.target), bootstrap)
+    return np.concatenate([counts @ amounts for counts in blocks]) / len(campaign.target)
+
+
+def _interval(value: float, resampled: np.ndarray, confidence: float) -> Estimate:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return Estimate(value=value, low=float(low), high=float(high))
+
+
+def _describe_chosen(
+    contacted: np.ndarray, threshold: float, campaign: _Campaign, resampled: np.ndarray, confidence: float
+) -> ChosenPoint:
+    n_customers, economics = len(contacted), campaign.economics
+    profit, spending = float(campaign.profits[contacted].sum()), float(campaign.spending[contacted].sum())
+    share = float(contacted.mean())
+    within_capacity = campaign.within_capacity(float(contacted.sum()))
+    within_budget = campaign.within_budget(spending)
+    broken = []
+    if not within_capacity and economics.capacity is not None:
+        broken.append(
+            f"contacts {100 * share:.1f} % of these customers, and there is capacity for "
+            f"{100 * economics.capacity:.1f} %"
+        )
+    if not within_budget and economics.budget is not None:
+        broken.append(f"spends {spending / n_customers:.2f} per customer, and the budget is {economics.budget:.2f}")
+    note = None if contacted.any() else "Nobody is contacted."
+    if broken:
+        note = f"The threshold {'; it '.join(broken)}. Work through the list from the top and stop there."
+    return ChosenPoint(
+        threshold=threshold,
+        contacted=int(contacted.sum()),
+        contacted_share=share,
+        profit_per_customer=_interval(profit / n_customers, resampled, confidence),
+        total_profit=profit,
+        spending_per_customer=spending / n_customers,
+        total_spending=spending,
+        within_capacity=None if economics.capacity is None else within_capacity,
+        within_budget=None if economics.budget is None else within_budget,
+        note=note,
+    )
+
+
+def _compare(
+    policy: _Policy,
+    campaign: _Campaign,
+    totals: tuple[float, float],
+    resampled: np.ndarray,
+    confidence: float,
+) -> Alternative:
+    n_customers = len(campaign.target)
+    models, own = totals[0] / n_customers, totals[1] / n_customers
+    spending, contacts = float(campaign.spending @ policy.contact), float(policy.contact.sum())
+    return Alternative(
+        policy=policy.name,
+        title=policy.title,
+        description=policy.description,
+        contacted_share=contacts / n_customers,
+        profit_per_customer=_interval(own, resampled[:, 1], confidence),
+        model_advantage=_interval(models - own, resampled[:, 0] - resampled[:, 1], confidence),
+        spending_per_customer=spending / n_customers,
+        affordable=campaign.within_capacity(contacts) and campaign.within_budget(spending),
+    )
+
+
+def _vary(scores: ScoredCustomers, campaign: _Campaign) -> list[SensitivityPoint]:
+    """Profit as each number of the economics is another one; a number of 0 stays 0 and is left out."""
+    points = []
+    for lever in _LEVERS:
+        for factor in _FACTORS:
+            changed, number = _change(campaign.economics, lever, factor)
+            if number != 0:
+                values = campaign.values * factor if lever == "value" else campaign.values
+                point = _measure_changed(scores, values, changed, (lever, factor, number))
+                if lever == "save_probability" and campaign.economics.save_probability * factor > 1:
+                    point = point.model_copy(update={"note": "A probability is at most 1: it counts as 1."})
+                points.append(point)
+    return points
+
+
+def _change(economics: Economics, lever: Lever, factor: float) -> tuple[Economics, float]:
+    """Economics with another number, which may leave nobody worth a contact, and that number."""
+    if lever == "value":
+        if isinstance(economics.value, ValueColumn):
+            value = economics.value.model_copy(update={"factor": economics.value.factor * factor})
+            return economics.model_copy(update={"value": value}), value.factor
+        return economics.model_copy(update={"value": economics.value * factor}), economics.value * factor
+    number = getattr(economics, lever) * factor
+    number = min(number, 1.0) if lever == "save_probability" else number
+    return economics.model_copy(update={lever: number}), number
+
+
+def _measure_changed(
+    scores: ScoredCustomers, values: np.ndarray, economics: Economics, what: tuple[Lever, float, float]
+) -> SensitivityPoint:
+    lever, factor, number = what
+    if not worth_contacting(values, economics).any():
+        return SensitivityPoint(
+            lever=lever,
+            factor=factor,
+            number=number,
+            profit_at_threshold=0.0,
+            best_threshold=None,
+            best_profit=0.0,
+            note="Nobody would be worth a contact, not even a customer who is certain to leave.",
+        )
+    curve = profit_curve(scores.target, scores.prediction, values, economics)
+    threshold = 0.0 if scores.threshold is None else scores.threshold
+    place = len(np.unique(scores.prediction[scores.prediction >= threshold]))
+    affordable = curve.affordable(economics)
+    best = int(np.where(affordable, curve.profit, -np.inf).argmax())
+    note = None
+    if best == 0:
+        note = "No threshold brings a profit: nobody is contacted."
+    elif not affordable[place]:
+        note = "The present threshold exceeds capacity or budget then."
+    return SensitivityPoint(
+        lever=lever,
+        factor=factor,
+        number=number,
+        profit_at_threshold=float(curve.profit[place]),
+        best_threshold=float(curve.thresholds[best]),
+        best_profit=float(curve.profit[best]),
+        note=note,
+    )

@@ -1,0 +1,328 @@
+"""The decision threshold on the probability of leaving, by a declared objective."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from churn_kedro.base import Parameters
+from churn_kedro.campaigns.economics import (
+    Economics,
+    ProfitCurve,
+    ThresholdSteps,
+    ValueColumn,
+    break_even,
+    profit_curve,
+    threshold_steps,
+)
+
+logger = logging.getLogger(__name__)
+
+Objective = Literal["profit", "f1", "balanced_accuracy", "matthews_corrcoef", "accuracy", "recall_at_precision"]
+
+# Where no customer can tell a better one.
+_NEUTRAL_THRESHOLD = 0.5
+# Values that differ by less, relative to the largest, are equal: the difference is one of rounding.
+_ROUNDING = 1e-12
+
+
+class ThresholdParameters(Parameters):
+    """What the decision threshold is to be best at."""
+
+    objective: Objective = Field(description="What the threshold maximises.")
+    min_precision: float | None = Field(
+        None, gt=0, le=1, description="Least precision (recall_at_precision); null with other objectives."
+    )
+    economics: Economics | None = Field(
+        None, description="Costs and value of a campaign (profit); other objectives leave it unused."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.objective == "profit" and self.economics is None:
+            raise ValueError(
+                "objective profit needs economics: contact_cost, offer_cost, save_probability and value; give them, or "
+                "choose another objective"
+            )
+        if self.objective == "recall_at_precision" and self.min_precision is None:
+            raise ValueError("objective recall_at_precision needs min_precision, a number above 0 and at most 1")
+        if self.objective != "recall_at_precision" and self.min_precision is not None:
+            raise ValueError(
+                f"min_precision is {self.min_precision:g}, but objective {self.objective} does not look at it; set it "
+                "to null, or choose objective recall_at_precision"
+            )
+        return self
+
+
+class ThresholdChoice(Parameters):
+    """The decision threshold, and what it does to the customers it was chosen on."""
+
+    objective: Objective = Field(description="What the threshold was to maximise.")
+    threshold: float = Field(
+        ge=0,
+        description="A customer is flagged where the probability is at or above it. In [0, 1]; a trifle above 1 where "
+        "nobody is to be flagged, not even at probability 1.",
+    )
+    value: float | None = Field(
+        description="Value of the objective at it (profit: per customer; recall_at_precision: the recall); null where "
+        "one class alone leaves it undefined."
+    )
+    flagged_share: float = Field(ge=0, le=1, description="Share of the customers that is flagged.")
+    contacted_share: float = Field(
+        ge=0,
+        le=1,
+        description="Share of the customers that is flagged; objective profit: and is worth a contact.",
+    )
+    precision: float = Field(ge=0, le=1, description="Share of the flagged who left; 0 where nobody is flagged.")
+    recall: float = Field(ge=0, le=1, description="Share of those who left that is flagged; 0 where nobody left.")
+    profit_per_customer: float | None = Field(
+        description="Expected profit in money per customer, contacted or not (objective profit)."
+    )
+    break_even: float | None = Field(
+        description="Probability above which a contact pays in expectation (objective profit, one value for all)."
+    )
+    reason: str = Field(description="Why this threshold, for people.")
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """Confusion counts at each threshold, each of shape (k + 1,)."""
+
+    true_positive: np.ndarray
+    flagged: np.ndarray
+    positives: int
+    total: int
+
+    @property
+    def precision(self) -> np.ndarray:
+        return _ratio(self.true_positive, self.flagged)
+
+    @property
+    def recall(self) -> np.ndarray:
+        return _ratio(self.true_positive, np.full(len(self.flagged), self.positives))
+
+    def scores(self, objective: Objective) -> np.ndarray:
+        """The metric that scikit-learn calls so; of recall_at_precision the recall. Profit is no metric of counts."""
+        hits, flagged = self.true_positive.astype(np.float64), self.flagged.astype(np.float64)
+        positives, negatives = float(self.positives), float(self.total - self.positives)
+        passed = negatives - (flagged - hits)
+        match objective:
+            case "f1":
+                return _ratio(2 * hits, flagged + positives)
+            case "accuracy":
+                return _ratio(hits + passed, np.full(len(hits), float(self.total)))
+            case "balanced_accuracy":
+                return (hits / positives + passed / negatives) / 2
+            case "matthews_corrcoef":
+                covariance = hits * self.total - flagged * positives
+                return _ratio(covariance, np.sqrt(positives * negatives * flagged * (self.total - flagged)))
+            case _:
+                return self.recall
+
+
+@dataclass(frozen=True)
+class _Campaign:
+    """What contacting the flagged customers brings, and its limits."""
+
+    economics: Economics
+    curve: ProfitCurve
+
+
+@dataclass(frozen=True)
+class _Pick:
+    """A threshold, its position among the steps, and the reason."""
+
+    position: int
+    threshold: float
+    reason: str
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Quotients; 0 where the denominator is."""
+    quotients: np.ndarray = np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator != 0)
+    return quotients
+
+
+def _first_best(scores: np.ndarray, allowed: np.ndarray) -> int:
+    """Position of the highest threshold among the allowed whose score is the largest, but for rounding."""
+    largest = scores[allowed].max()
+    tolerance = _ROUNDING * np.abs(scores).max()
+    return int(np.flatnonzero(allowed & (scores >= largest - tolerance))[0])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def choose_threshold(
+    target: np.ndarray, probability: np.ndarray, parameters: ThresholdParameters, values: np.ndarray | None = None
+) -> ThresholdChoice:
+    """Choose the decision threshold that is best at the objective.
+
+    A customer is flagged where the probability is at or above the threshold. The candidates are those of
+    :func:`churn_kedro.campaigns.economics.threshold_steps`: nobody, and midway between neighbouring probabilities. Of
+    equally good ones the highest is chosen. Where one class alone, or equal probabilities, cannot tell a better one,
+    the threshold is 0.5; under objective profit it is 0.5 only if capacity and budget allow for it, else it flags nobody.
+
+    Args:
+        target: 1 for customers who left, 0 for those who stayed, shape (n,).
+        probability: Calibrated probability of leaving, of customers the model has not learned from; values in [0, 1],
+            shape (n,).
+        parameters: The objective and what belongs to it.
+        values: Money that each customer is worth if saved, shape (n,), see
+            :func:`churn_kedro.campaigns.economics.customer_values`. Objective profit needs them where the value is a
+            column; other objectives leave them unused.
+
+    Returns:
+        The threshold, its value and the reason.
+
+    Raises:
+        ValueError: The arrays do not fit together, hold something else than what is said above, or lack the values.
+    """
+    target, probability = np.asarray(target), np.asarray(probability, dtype=np.float64)
+    _require_customers(target, probability)
+    steps = threshold_steps(probability)
+    counts = _Counts(steps.accumulate(target), steps.flagged, int(target.sum()), len(target))
+    campaign: _Campaign | None = None
+    if parameters.objective == "profit" and parameters.economics is not None:
+        worth = _require_values(values, parameters.economics, len(target))
+        campaign = _Campaign(parameters.economics, profit_curve(target, probability, worth, parameters.economics))
+    if counts.positives in (0, counts.total):
+        pick = _pick_neutral(steps, probability, campaign, "one class alone cannot tell a better one")
+    elif np.ptp(probability) == 0:
+        pick = _pick_neutral(steps, probability, campaign, "the model says the same of every customer")
+    elif campaign is not None:
+        pick = _pick_by_profit(campaign)
+    elif parameters.objective == "recall_at_precision" and parameters.min_precision is not None:
+        pick = _pick_by_precision(counts, steps, parameters.min_precision)
+    else:
+        pick = _pick_by_score(counts, steps, parameters.objective)
+    return _describe(pick, counts, campaign, parameters.objective)
+
+
+def _require_customers(target: np.ndarray, probability: np.ndarray) -> None:
+    if target.ndim != 1 or target.shape != probability.shape or not len(target):
+        raise ValueError(
+            f"target and probability must be of the same shape (n,) with at least one customer, found {target.shape} "
+            f"and {probability.shape}"
+        )
+    if not np.isin(target, (0, 1)).all():
+        raise ValueError(f"target must hold 0 and 1 only, found {np.unique(target)[:5].tolist()}")
+    # Written so that it also fails for NaN.
+    if not ((probability >= 0) & (probability <= 1)).all():
+        raise ValueError("probability must hold numbers from 0 to 1 only")
+
+
+def _require_values(values: np.ndarray | None, economics: Economics, n_customers: int) -> np.ndarray:
+    if values is None:
+        if isinstance(economics.value, ValueColumn):
+            raise ValueError(
+                f"the value of a customer is in column '{economics.value.column}': pass values, as customer_values "
+                "computes them"
+            )
+        return np.full(n_customers, economics.value)
+    if values.shape != (n_customers,) or not np.isfinite(values).all():
+        raise ValueError(f"values must be finite numbers of shape ({n_customers},), found shape {values.shape}")
+    return values
+
+
+def _pick_neutral(steps: ThresholdSteps, probability: np.ndarray, campaign: _Campaign | None, doubt: str) -> _Pick:
+    position = int(np.searchsorted(steps.flagged, np.count_nonzero(probability >= _NEUTRAL_THRESHOLD)))
+    if campaign is not None and not campaign.curve.affordable(campaign.economics)[position]:
+        logger.warning(
+            "The decision threshold flags nobody: %s, and %.1f would exceed capacity or budget.",
+            doubt,
+            _NEUTRAL_THRESHOLD,
+        )
+        reason = f"Nobody is flagged: {doubt}, and {_NEUTRAL_THRESHOLD} would exceed capacity or budget."
+        return _Pick(0, float(steps.thresholds[0]), reason)
+    logger.warning("The decision threshold is %.1f: %s.", _NEUTRAL_THRESHOLD, doubt)
+    return _Pick(position, _NEUTRAL_THRESHOLD, f"{_NEUTRAL_THRESHOLD}, since {doubt}.")
+
+
+def _pick_by_profit(campaign: _Campaign) -> _Pick:
+    curve, economics = campaign.curve, campaign.economics
+
+    def outcome(position: int) -> str:
+        return (
+            f"{_percent(curve.contacted_share[position])} of the customers are contacted, for an expected profit of "
+            f"{curve.profit[position]:.2f} per customer"
+        )
+
+    affordable = curve.affordable(economics)
+    position = _first_best(curve.profit, affordable)
+    unlimited = _first_best(curve.profit, np.full(len(curve.profit), True))
+    if not affordable[unlimited]:
+        limits = {
+            f"capacity of {_percent(economics.capacity or 0)}": curve.within_capacity(economics),
+            f"budget of {economics.budget or 0:.2f} per customer": curve.within_budget(economics),
+        }
+        # Contacts and spending only grow as the threshold falls, so the stricter limit alone decides.
+        strictest = min(within.sum() for within in limits.values())
+        binding = " and the ".join(limit for limit, within in limits.items() if within.sum() == strictest)
+        what = "nobody can be contacted at a profit" if position == 0 else outcome(position)
+        reason = (
+            f"Within the {binding}, {what}. Without limits, at {curve.thresholds[unlimited]:.4f}: {outcome(unlimited)}."
+        )
+    elif position == 0:
+        reason = "No threshold brings a profit: nobody is contacted."
+    else:
+        reason = f"The highest expected profit: {outcome(position)}."
+    if position == 0:
+        logger.warning("The decision threshold flags nobody. %s", reason)
+    return _Pick(position, float(curve.thresholds[position]), reason)
+
+
+def _pick_by_precision(counts: _Counts, steps: ThresholdSteps, min_precision: float) -> _Pick:
+    precise = counts.precision >= min_precision
+    if precise.any():
+        position = _first_best(counts.recall, precise)
+        reason = (
+            f"The highest recall, {_percent(counts.recall[position])}, with a precision of at least "
+            f"{_percent(min_precision)}: {counts.true_positive[position]} of {counts.flagged[position]} flagged "
+            "customers left."
+        )
+        return _Pick(position, float(steps.thresholds[position]), reason)
+    # The highest precision of all, and of those who have it the most customers: some of them have left.
+    highest = counts.precision >= counts.precision.max() * (1 - _ROUNDING)
+    position = _first_best(counts.recall, highest)
+    reason = (
+        f"No threshold reaches a precision of {_percent(min_precision)}. This one has the highest there is, "
+        f"{_percent(counts.precision[position])}: {counts.true_positive[position]} of {counts.flagged[position]} "
+        "flagged customers left."
+    )
+    logger.warning("%s", reason)
+    return _Pick(position, float(steps.thresholds[position]), reason)
+
+
+def _pick_by_score(counts: _Counts, steps: ThresholdSteps, objective: Objective) -> _Pick:
+    scores = counts.scores(objective)
+    position = _first_best(scores, np.full(len(scores), True))
+    reason = f"The highest {objective}, {scores[position]:.4f}, of {len(scores)} thresholds."
+    return _Pick(position, float(steps.thresholds[position]), reason)
+
+
+def _describe(pick: _Pick, counts: _Counts, campaign: _Campaign | None, objective: Objective) -> ThresholdChoice:
+    position = pick.position
+    contacted, profit, value = counts.flagged / counts.total, None, None
+    if campaign is not None:
+        contacted = campaign.curve.contacted_share
+        profit = value = float(campaign.curve.profit[position])
+    elif 0 < counts.positives < counts.total:
+        value = float(counts.scores(objective)[position])
+    return ThresholdChoice(
+        objective=objective,
+        threshold=pick.threshold,
+        value=value,
+        flagged_share=float(counts.flagged[position] / counts.total),
+        contacted_share=float(contacted[position]),
+        precision=float(counts.precision[position]),
+        recall=float(counts.recall[position]),
+        profit_per_customer=profit,
+        break_even=None if campaign is None else break_even(campaign.economics),
+        reason=pick.reason,
+    )

@@ -1,0 +1,676 @@
+"""Commands on registered versions: ``kedro models``.
+
+They end with 0 where it is done or nothing was left to do, with 1 after an error, with 2 where they are used wrongly,
+and with 3 where the answer is no: refused, or not the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+from kedro.framework.cli.utils import ENV_HELP
+from kedro.utils import find_kedro_project
+
+from churn_kedro.base import ParameterError
+from churn_kedro.cli.errors import EXIT_NO, explain_instead_of_tracing
+from churn_kedro.cli.tables import (
+    VersionRow,
+    describe_versions,
+    write_change,
+    write_comparison,
+    write_history,
+    write_version,
+    write_versions,
+)
+from churn_kedro.datasets import artifact_location, tracking_uri
+from churn_kedro.registry import Alias, Change, Standing
+from churn_kedro.training import Code, Rebuild
+
+if TYPE_CHECKING:
+    from churn_kedro.datasets import ModelRegistry
+
+_SECONDS_PER_DAY = 86_400
+_NOBODY = "none"
+_ARCHIVES = {".zip": "zip", ".gz": "gztar", ".tgz": "gztar"}
+
+
+@dataclass(frozen=True)
+class _Project:
+    """The project and one of its use cases.
+
+    Attributes:
+        path: Its folder.
+        context: Kedro's context.
+        by: Who acts.
+    """
+
+    path: Path
+    context: Any
+    by: str
+
+    @property
+    def model_name(self) -> str:
+        """Registered model of the use case."""
+        return f"{self.context.config_loader['globals']['use_case']}_churn"
+
+    @property
+    def registry(self) -> ModelRegistry:
+        """The registered model."""
+        from churn_kedro.datasets import ModelRegistry, describe_code
+
+        return ModelRegistry(
+            self.model_name,
+            experiment=self.model_name,
+            by=self.by,
+            git_commit=describe_code(self.path)["git_commit"],
+            artifact_location=artifact_location(self.path, os.environ),
+        )
+
+
+@contextmanager
+def _open_project(env: str | None, by: str | None = None) -> Iterator[_Project]:
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    from churn_kedro.datasets import describe_person
+
+    # A command that changes the registry should say soon that a server is gone, not after minutes.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    # The address of a run would stand in the midst of JSON.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    # What Kedro tells of a run's progress would stand between a command and its answer.
+    logging.getLogger("kedro").setLevel(logging.WARNING)
+    path = find_kedro_project(Path.cwd()) or Path.cwd()
+    bootstrap_project(path)
+    with KedroSession.create(project_path=path, env=env) as session:
+        yield _Project(path, cast(KedroSession, session).load_context(), by or describe_person(path))
+
+
+_ENV = click.option("--env", "-e", metavar="NAME", help=ENV_HELP)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+_BY = click.option("--by", metavar="PERSON", help="Who acts, for the audit; left out: git's user.")
+
+
+def _reasoned(*, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option("--reason", required=required, metavar="TEXT", help="Why, for the audit.")
+
+
+def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that changes the registry."""
+    return functools.reduce(lambda decorated, option: option(decorated), (_JSON, _BY, _ENV), command)
+
+
+def _confirm(question: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ParameterError(f"{question} Nobody can be asked here: say --yes to do it.")
+    click.confirm(question, abort=True)
+
+
+def _print_change(name: str, change: Change, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({"model": name, **change.model_dump(mode="json")}, indent=2))
+    else:
+        click.echo(write_change(name, change))
+
+
+@click.group()
+def models() -> None:
+    """Registered versions of the model."""
+
+
+def _rows(registry: ModelRegistry) -> tuple[Standing, list[VersionRow]]:
+    versions = registry.versions()
+    standing = registry.standing(versions)
+    moments = {int(one.version): datetime.fromtimestamp(one.creation_timestamp / 1000, UTC) for one in versions}
+    now = datetime.now(UTC)
+    return standing, describe_versions(
+        standing,
+        {version: moment.isoformat(timespec="seconds") for version, moment in moments.items()},
+        {version: (now - moment).total_seconds() / _SECONDS_PER_DAY for version, moment in moments.items()},
+    )
+
+
+@models.command(name="list")
+@_ENV
+@_JSON
+@explain_instead_of_tracing
+def list_versions(env: str | None, as_json: bool) -> None:
+    """All versions: aliases, what became of them, metrics of their last evaluation."""
+    with _open_project(env) as project:
+        _, rows = _rows(project.registry)
+        if as_json:
+            click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
+        else:
+            click.echo(write_versions(project.model_name, rows))
+
+
+@models.command()
+@click.argument("version")
+@_ENV
+@_JSON
+@explain_instead_of_tracing
+def info(version: str, env: str | None, as_json: bool) -> None:
+    """All that is known of VERSION (a number or an alias): facts, metrics, decision."""
+    from mlflow import MlflowClient
+
+    from churn_kedro.evaluation import Estimate
+
+    with _open_project(env) as project:
+        registry = project.registry
+        standing, rows = _rows(registry)
+        number = standing.find(version)
+        row = next(one for one in rows if one.version == number)
+        tags = standing.tags[number]
+        found = MlflowClient().get_model_version(project.model_name, str(number))
+        model_id = str(found.source).removeprefix("models:/")
+        logged = sorted(MlflowClient().get_logged_model(model_id).metrics or [], key=lambda one: one.timestamp)
+        # Of several evaluations, the last one counts.
+        values = {one.key: one.value for one in logged}
+        metrics = {
+            name: Estimate(value=value, low=values[f"{name}_low"], high=values[f"{name}_high"])
+            for name, value in values.items()
+            if f"{name}_low" in values and f"{name}_high" in values
+        }
+        facts = {
+            "algorithm": tags.get("algorithm"),
+            "calibration": tags.get("calibration"),
+            "decision threshold": tags.get("decision_threshold"),
+            "trained on": tags.get("train_digest"),
+            "evaluated on": tags.get("test_digest"),
+            "code": tags.get("git_commit"),
+            "model file": tags.get("model_sha256"),
+            "run": found.run_id,
+            "model id": model_id,
+        }
+        reasons = tags.get("decision_reasons", "").splitlines()
+        if as_json:
+            events = [event.model_dump(mode="json") for event in registry.events_of(standing, number)]
+            known = {"model": project.model_name, **row.model_dump(mode="json"), "run_id": found.run_id}
+            measured = {name: one.model_dump() for name, one in metrics.items()}
+            documents = {"model_id": model_id, "tags": dict(tags), "reasons": reasons, "history": events}
+            click.echo(json.dumps({**known, "metrics": measured, **documents}, indent=2))
+        else:
+            click.echo(f"{project.model_name} {write_version(row, facts, metrics, reasons)}")
+
+
+@models.command()
+@click.argument("first")
+@click.argument("second")
+@_ENV
+@_JSON
+@explain_instead_of_tracing
+def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
+    """Score the test customers with versions FIRST and SECOND: paired differences, customers they disagree on."""
+    from churn_kedro.customers import CustomerDeclaration
+    from churn_kedro.datasets import RegistryModelDataset
+    from churn_kedro.evaluation import Baseline, compare_models, explain_incomparable
+    from churn_kedro.models import find_seen_by, score_known
+    from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
+
+    with _open_project(env) as project:
+        standing = project.registry.standing()
+        numbers = [standing.find(version) for version in (first, second)]
+        parameters = EvaluationParameters.model_validate(_parameters(project, "evaluation"))
+        declaration = CustomerDeclaration.model_validate(_parameters(project, "customers"))
+        catalog = project.context.catalog
+        test, manifest = catalog.load("test_customers"), catalog.load("split_manifest")
+        manifest.verify(test=test)
+        loaded = [
+            RegistryModelDataset(model_name=project.model_name, model_version=number, with_learned=True).load()
+            for number in numbers
+        ]
+        models_there = [model for model in loaded if model is not None]
+        notes = []
+        for model in models_there:
+            reason = explain_incomparable(model, declaration)
+            if reason:
+                raise ParameterError(f"{project.model_name}: {reason}.")
+            seen = find_seen_by(model, test, manifest, declaration)
+            if seen is not None and seen.any():
+                notes.append(f"version {model.version} has learned from {seen.mean():.1%} of the test customers")
+        names = [
+            f"version {number}{f' ({version})' if version != str(number) else ''}"
+            for number, version in zip(numbers, (first, second), strict=True)
+        ]
+        comparison = compare_models(
+            score_known(models_there[0].estimator, test, declaration),
+            Baseline(names[1], models_there[1].estimator, f"Mind: {'; '.join(notes)}." if notes else None),
+            test,
+            declaration,
+            parameters.bootstrap,
+            parameters.n_disagreements,
+        ).comparison
+        if as_json:
+            click.echo(json.dumps({"candidate": names[0], **comparison.model_dump(mode="json")}, indent=2))
+        else:
+            click.echo(write_comparison(names[0], comparison))
+
+
+def _parameters(project: _Project, name: str) -> Any:
+    """Parameters of a pipeline; Kedro has made an object of them where a node asks for one."""
+    found = project.context.params[name]
+    return found if isinstance(found, dict) else found.model_dump()
+
+
+@models.command()
+@click.argument("version")
+@click.option(
+    "--to",
+    "alias",
+    type=click.Choice(["champion", "staging", "challenger"]),
+    default="champion",
+    show_default=True,
+    help="Alias to give.",
+)
+@click.option("--override", metavar="REASON", help="Make it champion although it has not passed the gate.")
+@click.option("--expect-champion", metavar="VERSION", help="Refuse if another one (or not none) is champion by now.")
+@_YES
+@_acting
+@explain_instead_of_tracing
+def promote(
+    version: str,
+    alias: Alias,
+    override: str | None,
+    expect_champion: str | None,
+    yes: bool,
+    env: str | None,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Give VERSION an alias. Champion becomes only what has passed the gate, or is overridden for a reason."""
+    from churn_kedro.registry import plan_promotion, require_champion
+
+    with _open_project(env, by) as project:
+        registry = project.registry
+        registry.settle()
+        standing = registry.standing()
+        number, expected = standing.find(version), _expected_champion(standing, expect_champion)
+        planned = plan_promotion(standing, number, alias, override)
+        if planned.already is None and alias == "champion":
+            _confirm(f"Make version {number} of {project.model_name} champion{_instead_of(standing)}?", yes=yes)
+
+        def plan(now: Standing) -> Change:
+            if now.aliases.get(alias) != number:
+                require_champion(now, expected)
+            return plan_promotion(now, number, alias, override)
+
+        _print_change(project.model_name, registry.carry_out(plan), as_json=as_json)
+
+
+def _expected_champion(standing: Standing, given: str | None) -> int | None:
+    if given is None:
+        return standing.aliases.get("champion")
+    if given == _NOBODY:
+        return None
+    if not given.isdecimal():
+        raise click.UsageError(f"--expect-champion is the number of a version or '{_NOBODY}', found '{given}'.")
+    return int(given)
+
+
+def _instead_of(standing: Standing) -> str:
+    champion = standing.aliases.get("champion")
+    return "" if champion is None else f" instead of version {champion}"
+
+
+@models.command()
+@click.argument("version", required=False)
+@_reasoned(required=False)
+@_YES
+@_acting
+@explain_instead_of_tracing
+def approve(version: str | None, reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
+    """Let VERSION (left out: the challenger), which waits for approval, become champion."""
+    from churn_kedro.registry import plan_approval
+
+    with _open_project(env, by) as project:
+        registry = project.registry
+        registry.settle()
+        standing = registry.standing()
+        if version is None and "challenger" not in standing.aliases:
+            raise ParameterError(f"No version of {project.model_name} waits for approval.")
+        number = standing.find(version or "challenger")
+        if plan_approval(standing, number, reason).already is None:
+            _confirm(f"Approve version {number} of {project.model_name} as champion{_instead_of(standing)}?", yes=yes)
+        change = registry.carry_out(lambda now: plan_approval(now, number, reason))
+        _print_change(project.model_name, change, as_json=as_json)
+
+
+@models.command()
+@click.argument("version")
+@_reasoned(required=True)
+@_acting
+@explain_instead_of_tracing
+def reject(version: str, reason: str, env: str | None, by: str | None, as_json: bool) -> None:
+    """Turn VERSION down: it loses its aliases, and the gate brings it back no more."""
+    from churn_kedro.registry import plan_rejection
+
+    with _open_project(env, by) as project:
+        registry = project.registry
+        registry.settle()
+        number = registry.standing().find(version)
+        change = registry.carry_out(lambda now: plan_rejection(now, number, reason))
+        _print_change(project.model_name, change, as_json=as_json)
+
+
+@models.command()
+@_reasoned(required=False)
+@_YES
+@_acting
+@explain_instead_of_tracing
+def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
+    """Make the previous champion champion again; the gate brings this one back no more. Twice is as once."""
+    from churn_kedro.registry import plan_rollback, require_champion
+
+    with _open_project(env, by) as project:
+        registry = project.registry
+        registry.settle()
+        standing = registry.standing()
+        planned = plan_rollback(standing, registry.history(), reason)
+        if planned.already is None:
+            back = planned.moves["champion"].after
+            _confirm(f"Make version {back} of {project.model_name} champion again{_instead_of(standing)}?", yes=yes)
+        expected = standing.aliases.get("champion")
+
+        def plan(now: Standing) -> Change:
+            history = registry.history()
+            again = plan_rollback(now, history, reason)
+            if again.already is None:
+                require_champion(now, expected)
+            return again
+
+        _print_change(project.model_name, registry.carry_out(plan), as_json=as_json)
+
+
+@models.command()
+@click.argument("version", required=False)
+@click.option("--expired", is_flag=True, help="All that registry.retention lets go, instead of one VERSION.")
+@click.option("--delete", is_flag=True, help="With --expired: delete them for good.")
+@click.option("--undo", is_flag=True, help="Take VERSION back into use.")
+@_reasoned(required=False)
+@_YES
+@_acting
+@explain_instead_of_tracing
+def retire(
+    version: str | None,
+    expired: bool,
+    delete: bool,
+    undo: bool,
+    reason: str | None,
+    yes: bool,
+    env: str | None,
+    by: str | None,
+    as_json: bool,
+) -> None:
+    """Take VERSION out of use: it loses its aliases and can be promoted no more. The champion cannot be retired."""
+    from churn_kedro.registry import plan_retirement, plan_return
+
+    if (version is None) != expired or (delete and not expired) or (undo and expired):
+        raise click.UsageError("Name one VERSION (with --undo to take it back), or say --expired (and --delete).")
+    with _open_project(env, by) as project:
+        if expired:
+            _retire_expired(project, reason, delete=delete, yes=yes, as_json=as_json)
+            return
+        registry = project.registry
+        registry.settle()
+        number = registry.standing().find(str(version))
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+
+        def plan(now: Standing) -> Change:
+            return plan_return(now, number, reason) if undo else plan_retirement(now, number, at, reason)
+
+        _print_change(project.model_name, registry.carry_out(plan), as_json=as_json)
+
+
+def _retire_expired(project: _Project, reason: str | None, *, delete: bool, yes: bool, as_json: bool) -> None:
+    from churn_kedro.pipelines.registry.nodes import RegistryParameters
+    from churn_kedro.registry import RETIRED_TAG, find_expired, plan_retirement
+
+    retention = RegistryParameters.model_validate(_parameters(project, "registry")).retention
+    registry = project.registry
+    standing, rows = _rows(registry)
+    found = find_expired(standing, {row.version: row.age_days for row in rows}, retention)
+    if not delete:
+        found = [version for version in found if RETIRED_TAG not in standing.tags[version]]
+    why = reason or f"older than {retention.keep_days} days and not among the newest {retention.keep_last}"
+    listed = ", ".join(map(str, found))
+    if found and delete:
+        _confirm(f"Delete {len(found)} versions of {project.model_name} for good ({listed})?", yes=yes)
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    for version in found:
+        if delete:
+            registry.delete(version, why)
+        else:
+            registry.carry_out(functools.partial(plan_retirement, version=version, at=at, reason=why))
+    what = "deleted" if delete else "retired"
+    if as_json:
+        click.echo(json.dumps({"model": project.model_name, what: found}, indent=2))
+    else:
+        click.echo(f"{project.model_name}: {len(found)} versions {what}{f' ({listed})' if found else ''}")
+
+
+@models.command()
+@click.argument("version")
+@click.option("--html", is_flag=True, help="The page instead of Markdown.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
+@_ENV
+@explain_instead_of_tracing
+def card(version: str, html: bool, output: Path | None, env: str | None) -> None:
+    """Print the model card of VERSION, as its last evaluation wrote it."""
+    with _open_project(env) as project:
+        registry = project.registry
+        text = registry.read_document(registry.standing().find(version), "model_card.html" if html else "model_card.md")
+        if output is None:
+            click.echo(text)
+        else:
+            try:
+                output.write_text(text, encoding="utf-8")
+            except OSError as error:
+                raise ParameterError(f"{output} cannot be written: {error.strerror}.") from error
+            click.echo(f"written: {output}")
+
+
+@models.command()
+@click.argument("version")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--force", is_flag=True, help="Overwrite PATH.")
+@_ENV
+@explain_instead_of_tracing
+def export(version: str, path: Path, force: bool, env: str | None) -> None:
+    """Write VERSION to PATH: a folder, or an archive (.zip, .tar.gz). It loads where this project is not installed."""
+    from churn_kedro.datasets import EXPORT_FACTS
+
+    if path.exists() and not force:
+        raise ParameterError(f"{path} is there already. Choose another PATH, or overwrite it with --force.")
+    if path.is_dir() and any(path.iterdir()) and not (path / EXPORT_FACTS).is_file():
+        raise ParameterError(
+            f"The folder {path} holds no exported version and is not overwritten. Choose another PATH."
+        )
+    with _open_project(env) as project, tempfile.TemporaryDirectory(dir=_existing_parent(path)) as folder:
+        registry = project.registry
+        number = registry.standing().find(version)
+        made = Path(folder) / f"{project.model_name}-{number}"
+        registry.export(number, made)
+        kind = _ARCHIVES.get(path.suffix.lower())
+        done = Path(shutil.make_archive(str(Path(folder) / "archive"), kind, folder, made.name)) if kind else made
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            shutil.rmtree(path)
+        # Whole or not at all: it is made beside its place.
+        done.replace(path)
+        click.echo(f"written: {path} ({project.model_name} version {number}); README.md in it says how to load it")
+
+
+def _existing_parent(path: Path) -> Path:
+    parent = path.resolve().parent
+    while not parent.is_dir():
+        parent = parent.parent
+    return parent
+
+
+@models.command()
+@click.argument("version", required=False)
+@_ENV
+@_JSON
+@explain_instead_of_tracing
+def history(version: str | None, env: str | None, as_json: bool) -> None:
+    """Who did what and why, with all versions or with VERSION (a number, of a deleted version too, or an alias)."""
+    with _open_project(env) as project:
+        registry = project.registry
+        events = registry.history()
+        if version is not None:
+            known = {str(event.version) for event in events}
+            number = int(version) if version in known else registry.standing().find(version)
+            events = [event for event in events if number in _touched(event)]
+        if as_json:
+            click.echo(json.dumps([event.model_dump(mode="json") for event in events], indent=2))
+        else:
+            click.echo(write_history(project.model_name, events))
+
+
+def _touched(event: Any) -> set[int | None]:
+    return {event.version, *(end for move in event.moves.values() for end in (move.before, move.after))}
+
+
+@models.command()
+@click.argument("version")
+@_ENV
+@_JSON
+@click.option("--at-commit", is_flag=True, help="Use the code of the commit that trained the version.")
+@explain_instead_of_tracing
+def rebuild(version: str, env: str | None, as_json: bool, at_commit: bool) -> None:
+    """Train VERSION (a number or an alias) again from its recorded data, parameters and seed, and compare.
+
+    Nothing is registered. Ends with 0 where the model is the same to the byte, with 3 where it is not.
+    """
+    with _open_project(env) as project:
+        report = (
+            _rebuild_at_commit(version, env, project)
+            if at_commit
+            else _rebuild(version, project, show_progress=not as_json)
+        )
+    click.echo(report.model_dump_json(indent=2) if as_json else describe_rebuild(report))
+    if not report.same_model:
+        raise SystemExit(EXIT_NO)
+
+
+def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild:
+    import time
+
+    from churn_kedro.datasets import (
+        RegistryModelDataset,
+        TerminalProgress,
+        describe_code,
+        find_splits,
+        find_version,
+        model_digest,
+    )
+    from churn_kedro.training import NoArchive, NoProgress, Surroundings, compare_trainings, train_again
+
+    recorded = find_version(project.model_name, version)
+    tables, manifest = find_splits(recorded, project.context.catalog)
+    surroundings = Surroundings(NoArchive(), TerminalProgress() if show_progress else NoProgress(), time.perf_counter)
+    rebuilt = train_again(
+        tables, manifest, recorded.summary, surroundings, project.context.catalog.load("matrix_parts")
+    )
+    first = RegistryModelDataset(model_name=recorded.name, model_version=str(recorded.version)).load()
+    if first is None:
+        raise ParameterError(f"Version {recorded.version} of {recorded.name} was removed meanwhile.")
+    now = describe_code(project.path)
+    return compare_trainings(
+        recorded.name,
+        recorded.version,
+        (recorded.tags.get("model_sha256", "not recorded"), model_digest(rebuilt.model.estimator)),
+        recorded.summary,
+        rebuilt.summary,
+        (
+            Code(recorded.tags.get("git_commit", "unknown"), recorded.tags.get("git_dirty", "unknown")),
+            Code(now["git_commit"], now["git_dirty"]),
+        ),
+        (first.estimator, rebuilt.model.estimator),
+        tables.get("test"),
+    )
+
+
+def _rebuild_at_commit(version: str, env: str | None, project: _Project) -> Rebuild:
+    """Rebuild in a working tree of its own that has the recorded commit."""
+    from churn_kedro.datasets import find_commit
+
+    commit = find_commit(project.model_name, version)
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        _git(project.path, "worktree", "add", "--detach", str(tree), commit)
+        try:
+            # What git ignores is not part of a commit.
+            (tree / "conf" / "local").mkdir(exist_ok=True)
+            environment = {
+                **os.environ,
+                "PYTHONPATH": str(tree / "src"),
+                "MLFLOW_TRACKING_URI": tracking_uri(project.path, os.environ),
+                "CHURN_DATA_ROOT": os.environ.get("CHURN_DATA_ROOT") or str(project.path / "data"),
+            }
+            command = [sys.executable, "-m", "kedro", "models", "rebuild", version, "--json"]
+            ended = subprocess.run(
+                [*command, *(["--env", env] if env else [])],
+                cwd=tree,
+                env=environment,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            _git(project.path, "worktree", "remove", "--force", str(tree))
+    if ended.returncode not in (0, EXIT_NO):
+        raise ParameterError(
+            f"The code of commit {commit} could not rebuild version {version}:\n{ended.stderr.strip()[-2000:]}"
+        )
+    return Rebuild.model_validate_json(ended.stdout)
+
+
+def _git(project: Path, *arguments: str) -> None:
+    ended = subprocess.run(["git", "-C", str(project), *arguments], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise ParameterError(f"git {arguments[0]} {arguments[1]} failed: {ended.stderr.strip()}")
+
+
+def describe_rebuild(report: Rebuild) -> str:
+    """The report for people.
+
+    Args:
+        report: What came of training again.
+
+    Returns:
+        Lines of text.
+    """
+    verdict = "the same to the byte" if report.same_model else "another model"
+    lines = [
+        f"{report.model_name} version {report.model_version}, trained again: {verdict}",
+        f"  recorded  {report.recorded_sha256}",
+        f"  rebuilt   {report.rebuilt_sha256}",
+        f"  metrics   {'the same to the last digit' if report.same_metrics else 'different'}",
+    ]
+    width = max(map(len, report.metrics), default=0)
+    for name, pair in report.metrics.items():
+        change = pair.rebuilt - pair.recorded
+        lines.append(f"    {name:<{width}}  {pair.recorded:.6f}  {pair.rebuilt:.6f}  {change:+.2g}")
+    if report.differences:
+        lines.append("  not as it was")
+        lines += [f"    {one.what}: {one.recorded} then, {one.rebuilt} now" for one in report.differences]
+    return "\n".join(lines)

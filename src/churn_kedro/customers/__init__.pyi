@@ -1,0 +1,70 @@
+from .declaration import (
+    Column as Column,
+    CustomerDeclaration as CustomerDeclaration,
+    CustomerTableError as CustomerTableError,
+    DerivedColumn as DerivedColumn,
+    Kind as Kind,
+    Level as Level,
+    Range as Range,
+    SignatureType as SignatureType,
+    Task as Task,
+)
+from .digests import row_digests as row_digests, table_digest as table_digest
+from .leakage import (
+    Finding as Finding,
+    LeakageParameters as LeakageParameters,
+    check_leakage as check_leakage,
+    require_no_leak as require_no_leak,
+)
+from .leakage.findings import LeakageReport as LeakageReport
+from .normalisation import NormalisedCustomers as NormalisedCustomers, normalise as normalise
+from .onboarding.configuration_files import (
+    render_catalog as render_catalog,
+    render_data_processing as render_data_processing,
+    render_declaration as render_declaration,
+    render_globals as render_globals,
+)
+from .onboarding.inference import Onboarding as Onboarding, infer_declaration as infer_declaration
+from .profile import (
+    ColumnProfile as ColumnProfile,
+    Histogram as Histogram,
+    ProfileParameters as ProfileParameters,
+    SchemaChanges as SchemaChanges,
+    TableProfile as TableProfile,
+    TableSchema as TableSchema,
+    compare_schemas as compare_schemas,
+    correlate as correlate,
+    describe_schema as describe_schema,
+    describe_stages as describe_stages,
+    profile_columns as profile_columns,
+    shorten_name as shorten_name,
+)
+from .quality import (
+    DataQuality as DataQuality,
+    describe_quality as describe_quality,
+    drop_duplicates as drop_duplicates,
+    require_few_rejections as require_few_rejections,
+)
+from .reading import (
+    READING as READING,
+    Reading as Reading,
+    read_delimited as read_delimited,
+    read_header as read_header,
+)
+from .snapshots import (
+    SnapshotParameters as SnapshotParameters,
+    SnapshotReport as SnapshotReport,
+    build_snapshots as build_snapshots,
+)
+from .splits import (
+    SplitManifest as SplitManifest,
+    SplitParameters as SplitParameters,
+    describe_splits as describe_splits,
+    split_customers as split_customers,
+)
+from .treatments import BinningMethod as BinningMethod, OutlierMethod as OutlierMethod, Treatment as Treatment
+from .validation import (
+    CustomerTableValidator as CustomerTableValidator,
+    list_rejected as list_rejected,
+    set_aside_invalid as set_aside_invalid,
+)

@@ -1,0 +1,491 @@
+"""The declaration of a customer table: the one place where its columns are named.
+
+A declaration is typed configuration (``conf/<use case>/parameters/customers.yml``). The pandera schema, the feature
+pipeline, the model signature and the header check are all derived from it.
+"""
+
+from __future__ import annotations
+
+import math
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from churn_kedro.base import Parameters, UnusableInputError
+from churn_kedro.customers.treatments import Treatment
+
+Task = Literal["binary", "multiclass", "regression"]
+Role = Literal["id", "feature", "target", "time", "group", "weight", "value", "segment", "ignored"]
+Kind = Literal["numeric", "categorical", "binary", "ordinal", "date"]
+Direction = Literal["increasing", "decreasing"]
+SignatureType = Literal["any", "string"]
+# How a cell is held once it is read.
+CellType = Literal["number", "date", "text"]
+# Columns of the list of scores, which an identifier beside them must not be called.
+RESERVED_NAMES = frozenset({"probability", "prediction", "decision", "risk_band", "rank", "model_version", "scored_at"})
+
+
+class CustomerTableError(UnusableInputError):
+    """A customer table that cannot be used."""
+
+
+def _reject_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError(
+            f"{value} was read as a boolean. YAML turns unquoted yes, no, true and false into booleans: "
+            "quote the word as it stands in the file."
+        )
+    return value
+
+
+def is_number(text: str) -> bool:
+    """Whether text is a finite number as tables write it.
+
+    Args:
+        text: A level, label or marker.
+
+    Returns:
+        True for ``1``, ``-2.5`` and ``1e3``.
+    """
+    try:
+        # Python reads 18_25 as 1825; no table does.
+        return math.isfinite(float(text)) and "_" not in text
+    except ValueError:
+        return False
+
+
+Level = Annotated[str | int | float, BeforeValidator(_reject_boolean)]
+
+
+class Range(Parameters):
+    """Closed interval of allowed numbers; a side left out is unbounded."""
+
+    min: float | None = Field(None, description="Smallest allowed value.")
+    max: float | None = Field(None, description="Largest allowed value.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"domain has min {self.min} above max {self.max}")
+        return self
+
+
+class Column(Parameters):
+    """One column of the customer table."""
+
+    name: str = Field(min_length=1, description="Name in the file's header.")
+    role: Role = Field("feature", description="What the column is for.")
+    kind: Kind | None = Field(None, description="Statistical kind; features need one.")
+    domain: Range | list[Level] | None = Field(
+        None, description="Allowed numbers (min, max) or allowed levels, in order for an ordinal column."
+    )
+    whole: bool = Field(False, description="Whether a numeric column holds whole numbers only.")
+    nullable: bool = Field(False, description="Whether a row without a value is valid.")
+    missing: list[str] = Field(
+        default_factory=list,
+        description="Cells that mean 'missing' in this column, exactly as the raw file writes them. "
+        "Blank cells always do.",
+    )
+    date_format: str | None = Field(
+        None, description="How dates are written, in strptime codes; left out: ISO 8601 such as 2026-01-31."
+    )
+    treatment: Treatment | None = Field(None, description="What differs from the treatment of the column's kind.")
+    monotone: Direction | None = Field(
+        None,
+        description="What is known of the prediction (probability of leaving, or the number) as the column rises, all "
+        "else equal; the model keeps to it.",
+    )
+    cost: float | None = Field(
+        None, gt=0, description="Money that the column costs per scored customer (training.threshold.economics)."
+    )
+    segment: bool = Field(False, description="Whether evaluation reports on the groups of this column.")
+    protected: bool = Field(
+        False,
+        description="Whether evaluation compares decisions between its groups, which are segments, too.",
+    )
+    bands: list[float] | None = Field(
+        None,
+        min_length=1,
+        description="Rising numbers at which a numeric segment is cut into groups; left out: at the quartiles.",
+    )
+    description: str = Field(min_length=1, description="One line for people.")
+
+    @model_validator(mode="after")
+    def _fitting_kind(self) -> Self:
+        if self.role == "feature" and self.kind is None:
+            raise ValueError(f"feature '{self.name}' needs a kind: numeric, categorical, binary, ordinal or date")
+        if self.role == "segment" and self.kind not in (None, "numeric", "categorical"):
+            raise ValueError(
+                f"column '{self.name}' has role segment, which takes kind numeric or categorical (the default), "
+                f"found {self.kind}"
+            )
+        if self.role not in ("feature", "segment") and self.kind is not None:
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features and segments take a kind")
+        if self.role != "feature" and self.treatment is not None:
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features take a treatment")
+        if self.role not in ("feature", "target") and self.domain is not None:
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features take a domain")
+        if self.role != "feature" and (self.monotone is not None or self.cost is not None):
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features are monotone or have a cost")
+        if self.monotone is not None and self.kind in ("categorical", "date"):
+            raise ValueError(
+                f"column '{self.name}' of kind {self.kind} cannot be monotone: that takes numbers or levels in an order"
+            )
+        if self.date_format is not None and self.kind != "date" and self.role != "time":
+            raise ValueError(f"column '{self.name}' has a date_format but is no date: give it kind date or role time")
+        if self.whole and self.kind != "numeric":
+            raise ValueError(f"column '{self.name}' is declared whole but is not numeric")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_segment(self) -> Self:
+        if self.segment and self.role not in ("feature", "segment"):
+            raise ValueError(
+                f"column '{self.name}' has role {self.role}; only features can be a segment as well. A column that "
+                "the model is not to use takes role segment"
+            )
+        if self.protected and self.role not in ("feature", "segment"):
+            raise ValueError(
+                f"column '{self.name}' has role {self.role}; only a feature, or a column of role segment, can be "
+                "protected"
+            )
+        if self.bands is None:
+            return self
+        if not self.is_segment:
+            raise ValueError(
+                f"column '{self.name}' has bands but is no segment: give it segment: true, protected: true or role "
+                "segment"
+            )
+        if self.cells != "number" or self.levels:
+            raise ValueError(
+                f"column '{self.name}' has bands, which cut numbers, but holds levels or dates: give it kind numeric, "
+                "or leave the bands out"
+            )
+        if not all(math.isfinite(cut) for cut in self.bands) or sorted(set(self.bands)) != self.bands:
+            raise ValueError(f"column '{self.name}' has bands {self.bands}; they must be finite numbers that rise")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_domain(self) -> Self:
+        levels = self.levels
+        if self.kind == "date" and self.domain is not None:
+            raise ValueError(f"date column '{self.name}' takes no domain")
+        if self.kind == "numeric" and levels:
+            raise ValueError(f"numeric column '{self.name}' takes a domain of min and max, not a list of levels")
+        if self.role == "feature" and self.kind != "numeric" and isinstance(self.domain, Range):
+            raise ValueError(f"column '{self.name}' of kind {self.kind} takes a list of levels, not min and max")
+        if self.kind == "ordinal" and not levels:
+            raise ValueError(f"ordinal column '{self.name}' needs its levels, lowest first, as domain")
+        if self.kind == "binary" and len(levels) != 2:
+            raise ValueError(f"binary column '{self.name}' needs exactly two levels as domain, found {levels}")
+        return self
+
+    @model_validator(mode="after")
+    def _readable_levels(self) -> Self:
+        levels = self.levels
+        if len(set(levels)) != len(levels):
+            raise ValueError(f"column '{self.name}' repeats a level in its domain: {levels}")
+        if levels and len({isinstance(level, str) for level in levels}) > 1:
+            raise ValueError(f"column '{self.name}' mixes numbers and text in its domain: {levels}")
+        padded = [level for level in levels if isinstance(level, str) and level != level.strip()]
+        if padded:
+            raise ValueError(f"column '{self.name}' has blanks around levels: {padded}; cells are read without them")
+        numeric_text = [level for level in levels if isinstance(level, str) and is_number(level)]
+        if numeric_text:
+            raise ValueError(
+                f"column '{self.name}' quotes numbers in its domain: {numeric_text}; write them without quotes, "
+                "so that 1, 1.0 and '1' in a file are the same level"
+            )
+        return self
+
+    @property
+    def levels(self) -> list[Level]:
+        """Declared levels in order; empty where none are declared."""
+        return self.domain if isinstance(self.domain, list) else []
+
+    @property
+    def is_segment(self) -> bool:
+        """Whether evaluation reports on the groups of this column."""
+        return self.segment or self.protected or self.role == "segment"
+
+    @property
+    def cells(self) -> CellType:
+        """How a normalised cell is held: floats, dates or text. The target is not meant here."""
+        if self.kind == "date" or self.role == "time":
+            return "date"
+        if self.role in ("weight", "value") or self.kind == "numeric":
+            return "number"
+        if self.levels and not isinstance(self.levels[0], str):
+            return "number"
+        return "text"
+
+    @property
+    def signature_type(self) -> SignatureType:
+        """Type in the model signature.
+
+        MLflow refuses whole numbers where a signature says double, and missing ones where it says long; which of the
+        two pandas reads from a file depends on the rows that happen to be there. Numbers are therefore ``any``, as are
+        dates, and the estimator reads them itself.
+        """
+        return "string" if self.cells == "text" else "any"
+
+
+class Labels(Parameters):
+    """How the target column writes its classes: a positive and a negative one, or a list of them."""
+
+    positive: Level | None = Field(None, description="The customer left (task binary).")
+    negative: Level | None = Field(None, description="The customer stayed (task binary).")
+    classes: list[Level] = Field(default_factory=list, description="All classes in order (task multiclass).")
+
+    @model_validator(mode="after")
+    def _either(self) -> Self:
+        if (self.positive is None) != (self.negative is None):
+            raise ValueError("labels need both positive and negative")
+        if (self.positive is None) == (not self.classes):
+            raise ValueError("labels are either positive and negative, or classes")
+        return self
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if self.classes:
+            if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
+                raise ValueError(f"classes must be at least two different labels, found {self.classes}")
+        elif self.positive == self.negative:
+            raise ValueError(f"positive and negative label are both {self.positive!r}")
+        if len({isinstance(label, str) for label in self.in_order}) > 1:
+            raise ValueError(f"some labels are text and others numbers: {', '.join(map(repr, self.in_order))}")
+        for label in self.in_order:
+            if isinstance(label, str) and is_number(label):
+                raise ValueError(f"label {label!r} is a quoted number; write it without quotes")
+        return self
+
+    @property
+    def in_order(self) -> list[Level]:
+        """Labels in the order of their codes; the positive one has code 1."""
+        return self.classes or [label for label in (self.negative, self.positive) if label is not None]
+
+
+class DerivedColumn(Parameters):
+    """A model input computed from two columns."""
+
+    name: str = Field(min_length=1, description="Name of the new input.")
+    operation: Literal["ratio", "product", "difference", "sum"] = Field(
+        description="A ratio with a denominator of 0 is missing."
+    )
+    of: tuple[str, str] = Field(description="Two numeric columns, in order.")
+
+
+class AllowedLeak(Parameters):
+    """A finding of the leakage checks that someone has looked at and takes responsibility for."""
+
+    check: str = Field(min_length=1, description="Name of the check, as the finding gives it.")
+    column: str | None = Field(None, description="Column of the finding; left out where it is about the whole table.")
+    reason: str = Field(min_length=10, description="Why the finding is acceptable; kept with the model.")
+
+
+class CustomerDeclaration(Parameters):
+    """A customer table, declared once."""
+
+    description: str = Field(min_length=1, description="One line: whose customers, which table.")
+    task: Task = Field(description="What is predicted: one of two classes, one of several, or a number.")
+    labels: Labels | None = Field(None, description="Labels of the target column; none for a number.")
+    decimal: Literal[".", ","] = Field(".", description="What stands before the decimals of a number in a text file.")
+    columns: list[Column] = Field(min_length=1, description="Every column the project may use.")
+    derived: list[DerivedColumn] = Field(default_factory=list, description="Model inputs computed from two columns.")
+    interactions: list[list[str]] = Field(
+        default_factory=list,
+        description="Groups of features that may act together; a feature in no group acts alone. Empty: all may.",
+    )
+    allowed_leaks: list[AllowedLeak] = Field(
+        default_factory=list, description="Findings of the leakage checks that do not stop the run."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        names = [column.name for column in self.columns]
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"columns declared more than once: {repeated}")
+        targets = [column.name for column in self.columns if column.role == "target"]
+        if len(targets) != 1:
+            raise ValueError(f"exactly one column must have role target, found {targets}")
+        if not self.features:
+            raise ValueError("no column has role feature")
+        reserved = sorted(RESERVED_NAMES.intersection(self.id_names))
+        if reserved:
+            raise ValueError(f"{reserved[0]!r} is a column of the list of scores: an identifier needs another name")
+        for role in ("time", "group", "weight"):
+            holders = [column.name for column in self.columns if column.role == role]
+            if len(holders) > 1:
+                raise ValueError(f"at most one column may have role {role}, found {holders}")
+        return self
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        labels = self.labels
+        if self.task == "regression":
+            if labels is not None:
+                raise ValueError("a regression predicts a number: it takes no labels")
+        elif labels is None:
+            raise ValueError(f"task {self.task} needs labels")
+        elif (self.task == "multiclass") != bool(labels.classes):
+            wanted = "classes" if self.task == "multiclass" else "positive and negative"
+            raise ValueError(f"task {self.task} takes labels.{wanted}")
+        target = next(column for column in self.columns if column.role == "target")
+        if target.domain is not None and not (self.task == "regression" and isinstance(target.domain, Range)):
+            raise ValueError(
+                f"target '{target.name}' takes a domain of min and max in a regression, and none otherwise"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _constrainable(self) -> Self:
+        known = {*self.feature_names, *(derived.name for derived in self.derived)}
+        for group in self.interactions:
+            strange = [name for name in group if name not in known]
+            if strange:
+                raise ValueError(f"interactions name {strange}, no features or derived columns")
+        monotone = [column.name for column in self.features if column.monotone is not None]
+        for derived in self.derived:
+            bound = [name for name in derived.of if name in monotone]
+            if bound:
+                raise ValueError(
+                    f"derived column '{derived.name}' is made of '{bound[0]}', which is monotone: through it, the "
+                    "prediction could turn. Leave one of the two out"
+                )
+        if monotone and self.task == "multiclass":
+            raise ValueError(f"columns {monotone} are monotone in what? A task of several classes has no one direction")
+        return self
+
+    @model_validator(mode="after")
+    def _derivable(self) -> Self:
+        numbers = {column.name for column in self.features if column.kind == "numeric"}
+        taken = {column.name for column in self.columns}
+        for derived in self.derived:
+            strange = [name for name in derived.of if name not in numbers]
+            if strange:
+                raise ValueError(f"derived column '{derived.name}' is made of {strange}, no numeric feature")
+            if derived.name in taken:
+                raise ValueError(f"derived column '{derived.name}' has the name of another column")
+            taken.add(derived.name)
+        return self
+
+    @property
+    def features(self) -> list[Column]:
+        """Feature columns in declared order."""
+        return [column for column in self.columns if column.role == "feature"]
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the feature columns in declared order."""
+        return [column.name for column in self.features]
+
+    @property
+    def id_names(self) -> list[str]:
+        """Names of the columns that identify a customer."""
+        return [column.name for column in self.columns if column.role == "id"]
+
+    @property
+    def target(self) -> str:
+        """Name of the target column."""
+        return next(column.name for column in self.columns if column.role == "target")
+
+    @property
+    def time(self) -> str | None:
+        """Name of the column that says when a row was true, if one is declared."""
+        return next((column.name for column in self.columns if column.role == "time"), None)
+
+    @property
+    def group(self) -> str | None:
+        """Name of the column whose equal values belong into one split, if one is declared."""
+        return next((column.name for column in self.columns if column.role == "group"), None)
+
+    @property
+    def weight(self) -> str | None:
+        """Name of the column that says how much a row counts in training, if one is declared."""
+        return next((column.name for column in self.columns if column.role == "weight"), None)
+
+    @property
+    def segments(self) -> list[Column]:
+        """Columns on whose groups evaluation reports, in declared order: segments and protected columns."""
+        return [column for column in self.columns if column.is_segment]
+
+    @property
+    def protected(self) -> list[Column]:
+        """Columns between whose groups the model's decisions are compared, in declared order."""
+        return [column for column in self.columns if column.protected]
+
+    @property
+    def classes(self) -> list[Level]:
+        """Labels in the order of their codes: the negative and the positive one, or all; none for a regression."""
+        return self.labels.in_order if self.labels else []
+
+    def required_columns(self, *, with_target: bool) -> list[Column]:
+        """Columns a table must have.
+
+        All but the ignored ones; target, weight, value and segment only where the target is known.
+        """
+        skipped = {"ignored"} if with_target else {"ignored", "target", "weight", "value", "segment"}
+        return [column for column in self.columns if column.role not in skipped]
+
+
+def match_header(header: list[str], declaration: CustomerDeclaration, *, with_target: bool) -> dict[str, str]:
+    """Find the declared columns in a file's header.
+
+    A name matches exactly, or else by its letters and digits alone (``" credit_score"`` is ``CreditScore``) where only
+    one column of the file does.
+
+    Args:
+        header: Column names as the file writes them.
+        declaration: The table's declaration.
+        with_target: Whether the target column is required.
+
+    Returns:
+        Name in the file for each declared column that must be there, in declared order.
+
+    Raises:
+        CustomerTableError: A declared column is absent, and the message names the nearest match; or it is there twice.
+    """
+
+    def letters(name: str) -> str:
+        return "".join(character for character in name.casefold() if character.isalnum())
+
+    exact = set(header)
+    # A file's column that is another declaration's exact name is spoken for.
+    loose: dict[str, list[str]] = {}
+    declared = {column.name for column in declaration.columns}
+    for name in header:
+        if name not in declared and letters(name):
+            loose.setdefault(letters(name), []).append(name)
+    matched: dict[str, str] = {}
+    absent: list[str] = []
+    required = declaration.required_columns(with_target=with_target)
+    wanted = [letters(column.name) for column in required if column.name not in exact]
+    for column in required:
+        candidates = loose.get(letters(column.name), [])
+        if column.name in exact:
+            matched[column.name] = column.name
+        elif len(candidates) == 1 and wanted.count(letters(column.name)) == 1:
+            matched[column.name] = candidates[0]
+        else:
+            absent.append(column.name)
+    if absent:
+        unused = [name for name in header if name not in matched.values()]
+        lines = []
+        for name in absent:
+            nearest = get_close_matches(name, unused, n=1, cutoff=0.5)
+            lines.append(f"  '{name}'" + (f" (nearest in the file: '{nearest[0]}')" if nearest else ""))
+        raise CustomerTableError(
+            "The customer table lacks declared columns:\n"
+            + "\n".join(lines)
+            + f"\nThe file has: {', '.join(header) or 'no column at all'}.\n"
+            "Rename the column in the file, or correct it in parameters/customers.yml."
+        )
+    repeated = sorted({name for name in matched.values() if header.count(name) > 1})
+    if repeated:
+        raise CustomerTableError(
+            f"The customer table has more than one column named {', '.join(map(repr, repeated))} (blanks around a name "
+            "do not count). Rename or remove the others in the file."
+        )
+    return matched

@@ -1,0 +1,121 @@
+"""Checks, before any training, that a table does not give its target away and that a split is honest.
+
+Every measure of association is taken on rows that it was not learned from, and judged by the lower bound of its
+interval, so that a small table proves nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from churn_kedro.customers.declaration import CustomerDeclaration
+from churn_kedro.customers.leakage.association import Codes, Floats, read_target
+from churn_kedro.customers.leakage.columns import check_columns, check_scoring_columns, check_variety
+from churn_kedro.customers.leakage.findings import (
+    CHECKS,
+    ColumnStrength,
+    Finding,
+    LeakageParameters,
+    LeakageReport,
+    Limit,
+    OrderCurve,
+    judge,
+    require_known_checks,
+    require_no_leak,
+)
+from churn_kedro.customers.leakage.order import check_order
+from churn_kedro.customers.leakage.quick_model import check_perfect_model
+from churn_kedro.customers.leakage.shared_rows import check_near_duplicates, check_shared_customers
+
+__all__ = [
+    "ColumnStrength",
+    "Finding",
+    "LeakageParameters",
+    "LeakageReport",
+    "Limit",
+    "OrderCurve",
+    "check_leakage",
+    "require_no_leak",
+]
+
+
+def _sample(
+    customers: pd.DataFrame, declaration: CustomerDeclaration, max_rows: int, random: np.random.Generator
+) -> tuple[Codes, Floats | None]:
+    """Rows to look at, in the order of the file, and the rows that one of each class stands for."""
+    if len(customers) <= max_rows:
+        return np.arange(len(customers)), None
+    if declaration.task == "regression":
+        return np.sort(random.choice(len(customers), max_rows, replace=False)), None
+    classes = customers[declaration.target].to_numpy(dtype=np.int64)
+    totals = np.bincount(classes, minlength=len(declaration.classes))
+    # Half of the sample is divided evenly, so that a class of one in a thousand can still prove something.
+    wanted = max_rows // 2 * totals / len(classes) + max_rows // 2 / len(totals)
+    wanted = np.minimum(totals, wanted.astype(np.int64))
+    rows = [random.choice(np.flatnonzero(classes == k), wanted[k], replace=False) for k in range(len(totals))]
+    return np.sort(np.concatenate(rows)), totals / np.maximum(wanted, 1)
+
+
+def check_leakage(
+    customers: pd.DataFrame,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    scoring_columns: list[str] | None,
+    declaration: CustomerDeclaration,
+    parameters: LeakageParameters,
+    *,
+    by_time: bool = False,
+) -> LeakageReport:
+    """Run all checks.
+
+    Args:
+        customers: All accepted customers in the order of the file, before the split.
+        train: Training customers.
+        validation: Validation customers.
+        test: Test customers.
+        scoring_columns: Header of the table to score; None where there is none.
+        declaration: The table's declaration.
+        parameters: Limits.
+        by_time: Whether the parts follow each other in time.
+
+    Returns:
+        What was found, and what was looked at.
+
+    Raises:
+        CustomerTableError: The declaration allows a leak that no check could find.
+    """
+    require_known_checks(declaration)
+    random = np.random.default_rng(parameters.random_state)
+    rows, weights = _sample(customers, declaration, parameters.max_rows, random)
+    checked = customers.iloc[rows]
+    target = read_target(checked, declaration, weights, random)
+    parts = {"train": train, "validation": validation, "test": test}
+
+    in_order, orders = check_order(checked, target, declaration, parameters)
+    in_columns, strengths = check_columns(checked, target, declaration, parameters)
+    leaking = {found.column for found in in_columns if found.severity == "leak" and found.column is not None}
+    of_model = check_perfect_model(checked, target, leaking, declaration, parameters)
+    twins = check_near_duplicates(parts, declaration, parameters, random)
+    sampled = len(checked) < len(customers)
+    findings = [*in_order, *in_columns, *of_model]
+    if sampled:
+        note = f" (A sample of {len(checked):,} of {len(customers):,} rows was looked at.)"
+        findings = [found.model_copy(update={"evidence": found.evidence + note}) for found in findings]
+    findings += [
+        *check_variety(customers, checked, declaration, parameters),
+        *([] if scoring_columns is None else check_scoring_columns(scoring_columns, declaration)),
+        *check_shared_customers(parts, declaration, by_time=by_time),
+        *twins,
+    ]
+    return LeakageReport(
+        findings=judge(findings, declaration),
+        checks=[check for check in CHECKS if check != "unknown_at_scoring" or scoring_columns is not None],
+        rows_checked=len(checked),
+        rows_total=len(customers),
+        sampled=sampled,
+        task=declaration.task,
+        strengths=strengths,
+        orders=orders,
+    )

@@ -1,0 +1,229 @@
+"""Customers, and copies of customers, that are on both sides of a split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from churn_kedro.customers.declaration import CustomerDeclaration
+from churn_kedro.customers.leakage.association import Codes, has_numbers, lowest_share, number_values
+from churn_kedro.customers.leakage.findings import Finding, LeakageParameters, Severity
+
+_Keys = npt.NDArray[np.uint64]
+
+_EXAMPLES = 3
+_GRID = 100
+_KEY_COLUMNS = 3
+# Twins are no chance where there are ten times as many as in rows whose columns were shuffled.
+_TIMES_CHANCE = 10
+# Copies have the label of what they were copied from; customers that happen to look alike often have another.
+_COPIES_AGREE = 0.95
+_LEAST_JUDGED = 20
+
+
+def check_shared_customers(
+    parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, *, by_time: bool
+) -> list[Finding]:
+    """Look for identifiers and groups in more than one part of a split.
+
+    Args:
+        parts: Train, validation and test by name.
+        declaration: The table's declaration.
+        by_time: Whether the parts follow each other in time; then a customer may come back.
+
+    Returns:
+        One finding per identifier or group column at fault.
+    """
+    findings: list[Finding] = []
+    for name in [*declaration.id_names, *([declaration.group] if declaration.group is not None else [])]:
+        values = {title: part[name].dropna().drop_duplicates() for title, part in parts.items()}
+        every = pd.concat(values.values(), ignore_index=True)
+        shared = every[every.duplicated()].drop_duplicates()
+        if shared.empty:
+            continue
+        n_shared, n_values = len(shared), len(every.drop_duplicates())
+        examples = ", ".join(
+            f"{value} in {' and '.join(title for title, held in values.items() if (held == value).any())}"
+            for value in shared.head(_EXAMPLES)
+        )
+        what = "customers" if name != declaration.group else "groups"
+        advice = f"Give {name} role group, which keeps its rows together, or keep one row of each."
+        if name == declaration.group:
+            advice = "Split again with all rows of a group in one part."
+        if by_time:
+            advice = "Nothing, if the model is to score customers that it has seen before, at a later time."
+        findings.append(
+            Finding(
+                check="customer_in_two_splits",
+                column=name,
+                severity="notice" if by_time else "leak",
+                evidence=f"{n_shared:,} of {n_values:,} {what} by {name} are in more than one part of the split, "
+                f"for example {examples}.",
+                value=n_shared / n_values,
+                advice=advice + " If the column identifies nobody by itself, give it role ignored.",
+            )
+        )
+    return findings
+
+
+@dataclass(frozen=True)
+class _Twins:
+    """Rows of a part that training rows equal."""
+
+    part: str
+    rows: int
+    exact: int
+    near: int
+    # Of the near ones.
+    share: float
+    same_label: float
+    # The same among rows of the rarer classes alone, and how many of them there are.
+    rare_same_label: float
+    rare: int
+    # Share of twins when the columns of the training rows are shuffled.
+    chance: float
+
+
+def _hashed(columns: dict[str, Codes]) -> _Keys:
+    return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy().astype(np.uint64)
+
+
+def _grid(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]) -> Codes:
+    codes = np.searchsorted(edges, values, side="right").astype(np.int64)
+    codes[np.isnan(values)] = -1
+    return codes
+
+
+def _edges(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    known = np.unique(values[~np.isnan(values)])
+    if len(known) <= _GRID:
+        return known
+    return np.unique(np.quantile(values[~np.isnan(values)], np.linspace(0, 1, _GRID + 1)[1:-1]))
+
+
+def _thin(
+    parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, max_rows: int, random: np.random.Generator
+) -> dict[str, pd.DataFrame]:
+    """Some rows of each part, chosen by what is in them, so that twins stay together."""
+    rows = sum(len(part) for part in parts.values())
+    if rows <= 2 * max_rows:
+        return parts
+    some = parts["train"].sample(min(len(parts["train"]), max_rows), random_state=random)
+    chosen = sorted(declaration.features, key=lambda column: -int(some[column.name].nunique()))[:_KEY_COLUMNS]
+    edges = {column.name: _edges(number_values(some[column.name])) for column in chosen if has_numbers(column)}
+
+    def keys(part: pd.DataFrame) -> _Keys:
+        return _hashed(
+            {
+                column.name: _grid(number_values(part[column.name]), edges[column.name])
+                if column.name in edges
+                else pd.util.hash_pandas_object(part[column.name], index=False).to_numpy().astype(np.int64)
+                for column in chosen
+            }
+        )
+
+    every = np.uint64(-(-rows // (2 * max_rows)))
+    kept = {title: part[keys(part) % every == 0] for title, part in parts.items()}
+    # Where keys are few, most rows may have the same.
+    return {
+        title: part if len(part) <= 2 * max_rows else part.sample(2 * max_rows, random_state=random)
+        for title, part in kept.items()
+    }
+
+
+def _twins(
+    parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, random: np.random.Generator
+) -> list[_Twins]:
+    """Count rows of each part but the first that rows of the first equal."""
+    table = pd.concat(parts.values(), ignore_index=True)
+    exact: dict[str, Codes] = {}
+    near: dict[str, Codes] = {}
+    for column in declaration.features:
+        exact[column.name] = pd.factorize(table[column.name])[0].astype(np.int64)
+        near[column.name] = exact[column.name]
+        if has_numbers(column):
+            values = number_values(table[column.name])
+            near[column.name] = _grid(values, _edges(values))
+    part_of = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
+    training = part_of == 0
+    shuffled = _hashed({name: random.permutation(codes[training]) for name, codes in near.items()})
+    exact_keys, near_keys = _hashed(exact), _hashed(near)
+    rows = pd.DataFrame({"key": near_keys, "label": table[declaration.target].to_numpy()})
+    of_key = rows[training].groupby("key").size()
+    of_pair = rows[training].groupby(["key", "label"]).size().rename("same").reset_index()
+    found: list[_Twins] = []
+    for position, title in enumerate(parts):
+        of_part = part_of == position
+        if position == 0 or not of_part.any():
+            continue
+        twins = rows[of_part & np.isin(near_keys, near_keys[training])]
+        same = twins.merge(of_pair, on=["key", "label"], how="left")["same"].fillna(0).to_numpy()
+        same = same / of_key.loc[twins["key"]].to_numpy()
+        # Of a common class even strangers agree.
+        common = rows["label"].mode().iloc[0] if declaration.task != "regression" else None
+        rare = np.ones(len(twins), dtype=bool) if common is None else (twins["label"] != common).to_numpy()
+        found.append(
+            _Twins(
+                part=title,
+                rows=int(of_part.sum()),
+                exact=int(np.isin(exact_keys[of_part], exact_keys[training]).sum()),
+                near=len(twins),
+                share=len(twins) / int(of_part.sum()),
+                same_label=float(same.mean()) if len(same) else 0.0,
+                rare_same_label=float(same[rare].mean()) if rare.any() else 0.0,
+                rare=int(rare.sum()),
+                chance=float(np.isin(near_keys[of_part], shuffled).mean()),
+            )
+        )
+    return found
+
+
+def check_near_duplicates(
+    parts: dict[str, pd.DataFrame],
+    declaration: CustomerDeclaration,
+    parameters: LeakageParameters,
+    random: np.random.Generator,
+) -> list[Finding]:
+    """Look for validation and test rows whose features training rows equal, exactly or on a fine grid.
+
+    Args:
+        parts: Train first, then validation and test, by name.
+        declaration: The table's declaration.
+        parameters: Limits.
+        random: Source of the sample and of the shuffle.
+
+    Returns:
+        At most one finding, of the part with the larger share.
+    """
+    counted = _twins(_thin(parts, declaration, parameters.max_rows, random), declaration, random)
+    worst = max(counted, key=lambda twins: twins.share, default=None)
+    if worst is None or not worst.near:
+        return []
+    # Shuffling destroys what ties columns together, and with it honest twins; hence the wide margin and the labels.
+    unlikely = worst.share > _TIMES_CHANCE * worst.chance
+    copies = worst.rare >= _LEAST_JUDGED and worst.rare_same_label >= _COPIES_AGREE
+    at_least = lowest_share(worst.share, worst.rows)
+    severity: Severity = "notice"
+    if at_least >= parameters.twins_leak and unlikely:
+        severity = "leak" if copies else "warning"
+    elif at_least >= parameters.twins_warning and unlikely and copies:
+        severity = "warning"
+    evidence = "; ".join(
+        f"{twins.near:,} of {twins.rows:,} {twins.part} rows ({twins.share:.1%}) have a training row with the same "
+        f"features, {twins.exact:,} of them exactly, {twins.same_label:.0%} with the same target (shuffled columns "
+        f"would give {twins.chance:.1%})"
+        for twins in counted
+        if twins.near
+    )
+    advice = "Nothing: customers that look alike are no fault in themselves."
+    if severity != "notice":
+        advice = (
+            "Find out whether rows were copied, for example to balance the classes, and remove the copies before the "
+            "split. If they belong together, declare what they share with role group."
+        )
+    return [
+        Finding(check="near_duplicates", severity=severity, evidence=evidence + ".", value=worst.share, advice=advice)
+    ]

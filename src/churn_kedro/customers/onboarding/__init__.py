@@ -1,0 +1,1 @@
+"""A first declaration of a table that nobody has declared yet."""

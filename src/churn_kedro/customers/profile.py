@@ -1,0 +1,444 @@
+"""What is in a customer table, stage by stage and column by column."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from churn_kedro.base import Parameters
+from churn_kedro.customers.declaration import Column, CustomerDeclaration
+from churn_kedro.customers.normalisation import NormalisedCustomers, as_text
+from churn_kedro.customers.splits import SplitManifest
+
+_MEBIBYTE = 2**20
+_BINS = 24
+_RATE_BINS = 10
+_MOST_LEVELS = 12
+
+
+class ProfileParameters(Parameters):
+    """How much is looked at for the figures of the data report."""
+
+    max_rows: int = Field(ge=100, description="Customers in distributions and correlations; above, a seeded sample is.")
+    max_correlated: int = Field(ge=2, description="Most columns in the correlation figure.")
+    random_state: int = Field(ge=0, description="Seed of the sample.")
+
+
+class Stage(Parameters):
+    """The table at one point of its way."""
+
+    name: str
+    rows: int
+    columns: int
+    missing_values: int
+    memory_mb: float = Field(description="Mebibytes in memory.")
+    change: str = Field(description="What happened since the stage before, in words.")
+
+
+class Histogram(Parameters):
+    """Customers by a column's values, and the target's mean among them."""
+
+    labels: list[str] = Field(description="Levels, or ranges of numbers or dates, in order.")
+    rows: list[int] = Field(description="Customers in each.")
+    rates: list[float | None] = Field(
+        description="Mean of the target in each: the share of the positive class (of a multiclass target: of its most "
+        "frequent class). Null where nobody is."
+    )
+
+    @model_validator(mode="after")
+    def _aligned(self) -> Self:
+        if not len(self.labels) == len(self.rows) == len(self.rates):
+            raise ValueError("labels, rows and rates differ in length")
+        return self
+
+
+class ColumnProfile(Parameters):
+    """One column of the accepted customers."""
+
+    name: str
+    role: str
+    kind: str
+    description: str
+    missing: int
+    missing_share: float
+    distinct: int
+    summary: dict[str, float] = Field(
+        description="min, q25, median, mean, q75, max and std of numbers, else empty; quantiles of the sample, if any."
+    )
+    histogram: Histogram | None = Field(description="Features only.")
+
+
+class TableProfile(Parameters):
+    """A customer table on its way to the model."""
+
+    stages: list[Stage]
+    columns: list[ColumnProfile]
+    rate_name: str = Field(description="What the rates are of.")
+    overall_rate: float = Field(description="Mean of the target among the accepted customers.")
+    sampled_rows: int | None = Field(description="Customers in the histograms; null: all.")
+    train_classes: dict[str, int] = Field(description="Training customers by label; empty for a regression.")
+    outliers_removed: int = Field(description="Rows left out of training as outliers.")
+
+    def metrics(self) -> dict[str, float]:
+        """The stages as metrics: ``raw_rows``, ``final_features``, ``train_class_0`` and their like."""
+        values: dict[str, float] = {}
+        for stage in self.stages:
+            values |= {
+                f"{stage.name}_rows": stage.rows,
+                f"{stage.name}_columns": stage.columns,
+                f"{stage.name}_missing_values": stage.missing_values,
+                f"{stage.name}_memory_mb": stage.memory_mb,
+            }
+        by_name = {stage.name: stage for stage in self.stages}
+        return values | {
+            "outliers_removed_count": self.outliers_removed,
+            "final_train_samples": by_name["train"].rows,
+            "final_validation_samples": by_name["validation"].rows,
+            "final_test_samples": by_name["test"].rows,
+            "final_features": by_name["encoded"].columns,
+            **{f"train_class_{code}": count for code, count in enumerate(self.train_classes.values())},
+        }
+
+
+def describe_stage(name: str, table: pd.DataFrame, change: str) -> Stage:
+    """Measure a table.
+
+    Args:
+        name: Name of the stage.
+        table: The table.
+        change: What happened since the stage before.
+
+    Returns:
+        Rows, columns, missing cells and memory.
+    """
+    return Stage(
+        name=name,
+        rows=len(table),
+        columns=table.shape[1],
+        missing_values=int(table.isna().to_numpy().sum()),
+        memory_mb=float(table.memory_usage(index=False, deep=True).sum() / _MEBIBYTE),
+        change=change,
+    )
+
+
+def describe_raw(raw: pd.DataFrame) -> Stage:
+    """Measure a raw table, in which blank cells are missing ones.
+
+    Args:
+        raw: The table as the file writes it.
+
+    Returns:
+        The stage ``raw``.
+    """
+    stage = describe_stage("raw", raw, "as the file writes it")
+    blank = sum(int((as_text(raw.iloc[:, position]) == "").sum()) for position in range(raw.shape[1]))
+    return stage.model_copy(update={"missing_values": stage.missing_values + blank})
+
+
+def describe_stages(
+    normalised: NormalisedCustomers,
+    valid: pd.DataFrame,
+    customers: pd.DataFrame,
+    parts: dict[str, pd.DataFrame],
+    encoded: pd.DataFrame,
+    manifest: SplitManifest,
+) -> list[Stage]:
+    """Follow a table from the file to the model's inputs.
+
+    Args:
+        normalised: The table as it was read.
+        valid: Rows that keep the declaration.
+        customers: Distinct rows.
+        parts: ``train``, ``validation`` and ``test``.
+        encoded: What the model sees of the training customers.
+        manifest: How the parts were made.
+
+    Returns:
+        The stages raw, validated, deduplicated, train, validation, test and encoded.
+    """
+    raw = normalised.raw
+    rejected = len(normalised.table) - len(valid)
+    outliers = manifest.rows_left_out.get("outliers", 0)
+    gap = manifest.rows_left_out.get("gap", 0)
+    changes = {
+        "train": "rows to learn from" + (f"; {outliers:,} outliers left out" if outliers else ""),
+        "validation": "rows for early stopping, calibration and the threshold",
+        "test": "rows for the final evaluation" + (f"; {gap:,} rows in a gap belong to no part" if gap else ""),
+    }
+    left_out = raw.shape[1] - normalised.table.shape[1]
+    return [
+        describe_raw(raw),
+        describe_stage(
+            "validated",
+            valid,
+            f"{rejected:,} rows rejected, {len(normalised.header_rows):,} repeated headers and {left_out} columns "
+            "left out",
+        ),
+        describe_stage("deduplicated", customers, f"{len(valid) - len(customers):,} repeated rows dropped"),
+        *[describe_stage(name, parts[name], change) for name, change in changes.items()],
+        describe_stage("encoded", encoded, "training rows as the model sees them"),
+    ]
+
+
+def profile_columns(
+    customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: ProfileParameters
+) -> tuple[list[ColumnProfile], str, float, int | None]:
+    """Describe every declared column of the accepted customers.
+
+    Args:
+        customers: Accepted customers.
+        declaration: The table's declaration.
+        parameters: Most rows to look at, and the seed of their sample.
+
+    Returns:
+        The columns, what the rates are of, the overall rate, and the size of the sample or None.
+    """
+    target, rate_name = target_rate(customers[declaration.target], declaration)
+    sampled = len(customers) > parameters.max_rows
+    shown = customers.sample(parameters.max_rows, random_state=parameters.random_state) if sampled else customers
+    rates = target.loc[shown.index]
+    columns = [
+        _profile_column(customers[column.name], shown[column.name], rates, column)
+        for column in declaration.required_columns(with_target=True)
+    ]
+    return columns, rate_name, float(target.mean()), len(shown) if sampled else None
+
+
+def target_rate(target: pd.Series, declaration: CustomerDeclaration) -> tuple[pd.Series, str]:
+    """The target as a number whose mean tells something.
+
+    Args:
+        target: Class codes or numbers.
+        declaration: The table's declaration.
+
+    Returns:
+        1 for the positive class (multiclass: the most frequent one) and 0 otherwise, or the number itself; and what the
+        mean of it is called.
+    """
+    name = declaration.target
+    match declaration.task:
+        case "regression":
+            return target.astype("float64"), f"mean {name}"
+        case "binary":
+            return target.astype("float64"), f"share of {name} = {declaration.classes[1]}"
+        case "multiclass":
+            code = int(target.mode()[0]) if len(target) else 0
+            return (target == code).astype("float64"), f"share of {name} = {declaration.classes[code]}"
+
+
+def _profile_column(cells: pd.Series, shown: pd.Series, rates: pd.Series, column: Column) -> ColumnProfile:
+    missing = int(cells.isna().sum())
+    numbers = cells.dtype.kind in "fiu" if isinstance(cells.dtype, np.dtype) else False
+    return ColumnProfile(
+        name=column.name,
+        role=column.role,
+        kind=column.kind or "",
+        description=column.description,
+        missing=missing,
+        missing_share=missing / len(cells) if len(cells) else 0.0,
+        distinct=int(cells.nunique()),
+        summary=_summarise(cells, shown) if numbers and cells.notna().any() else {},
+        histogram=count_values(shown, rates, column) if column.role == "feature" else None,
+    )
+
+
+def _summarise(cells: pd.Series, shown: pd.Series) -> dict[str, float]:
+    """Extremes and moments of all numbers, quantiles of those shown."""
+    low, middle, high = shown.quantile([0.25, 0.5, 0.75])
+    found = {
+        "min": cells.min(),
+        "q25": low,
+        "median": middle,
+        "mean": cells.mean(),
+        "q75": high,
+        "max": cells.max(),
+        "std": cells.std(),
+    }
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
+
+
+def count_values(cells: pd.Series, rates: pd.Series, column: Column) -> Histogram:
+    """Count customers by a column's values.
+
+    Args:
+        cells: The column.
+        rates: The target as a number, on the same index.
+        column: Its declaration.
+
+    Returns:
+        Levels with their counts, the rarest together; numbers and dates in ranges of equal width.
+    """
+    if cells.notna().sum() == 0:
+        return Histogram(labels=[], rows=[], rates=[])
+    if column.levels:
+        groups = cells.map({level: position for position, level in enumerate(column.levels)})
+        labels = [str(level) for level in column.levels]
+    elif column.cells == "text":
+        frequent = cells.value_counts().head(_MOST_LEVELS).index
+        positions = {level: position for position, level in enumerate(frequent)}
+        groups = cells.map(positions).where(cells.isin(frequent), len(frequent)).where(cells.notna())
+        labels = [*frequent, *(["others"] if (groups == len(frequent)).any() else [])]
+    else:
+        groups, labels = _ranges(cells)
+    found = rates.groupby(groups.astype("float64")).agg(["size", "mean"]).reindex(range(len(labels)))
+    return Histogram(
+        labels=labels,
+        rows=[int(size) for size in found["size"].fillna(0)],
+        rates=[None if np.isnan(mean) else float(mean) for mean in found["mean"]],
+    )
+
+
+def _ranges(cells: pd.Series) -> tuple[pd.Series, list[str]]:
+    """Position of each cell among ranges of equal width, and the ranges' beginnings."""
+    dates = isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "M"
+    numbers = cells.astype("int64").where(cells.notna()).astype("float64") if dates else cells.astype("float64")
+    values = np.unique(numbers.dropna())
+    if len(values) <= _BINS and not dates:
+        return numbers.map({value: position for position, value in enumerate(values)}), [
+            f"{value:g}" for value in values
+        ]
+    low, high = values[0], values[-1]
+    width = (high - low) / _BINS or 1.0
+    groups = ((numbers - low) / width).clip(upper=_BINS - 1).apply(np.floor)
+    starts = low + width * np.arange(_BINS)
+    if dates:
+        return groups, [f"{start:%Y-%m-%d}" for start in pd.to_datetime(starts.astype("int64"), unit="us")]
+    return groups, [shorten(start) for start in starts]
+
+
+def shorten_name(name: str, length: int = 30) -> str:
+    """Make a long name fit into a figure; names that begin alike mostly differ at the end.
+
+    Args:
+        name: Name of a column.
+        length: Most characters.
+
+    Returns:
+        The name, or its beginning and its end.
+    """
+    if len(name) <= length:
+        return name
+    return f"{name[: length // 2 - 1]}…{name[-(length - length // 2) :]}"
+
+
+def shorten(number: float) -> str:
+    """Write a number in few characters.
+
+    Args:
+        number: Any number.
+
+    Returns:
+        ``0.25``, ``52k``, ``1.2M``.
+    """
+    for unit, size in (("M", 1e6), ("k", 1e4)):
+        if abs(number) >= size:
+            return f"{number / (size if unit == 'M' else 1e3):.3g}{unit}"
+    return f"{number:.4g}"
+
+
+def correlate(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: ProfileParameters) -> pd.DataFrame:
+    """Rank correlations between features, and with the target.
+
+    Args:
+        customers: Accepted customers.
+        declaration: The table's declaration.
+        parameters: Most rows and columns to look at, and the seed of the sample.
+
+    Returns:
+        Square table of Spearman's coefficients: the target first, then the features most correlated with it. Levels
+        count as their position in the declared order, or by the mean of the target where they have no order.
+    """
+    sampled = len(customers) > parameters.max_rows
+    shown = customers.sample(parameters.max_rows, random_state=parameters.random_state) if sampled else customers
+    rates, _ = target_rate(shown[declaration.target], declaration)
+    ranked = {declaration.target: rates.rank()}
+    for column in declaration.features:
+        codes = _as_numbers(shown[column.name], rates, column)
+        if codes.nunique() > 1:
+            ranked[column.name] = codes.rank()
+    found = pd.DataFrame(ranked).corr()
+    order = found[declaration.target].abs().sort_values(ascending=False, kind="stable").index
+    kept = list(order[: parameters.max_correlated])
+    return found.loc[kept, kept]
+
+
+def _as_numbers(cells: pd.Series, rates: pd.Series, column: Column) -> pd.Series:
+    if column.kind == "categorical":
+        return cells.map(rates.groupby(cells).mean()).astype("float64")
+    if column.cells == "date":
+        return cells.astype("int64").where(cells.notna()).astype("float64")
+    if column.cells == "text":
+        return cells.map({level: position for position, level in enumerate(column.levels)}).astype("float64")
+    return cells.astype("float64")
+
+
+class TableSchema(Parameters):
+    """What is compared between two runs of a use case."""
+
+    file_columns: list[str] = Field(description="Columns of the raw file, in order.")
+    types: dict[str, str] = Field(description="Type of each declared column.")
+    levels: dict[str, list[str]] = Field(description="Levels that occur, per column of words or codes.")
+
+
+class SchemaChanges(Parameters):
+    """How this run's table differs from the last one's."""
+
+    compared: bool = Field(description="False for the first run of a use case.")
+    changes: list[str] = Field(description="One sentence per change.")
+
+
+def describe_schema(normalised: NormalisedCustomers, declaration: CustomerDeclaration) -> TableSchema:
+    """Write down the columns of a table and what kind of values they have.
+
+    Args:
+        normalised: The table as it was read.
+        declaration: The table's declaration.
+
+    Returns:
+        The schema.
+    """
+    table = normalised.table
+    words = [column for column in declaration.features if column.levels or column.cells == "text"]
+    levels = {column.name: sorted(as_text(table[column.name].drop_duplicates()).dropna()) for column in words}
+    return TableSchema(
+        file_columns=[str(name) for name in normalised.raw.columns],
+        types={str(name): str(dtype) for name, dtype in table.dtypes.items()},
+        levels={name: found for name, found in levels.items() if len(found) <= 50},
+    )
+
+
+def compare_schemas(previous: TableSchema | None, present: TableSchema) -> SchemaChanges:
+    """Say how a table differs from the one before.
+
+    Args:
+        previous: Schema of the last run, or None.
+        present: Schema of this run.
+
+    Returns:
+        The changes, in words.
+    """
+    if previous is None:
+        return SchemaChanges(compared=False, changes=[])
+    changes = []
+    for said, names in (
+        ("the file has a new column", [n for n in present.file_columns if n not in previous.file_columns]),
+        ("the file no longer has the column", [n for n in previous.file_columns if n not in present.file_columns]),
+    ):
+        changes += [f"{said} '{name}'" for name in names]
+    same = [name for name in present.file_columns if name in previous.file_columns]
+    if same != [name for name in previous.file_columns if name in present.file_columns]:
+        changes.append("the file's columns are in another order")
+    for name, dtype in present.types.items():
+        before = previous.types.get(name)
+        if before not in (None, dtype):
+            changes.append(f"column '{name}' was of type {before} and is now {dtype}")
+    for name, levels in present.levels.items():
+        known = previous.levels.get(name)
+        if known is not None:
+            new, gone = sorted(set(levels) - set(known)), sorted(set(known) - set(levels))
+            changes += [f"column '{name}' has new levels: {', '.join(new)}"] if new else []
+            changes += [f"column '{name}' no longer has the levels: {', '.join(gone)}"] if gone else []
+    return SchemaChanges(compared=True, changes=changes)

@@ -1,0 +1,297 @@
+"""Splitting customers into train, validation and test, and proving later that the parts belong together."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
+from churn_kedro.customers.digests import table_digest
+
+SplitMethod = Literal["random", "time", "group", "hash"]
+_PARTS = ("train", "validation", "test")
+
+
+class SplitParameters(Parameters):
+    """How the customers are divided."""
+
+    method: SplitMethod = Field(
+        "random",
+        description="random: by chance, same share of each class; time: test on the latest rows; group: no group in "
+        "two parts; hash: by the identifier, so that a customer stays in its part as the table grows.",
+    )
+    test_size: float = Field(gt=0, lt=1, description="Share of all customers kept for the final evaluation.")
+    validation_size: float = Field(
+        gt=0,
+        lt=1,
+        description="Share of all customers that models learn from together with the training customers, and that "
+        "judge them alone in a table of many rows.",
+    )
+    random_state: int = Field(ge=0, description="Seed of the shuffle; salt of the hash.")
+    gap_days: float = Field(
+        0, ge=0, description="Method time: days before validation and before test of which no row is used."
+    )
+
+    @model_validator(mode="after")
+    def _leaves_training_rows(self) -> Self:
+        if self.test_size + self.validation_size >= 1:
+            raise ValueError(
+                f"test_size {self.test_size} and validation_size {self.validation_size} leave nothing to train on"
+            )
+        if self.gap_days and self.method != "time":
+            raise ValueError(f"gap_days {self.gap_days:g} means something for method time only, not {self.method}")
+        return self
+
+
+class SplitRecord(Parameters):
+    """One part of a split."""
+
+    rows: int = Field(description="Customers in the part.")
+    classes: dict[str, int] = Field(description="Customers by label of the target; empty for a regression.")
+    digest: str = Field(description="Content digest of the table.")
+
+
+class SplitManifest(Parameters):
+    """What one split produced; it identifies the data a model was trained and judged on."""
+
+    split: SplitParameters = Field(description="How it was made.")
+    columns: dict[str, str] = Field(description="Type of each column, the same in every part.")
+    rows_left_out: dict[str, int] = Field(description="Accepted rows that are in no part, by reason.")
+    train: SplitRecord
+    validation: SplitRecord
+    test: SplitRecord
+
+    def verify(self, **parts: pd.DataFrame) -> None:
+        """Check that tables are the parts this manifest describes.
+
+        Args:
+            parts: Tables by name: ``train``, ``validation`` or ``test``.
+
+        Raises:
+            CustomerTableError: A table was changed, or comes from another split: a mixture could put one customer into
+                both training and test.
+        """
+        for name, table in parts.items():
+            expected: SplitRecord = getattr(self, name)
+            found = table_digest(table)
+            if found != expected.digest:
+                raise CustomerTableError(
+                    f"The {name} table ({len(table)} rows, digest {found}) is not the one the split manifest describes "
+                    f"({expected.rows} rows, digest {expected.digest}). It was edited, or data_processing was "
+                    "interrupted between two files. Run `kedro run --pipelines data_processing` again."
+                )
+
+
+def split_customers(
+    customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Divide customers into three parts.
+
+    Args:
+        customers: Valid customers with the target as class codes or as a number.
+        declaration: The table's declaration.
+        parameters: Method, shares and seed.
+
+    Returns:
+        Train, validation and test, each in the order of the table under a fresh index. No customer is in two of them;
+        with method time, a customer with several rows may be.
+
+    Raises:
+        CustomerTableError: A class is absent, or too rare to be in each part, or a part would be empty.
+        ParameterError: The method needs a column that is not declared.
+    """
+    if declaration.classes:
+        _require_every_class(customers[declaration.target], declaration, parameters)
+    divide = {"random": _by_chance, "time": _by_time, "group": _by_group, "hash": _by_hash}[parameters.method]
+    parts = divide(customers, declaration, parameters)
+    for name, rows in zip(_PARTS, parts, strict=True):
+        _require_usable(name, customers[declaration.target].to_numpy()[rows], declaration, parameters)
+    train, validation, test = (customers.iloc[np.sort(rows)].reset_index(drop=True) for rows in parts)
+    return train, validation, test
+
+
+_Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _by_chance(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
+    ids = declaration.id_names
+    if ids and customers.duplicated(ids).any():
+        # The rows of one customer belong together: the same person in training and test would be a leak.
+        return _by_units(customers.groupby(ids, sort=False).ngroup().to_numpy(), customers, declaration, parameters)
+    return _divide_at_random(customers[declaration.target].to_numpy(), declaration, parameters)
+
+
+def _by_group(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
+    if declaration.group is None:
+        raise ParameterError(
+            "data_processing.split.method is group, but no column of parameters/customers.yml has role group."
+        )
+    groups, _ = pd.factorize(customers[declaration.group], use_na_sentinel=False)
+    return _by_units(groups, customers, declaration, parameters)
+
+
+def _by_units(
+    units: np.ndarray, customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters
+) -> _Parts:
+    """Divide units of several rows, by the target of each unit's first row."""
+    _, first = np.unique(units, return_index=True)
+    if len(first) < len(_PARTS):
+        raise CustomerTableError(
+            f"There are only {len(first)} groups of rows that belong together: too few for train, validation and test."
+        )
+    parts = _divide_at_random(customers[declaration.target].to_numpy()[first], declaration, parameters)
+    train, validation, test = (np.flatnonzero(np.isin(units, part)) for part in parts)
+    return train, validation, test
+
+
+def _divide_at_random(target: np.ndarray, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
+    from sklearn.model_selection import train_test_split
+
+    rows = np.arange(len(target))
+    stratified = bool(declaration.classes) and np.unique(target, return_counts=True)[1].min() >= len(_PARTS)
+    rest, test = train_test_split(
+        rows,
+        test_size=parameters.test_size,
+        stratify=target if stratified else None,
+        random_state=parameters.random_state,
+    )
+    train, validation = train_test_split(
+        rest,
+        test_size=parameters.validation_size / (1 - parameters.test_size),
+        stratify=target[rest] if stratified else None,
+        random_state=parameters.random_state,
+    )
+    return train, validation, test
+
+
+def _by_time(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
+    if declaration.time is None:
+        raise ParameterError(
+            "data_processing.split.method is time, but no column of parameters/customers.yml has role time."
+        )
+    times = customers[declaration.time]
+    if times.isna().any():
+        raise CustomerTableError(
+            f"{int(times.isna().sum()):,} customers have no {declaration.time}: they cannot be put in order. Declare "
+            "the column without nullable, so that they are set aside."
+        )
+    ordered = np.sort(times.to_numpy())
+    test_from = ordered[int(len(ordered) * (1 - parameters.test_size))]
+    validation_from = ordered[int(len(ordered) * (1 - parameters.test_size - parameters.validation_size))]
+    gap = np.timedelta64(round(parameters.gap_days * 86_400), "s")
+    moments = times.to_numpy()
+    return (
+        np.flatnonzero(moments < validation_from - gap),
+        np.flatnonzero((moments >= validation_from) & (moments < test_from - gap)),
+        np.flatnonzero(moments >= test_from),
+    )
+
+
+def _by_hash(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
+    if not declaration.id_names:
+        raise ParameterError(
+            "data_processing.split.method is hash, but no column of parameters/customers.yml has role id."
+        )
+    # A hash that stays the same in every version of Python and pandas: the split must outlive both.
+    salt = f"{parameters.random_state}\0"
+    keys = customers[declaration.id_names].fillna("").agg("\0".join, axis=1)
+    position = np.array(
+        [int.from_bytes(hashlib.sha256(f"{salt}{key}".encode()).digest()[:8], "big") / 2**64 for key in keys]
+    )
+    in_test = position < parameters.test_size
+    in_validation = ~in_test & (position < parameters.test_size + parameters.validation_size)
+    return np.flatnonzero(~in_test & ~in_validation), np.flatnonzero(in_validation), np.flatnonzero(in_test)
+
+
+def _require_every_class(target: pd.Series, declaration: CustomerDeclaration, parameters: SplitParameters) -> None:
+    counts = [int((target == code).sum()) for code in range(len(declaration.classes))]
+    for label, count in zip(declaration.classes, counts, strict=True):
+        if count == 0:
+            raise CustomerTableError(
+                f"None of the {len(target)} customers has {declaration.target} = {label!r}: there is nothing to "
+                "learn from one class. Check the target's labels in parameters/customers.yml and the file."
+                if len(counts) == 2
+                else f"None of the {len(target)} customers has {declaration.target} = {label!r}. Check labels.classes "
+                "in parameters/customers.yml and the file."
+            )
+    smallest = min(
+        1 - parameters.test_size - parameters.validation_size, parameters.test_size, parameters.validation_size
+    )
+    rarest = int(np.argmin(counts))
+    if counts[rarest] * smallest < 1:
+        raise CustomerTableError(
+            f"Only {counts[rarest]} customers have {declaration.target} = {declaration.classes[rarest]!r}: too few to "
+            f"put at least one into a part of {smallest:.0%}. Bring more customers or larger parts."
+        )
+
+
+def _require_usable(
+    name: str, target: np.ndarray, declaration: CustomerDeclaration, parameters: SplitParameters
+) -> None:
+    """A part chosen by anything but chance may be empty or lack a class."""
+    if not len(target):
+        raise CustomerTableError(
+            f"The {name} part would be empty with split method {parameters.method}. Choose other shares"
+            f"{' or a smaller gap_days' if parameters.gap_days else ''}, or another method."
+        )
+    absent = [label for code, label in enumerate(declaration.classes) if not (target == code).any()]
+    if absent:
+        raise CustomerTableError(
+            f"No customer of the {name} part has {declaration.target} = {absent[0]!r} with split method "
+            f"{parameters.method}. Choose other shares or another method."
+        )
+
+
+def describe_splits(
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    parameters: SplitParameters,
+    rows_left_out: dict[str, int],
+) -> SplitManifest:
+    """Write down what a split produced.
+
+    Args:
+        train: Training customers.
+        validation: Validation customers.
+        test: Test customers.
+        declaration: The table's declaration.
+        parameters: How the split was made.
+        rows_left_out: Accepted rows that are in no part, by reason.
+
+    Returns:
+        Rows, classes and content digest of each part.
+    """
+
+    def record(part: pd.DataFrame) -> SplitRecord:
+        return SplitRecord(
+            rows=len(part), classes=count_classes(part[declaration.target], declaration), digest=table_digest(part)
+        )
+
+    return SplitManifest(
+        split=parameters,
+        columns={str(name): str(dtype) for name, dtype in train.dtypes.items()},
+        rows_left_out={reason: count for reason, count in rows_left_out.items() if count},
+        train=record(train),
+        validation=record(validation),
+        test=record(test),
+    )
+
+
+def count_classes(target: pd.Series, declaration: CustomerDeclaration) -> dict[str, int]:
+    """Count customers by label.
+
+    Args:
+        target: Class codes.
+        declaration: The table's declaration.
+
+    Returns:
+        Count of each declared label, as text; empty for a regression.
+    """
+    return {str(label): int((target == code).sum()) for code, label in enumerate(declaration.classes)}

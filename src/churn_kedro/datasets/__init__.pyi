@@ -1,0 +1,38 @@
+from .documents import DocumentDataset as DocumentDataset
+from .figure_folders import FiguresDataset as FiguresDataset
+from .mlflow.addresses import (
+    TrackingServerError as TrackingServerError,
+    artifact_location as artifact_location,
+    require_answer as require_answer,
+    study_url as study_url,
+    tracking_uri as tracking_uri,
+)
+from .mlflow.baseline_versions import BaselineDataset as BaselineDataset
+from .mlflow.inputs import TableInput as TableInput
+from .mlflow.metrics import RunMetricsDataset as RunMetricsDataset, log_run_metrics as log_run_metrics
+from .mlflow.model_files import model_digest as model_digest
+from .mlflow.models import (
+    PromotionDataset as PromotionDataset,
+    RegistryModelDataset as RegistryModelDataset,
+    TrackedModelDataset as TrackedModelDataset,
+)
+from .mlflow.recorded_runs import (
+    RecordedTrainingDataset as RecordedTrainingDataset,
+    find_commit as find_commit,
+    find_splits as find_splits,
+    find_version as find_version,
+)
+from .mlflow.registry import EXPORT_FACTS as EXPORT_FACTS, ModelRegistry as ModelRegistry
+from .mlflow.runs import (
+    ChildRunsDataset as ChildRunsDataset,
+    RunParametersDataset as RunParametersDataset,
+    loggable_name as loggable_name,
+)
+from .mlflow.version_documents import PublicationDataset as PublicationDataset
+from .reports import ReportDataset as ReportDataset
+from .runtime.clock import ClockDataset as ClockDataset, StopwatchDataset as StopwatchDataset
+from .runtime.matrix_parts import PartsDataset as PartsDataset
+from .runtime.progress import ProgressDataset as ProgressDataset, TerminalProgress as TerminalProgress
+from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
+from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
+from .tables import RawTableDataset as RawTableDataset, TableDataset as TableDataset

@@ -1,0 +1,1 @@
+"""Tracking and registry: models, versions, runs, metrics and inputs."""

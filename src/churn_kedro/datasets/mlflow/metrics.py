@@ -1,0 +1,64 @@
+"""Metrics in the active MLflow run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import mlflow
+from kedro.io import AbstractDataset, DatasetError
+from mlflow import MlflowClient
+from mlflow.entities import LoggedModelInput, Metric
+
+from churn_kedro.evaluation import RunMetrics
+
+
+def log_run_metrics(run_id: str, values: Mapping[str, float]) -> None:
+    """Log metrics of a run in one batch.
+
+    ``mlflow.log_metrics`` would take them for metrics of a model that the run logged.
+
+    Args:
+        run_id: The run.
+        values: Metric by name.
+    """
+    now = int(time.time() * 1000)
+    MlflowClient().log_batch(run_id, metrics=[Metric(name, value, now, 0) for name, value in values.items()])
+
+
+class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
+    """Logs metrics in one batch and, where they are a model's, links them and the run to the model.
+
+    Args:
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        # Name that kedro-mlflow sets when tracking is off for a pipeline.
+        self._logging_activated = True
+        self.metadata = metadata
+
+    def load(self) -> RunMetrics:
+        """Refuse."""
+        raise DatasetError("Metrics are read in MLflow, by run or by model.")
+
+    def save(self, data: RunMetrics) -> None:
+        """Log the metrics.
+
+        Args:
+            data: Values, and the model they are of.
+        """
+        if not self._logging_activated:
+            return
+        run = mlflow.active_run()
+        if run is None:
+            raise DatasetError("There is no active MLflow run to log metrics to.")
+        if data.model_id is None:
+            log_run_metrics(run.info.run_id, data.values)
+        else:
+            mlflow.log_metrics(dict(data.values), model_id=data.model_id)
+            MlflowClient().log_inputs(run.info.run_id, models=[LoggedModelInput(data.model_id)])
+
+    def _describe(self) -> dict[str, Any]:
+        return {}

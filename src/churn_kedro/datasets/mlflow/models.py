@@ -1,0 +1,328 @@
+"""The trained model on its way through MLflow: logged, registered, loaded, promoted."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mlflow
+import pandas as pd
+from kedro.io import AbstractDataset, DatasetError
+from kedro_mlflow.io.models import MlflowModelRegistryDataset, MlflowModelTrackingDataset
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from churn_kedro.customers import SignatureType
+from churn_kedro.datasets.mlflow.model_files import log_model
+from churn_kedro.datasets.mlflow.registry import ModelRegistry, find_model_version
+from churn_kedro.datasets.runtime.provenance import describe_code, describe_person
+from churn_kedro.models import RegisteredModel, TrainedModel
+from churn_kedro.registry import DECISION_TAG, Promotion, plan_decided
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+    from mlflow.models.model import ModelInfo
+
+_FLAVOR = "mlflow.sklearn"
+# Where training puts what it has learned from; the catalog's learned_customers.
+LEARNED_ARTIFACT = "training/learned_customers.parquet"
+# What churn_kedro's estimators are made of beyond the types that skops trusts by itself.
+TRUSTED_TYPES = (
+    "catboost.core.CatBoostClassifier",
+    "catboost.core.CatBoostRegressor",
+    "churn_estimators.transformers.Binner",
+    "churn_estimators.transformers.BlendClassifier",
+    "churn_estimators.transformers.BlendRegressor",
+    "churn_estimators.transformers.CategoryNames",
+    "churn_estimators.transformers.Combiner",
+    "churn_estimators.transformers.DateReader",
+    "churn_estimators.transformers.ImportanceSelector",
+    "churn_estimators.transformers.InformationSelector",
+    "churn_estimators.transformers.LevelReader",
+    "churn_estimators.transformers.LogOddsClassifier",
+    "churn_estimators.transformers.MissingFlags",
+    "churn_estimators.transformers.NumberReader",
+    "churn_estimators.transformers.OtherColumnsImputer",
+    "churn_estimators.transformers.OutlierFences",
+    "churn_estimators.transformers.RowOutliers",
+    "collections.OrderedDict",
+    "functools.partial",
+    "lightgbm.basic.Booster",
+    "lightgbm.sklearn.LGBMClassifier",
+    "lightgbm.sklearn.LGBMRegressor",
+    "numpy.dtype",
+    "sklearn.calibration._CalibratedClassifier",
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.impute._iterative.IterativeImputer",
+    "sklearn.impute._iterative._ImputerTriplet",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.tree._tree.Tree",
+    "sklearn.utils.validation.check_array",
+    "xgboost.core.Booster",
+    "xgboost.sklearn.XGBClassifier",
+    "xgboost.sklearn.XGBRegressor",
+)
+# What it takes to load and call the estimator; pinned to the versions it was trained with.
+_REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops", "xgboost")
+
+
+def _signature(model: TrainedModel) -> ModelSignature:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types.schema import AnyType
+
+    types: dict[SignatureType, Any] = {
+        "any": AnyType(),  # type: ignore[no-untyped-call]
+        "string": DataType.string,
+    }
+    answer = np.asarray(getattr(model.estimator, model.answer)(model.example))
+    return ModelSignature(
+        inputs=Schema([ColSpec(types[kind], name) for name, kind in model.inputs.items()]),
+        outputs=Schema([TensorSpec(answer.dtype, (-1, *answer.shape[1:]))]),
+    )
+
+
+def _model_code() -> str:
+    """Folder of the package that is stored with every model."""
+    import churn_estimators
+
+    return str(Path(churn_estimators.__file__).parent)
+
+
+class TrackedModelDataset(MlflowModelTrackingDataset):
+    """Logs a trained model to the active run and registers it as a new version.
+
+    kedro-mlflow's tracking dataset takes its arguments from YAML; the signature, the example, the pinned requirements
+    and the tags depend on the model and are added here. The model's file is canonical, so that the version's tags
+    ``model_sha256`` and ``model_bytes`` tell whether another training gave the same model.
+
+    Args:
+        name: Name of the logged model within its run.
+        registered_model_name: Registered model that gets the version.
+        use_case: Name of the use case, a tag.
+        project_path: Folder of the project, whose git commit is a tag.
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    _save_args: dict[str, Any]
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        registered_model_name: str,
+        use_case: str,
+        project_path: str,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            flavor=_FLAVOR,
+            save_args={
+                "name": name,
+                "registered_model_name": registered_model_name,
+                "skops_trusted_types": list(TRUSTED_TYPES),
+            },
+            metadata=metadata,
+        )
+        self._use_case = use_case
+        self._project_path = project_path
+
+    def _save(self, model: TrainedModel) -> None:
+        if not self._logging_activated:
+            return
+        self.model_info, file = log_model(
+            model.estimator,
+            **self._save_args,
+            pip_requirements=[
+                f"{package}=={installed_version(package)}" for package in (*_REQUIREMENTS, *model.libraries)
+            ],
+            code_paths=[_model_code()],
+            pyfunc_predict_fn=model.answer,
+            signature=_signature(model),
+            input_example=model.example,
+            metadata=dict(model.facts),
+        )
+        self._last_saved_model_uri = self.model_info.model_uri
+        tags = {
+            "use_case": self._use_case,
+            **model.facts,
+            **describe_code(Path(self._project_path)),
+            "model_sha256": file.sha256,
+            "model_bytes": str(file.n_bytes),
+        }
+        client = MlflowClient()
+        for key, value in tags.items():
+            client.set_model_version_tag(
+                self._save_args["registered_model_name"], str(self.model_info.registered_model_version), key, value
+            )
+
+
+class RegistryModelDataset(MlflowModelRegistryDataset):
+    """Loads one version of a registered model, with its name, number and tags.
+
+    Args:
+        model_name: Registered model.
+        version: Version number, or ``latest``; not together with ``alias``.
+        alias: Alias of the version.
+        missing_ok: Load None where there is no such version yet, instead of failing.
+        with_learned: Load the digests of the customers that the version has learned from, too.
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(
+        self,
+        *,
+        model_name: str,
+        model_version: str | int | None = None,
+        alias: str | None = None,
+        missing_ok: bool = False,
+        with_learned: bool = False,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(
+            model_name=model_name,
+            stage_or_version=None if model_version is None else str(model_version),
+            alias=alias,
+            flavor=_FLAVOR,
+            metadata=metadata,
+        )
+        self._missing_ok = missing_ok
+        self._with_learned = with_learned
+
+    def _load(self) -> RegisteredModel | None:
+        found = find_model_version(self.model_name, self.alias or str(self.stage_or_version))
+        if found is None:
+            if self._missing_ok:
+                return None
+            raise DatasetError(self._explain_absence())
+        uri = f"models:/{found.name}/{found.version}"
+        try:
+            info = mlflow.models.get_model_info(uri)
+            _require_trusted(uri, info)
+            estimator = self._mlflow_model_module.load_model(uri)
+        except (MlflowException, OSError) as error:
+            raise DatasetError(
+                f"The files of version {found.version} of the model '{found.name}' cannot be read: {error}. If they "
+                "are gone, take it out of use: `kedro models retire`; a champion is replaced by `kedro models promote "
+                'VERSION --override "REASON"`.'
+            ) from error
+        return RegisteredModel(
+            name=found.name,
+            version=int(found.version),
+            model_id=str(found.source).removeprefix("models:/"),
+            run_id=str(found.run_id),
+            tags=dict(found.tags),
+            estimator=estimator,
+            inputs=tuple(info.signature.inputs.input_names()) if info.signature is not None else (),
+            learned=_load_learned(str(found.run_id)) if self._with_learned else None,
+            created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+        )
+
+    def _explain_absence(self) -> str:
+        found = MlflowClient().search_model_versions(f"name = '{self.model_name}'")
+        versions = sorted(int(version.version) for version in found)
+        waiting = [version.version for version in found if version.tags.get(DECISION_TAG) == "awaiting_approval"]
+        if not versions:
+            return (
+                f"There is no version of the model '{self.model_name}' in the registry {mlflow.get_registry_uri()}. "
+                "Train one first: `kedro run`, or `kedro run --pipelines data_processing,training`."
+            )
+        listed = ", ".join(str(version) for version in versions[-10:])
+        if self.alias == "champion" and waiting:
+            return (
+                f"No version of the model '{self.model_name}' is champion yet. Version {waiting[0]} has passed the "
+                f"gate and waits for approval: `kedro models approve {waiting[0]}`."
+            )
+        if self.alias is not None:
+            return (
+                f"No version of the model '{self.model_name}' has the alias '{self.alias}'; versions: {listed}. "
+                "The gate gives it to a version that shows enough. If it refused them, its reasons are in the summary "
+                "of that run and in the version's tags; what it asks for is in parameters/registry.yml (registry.gate)."
+            )
+        return (
+            f"There is no version or alias {self.stage_or_version} of the model '{self.model_name}'; the last versions "
+            f"are {listed}."
+        )
+
+
+def _load_learned(run_id: str) -> pd.DataFrame | None:
+    """Digests of the customers that a run has learned from; None where it is from before they were kept."""
+    from mlflow.artifacts import download_artifacts
+
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = download_artifacts(run_id=run_id, artifact_path=LEARNED_ARTIFACT, dst_path=folder)
+        except (MlflowException, OSError):
+            return None
+        return pd.read_parquet(path)
+
+
+def _require_trusted(uri: str, info: ModelInfo) -> None:
+    """Refuse a model that is no skops file of known types: its own list of trusted types is not to be trusted."""
+    flavor = info.flavors.get("sklearn", {})
+    if flavor.get("serialization_format") != "skops":
+        raise DatasetError(f"The model {uri} is not stored in skops format; loading it could run foreign code.")
+    unknown = sorted(set(flavor.get("skops_trusted_types") or []) - set(TRUSTED_TYPES))
+    if unknown:
+        raise DatasetError(f"The model {uri} holds types that churn_kedro does not know: {', '.join(unknown)}.")
+
+
+class PromotionDataset(AbstractDataset[Promotion, Promotion]):
+    """Carries out what was decided: tags and aliases of a registered model's version, and the audit.
+
+    Args:
+        project_path: Folder of the project, whose git commit and user are written down.
+        experiment: Experiment that keeps the audit.
+        artifact_location: Where that experiment keeps its artifacts, should it not exist yet.
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(
+        self,
+        *,
+        project_path: str,
+        experiment: str,
+        artifact_location: str | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._project_path = Path(project_path)
+        self._experiment = experiment
+        self._artifact_location = artifact_location
+        self.metadata = metadata
+
+    def load(self) -> Promotion:
+        """Refuse: the registry itself is read through :class:`RegistryModelDataset`."""
+        raise DatasetError("A promotion cannot be loaded; read the version's tags and aliases instead.")
+
+    def save(self, data: Promotion) -> None:
+        """Write tags and audit, and move the aliases: all of it, or nothing.
+
+        Args:
+            data: What to do.
+
+        Raises:
+            RefusedActionError: Another champion was named since the decision.
+            DatasetError: The registry is busy, or does not answer.
+        """
+        code = describe_code(self._project_path)
+        registry = ModelRegistry(
+            data.model_name,
+            experiment=self._experiment,
+            by=describe_person(self._project_path),
+            git_commit=code["git_commit"],
+            artifact_location=self._artifact_location,
+        )
+        tags = data.tags | {f"decision_{key}": value for key, value in code.items()} if data.tags else {}
+        promotion = data.model_copy(update={"tags": tags})
+        registry.carry_out(lambda standing: plan_decided(standing, promotion))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"experiment": self._experiment}

@@ -1,0 +1,186 @@
+"""Parameters of the active MLflow run, and runs under it."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+from churn_kedro.training import ChildRun
+
+if TYPE_CHECKING:
+    from mlflow import ActiveRun
+    from mlflow.entities import Metric, Param
+
+# Points of a curve that are logged; a picture of it shows no more.
+MAX_CURVE_POINTS = 100
+_SUPPRESS_ADDRESSES = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
+_STATUSES = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
+# Tags with which MLflow says who runs what; it gives them to the runs that it starts itself.
+_INHERITED_TAGS = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
+
+
+def loggable_name(name: str, longest: int) -> str:
+    """A name with nothing that MLflow refuses in the name of a parameter or metric.
+
+    Args:
+        name: Any name.
+        longest: Characters that it may have; of a longer one the middle is left out.
+
+    Returns:
+        The name itself where MLflow takes it.
+    """
+    allowed = "".join(character if character.isalnum() or character in "_-. /" else "_" for character in name)
+    if allowed != posixpath.normpath(allowed) or allowed.startswith(("/", "..")) or allowed == ".":
+        # A name that would be another path than it looks is refused, too.
+        allowed = allowed.replace("/", "_").replace(".", "_")
+    half = longest // 2
+    return allowed if len(allowed) <= longest else f"{allowed[: half - 1]}_{allowed[-half:]}"
+
+
+def _active_run(what: str) -> ActiveRun:
+    import mlflow
+
+    run = mlflow.active_run()
+    if run is None:
+        raise DatasetError(f"There is no active MLflow run to log {what} to.")
+    return run
+
+
+def _params(values: Mapping[str, Any]) -> list[Param]:
+    from mlflow.entities import Param
+    from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH
+
+    return [
+        Param(loggable_name(name, MAX_ENTITY_KEY_LENGTH), str(value)[:MAX_PARAM_VAL_LENGTH])
+        for name, value in values.items()
+    ]
+
+
+class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
+    """Logs values as parameters of the active run, in one batch.
+
+    What MLflow does not allow in a name becomes an underscore, and of a value that is too long the beginning is logged.
+    A parameter that the run has already with another value is refused by MLflow.
+
+    Args:
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+        # Name that kedro-mlflow sets when tracking is off for a pipeline.
+        self._logging_activated = True
+        self.metadata = metadata
+
+    def load(self) -> dict[str, Any]:
+        """Refuse."""
+        raise DatasetError("Parameters of a run are read in MLflow.")
+
+    def save(self, data: dict[str, Any]) -> None:
+        """Log the parameters.
+
+        Args:
+            data: Value by name.
+
+        Raises:
+            DatasetError: There is no active run, or it has one of the parameters with another value.
+        """
+        if not self._logging_activated:
+            return
+        from mlflow import MlflowClient
+
+        run = _active_run("parameters")
+        MlflowClient().log_batch(run.info.run_id, params=_params(data))
+
+    def _describe(self) -> dict[str, Any]:
+        return {}
+
+
+class ChildRunsDataset(AbstractDataset[list[ChildRun], list[ChildRun]]):
+    """Records the parts of the active run as runs under it, one after the other.
+
+    MLflow wants three calls for each: one that starts the run, one that logs all its numbers, and one that ends it.
+
+    Args:
+        enabled: Record them; False writes nothing.
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(self, *, enabled: bool = True, metadata: dict[str, Any] | None = None) -> None:
+        self._enabled = enabled
+        # Name that kedro-mlflow sets when tracking is off for a pipeline.
+        self._logging_activated = True
+        self.metadata = metadata
+
+    def load(self) -> list[ChildRun]:
+        """Refuse."""
+        raise DatasetError("Runs are read in MLflow.")
+
+    def save(self, data: list[ChildRun]) -> None:
+        """Record the runs. The last one ends now, and each of the others where the next one starts.
+
+        Args:
+            data: The runs, the oldest first.
+
+        Raises:
+            DatasetError: There is no active run.
+        """
+        if not (self._enabled and self._logging_activated):
+            return
+        from mlflow import MlflowClient
+
+        parent = _active_run("child runs")
+        inherited = {key: value for key, value in parent.data.tags.items() if key in _INHERITED_TAGS}
+        client = MlflowClient()
+        milliseconds = [round(1000 * (child.seconds or 0)) for child in data]
+        end = int(time.time() * 1000) - sum(milliseconds)
+        with _no_addresses_printed():
+            for child, duration in zip(data, milliseconds, strict=True):
+                start, end = end, end + duration
+                run_id = client.create_run(
+                    parent.info.experiment_id,
+                    start_time=start,
+                    run_name=child.name,
+                    tags={**inherited, **child.tags, "mlflow.parentRunId": parent.info.run_id},
+                ).info.run_id
+                client.log_batch(run_id, metrics=_metrics(child, end), params=_params(child.params))
+                client.set_terminated(run_id, _STATUSES[child.status], end_time=end)
+
+    def _describe(self) -> dict[str, Any]:
+        return {"enabled": self._enabled}
+
+
+def _metrics(child: ChildRun, timestamp: int) -> list[Metric]:
+    from mlflow.entities import Metric
+    from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH
+
+    points = [(name, value, 0) for name, value in child.metrics.items()]
+    for name, curve in child.curves.items():
+        points += [(name, curve[step], step) for step in _thinned(len(curve))]
+    return [Metric(loggable_name(name, MAX_ENTITY_KEY_LENGTH), value, timestamp, step) for name, value, step in points]
+
+
+def _thinned(n_steps: int) -> Sequence[int]:
+    """Steps of a curve that are logged: evenly spaced, the first and the last among them."""
+    if n_steps <= MAX_CURVE_POINTS:
+        return range(n_steps)
+    return [round(point * (n_steps - 1) / (MAX_CURVE_POINTS - 1)) for point in range(MAX_CURVE_POINTS)]
+
+
+@contextmanager
+def _no_addresses_printed() -> Iterator[None]:
+    """Keep MLflow from asking a server for each run that ends, only to print its address."""
+    former = os.environ.get(_SUPPRESS_ADDRESSES)
+    os.environ[_SUPPRESS_ADDRESSES] = "true"
+    try:
+        yield
+    finally:
+        if former is None:
+            del os.environ[_SUPPRESS_ADDRESSES]
+        else:
+            os.environ[_SUPPRESS_ADDRESSES] = former

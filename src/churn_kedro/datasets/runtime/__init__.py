@@ -1,0 +1,1 @@
+"""Clock, progress, trial archive, matrix parts and the git commit."""

@@ -1,0 +1,124 @@
+"""Trials of hyperparameter searches, kept in a database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.io import AbstractDataset, DatasetError
+
+from churn_kedro.training import TrialArchive
+
+if TYPE_CHECKING:
+    import optuna
+
+
+class StudyArchive:
+    """Optuna studies in a database: one study for each kind of search, one trial for each that ended.
+
+    Args:
+        url: SQLAlchemy address of the database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._storage: optuna.storages.RDBStorage | None = None
+        self._studies: dict[str, optuna.Study] = {}
+
+    def _study(self, search: str) -> optuna.Study:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if self._storage is None:
+            if self._url.startswith("sqlite:///"):
+                Path(self._url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            self._storage = optuna.storages.RDBStorage(self._url)
+        if search not in self._studies:
+            self._studies[search] = optuna.create_study(
+                storage=self._storage, study_name=search, load_if_exists=True, direction="minimize"
+            )
+        return self._studies[search]
+
+    def _open(self, search: str) -> optuna.Study:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            return self._study(search)
+        except (SQLAlchemyError, OSError, ImportError) as error:
+            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            raise DatasetError(
+                f"The trials of hyperparameter searches cannot be kept in {_without_password(self._url)}: {reason}. If "
+                "it is the project's own file, delete it; if CHURN_STUDY_URL names it, correct or unset the variable. "
+                "With training.search.resume=false, no trials are kept."
+            ) from error
+
+    def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
+        """Finished trials of a search.
+
+        Args:
+            search: Its key.
+
+        Returns:
+            The trials under the numbers that they had in it.
+        """
+        trials = self._open(search).get_trials(deepcopy=True)
+        for trial in trials:
+            trial.number = int(trial.user_attrs["number"])
+        return trials
+
+    def keep(self, search: str, trial: optuna.trial.FrozenTrial) -> None:
+        """Add a finished trial.
+
+        Args:
+            search: Key of the search.
+            trial: The trial.
+        """
+        import optuna
+
+        # A study numbers its trials in the order in which they come.
+        kept = optuna.trial.create_trial(
+            state=trial.state,
+            values=trial.values[:1] if trial.values else None,
+            params=trial.params,
+            distributions=trial.distributions,
+            user_attrs={**trial.user_attrs, "number": trial.number},
+            intermediate_values=trial.intermediate_values,
+        )
+        self._open(search).add_trial(kept)
+
+
+def _without_password(url: str) -> str:
+    """The address without user and password."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
+class TrialArchiveDataset(AbstractDataset[TrialArchive, TrialArchive]):
+    """The archive of trials: what a search of hyperparameters is given to keep its trials in.
+
+    A search may take hours and be interrupted, so it writes while it runs; this is the one dataset that a node gets as
+    a place to write to.
+
+    Args:
+        url: SQLAlchemy address of the database.
+        metadata: For plugins; Kedro ignores it.
+    """
+
+    def __init__(self, *, url: str, metadata: dict[str, Any] | None = None) -> None:
+        self._url = url
+        self.metadata = metadata
+
+    def load(self) -> TrialArchive:
+        """Open the archive.
+
+        Returns:
+            The archive; the database is made when it is first used.
+        """
+        return StudyArchive(self._url)
+
+    def save(self, data: TrialArchive) -> None:
+        """Refuse."""
+        raise DatasetError("Trials are kept one by one, while the search runs.")
+
+    def _describe(self) -> dict[str, Any]:
+        return {"url": _without_password(self._url)}

@@ -1,0 +1,5 @@
+"""How good a model is: metrics with intervals, groups of customers, fairness, comparison and explanations."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,177 @@
+"""SHAP values of customers beside what their table says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.evaluation.explanations.interface import ExplanationParameters, take_sample
+from churn_kedro.evaluation.explanations.shap_values import Explanation, choose_explained, explain, explain_classes
+
+# How the cells of a column are drawn: along an axis of numbers or of dates, or at a place each.
+AxisKind = Literal["number", "date", "level"]
+
+
+@dataclass(frozen=True)
+class ExplainedCustomers:
+    """SHAP values of some customers for every output of the model, beside what the customers' table says.
+
+    Attributes:
+        outputs: One explanation for each output: one, or one for each class.
+        cells: Raw cell of each explained column; of what is no column of the table, what the model saw; shape
+            (n, n_columns).
+        axes: How each column's cells are drawn.
+        levels: Levels of the columns that have some, as text and in declared order.
+        total: Customers that these were taken of.
+    """
+
+    outputs: list[Explanation]
+    cells: pd.DataFrame
+    axes: dict[str, AxisKind]
+    levels: dict[str, list[str]]
+    total: int
+
+    @property
+    def strengths(self) -> pd.Series:
+        """Mean absolute SHAP value by column, summed over the outputs, strongest first."""
+        return column_strengths(self.outputs)
+
+    def strongest_output(self, column: str) -> Explanation:
+        """The output that a column moves most."""
+        place = self.outputs[0].columns.index(column)
+        return max(self.outputs, key=lambda one: float(np.abs(one.values[:, place]).mean()))
+
+
+def column_strengths(explanations: Sequence[Explanation]) -> pd.Series:
+    """Mean absolute SHAP value of each column.
+
+    Args:
+        explanations: One for each output, of the same customers.
+
+    Returns:
+        Sums over the outputs by column name, strongest first.
+    """
+    means = np.sum([np.abs(one.values).mean(axis=0) for one in explanations], axis=0)
+    return pd.Series(means, index=explanations[0].columns).sort_values(ascending=False, kind="stable")
+
+
+def explain_customers(
+    estimator: Any, customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: ExplanationParameters
+) -> ExplainedCustomers:
+    """Explain as many customers as the parameters and the model allow.
+
+    Args:
+        estimator: A fitted estimator of the declared task.
+        customers: Raw customer columns; a seeded sample is taken of many. Where values are estimated, all of them are
+            what customers are compared with.
+        declaration: The table's declaration.
+        parameters: Most customers, and the seed.
+
+    Returns:
+        Their explanations and raw cells.
+    """
+    chosen = choose_explained(estimator, take_sample(customers, parameters.max_explained, parameters.random_state))
+    outputs = explain_outputs(estimator, chosen, declaration, customers)
+    return with_cells(outputs, chosen, declaration, len(customers))
+
+
+def explain_outputs(
+    estimator: Any, customers: pd.DataFrame, declaration: CustomerDeclaration, background: pd.DataFrame
+) -> list[Explanation]:
+    """Explain customers of any task.
+
+    Args:
+        estimator: A fitted estimator of the declared task.
+        customers: Raw customer columns.
+        declaration: The table's declaration.
+        background: Customers that those are compared with, where values are estimated.
+
+    Returns:
+        One explanation for each output.
+    """
+    match declaration.task:
+        case "binary":
+            return [explain(estimator, customers, background=background)]
+        case "multiclass":
+            classes = [str(label) for label in declaration.classes]
+            return explain_classes(estimator, customers, classes, background=background)
+        case "regression":
+            return [explain(estimator, customers, f"the predicted {declaration.target}", background)]
+
+
+def with_cells(
+    outputs: list[Explanation], customers: pd.DataFrame, declaration: CustomerDeclaration, total: int
+) -> ExplainedCustomers:
+    """Put explanations beside the cells of the table.
+
+    Args:
+        outputs: One explanation for each output.
+        customers: The customers that they are of.
+        declaration: The table's declaration.
+        total: Customers that these were taken of.
+
+    Returns:
+        Both.
+    """
+    raw = customers.reset_index(drop=True)
+    kinds = column_axes(declaration)
+    cells = {
+        name: raw[name] if name in kinds else pd.Series(outputs[0].inputs[:, place])
+        for place, name in enumerate(outputs[0].columns)
+    }
+    axes: dict[str, AxisKind] = {name: kinds.get(name, "number") for name in cells}
+    texts = {name: cells_as_text(cells[name]) if axis == "level" else cells[name] for name, axis in axes.items()}
+    levels = {name: order_levels(texts[name], name, declaration) for name, axis in axes.items() if axis == "level"}
+    return ExplainedCustomers(outputs, pd.DataFrame(texts), axes, levels, total)
+
+
+def column_axes(declaration: CustomerDeclaration) -> dict[str, AxisKind]:
+    """How the cells of each feature are drawn.
+
+    Args:
+        declaration: The table's declaration.
+
+    Returns:
+        Kind of axis by column name; numbers that are names of levels are levels.
+    """
+    kinds: dict[str, AxisKind] = {"numeric": "number", "date": "date"}
+    return {column.name: kinds.get(column.kind or "", "level") for column in declaration.features}
+
+
+def cells_as_text(cells: pd.Series) -> pd.Series:
+    """Write levels as people do: 1 instead of 1.0; what is missing stays missing.
+
+    Args:
+        cells: Levels: text or numbers.
+
+    Returns:
+        Objects: text or None.
+    """
+    return pd.Series([_level_text(cell) for cell in cells], index=cells.index, dtype="object")
+
+
+def _level_text(cell: Any) -> str | None:
+    if pd.isna(cell):
+        return None
+    return f"{cell:g}" if isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool) else str(cell)
+
+
+def order_levels(texts: pd.Series, column: str, declaration: CustomerDeclaration) -> list[str]:
+    """Levels of a column that occur, in the declared order.
+
+    Args:
+        texts: Cells as :func:`cells_as_text` writes them.
+        column: Name of the column.
+        declaration: The table's declaration.
+
+    Returns:
+        Declared levels that occur; levels that are not declared follow, the most frequent one first.
+    """
+    frequent = [str(level) for level in texts.value_counts().index]
+    declared = [str(_level_text(level)) for one in declaration.features if one.name == column for level in one.levels]
+    return [level for level in declared if level in frequent] + [level for level in frequent if level not in declared]

@@ -1,0 +1,140 @@
+"""Single customers that tell most about a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.evaluation.explanations.explained_customers import explain_outputs, with_cells
+from churn_kedro.evaluation.explanations.shap_values import Explanation
+from churn_kedro.models import ScoredCustomers
+
+
+@dataclass(frozen=True)
+class ShownCustomer:
+    """One customer, and how the model's answer came about.
+
+    Attributes:
+        title: Why this one is shown, and what happened.
+        name: Identifiers, for people; empty where none are declared.
+        explanation: SHAP values of this customer for one output; shape (1, n_columns).
+        cells: Raw cell of each column, as text.
+        answer: What the model says in the end, as text: the calibrated probability, or the number.
+    """
+
+    title: str
+    name: str
+    explanation: Explanation
+    cells: list[str]
+    answer: str
+
+
+def choose_customers_to_show(scores: ScoredCustomers) -> dict[str, int]:
+    """Choose the few customers that tell most about a model.
+
+    Args:
+        scores: Target and prediction of each customer.
+
+    Returns:
+        Position of a customer by why it was chosen. Binary: the likeliest to leave, the one nearest to the decision
+        threshold, and of each kind of error the one that the model was surest of. Multiclass: the surest right and the
+        surest wrong one. Regression: the largest and the median prediction, and the worst error. A customer that is
+        chosen twice is there once, for both reasons.
+    """
+    target, prediction = scores.target, scores.prediction
+    chosen: list[tuple[str, int]] = []
+
+    def choose(reason: str, eligible: np.ndarray, badness: np.ndarray) -> None:
+        places = np.flatnonzero(eligible)
+        if len(places):
+            chosen.append((reason, int(places[badness[places].argmin()])))
+
+    everyone = np.ones(len(target), dtype=bool)
+    match scores.task:
+        case "binary":
+            threshold = 0.5 if scores.threshold is None else scores.threshold
+            flagged = prediction >= threshold
+            choose("Likeliest to leave", everyone, -prediction)
+            choose("At the decision threshold", everyone, np.abs(prediction - threshold))
+            choose("Left, though thought safe", (target == 1) & ~flagged, prediction)
+            choose("Stayed, though thought lost", (target == 0) & flagged, -prediction)
+        case "multiclass":
+            right, surest = prediction.argmax(axis=1) == target, prediction.max(axis=1)
+            choose("Surest of those that are right", right, -surest)
+            choose("Surest of those that are wrong", ~right, -surest)
+        case "regression":
+            choose("Largest prediction", everyone, -prediction)
+            choose("Median prediction", everyone, np.abs(prediction - np.median(prediction)))
+            choose("Worst error", everyone, -np.abs(prediction - target))
+    reasons: dict[int, list[str]] = {}
+    for reason, place in chosen:
+        reasons.setdefault(place, []).append(reason)
+    return {"; ".join(why): place for place, why in reasons.items()}
+
+
+def explain_shown(
+    estimator: Any, customers: pd.DataFrame, scores: ScoredCustomers, declaration: CustomerDeclaration
+) -> list[ShownCustomer]:
+    """Explain the customers that tell most.
+
+    Args:
+        estimator: A fitted estimator of the declared task.
+        customers: Raw customer columns; those that the scores are of, in the same order.
+        scores: Target and prediction of each customer.
+        declaration: The table's declaration.
+
+    Returns:
+        One of :func:`choose_customers_to_show` each; with several classes, explained for the class predicted.
+    """
+    chosen = choose_customers_to_show(scores)
+    places = list(chosen.values())
+    rows = customers.iloc[places]
+    outputs = explain_outputs(estimator, rows, declaration, customers)
+    explained = with_cells(outputs, rows, declaration, len(customers))
+    shown = []
+    for row, (reason, place) in enumerate(chosen.items()):
+        code = int(scores.prediction[place].argmax()) if scores.task == "multiclass" else 0
+        one = outputs[code]
+        alone = Explanation(
+            one.values[row : row + 1], one.base, one.inputs[row : row + 1], one.columns, one.output, one.exact
+        )
+        cells = [write_cell(cell) for cell in explained.cells.iloc[row]]
+        name = ", ".join(f"{column} {write_cell(rows[column].iloc[row])}" for column in declaration.id_names)
+        happened, answer = _happened(scores, place, code, declaration)
+        said = reason if "though thought" in reason else f"{reason}; {happened}"
+        shown.append(ShownCustomer(said, name, alone, cells, answer))
+    return shown
+
+
+def _happened(scores: ScoredCustomers, place: int, code: int, declaration: CustomerDeclaration) -> tuple[str, str]:
+    target, prediction = scores.target[place], scores.prediction[place]
+    match scores.task:
+        case "binary":
+            return ("left" if target == 1 else "stayed"), f"probability of leaving {prediction:.3f}"
+        case "multiclass":
+            truth = scores.classes[int(target)]
+            return f"is {truth}", f"probability of {scores.classes[code]} {prediction[code]:.3f}"
+        case "regression":
+            return f"actual {target:,.6g}", f"predicted {declaration.target} {prediction:,.6g}"
+
+
+def write_cell(cell: Any) -> str:
+    """Write a raw cell for people.
+
+    Args:
+        cell: Number, date, text or nothing.
+
+    Returns:
+        Short text.
+    """
+    if cell is None or (not isinstance(cell, str) and pd.isna(cell)):
+        return "missing"
+    if isinstance(cell, pd.Timestamp):
+        return f"{cell:%Y-%m-%d}" if cell == cell.normalize() else f"{cell:%Y-%m-%d %H:%M}"
+    if isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool):
+        return f"{cell:.0f}" if float(cell).is_integer() else f"{cell:.6g}"
+    return str(cell)

@@ -1,0 +1,5 @@
+"""What runs around a Kedro session: configuration, lineage, parameters, server check and summary."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,71 @@
+"""The configuration loader: OmegaConf as Kedro ships it, with this project's resolvers and patterns."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from kedro.config import OmegaConfigLoader
+from kedro.utils import find_kedro_project
+
+from churn_kedro.base import ParameterError
+from churn_kedro.datasets import artifact_location, study_url, tracking_uri
+
+DECLARATION = "customers"
+
+
+class ProjectConfigLoader(OmegaConfigLoader):
+    """Loads ``conf/`` and knows where its project is, with hooks (``kedro run``) and without them (``kedro viz``).
+
+    Resolvers for configuration files: ``${project_path:}``, ``${tracking_uri:}``, ``${artifact_location:}``,
+    ``${study_url:USE_CASE}`` and ``${environment:NAME, default}``, where an empty environment variable counts as unset.
+
+    Args:
+        conf_source: Folder of the configuration.
+        arguments: What :class:`kedro.config.OmegaConfigLoader` takes.
+
+    Raises:
+        ParameterError: The environment is no use case.
+    """
+
+    def __init__(self, conf_source: str, **arguments: Any) -> None:
+        self._require_use_case(Path(conf_source), arguments.get("env"))
+        beside = Path(conf_source).resolve().parent
+        project = beside if (beside / "pyproject.toml").is_file() else find_kedro_project(Path.cwd()) or Path.cwd()
+        super().__init__(
+            conf_source,
+            custom_resolvers={
+                "project_path": project.as_posix,
+                "tracking_uri": lambda: tracking_uri(project, os.environ),
+                "artifact_location": lambda: artifact_location(project, os.environ),
+                "study_url": lambda use_case: study_url(project, os.environ, use_case),
+                "environment": lambda name, default: os.environ.get(name) or default,
+            },
+            # A use case's folder holds what differs from base, and nothing else.
+            merge_strategy={"parameters": "soft", "catalog": "soft", "globals": "soft"},
+            config_patterns={
+                # The customer declaration is a parameter of the nodes and, as a global, an option of the catalog's
+                # validators.
+                "globals": ["globals.yml", "parameters/customers.yml"],
+                "mlflow": ["mlflow.yml"],
+            },
+            **arguments,
+        )
+
+    @staticmethod
+    def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
+        """Merge key by key, except for the declaration: a table takes nothing from another one's."""
+        kept = {key: value for key, value in config.items() if key != DECLARATION or key not in env_config}
+        return OmegaConfigLoader._soft_merge(kept, env_config, env_path)
+
+    @staticmethod
+    def _require_use_case(conf: Path, env: str | None) -> None:
+        """Kedro takes an environment without a folder for an empty one: a slip would run the bank."""
+        if env in (None, "base", "local") or not conf.is_dir() or (conf / str(env) / "globals.yml").is_file():
+            return
+        known = ", ".join(sorted(path.parent.name for path in conf.glob("*/globals.yml") if path.parent.name != "base"))
+        raise ParameterError(
+            f"There is no use case '{env}': {conf / str(env)} has no globals.yml. Use cases for --env: {known}; "
+            "`kedro customers onboard` adds one."
+        )

@@ -1,0 +1,301 @@
+"""The few lines that a run ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from churn_kedro.campaigns import ScoringReport
+from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges
+from churn_kedro.evaluation import HEADLINES, Evaluation
+from churn_kedro.models import SCORE_NAMES
+from churn_kedro.pipelines.fabrication.shapes import Ceiling, SampleReport, ValueCeiling
+from churn_kedro.registry import Decision
+from churn_kedro.reporting import Assessment
+from churn_kedro.training import SearchResult, TrainingSummary
+
+_WIDTH = 12
+
+
+def _line(label: str, text: str) -> str:
+    return f"  {label:<{_WIDTH}}{text}"
+
+
+def _describe_decision(report: Decision) -> list[str]:
+    alias = f", alias {report.alias}" if report.alias else ""
+    return [
+        _line("gate", f"version {report.candidate} {report.verdict.replace('_', ' ')}{alias}"),
+        *[_line("", reason) for reason in report.reasons],
+    ]
+
+
+def _describe_sample(report: SampleReport) -> str:
+    match report:
+        case Ceiling():
+            return (
+                f"{report.rows:,} fabricated customers, {report.churn_rate:.1%} leave; "
+                f"best reachable ROC-AUC {report.roc_auc:.4f}, PR-AUC {report.pr_auc:.4f}"
+            )
+        case ValueCeiling():
+            return (
+                f"{report.rows:,} fabricated rows, mean target {_number(report.target_mean)}; "
+                f"best reachable R² {report.r2:.4f}, RMSE {_number(report.rmse)}"
+            )
+        case _:
+            return f"{report.rows:,} rows; nobody knows what a model can reach"
+
+
+def _describe_search(report: SearchResult) -> list[str]:
+    lines: list[str] = []
+    for found in report.searches:
+        known = sum(trial.known for trial in found.trials)
+        states = {
+            "known from before": known,
+            "given up early": sum(trial.state == "pruned" for trial in found.trials),
+            "failed": sum(trial.state == "failed" for trial in found.trials),
+        }
+        counted = [f"{count} {state}" for state, count in states.items() if count]
+        best = found.best
+        lines.append(
+            _line(
+                "" if lines else "search",
+                f"{found.algorithm}, {len(found.trials)} trial{'s' if len(found.trials) > 1 else ''}"
+                + (f" ({', '.join(counted)})" if counted else "")
+                + f"; best {SCORE_NAMES[report.metric]} over {report.n_splits} folds {_number(best.score or 0.0)}"
+                + (f" with {best.n_estimators} rounds" if best.n_estimators is not None else ""),
+            )
+        )
+    return lines
+
+
+def _describe_training(report: TrainingSummary) -> list[str]:
+    lines: list[str] = []
+    if len(report.comparison.candidates) > 1:
+        lines += [
+            _line(
+                "" if place else "candidates",
+                f"{candidate.name:<24}{SCORE_NAMES[report.metric]} {_number(candidate.score)}, "
+                + (
+                    "chosen"
+                    if candidate.name == report.comparison.chosen
+                    else f"{candidate.behind:+.3g} ({'beyond' if candidate.differs else 'within'} the noise of "
+                    f"{candidate.noise:.2g})"
+                )
+                + f", {candidate.search_seconds + candidate.fit_seconds:.0f} s",
+            )
+            for place, candidate in enumerate(report.comparison.candidates)
+        ]
+    device = f" ({report.recipe.device})" if any(member.algorithm == "xgboost" for member in report.members) else ""
+    learned = f"{report.model}{device} on {report.rows['learned']:,} customers"
+    if report.calibration is not None:
+        learned += (
+            f", calibration {report.calibration.method} (error {report.calibration.ece_before:.3f} to "
+            f"{report.calibration.ece_after:.3f})"
+        )
+    lines.append(_line("model", learned))
+    lines += [
+        _line("", f"{worth.column} earns {worth.earns:.3g} a customer and costs {worth.cost:.3g}")
+        for worth in report.column_worths
+    ]
+    if report.threshold is not None:
+        choice = report.threshold
+        profit = "" if choice.profit_per_customer is None else f", profit {choice.profit_per_customer:,.2f} a customer"
+        unworthy = choice.flagged_share - choice.contacted_share
+        left_out = f", without {unworthy:.1%} who are not worth it" if unworthy > 0 else ""
+        decision = (
+            f"contact at {choice.threshold:.3f} and above ({choice.objective}): {choice.contacted_share:.1%} of "
+            f"customers{left_out}{profit}"
+            if choice.flagged_share
+            else f"contact nobody ({choice.objective}). {choice.reason}"
+        )
+        lines.append(_line("decision", decision))
+    return lines
+
+
+def _describe_target(report: DataQuality) -> str:
+    if report.target_mean is not None:
+        return f"mean target {_number(report.target_mean)}"
+    total = max(1, sum(report.classes.values()))
+    if len(report.classes) == 2:
+        return f"{list(report.classes.values())[1] / total:.1%} leave"
+    return ", ".join(f"{label} {count / total:.1%}" for label, count in report.classes.items())
+
+
+def _describe_leakage(report: LeakageReport, files: Mapping[str, str]) -> list[str]:
+    counted = {
+        "allowed": sum(finding.allowed is not None for finding in report.findings),
+        "leaks": len(report.leaks),
+        "warnings": sum(finding.severity == "warning" and finding.allowed is None for finding in report.findings),
+        "notices": sum(finding.severity == "notice" and finding.allowed is None for finding in report.findings),
+    }
+    found = ", ".join(f"{count} {name}" for name, count in counted.items() if count) or "nothing found"
+    shown = [finding for finding in report.findings if finding.severity != "notice" or finding.allowed is not None]
+    return [
+        _line("checks", f"{len(report.checks)} for leakage and honesty: {found}"),
+        *[_line("", f"{_severity(finding)} {finding.check}: {finding.evidence}") for finding in shown],
+        *([_line("", f"data report: {files['data_report']}")] if "data_report" in files else []),
+    ]
+
+
+def _severity(finding: Finding) -> str:
+    return "allowed" if finding.allowed is not None else finding.severity
+
+
+def _describe_changes(report: SchemaChanges) -> list[str]:
+    return [_line("changed" if not position else "", change) for position, change in enumerate(report.changes)]
+
+
+def _describe_quality(report: DataQuality, files: Mapping[str, str]) -> list[str]:
+    lines = [
+        _line(
+            "customers",
+            f"{report.rows_read:,} rows read, {report.rows_rejected:,} rejected, "
+            f"{report.duplicates_dropped:,} duplicates dropped, {report.rows_kept:,} kept "
+            f"({_describe_target(report)})",
+        )
+    ]
+    if report.rows_rejected:
+        lines.append(_line("", f"rejected rows and reasons: {files.get('rejected_customers', 'not saved')}"))
+    return lines
+
+
+def _number(value: float) -> str:
+    """Four decimals, or four digits of what is in the unit of a large target."""
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:,.{2 if abs(value) < 1000 else 0}f}"
+
+
+def _describe_assessment(report: Assessment) -> list[str]:
+    lines: list[str] = []
+    if report.campaign is not None:
+        chosen = report.campaign.chosen
+        profit = chosen.profit_per_customer
+        lines.append(
+            _line(
+                "campaign",
+                f"expected profit {profit.value:,.2f} a customer ({profit.low:,.2f} to {profit.high:,.2f}), "
+                f"contacting {chosen.contacted_share:.1%}",
+            )
+        )
+    if report.comparison is not None:
+        headline = next(iter(HEADLINES[report.slices.task]))
+        gap = report.comparison.differences[headline]
+        lines.append(
+            _line(
+                "compared",
+                f"{HEADLINES[report.slices.task][headline]} {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) "
+                f"against {report.comparison.baseline}",
+            )
+        )
+    if not report.slices.tested:
+        return [*lines, _line("groups", "none has enough customers to be tested")]
+    failing = [group.name for group in report.slices.failing]
+    named = f": {'; '.join(failing[:3])}" if failing else ""
+    lines.append(
+        _line(
+            "groups",
+            f"{report.slices.tested} tested; the model is worse for {len(failing) or 'none'}{named}, and misjudges "
+            f"{len(report.slices.miscalibrated) or 'none'} on average",
+        )
+    )
+    return lines
+
+
+def _describe_evaluation(report: Evaluation, files: Mapping[str, str]) -> list[str]:
+    coverage = f"{report.bootstrap.confidence:.0%} interval"
+    lines = [_line("model", f"{report.model_name} version {report.model_version}")]
+    width = max(map(len, HEADLINES[report.task].values())) + 1
+    for metric, label in HEADLINES[report.task].items():
+        estimate = report.metrics[metric]
+        low, high = _number(estimate.low), _number(estimate.high)
+        lines.append(_line("", f"{label:<{width}}{_number(estimate.value)} ({coverage} {low} to {high})"))
+    threshold = "" if report.threshold is None else f"; decision threshold {report.threshold:.3f}"
+    lines.append(_line("", f"on {report.test_rows:,} test customers{threshold}"))
+    if report.seen_share > 0:
+        lines.append(_line("", f"it has learned from {report.seen_share:.1%} of them: too good to be true"))
+    if "evaluation_report" in files:
+        lines.append(_line("", f"report: {files['evaluation_report']}"))
+    return lines
+
+
+def _outcome(report: ScoringReport) -> str:
+    match report.task:
+        case "binary":
+            bands = ", ".join(f"{count:,} {band}" for band, count in report.bands.items())
+            return f"{bands} risk; {report.contacts:,} to contact"
+        case "multiclass":
+            return ", ".join(f"{count:,} {label}" for label, count in report.classes.items())
+        case "regression":
+            return "nobody" if report.mean_prediction is None else f"mean prediction {_number(report.mean_prediction)}"
+
+
+def _describe_scoring(report: ScoringReport, files: Mapping[str, str]) -> list[str]:
+    lines = [
+        _line("scored", f"{report.rows_scored:,} customers by version {report.model_version}: {_outcome(report)}"),
+        _line("", f"scored customers: {files.get('predictions', 'not saved')}"),
+    ]
+    if report.unusual:
+        cells = ", ".join(f"{name} {count:,}" for name, count in report.unusual.items())
+        lines.append(_line("", f"scored in spite of cells outside of the declaration: {cells}"))
+    if report.rows_rejected:
+        unscored = files.get("unscored_customers", "not saved")
+        lines.append(_line("", f"{report.rows_rejected:,} customers could not be read: {unscored}"))
+    return lines
+
+
+# Reports that point to no file, and those that do.
+_PLAIN: Mapping[type, Callable[[Any], list[str]]] = {
+    SearchResult: _describe_search,
+    TrainingSummary: _describe_training,
+    SchemaChanges: _describe_changes,
+    Assessment: _describe_assessment,
+    Decision: _describe_decision,
+}
+_POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
+    DataQuality: _describe_quality,
+    LeakageReport: _describe_leakage,
+    Evaluation: _describe_evaluation,
+    ScoringReport: _describe_scoring,
+}
+
+
+def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
+    if isinstance(report, SampleReport):
+        return [_line("sample", _describe_sample(report))]
+    if type(report) in _PLAIN:
+        return _PLAIN[type(report)](report)
+    return _POINTING[type(report)](report, files) if type(report) in _POINTING else []
+
+
+def summarise(
+    reports: Sequence[Any],
+    files: Mapping[str, str],
+    seconds: Mapping[str, float],
+    use_case: str,
+    run_id: str | None,
+    env: str | None,
+) -> str:
+    """Say what a run did.
+
+    Args:
+        reports: What the nodes reported, in order.
+        files: Place of each saved dataset that a person may want to open, by dataset name.
+        seconds: Seconds spent in each pipeline.
+        use_case: Name of the use case.
+        run_id: MLflow run, or None where tracking is off.
+        env: Kedro environment to name in the commands, or None for the default one.
+
+    Returns:
+        Text of several lines.
+    """
+    option = f" --env {env}" if env else ""
+    lines = ["", f"{use_case}: what this run did"]
+    for report in reports:
+        lines += _describe(report, files)
+    if seconds:
+        shares = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
+        lines.append(_line("seconds", f"{sum(seconds.values()):.1f} ({shares})"))
+    if run_id:
+        lines.append(_line("run", run_id))
+    lines.append(_line("see more", f"kedro mlflow ui{option}    runs, metrics, figures and versions"))
+    lines.append(_line("", f"kedro viz{option}          the pipelines as a picture"))
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,287 @@
+"""What a model is to the rest of the project: an estimator on raw customer columns, and where it stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, cast
+
+import numpy as np
+import pandas as pd
+
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SignatureType, Task
+
+# Method with which an estimator answers for its task; MLflow calls it, too.
+Answer = Literal["predict_proba", "predict"]
+# Tag of a version whose decisions depend on what each customer is worth: economics as JSON.
+CAMPAIGN_TAG = "campaign"
+
+
+class Estimator(Protocol):
+    """A fitted scikit-learn estimator on raw customer columns, of any task."""
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Decisions, codes of classes or numbers, shape (n_samples,)."""
+        ...
+
+
+class Classifier(Estimator, Protocol):
+    """An estimator of task multiclass; one of task binary is one, too."""
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Calibrated probabilities, shape (n_samples, n_classes), classes in declared order."""
+        ...
+
+
+class ChurnEstimator(Classifier, Protocol):
+    """An estimator of task binary: classes are stays and leaves, and ``predict`` decides at the threshold."""
+
+    threshold: float
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A fitted estimator with what the model registry should know of it.
+
+    Attributes:
+        estimator: The estimator.
+        inputs: Signature type of each raw column it reads, in order.
+        example: A few raw rows, logged as the input example.
+        answer: Method that gives the model's answer.
+        facts: Short facts for tags: task, data digest, decision threshold and their like.
+        libraries: Distributions that it takes to load it, beside those that every model takes.
+    """
+
+    estimator: Estimator
+    inputs: Mapping[str, SignatureType]
+    example: pd.DataFrame
+    answer: Answer = "predict_proba"
+    facts: Mapping[str, str] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """One version of a registered model.
+
+    Attributes:
+        name: Registered name.
+        version: Version number.
+        model_id: MLflow's id of the logged model; metrics are linked to it.
+        run_id: Run that trained it.
+        tags: Tags of the version.
+        estimator: The loaded estimator.
+        inputs: Raw columns that it reads; empty where its signature does not tell.
+        learned: Digests of the customers it has learned from, see :mod:`churn_kedro.models.training_rows`; None where
+            they were not recorded, or not asked for.
+        created: When it was registered, ISO 8601.
+    """
+
+    name: str
+    version: int
+    model_id: str
+    run_id: str
+    tags: Mapping[str, str]
+    estimator: Estimator
+    inputs: tuple[str, ...] = ()
+    learned: pd.DataFrame | None = field(default=None, repr=False, compare=False)
+    created: str = ""
+
+
+@dataclass(frozen=True)
+class ScoredCustomers:
+    """What a model says of customers whose target is known.
+
+    Attributes:
+        task: What is predicted.
+        target: Code of the class, or the number, per customer; shape (n,).
+        prediction: Probability of leaving, shape (n,); probability of each class, shape (n, n_classes); or the
+            predicted number, shape (n,).
+        threshold: Decision threshold on the probability of leaving; None for other tasks.
+        classes: Labels in the order of their codes; none for a regression.
+    """
+
+    task: Task
+    target: np.ndarray
+    prediction: np.ndarray
+    threshold: float | None = None
+    classes: tuple[str, ...] = ()
+
+    def of(self, members: np.ndarray) -> ScoredCustomers:
+        """Some of the customers.
+
+        Args:
+            members: Boolean mask of shape (n,), or positions.
+
+        Returns:
+            Their target and prediction.
+        """
+        return replace(self, target=self.target[members], prediction=self.prediction[members])
+
+
+def answer_of(task: Task) -> Answer:
+    """Method with which an estimator answers for its task.
+
+    Args:
+        task: What is predicted.
+
+    Returns:
+        Probabilities for classes, predictions for numbers.
+    """
+    return "predict" if task == "regression" else "predict_proba"
+
+
+def task_facts(declaration: CustomerDeclaration) -> dict[str, str]:
+    """Facts that tell what a model predicts; they become tags of its version.
+
+    Args:
+        declaration: The table's declaration.
+
+    Returns:
+        ``task``, and ``classes`` in the order of the model's probabilities where there are classes.
+    """
+    classes = {"classes": json.dumps(declaration.classes)} if declaration.classes else {}
+    return {"task": declaration.task, **classes}
+
+
+def explain_other_task(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
+    """Say why a version cannot answer for a declaration: its numbers would be read as something they are not.
+
+    Args:
+        model: The version.
+        declaration: The table's declaration.
+
+    Returns:
+        The reason, or None where the version was trained for this task and these classes in this order.
+    """
+    # Versions without the tag are from a time when every model was binary.
+    task = model.tags.get("task", "binary")
+    if task != declaration.task:
+        return f"version {model.version} was trained for task {task}, the declaration says {declaration.task}"
+    classes, declared = model.tags.get("classes"), task_facts(declaration).get("classes")
+    if classes != declared and "task" in model.tags:
+        return f"version {model.version} was trained for classes {classes}, the declaration says {declared}"
+    return None
+
+
+def explain_other_table(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
+    """Say why a version cannot score the declared table. Columns that it does not read are no reason.
+
+    Args:
+        model: The version.
+        declaration: The table's declaration.
+
+    Returns:
+        The reason: another task, other classes, or columns that are not declared; None where it can.
+    """
+    kept = {column.name for column in declaration.required_columns(with_target=True)}
+    absent = [name for name in model.inputs if name not in kept]
+    return explain_other_task(model, declaration) or (
+        f"version {model.version} reads columns that are not declared: {', '.join(absent)}" if absent else None
+    )
+
+
+def require_table(model: RegisteredModel, declaration: CustomerDeclaration) -> None:
+    """Refuse a version that was trained for another task, for other classes or for columns that are not there.
+
+    Args:
+        model: The version.
+        declaration: The table's declaration.
+
+    Raises:
+        CustomerTableError: It was.
+    """
+    reason = explain_other_table(model, declaration)
+    if reason:
+        raise CustomerTableError(
+            f"{model.name}: {reason}. Train a version for this declaration (`kedro run --pipelines training`), "
+            "or correct task, labels and columns in parameters/customers.yml."
+        )
+
+
+def churn_probability(estimator: Estimator, customers: pd.DataFrame) -> np.ndarray:
+    """Probability that each customer leaves.
+
+    Args:
+        estimator: A fitted estimator of task binary.
+        customers: Raw customer columns, shape (n_samples, n_columns); columns the model does not use are ignored.
+
+    Returns:
+        float64 array of shape (n_samples,), values in [0, 1].
+    """
+    return np.asarray(cast(Classifier, estimator).predict_proba(customers)[:, 1], dtype=np.float64)
+
+
+def decision_threshold(estimator: Estimator) -> float | None:
+    """Threshold on the probability of leaving.
+
+    Args:
+        estimator: A fitted estimator.
+
+    Returns:
+        The threshold, or None for an estimator of another task than binary.
+    """
+    threshold = getattr(estimator, "threshold", None)
+    return None if threshold is None else float(threshold)
+
+
+def predict(estimator: Estimator, customers: pd.DataFrame, task: Task) -> np.ndarray:
+    """What the model says of each customer.
+
+    Args:
+        estimator: A fitted estimator of the task.
+        customers: Raw customer columns, shape (n_samples, n_columns); columns the model does not use are ignored.
+        task: What is predicted.
+
+    Returns:
+        float64 array: probability of leaving, shape (n_samples,); probability of each class, shape (n_samples,
+        n_classes); or the predicted number, shape (n_samples,).
+    """
+    match task:
+        case "binary":
+            return churn_probability(estimator, customers)
+        case "multiclass":
+            return np.asarray(cast(Classifier, estimator).predict_proba(customers), dtype=np.float64)
+        case "regression":
+            return np.asarray(estimator.predict(customers), dtype=np.float64)
+
+
+def score_known(estimator: Estimator, customers: pd.DataFrame, declaration: CustomerDeclaration) -> ScoredCustomers:
+    """Score customers whose target is known.
+
+    Args:
+        estimator: A fitted estimator of the declared task.
+        customers: Customers with their target.
+        declaration: The table's declaration.
+
+    Returns:
+        Target and prediction of each customer.
+    """
+    return ScoredCustomers(
+        task=declaration.task,
+        target=customers[declaration.target].to_numpy(),
+        prediction=predict(estimator, customers, declaration.task),
+        threshold=decision_threshold(estimator),
+        classes=tuple(str(label) for label in declaration.classes),
+    )
+
+
+def unwrap(estimator: Any) -> tuple[Any, Any]:
+    """The two parts that make a prediction, out of what calibrates it and decides on it.
+
+    Args:
+        estimator: As training builds it: threshold (task binary) around calibration (tasks with classes, unless it is
+            none) around the pipeline.
+
+    Returns:
+        The fitted feature transformer, and the fitted model on its outputs: ``XGBClassifier`` or ``XGBRegressor`` by
+        default.
+    """
+    calibrated = estimator.estimator_.estimator if hasattr(estimator, "estimator_") else estimator
+    pipeline = calibrated
+    if hasattr(calibrated, "calibrated_classifiers_"):
+        scores = calibrated.calibrated_classifiers_[0].estimator.estimator
+        # Versions from before calibration was fitted out of fold have no such step.
+        pipeline = scores.estimator if hasattr(scores, "estimator") else scores
+    return pipeline["features"], pipeline[-1]

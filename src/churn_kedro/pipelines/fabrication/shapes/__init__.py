@@ -1,0 +1,65 @@
+"""Fabricate sample customers of which the truth is known.
+
+The project runs without a download because this package can draw customers in the shape of public tables. Only the
+layout and the rounded marginal rates follow the public tables; every row is drawn from a seeded generator, and so is
+the target, from a truth that is kept. A model's score can therefore be compared with the ceiling: the score of someone
+who knows the truth. Each shape has a module that documents its process.
+
+The iris flowers are the exception: the table is Fisher's own, and nobody knows the truth behind it.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from churn_kedro.pipelines.fabrication.shapes.bank import BANK
+from churn_kedro.pipelines.fabrication.shapes.ceiling import (
+    Ceiling,
+    SampleReport,
+    ValueCeiling,
+    describe_ceiling,
+    describe_value_ceiling,
+)
+from churn_kedro.pipelines.fabrication.shapes.churn import ChurnShape, fabricate_churn
+from churn_kedro.pipelines.fabrication.shapes.housing import fabricate_districts
+from churn_kedro.pipelines.fabrication.shapes.interface import FabricatedCustomers, FabricationParameters, ShapeName
+from churn_kedro.pipelines.fabrication.shapes.iris import fabricate_flowers
+from churn_kedro.pipelines.fabrication.shapes.subscription import SUBSCRIPTION
+from churn_kedro.pipelines.fabrication.shapes.telco import TELCO
+
+__all__ = [
+    "CHURN_SHAPES",
+    "SHAPES",
+    "Ceiling",
+    "FabricatedCustomers",
+    "FabricationParameters",
+    "SampleReport",
+    "ShapeName",
+    "ValueCeiling",
+    "describe_ceiling",
+    "describe_value_ceiling",
+    "fabricate",
+]
+
+CHURN_SHAPES: Final[Mapping[ShapeName, ChurnShape]] = {"bank": BANK, "telco": TELCO, "subscription": SUBSCRIPTION}
+
+SHAPES: Final[Mapping[ShapeName, Callable[[FabricationParameters], FabricatedCustomers]]] = {
+    **{name: partial(fabricate_churn, shape) for name, shape in CHURN_SHAPES.items()},
+    "housing": fabricate_districts,
+    "iris": fabricate_flowers,
+}
+
+
+def fabricate(parameters: FabricationParameters) -> FabricatedCustomers:
+    """Draw labelled and new customers of which the truth is known.
+
+    The labelled customers do not depend on `new_rows`. Written with `to_csv(index=False)` the frames read back with the
+    same values, provided that the telco TotalCharges column is read as text.
+
+    Args:
+        parameters: Shape, numbers of customers and seed.
+
+    Returns:
+        The labelled customers, the new customers and the truth about the labelled ones.
+    """
+    return SHAPES[parameters.shape](parameters)

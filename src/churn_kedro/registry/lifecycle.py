@@ -1,0 +1,485 @@
+"""The life of registered versions: which aliases an action moves, and when it must not.
+
+The functions plan; :class:`churn_kedro.datasets.mlflow.registry.ModelRegistry` carries plans out, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from churn_kedro.base import ParameterError, Parameters, UnusableInputError
+
+Alias = Literal["challenger", "staging", "champion", "previous_champion"]
+Action = Literal["decide", "promote", "approve", "reject", "rollback", "retire", "restore", "delete"]
+# What became of a version at the gate and afterwards; the tag ``decision`` of the version.
+Outcome = Literal["promoted", "awaiting_approval", "refused", "approved", "rejected", "rolled_back", "overridden"]
+
+ALIASES: tuple[Alias, ...] = ("champion", "challenger", "staging", "previous_champion")
+DECISION_TAG, RETIRED_TAG, DECIDED_AGAINST_TAG = "decision", "retired", "decided_against"
+# Tag of a version that a person has rejected or rolled back: why. Only a person takes it away.
+TURNED_DOWN_TAG = "turned_down"
+# Outcomes after which a version may be champion without anybody overriding the gate.
+_PASSED = frozenset({"promoted", "approved"})
+
+
+class UnknownVersionError(UnusableInputError):
+    """There is no version of that number or alias."""
+
+
+class RefusedActionError(UnusableInputError):
+    """The registry stands so that an action must not be done; nothing was changed."""
+
+
+class Move(Parameters):
+    """An alias on its way; null: no version has it."""
+
+    before: int | None
+    after: int | None
+
+
+class Change(Parameters):
+    """What an action does to the registry."""
+
+    action: Action
+    version: int = Field(description="Version acted upon.")
+    moves: dict[Alias, Move] = Field(default_factory=dict, description="Aliases that change hands.")
+    tags: dict[str, str | None] = Field(
+        default_factory=dict, description="Tags of the version that change; null: the tag goes."
+    )
+    outcome: Outcome | None = Field(None, description="What becomes of the version.")
+    reasons: list[str] = Field(default_factory=list, description="Why, for people.")
+    already: str | None = Field(None, description="Set where nothing is left to do: why.")
+
+
+class AuditEvent(Parameters):
+    """One action on the registry, as it is kept for ever."""
+
+    at: str = Field(description="ISO 8601, UTC.")
+    by: str = Field(description="Who did it.")
+    action: Action
+    version: int
+    moves: dict[Alias, Move]
+    outcome: Outcome | None
+    reasons: list[str]
+    git_commit: str = Field(description="Commit of the code that acted.")
+    result: Literal["done", "undone", "finished_later"] = Field(
+        "done", description="undone: it broke off and was taken back; finished_later: it broke off and was finished."
+    )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a registered model stands.
+
+    Attributes:
+        name: Registered model.
+        aliases: Version by alias.
+        tags: Tags of each version, by number; versions that were deleted are not among them.
+    """
+
+    name: str
+    aliases: Mapping[str, int]
+    tags: Mapping[int, Mapping[str, str]]
+
+    def aliases_of(self, version: int) -> list[str]:
+        """Aliases of a version, the champion's first."""
+        return [alias for alias in ALIASES if self.aliases.get(alias) == version]
+
+    def find(self, version: str) -> int:
+        """Number of a version that a person named.
+
+        Args:
+            version: A number or an alias.
+
+        Returns:
+            The number.
+
+        Raises:
+            UnknownVersionError: There is no such version.
+        """
+        if version.isdecimal() and int(version) in self.tags:
+            return int(version)
+        if version in self.aliases:
+            return self.aliases[version]
+        listed = ", ".join(str(number) for number in sorted(self.tags)[-10:]) or "none"
+        held = ", ".join(f"{alias} (version {number})" for alias, number in sorted(self.aliases.items())) or "none"
+        raise UnknownVersionError(
+            f"There is no version or alias '{version}' of the model '{self.name}'; the last versions: {listed}; "
+            f"aliases: {held}."
+        )
+
+
+def _move(standing: Standing, **wanted: int | None) -> dict[Alias, Move]:
+    """Moves from how the aliases stand to how they are wanted; those that stand so already are left out."""
+    moves: dict[Alias, Move] = {}
+    for alias in ALIASES:
+        if alias in wanted and standing.aliases.get(alias) != wanted[alias]:
+            moves[alias] = Move(before=standing.aliases.get(alias), after=wanted[alias])
+    return moves
+
+
+def plan_coronation(standing: Standing, version: int) -> dict[Alias, Move]:
+    """Moves that make a version champion: the champion steps back, and other aliases of the version go.
+
+    Args:
+        standing: How the registry stands.
+        version: Number.
+
+    Returns:
+        The moves; none where it is champion already.
+
+    Raises:
+        RefusedActionError: It is retired, or gone.
+    """
+    _require_in_use(standing, version)
+    wanted: dict[str, int | None] = {"champion": version}
+    champion = standing.aliases.get("champion")
+    for alias in ("challenger", "staging", "previous_champion"):
+        if standing.aliases.get(alias) == version:
+            wanted[alias] = None
+    if champion is not None and champion != version:
+        wanted["previous_champion"] = champion
+    return _move(standing, **wanted)
+
+
+def plan_challenge(standing: Standing, version: int) -> dict[Alias, Move]:
+    """Moves that make a version challenger.
+
+    Args:
+        standing: How the registry stands.
+        version: Number.
+
+    Returns:
+        The moves; none where it is challenger already.
+
+    Raises:
+        RefusedActionError: It is retired, or gone.
+    """
+    _require_in_use(standing, version)
+    return _move(standing, challenger=version)
+
+
+def _require_present(standing: Standing, version: int) -> Mapping[str, str]:
+    tags = standing.tags.get(version)
+    if tags is None:
+        raise UnknownVersionError(f"There is no version {version} of the model '{standing.name}'.")
+    return tags
+
+
+def _require_reason(reason: str | None, option: str) -> None:
+    if reason is not None and not reason.strip():
+        raise ParameterError(f"{option} is blank: say why, for whoever reads the history.")
+
+
+def _require_in_use(standing: Standing, version: int) -> Mapping[str, str]:
+    tags = _require_present(standing, version)
+    if RETIRED_TAG in tags:
+        raise RefusedActionError(
+            f"Version {version} of {standing.name} was retired on {tags[RETIRED_TAG]}. Take it back first: "
+            f"`kedro models retire {version} --undo`."
+        )
+    return tags
+
+
+def require_champion(standing: Standing, expected: int | None) -> None:
+    """Check that the champion is still the one that somebody had in mind.
+
+    Args:
+        standing: How the registry stands now.
+        expected: Champion at the time; None: there was none.
+
+    Raises:
+        RefusedActionError: It is another one.
+    """
+    champion = standing.aliases.get("champion")
+    if champion != expected:
+        now = "no version is champion" if champion is None else f"version {champion} is champion"
+        then = "none" if expected is None else f"version {expected}"
+        raise RefusedActionError(
+            f"Somebody else was faster: {now} of {standing.name} now, and this was decided when it was {then}. "
+            "Nothing was changed. Look again: `kedro models list`."
+        )
+
+
+def plan_promotion(standing: Standing, version: int, alias: Alias = "champion", override: str | None = None) -> Change:
+    """Give an alias to a version by hand.
+
+    Args:
+        standing: How the registry stands.
+        version: Number.
+        alias: champion, staging or challenger.
+        override: Reason to make a version champion that has not passed the gate.
+
+    Returns:
+        The plan.
+
+    Raises:
+        RefusedActionError: The version is retired, or has not passed the gate and nothing overrides it; or the alias
+            is not to be given by hand.
+    """
+    tags = _require_in_use(standing, version)
+    _require_reason(override, "--override")
+    if alias == "previous_champion":
+        raise RefusedActionError("The alias previous_champion follows the champion; it is not given by hand.")
+    if standing.aliases.get(alias) == version:
+        return Change(action="promote", version=version, already=f"version {version} is {alias} already")
+    if standing.aliases.get("champion") == version:
+        raise RefusedActionError(
+            f"Version {version} is the champion; it cannot be {alias}, too. Promote another version first, or roll "
+            "back."
+        )
+    if alias != "champion":
+        return Change(
+            action="promote",
+            version=version,
+            moves=_move(standing, **{alias: version}),
+            reasons=[override] if override else [],
+        )
+    outcome = tags.get(DECISION_TAG)
+    if override is None and (outcome not in _PASSED or TURNED_DOWN_TAG in tags):
+        raise RefusedActionError(_explain_unfit(standing.name, version, outcome, tags))
+    if override is None:
+        return Change(action="promote", version=version, moves=plan_coronation(standing, version))
+    return Change(
+        action="promote",
+        version=version,
+        moves=plan_coronation(standing, version),
+        tags={DECISION_TAG: "overridden", TURNED_DOWN_TAG: None},
+        outcome="overridden",
+        reasons=[f"the gate was overridden: {override}"],
+    )
+
+
+def _explain_unfit(name: str, version: int, outcome: str | None, tags: Mapping[str, str]) -> str:
+    again = f"`kedro run --pipelines evaluation,registry --params model_version={version}`"
+    if outcome == "awaiting_approval":
+        return f"Version {version} of {name} waits for approval: `kedro models approve {version}`."
+    if outcome is None:
+        return f"Version {version} of {name} has not been before the gate: {again}."
+    if TURNED_DOWN_TAG in tags:
+        return (
+            f'Version {version} of {name} was {tags[TURNED_DOWN_TAG]}. To promote it all the same: --override "REASON".'
+        )
+    lost = [f"\n  {reason}" for reason in tags.get("decision_reasons", "").splitlines() if reason.startswith("-")]
+    return (
+        f"Version {version} of {name} was {outcome}.{''.join(lost)}\n"
+        f'Let it pass the gate ({again}), or overrule the gate: --override "REASON".'
+    )
+
+
+def plan_approval(standing: Standing, version: int, reason: str | None = None) -> Change:
+    """Let a waiting version become champion.
+
+    Args:
+        standing: How the registry stands.
+        version: Number.
+        reason: Why, for the audit.
+
+    Returns:
+        The plan.
+
+    Raises:
+        RefusedActionError: The version does not wait, or was compared with another champion than there is now.
+    """
+    tags = _require_in_use(standing, version)
+    outcome = tags.get(DECISION_TAG)
+    if standing.aliases.get("champion") == version:
+        return Change(action="approve", version=version, already=f"version {version} is champion already")
+    if outcome != "awaiting_approval":
+        raise RefusedActionError(
+            f"Version {version} of {standing.name} does not wait for approval: "
+            + (f"it was {outcome.replace('_', ' ')}." if outcome else "it has not been before the gate.")
+        )
+    against, champion = tags.get(DECIDED_AGAINST_TAG, ""), standing.aliases.get("champion")
+    if against != ("" if champion is None else str(champion)):
+        raise RefusedActionError(
+            f"Version {version} of {standing.name} passed the gate against "
+            f"{f'champion version {against}' if against else 'no champion'}, and "
+            f"{'no version' if champion is None else f'version {champion}'} is champion now. Let it pass again: "
+            f"`kedro run --pipelines evaluation,registry --params model_version={version}`."
+        )
+    return Change(
+        action="approve",
+        version=version,
+        moves=plan_coronation(standing, version),
+        tags={DECISION_TAG: "approved"},
+        outcome="approved",
+        reasons=[reason] if reason else [],
+    )
+
+
+def plan_rejection(standing: Standing, version: int, reason: str) -> Change:
+    """Turn a version down.
+
+    Args:
+        standing: How the registry stands.
+        version: Number.
+        reason: Why, for the audit.
+
+    Returns:
+        The plan: it loses its aliases, and the gate brings it back no more.
+
+    Raises:
+        RefusedActionError: It is the champion.
+    """
+    tags = _require_in_use(standing, version)
+    _require_reason(reason, "--reason")
+    if standing.aliases.get("champion") == version:
+        raise RefusedActionError(
+            f"Version {version} is the champion of {standing.name}: roll back (`kedro models rollback`) or promote "
+            "another version first."
+        )
+    held = dict.fromkeys(standing.aliases_of(version))
+    if tags.get(DECISION_TAG) == "rejected" and not held:
+        return Change(action="reject", version=version, already=f"version {version} was rejected already")
+    return Change(
+        action="reject",
+        version=version,
+        moves=_move(standing, **held),
+        tags={DECISION_TAG: "rejected", TURNED_DOWN_TAG: f"rejected: {reason}"},
+        outcome="rejected",
+        reasons=[reason],
+    )
+
+
+def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str | None = None) -> Change:
+    """Take the champion back and return to the one before it.
+
+    The gate promotes the version that was taken back no more. Doing it twice is doing it once: the alias
+    previous_champion is used up by it.
+
+    Args:
+        standing: How the registry stands.
+        history: Audit, the oldest first.
+        reason: Why, for the audit.
+
+    Returns:
+        The plan.
+
+    Raises:
+        RefusedActionError: There is no previous champion, or it was retired.
+    """
+    champion, previous = standing.aliases.get("champion"), standing.aliases.get("previous_champion")
+    if previous is None:
+        last = _last_champion_move(history)
+        if last is not None and last.action == "rollback" and last.moves["champion"].after == champion:
+            return Change(
+                action="rollback",
+                version=last.version,
+                already=f"rolled back to version {champion} already, on {last.at} by {last.by}",
+            )
+        raise RefusedActionError(
+            f"There is no previous champion of {standing.name} to return to. Name the version: "
+            "`kedro models promote VERSION`."
+        )
+    _require_in_use(standing, previous)
+    wanted = {**dict.fromkeys(standing.aliases_of(previous)), "champion": previous}
+    if champion is None:
+        raise RefusedActionError(
+            f"There is no champion of {standing.name} to take back. Name the version: `kedro models promote VERSION`."
+        )
+    return Change(
+        action="rollback",
+        version=champion,
+        moves=_move(standing, **wanted),
+        tags={DECISION_TAG: "rolled_back", TURNED_DOWN_TAG: f"rolled back{f': {reason}' if reason else ''}"},
+        outcome="rolled_back",
+        reasons=[reason] if reason else [],
+    )
+
+
+def _last_champion_move(history: Sequence[AuditEvent]) -> AuditEvent | None:
+    """Last event that moved the champion, and was not taken back."""
+    kept: list[AuditEvent] = []
+    for event in history:
+        if "champion" not in event.moves:
+            continue
+        if event.result != "undone":
+            kept.append(event)
+        # What is taken back may not have come as far as the audit.
+        elif kept and (kept[-1].action, kept[-1].moves) == (event.action, event.moves):
+            kept.pop()
+    return kept[-1] if kept else None
+
+
+def plan_retirement(standing: Standing, version: int, at: str, reason: str | None = None) -> Change:
+    """Take a version out of use; it stays readable.
+
+    Args:
+        standing: How the registry stands.
+        version: Number.
+        at: The present moment, ISO 8601.
+        reason: Why, for the audit.
+
+    Returns:
+        The plan: it loses its aliases and can be promoted no more.
+
+    Raises:
+        RefusedActionError: It is the champion, or there is no such version.
+    """
+    tags = _require_present(standing, version)
+    if standing.aliases.get("champion") == version:
+        raise RefusedActionError(
+            f"Version {version} is the champion of {standing.name} and is not retired: promote another version or roll "
+            "back first."
+        )
+    if RETIRED_TAG in tags:
+        return Change(action="retire", version=version, already=f"version {version} is retired already")
+    held = dict.fromkeys(standing.aliases_of(version))
+    return Change(
+        action="retire",
+        version=version,
+        moves=_move(standing, **held),
+        tags={RETIRED_TAG: at},
+        reasons=[reason] if reason else [],
+    )
+
+
+def plan_return(standing: Standing, version: int, reason: str | None = None) -> Change:
+    """Take a retired version back into use, without any alias.
+
+    Args:
+        standing: How the registry stands.
+        version: Number.
+        reason: Why, for the audit.
+
+    Returns:
+        The plan.
+
+    Raises:
+        RefusedActionError: There is no such version.
+    """
+    if RETIRED_TAG not in _require_present(standing, version):
+        return Change(action="restore", version=version, already=f"version {version} is not retired")
+    return Change(action="restore", version=version, tags={RETIRED_TAG: None}, reasons=[reason] if reason else [])
+
+
+class RetentionParameters(Parameters):
+    """Which old versions may go. A version with an alias never does."""
+
+    keep_last: int = Field(ge=1, description="So many newest versions stay, whatever their age.")
+    keep_days: int = Field(ge=0, description="Versions younger than so many days stay.")
+
+
+def find_expired(standing: Standing, ages_in_days: Mapping[int, float], retention: RetentionParameters) -> list[int]:
+    """Versions that the retention rule lets go.
+
+    Args:
+        standing: How the registry stands.
+        ages_in_days: Age of each version.
+        retention: The rule.
+
+    Returns:
+        Numbers, the oldest first: none with an alias, none among the newest, none too young.
+    """
+    held = set(standing.aliases.values())
+    newest = set(sorted(standing.tags)[-retention.keep_last :])
+    return [
+        version
+        for version in sorted(standing.tags)
+        if version not in held and version not in newest and ages_in_days[version] >= retention.keep_days
+    ]

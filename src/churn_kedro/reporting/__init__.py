@@ -1,0 +1,5 @@
+"""Everything drawn or phrased for people: figures, report pages, model card and their wording."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,191 @@
+"""The evaluation report: one self-contained page about a version of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from churn_kedro.reporting.pages import embed_picture, html_templates
+from churn_kedro.reporting.report_content import (
+    EvaluationResults,
+    describe_economics,
+    describe_explanations,
+    describe_gaps,
+    describe_group,
+    list_differences,
+    list_limits,
+    list_lineage,
+    list_metrics,
+    list_tiles,
+    metric_title,
+    summarise,
+    write_money,
+    write_number,
+    write_rate,
+)
+
+# Pictures of each section in their order, with what they show. Their names stand in front of ".png".
+_SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "good": {
+        "confusion_matrix": "Customers by what they are and by what the model says",
+        "roc_curve": "Ranking: share found against false alarms",
+        "precision_recall_curve": "How right the list is as it becomes longer",
+        "calibration_curve": "Predicted against observed shares",
+        "predicted_against_actual": "Each customer: predicted and actual number",
+        "residuals_against_predicted": "Errors over the size of the prediction",
+        "residual_distribution": "How large the errors are",
+        "gain_curve": "Share of the leavers found by contacting the highest scores first",
+        "ks_curve": "How far the scores of leavers and stayers lie apart",
+        "metrics_over_thresholds": "What another decision threshold would do",
+    },
+    "worth": {
+        "profit_over_share": "Profit by the share of the customers that is contacted",
+        "profit_over_threshold": "Profit by the decision threshold",
+        "profit_sensitivity": "Profit if the numbers of the economics are other ones",
+    },
+    "why": {
+        "shap_summary": "What each column contributes to the scores",
+        "shap_bars": "Mean size of the contributions",
+        "permutation_importance": "What the model loses without a column",
+        "feature_importance": "Share of each column in what the model does",
+        "dependence": "Contribution of the strongest columns against their cells",
+        "shap_dependence": "Contribution of the strongest columns against their cells",
+        "partial_dependence": "Mean answer as one column is set to a cell for everyone",
+        "waterfalls": "Single customers, and how the model came to its answer",
+        "shap_waterfalls": "Single customers, and how the model came to its answer",
+    },
+    "whom": {
+        "slices": "The model on groups of customers",
+        "fairness": "Decisions by group of the protected columns",
+    },
+    "compared": {
+        "comparison_differences": "How much better or worse, with intervals",
+        "comparison_curves": "Both models on the same customers",
+    },
+}
+# Words that tell the section of any other picture.
+_WORDS: Mapping[str, tuple[str, ...]] = {
+    "worth": ("profit", "campaign", "sensitivity", "economic", "polic"),
+    "why": ("shap", "importance", "dependence", "waterfall", "explan", "interaction"),
+    "whom": ("slice", "fairness", "segment", "group", "protected"),
+    "compared": ("compar", "champion", "baseline", "disagree", "difference"),
+}
+# Pictures that need the whole width.
+_WHOLE = ("metrics_over", "dependence", "waterfall", "slice", "fairness", "segment", "comparison_curves")
+_MOST_GROUPS, _MOST_DISAGREEMENTS = 60, 20
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the page.
+
+    Attributes:
+        source: Address that holds it.
+        caption: What it shows.
+        whole: Whether it takes the whole width.
+    """
+
+    source: str
+    caption: str
+    whole: bool
+
+
+def render_evaluation_report(results: EvaluationResults, pictures: Mapping[str, bytes], date: str) -> str:
+    """Render the page.
+
+    Args:
+        results: Everything known of the version.
+        pictures: PNG images by name, with or without ``.png``. Names that are not known are put into the section that
+            they sound like, or else among the metrics.
+        date: When, as text for people.
+
+    Returns:
+        HTML that needs no other file; every text is escaped. Sections without content are left out.
+    """
+    environment = html_templates()
+    environment.filters |= {
+        "number": write_number,
+        "money": write_money,
+        "rate": write_rate,
+    }
+    evaluation, campaign = results.evaluation, results.campaign
+    groups = results.slices.slices
+    comparison = results.comparison
+    return environment.get_template("evaluation_report.html").render(
+        results=results,
+        evaluation=evaluation,
+        card=results.card,
+        date=date,
+        tiles=list_tiles(results),
+        sentences=summarise(results),
+        metrics=list_metrics(results),
+        campaign=campaign,
+        economics=[] if campaign is None else describe_economics(campaign.economics),
+        explanations=results.explanations,
+        explained=describe_explanations(results.explanations),
+        columns=_list_columns(results),
+        slices=results.slices,
+        slice_metric=metric_title(results.slices.metric),
+        groups=[(group, describe_group(group, evaluation.task)) for group in groups[:_MOST_GROUPS]],
+        groups_left_out=max(0, len(groups) - _MOST_GROUPS),
+        fairness=results.fairness,
+        gaps={} if results.fairness is None else {one.column: describe_gaps(one) for one in results.fairness.columns},
+        comparison=comparison,
+        differences=list_differences(results),
+        disagreements=[] if comparison is None else comparison.disagreements[:_MOST_DISAGREEMENTS],
+        lineage=list_lineage(results),
+        limits=list_limits(results),
+        pictures=sort_pictures(pictures),
+    )
+
+
+def sort_pictures(pictures: Mapping[str, bytes]) -> dict[str, list[Picture]]:
+    """Put pictures into the sections of the page.
+
+    Args:
+        pictures: PNG images by name.
+
+    Returns:
+        Pictures of every section, known ones first; none is lost.
+    """
+    stems = {name: name.rsplit("/", 1)[-1].removesuffix(".png") for name in pictures}
+    placed: dict[str, list[tuple[int, str]]] = {section: [] for section in _SECTIONS}
+    for name, stem in stems.items():
+        section = _section_of(stem)
+        known = list(_SECTIONS[section])
+        placed[section].append((known.index(stem) if stem in known else len(known), name))
+    return {
+        section: [
+            Picture(
+                embed_picture(pictures[name]),
+                _SECTIONS[section].get(stems[name]) or _caption_of(stems[name]),
+                any(word in stems[name] for word in _WHOLE),
+            )
+            for _, name in sorted(found, key=lambda one: one[0])
+        ]
+        for section, found in placed.items()
+    }
+
+
+def _section_of(stem: str) -> str:
+    for section, known in _SECTIONS.items():
+        if stem in known:
+            return section
+    for section, words in _WORDS.items():
+        if any(word in stem.casefold() for word in words):
+            return section
+    return "good"
+
+
+def _caption_of(stem: str) -> str:
+    words = stem.replace("_", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def _list_columns(results: EvaluationResults) -> list[tuple[str, str, str]]:
+    """Name, mean absolute SHAP value, and rise of the loss of each column, strongest first."""
+    summary = results.explanations
+    rises = {one.column: f"{write_number(one.rise)} ± {write_number(one.spread)}" for one in summary.shuffled}
+    strengths = {one.column: write_number(one.mean_absolute) for one in summary.strengths}
+    names = [*strengths, *(name for name in rises if name not in strengths)]
+    return [(name, strengths.get(name, ""), rises.get(name, "")) for name in names]

@@ -1,0 +1,188 @@
+"""Figures of a model beside another one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from churn_kedro.evaluation import (
+    LOWER_IS_BETTER,
+    METRIC_TITLES,
+    UNORDERED,
+    ComparedCustomers,
+    ModelComparison,
+    group_by_probability,
+)
+from churn_kedro.models import ScoredCustomers
+from churn_kedro.reporting.figures.performance import MAIN, MUTED, SECOND, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Figure
+else:
+    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
+    Figure = Any
+
+_LONGEST_LABEL = 48
+_GROUPS = 10
+
+
+def draw_comparison(scores: ScoredCustomers, compared: ComparedCustomers) -> dict[str, Figure]:
+    """Draw a version beside another model.
+
+    Args:
+        scores: Target and prediction of each customer.
+        compared: What the other model says of them, and how the two stand.
+
+    Returns:
+        Figures by file name: the curves over each other, and the differences with their intervals.
+    """
+    return {
+        "comparison_curves.png": draw_curves(scores, compared),
+        "comparison_differences.png": draw_differences(compared.comparison),
+    }
+
+
+def draw_differences(comparison: ModelComparison) -> Figure:
+    """Paired difference of each metric, turned so that right is better, in units of its own uncertainty.
+
+    Metrics have different units; what they have in common is whether their interval holds 0. So each is drawn on a
+    scale on which half the width of its interval is 1, and its numbers are written beside it.
+
+    Args:
+        comparison: How the two models stand.
+
+    Returns:
+        The figure.
+    """
+    names = [name for name in comparison.differences if name not in UNORDERED][::-1]
+    figure, axes = new_figure(f"Differences to {_shorten(comparison.baseline)}", 8.4, 1.6 + 0.3 * max(len(names), 1))
+    texts = []
+    for place, name in enumerate(names):
+        one = comparison.differences[name]
+        sign = -1.0 if name in LOWER_IS_BETTER else 1.0
+        low, high = sorted((sign * one.low, sign * one.high))
+        texts.append(f"{one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f})")
+        half = (high - low) / 2
+        if not np.isfinite(half) or half <= 0:
+            axes.plot(0, place, "o", color=MUTED)
+            continue
+        color = MAIN if low > 0 else SECOND if high < 0 else MUTED
+        axes.plot([low / half, high / half], [place, place], color=color, linewidth=2)
+        axes.plot(sign * one.value / half, place, "o", color=color)
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(names)), [METRIC_TITLES[name] for name in names])
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(names)), texts)
+    right.tick_params(length=0, labelsize=8)
+    right.spines["right"].set_visible(False)
+    axes.set_xlabel("Worse   \N{LEFTWARDS ARROW}   in half widths of the interval   \N{RIGHTWARDS ARROW}   better")
+    axes.set_xticks(axes.get_xticks(), [f"{abs(tick):g}" for tick in axes.get_xticks()])
+    axes.set_ylim(-0.6, max(len(names), 1) - 0.4)
+    return figure
+
+
+def draw_curves(scores: ScoredCustomers, compared: ComparedCustomers) -> Figure:
+    """Curves of both models over each other.
+
+    Args:
+        scores: Target and prediction of each customer.
+        compared: What the other model says of them.
+
+    Returns:
+        The figure. Binary: ROC, precision-recall and calibration curve; several classes: calibration of the predicted
+        class, and how sure the models are; numbers: errors by size, and mean error over the prediction.
+    """
+    from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
+
+    panels = [_draw_roc, _draw_precision_recall, _draw_calibration]
+    if scores.task == "multiclass":
+        panels = [_draw_calibration, _draw_sureness]
+    if scores.task == "regression":
+        panels = [_draw_error_sizes, _draw_mean_errors]
+    figure = Figure(figsize=(4.6 * len(panels), 4.6), layout="constrained")
+    label = _shorten(compared.baseline.label)
+    for place, draw in enumerate(panels, start=1):
+        axes = figure.add_subplot(1, len(panels), place)
+        axes.spines[["top", "right"]].set_visible(False)
+        draw(axes, compared.scores, SECOND, label)
+        draw(axes, scores, MAIN, "this version")
+    handles, names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles[::-1], names[::-1], loc="outside lower center", frameon=False, ncols=len(handles))
+    return figure
+
+
+def _shorten(label: str) -> str:
+    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+
+
+def _title(axes: Axes, title: str, x: str, y: str) -> None:
+    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+
+
+def _draw_roc(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
+    from sklearn.metrics import roc_curve
+
+    false_positive, true_positive, _ = roc_curve(scores.target, scores.prediction)
+    axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1)
+    axes.plot(false_positive, true_positive, color=color, linewidth=2, label=label)
+    _title(axes, "ROC", "False positive rate", "True positive rate")
+
+
+def _draw_precision_recall(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(scores.target, scores.prediction)
+    axes.plot(recall, precision, color=color, linewidth=2, label=label)
+    axes.set_ylim(0, 1.02)
+    _title(axes, "Precision and recall", "Recall", "Precision")
+
+
+def _draw_calibration(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
+    if scores.prediction.ndim == 2:
+        said = scores.prediction.max(axis=1)
+        happened = (scores.prediction.argmax(axis=1) == scores.target).astype(np.float64)
+    else:
+        said, happened = scores.prediction, (scores.target == 1).astype(np.float64)
+    groups = group_by_probability(said, _GROUPS)
+    axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1)
+    axes.plot(
+        [said[group].mean() for group in groups],
+        [happened[group].mean() for group in groups],
+        color=color,
+        marker="o",
+        linewidth=2,
+        label=label,
+    )
+    _title(axes, "Calibration", "Predicted, tenths of the customers", "Observed")
+
+
+def _draw_sureness(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
+    said = scores.prediction[np.arange(len(scores.target)), scores.target]
+    axes.plot(np.sort(said), np.linspace(0, 1, len(said)), color=color, linewidth=2, label=label)
+    _title(axes, "Probability of the true class", "Probability", "Share of the customers below")
+
+
+def _draw_error_sizes(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
+    errors = np.sort(np.abs(scores.prediction - scores.target))
+    axes.plot(errors, np.linspace(0, 1, len(errors)), color=color, linewidth=2, label=label)
+    _title(axes, "Errors by size", "Absolute error", "Share of the customers below")
+
+
+def _draw_mean_errors(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
+    order = np.argsort(scores.prediction, kind="stable")
+    groups = [group for group in np.array_split(order, _GROUPS) if len(group)]
+    residual = scores.prediction - scores.target
+    axes.axhline(0, color=MUTED, linestyle="--", linewidth=1)
+    axes.plot(
+        [scores.prediction[group].mean() for group in groups],
+        [residual[group].mean() for group in groups],
+        color=color,
+        marker="o",
+        linewidth=2,
+        label=label,
+    )
+    _title(axes, "Mean error", "Predicted, tenths of the customers", "Predicted minus actual")

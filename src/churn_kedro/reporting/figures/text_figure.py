@@ -1,0 +1,22 @@
+"""Figures in which every text is shown as it stands. Importing this imports matplotlib."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from matplotlib.figure import Figure as MatplotlibFigure
+from matplotlib.text import Text
+
+
+class PlainTextFigure(MatplotlibFigure):
+    """A figure that takes no text for a formula: names from a table may hold dollar signs."""
+
+    def draw(self, renderer: Any) -> None:
+        """Draw the figure.
+
+        Args:
+            renderer: matplotlib's.
+        """
+        for text in self.findobj(Text):
+            text.set_parse_math(False)
+        super().draw(renderer)

@@ -1,0 +1,240 @@
+r"""The model card of a version, in Markdown and as a page.
+
+After Mitchell et al., "Model Cards for Model Reporting", *FAT\** 2019.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from churn_kedro.reporting.pages import Verbatim, html_templates, markdown_templates
+from churn_kedro.reporting.report_content import (
+    EvaluationResults,
+    Tile,
+    describe_economics,
+    describe_explanations,
+    describe_gaps,
+    describe_group,
+    describe_use,
+    list_differences,
+    list_limits,
+    list_lineage,
+    list_metrics,
+    list_tiles,
+    metric_title,
+    summarise,
+    write_money,
+    write_number,
+    write_rate,
+)
+
+# A card is short: what comes after so many is counted.
+_MOST_GROUPS, _MOST_COLUMNS, _MOST_FACTS, _MOST_LIMITS = 30, 20, 60, 40
+_LONGEST = 240
+
+
+def render_model_card_markdown(results: EvaluationResults, date: str) -> str:
+    """Render the card as Markdown.
+
+    Args:
+        results: Everything known of the version.
+        date: When, as text for people.
+
+    Returns:
+        Markdown with tables; every text is escaped.
+    """
+    facts = _gather(results, date)
+    return markdown_templates().get_template("model_card.md").render(facts | {"snippet": Verbatim(facts["snippet"])})
+
+
+def render_model_card_html(results: EvaluationResults, date: str) -> str:
+    """Render the card as a page.
+
+    Args:
+        results: Everything known of the version.
+        date: When, as text for people.
+
+    Returns:
+        HTML that needs no other file; every text is escaped.
+    """
+    return html_templates().get_template("model_card.html").render(_gather(results, date))
+
+
+def _gather(results: EvaluationResults, date: str) -> dict[str, Any]:
+    """What both forms of the card place."""
+    evaluation, card, declaration = results.evaluation, results.card, results.declaration
+    intended, not_intended = describe_use(results)
+    limits = [_shorten(limit, 2 * _LONGEST) for limit in list_limits(results)]
+    tiles: list[Tile] = list_tiles(results)
+    return {
+        "title": f"{card.model_name}, version {card.model_version}",
+        "date": date,
+        "tiles": tiles,
+        "sentences": [_shorten(sentence, 2 * _LONGEST) for sentence in summarise(results)],
+        "intended": intended,
+        "not_intended": not_intended,
+        "columns": _cut(
+            [
+                (column.name, column.kind or "", _shorten(column.description), "yes" if column.protected else "")
+                for column in declaration.features
+            ],
+            _MOST_FACTS,
+        ),
+        "columns_left_out": max(0, len(declaration.features) - _MOST_FACTS),
+        "metrics": list_metrics(results),
+        "resamples": f"{evaluation.bootstrap.n_resamples:,}",
+        "confidence": f"{100 * evaluation.bootstrap.confidence:g} %",
+        "limits": _cut(limits, _MOST_LIMITS),
+        "limits_left_out": max(0, len(limits) - _MOST_LIMITS),
+        "slices": _list_groups(results),
+        "slice_metric": metric_title(results.slices.metric),
+        "slices_left_out": max(0, len(results.slices.slices) - _MOST_GROUPS),
+        "slices_how": results.slices.how,
+        "fairness": _list_protected(results),
+        "fairness_how": "" if results.fairness is None else results.fairness.how,
+        "economics": [] if results.campaign is None else describe_economics(results.campaign.economics),
+        "policies": _list_policies(results),
+        "baseline": "" if results.comparison is None else results.comparison.baseline,
+        "differences": list_differences(results),
+        "explained": describe_explanations(results.explanations),
+        "loss_name": results.explanations.loss_name,
+        "strengths": _list_strengths(results),
+        "lineage": [(name, _shorten(value, 2 * _LONGEST)) for name, value in list_lineage(results)],
+        "hyperparameters": _facts_of(card.hyperparameters),
+        "tags": _facts_of(card.tags),
+        "snippet": write_snippet(results),
+    }
+
+
+def _cut(rows: list[Any], most: int) -> list[Any]:
+    return rows[:most]
+
+
+def _shorten(text: str, longest: int = _LONGEST) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+
+
+def _facts_of(facts: dict[str, str]) -> list[tuple[str, str]]:
+    return [(name, _shorten(value)) for name, value in sorted(facts.items())][:_MOST_FACTS]
+
+
+def _list_groups(results: EvaluationResults) -> list[dict[str, str]]:
+    rows = []
+    for group in results.slices.slices[:_MOST_GROUPS]:
+        odd = group.calibration is not None and group.calibration.miscalibrated
+        kinds = (("worse", group.worse and not group.by_nature), ("harder", group.by_nature), ("miscalibrated", odd))
+        marks = [mark for mark, holds in kinds if holds]
+        cells = describe_group(group, results.evaluation.task)
+        rows.append({"name": group.name, "rows": f"{group.rows:,}", "marks": ", ".join(marks), **cells})
+    return rows
+
+
+def _list_protected(results: EvaluationResults) -> list[dict[str, Any]]:
+    if results.fairness is None:
+        return []
+    return [
+        {
+            "column": column.column,
+            "used": "The model reads this column." if column.used_by_model else "The model does not read this column.",
+            "groups": [
+                (
+                    group.group,
+                    f"{group.rows:,}",
+                    write_rate(group.base_rate),
+                    write_rate(group.selection_rate),
+                    write_rate(group.true_positive_rate),
+                    write_rate(group.false_positive_rate),
+                )
+                for group in column.groups[:_MOST_GROUPS]
+            ],
+            "gaps": describe_gaps(column),
+        }
+        for column in results.fairness.columns
+    ]
+
+
+def _list_policies(results: EvaluationResults) -> list[tuple[str, str, str, str]]:
+    """Title, share contacted, profit, and by how much the model brings more."""
+    campaign = results.campaign
+    if campaign is None:
+        return []
+    own = campaign.chosen
+    rows = [
+        (
+            "By the model",
+            f"{100 * own.contacted_share:.1f} %",
+            _money(own.profit_per_customer.value, own.profit_per_customer.low, own.profit_per_customer.high),
+            "",
+        )
+    ]
+    for one in campaign.alternatives:
+        profit, more = one.profit_per_customer, one.model_advantage
+        title = one.title if one.affordable else f"{one.title} (beyond the limits)"
+        rows.append(
+            (
+                title,
+                f"{100 * one.contacted_share:.1f} %",
+                _money(profit.value, profit.low, profit.high),
+                _money(more.value, more.low, more.high),
+            )
+        )
+    return rows
+
+
+def _money(value: float, low: float, high: float) -> str:
+    return f"{write_money(value)} ({write_money(low)} to {write_money(high)})"
+
+
+def _list_strengths(results: EvaluationResults) -> list[tuple[str, str, str]]:
+    rises = {
+        one.column: f"{write_number(one.rise)} ± {write_number(one.spread)}" for one in results.explanations.shuffled
+    }
+    return [
+        (one.column, write_number(one.mean_absolute), rises.get(one.column, ""))
+        for one in results.explanations.strengths[:_MOST_COLUMNS]
+    ]
+
+
+def write_snippet(results: EvaluationResults) -> str:
+    """Write how the version is loaded and asked.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        Lines of Python.
+    """
+    card, declaration = results.card, results.declaration
+    uri = json.dumps(f"models:/{card.model_name}/{card.model_version}")
+    names = [json.dumps(name, ensure_ascii=False) for name in declaration.feature_names]
+    lines, line = [], "   "
+    for name in names:
+        if len(line) + len(name) > 78 and line.strip():
+            lines.append(line)
+            line = "   "
+        line += f" {name},"
+    lines.append(line)
+    match declaration.task:
+        case "binary":
+            said = "probability of staying and of leaving, a row for each customer"
+        case "multiclass":
+            said = f"probability of each class, in this order: {', '.join(map(str, declaration.classes))}"
+        case "regression":
+            said = f"predicted {declaration.target} of each customer"
+    threshold = [] if card.threshold is None else [f"contact = answers[:, 1] >= {card.threshold!r}"]
+    return "\n".join(
+        [
+            "import mlflow",
+            "import pandas as pd",
+            "",
+            "columns = [",
+            *lines,
+            "]",
+            f"model = mlflow.pyfunc.load_model({uri})",
+            'customers = pd.read_csv("customers.csv")',
+            "answers = model.predict(customers[columns])",
+            f"# {' '.join(said.split())}",
+            *threshold,
+        ]
+    )

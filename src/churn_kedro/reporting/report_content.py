@@ -1,0 +1,881 @@
+"""What an evaluation says, in sentences and in rows of tables; the report and the model card place the same ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from churn_kedro.base import Parameters
+from churn_kedro.campaigns import Alternative, CampaignReport, Economics, ValueColumn
+from churn_kedro.customers import CustomerDeclaration, Task
+from churn_kedro.evaluation import (
+    HEADLINES,
+    LOWER_IS_BETTER,
+    METRIC_TITLES,
+    UNORDERED,
+    Estimate,
+    Evaluation,
+    ExplanationSummary,
+    FairnessReport,
+    ModelComparison,
+    ProtectedColumn,
+    RateGap,
+    Slice,
+    SliceReport,
+)
+
+Tone = Literal["good", "warning", "bad", ""]
+Standing = Literal["better", "worse", "unclear"]
+
+# One line for people who do not know the metric.
+_MEANINGS: Mapping[str, str] = {
+    "roc_auc": "How often a customer who leaves is ranked above one who stays; 0.5 is chance, 1 is perfect",
+    "gini": "The same on a scale from 0 (chance) to 1",
+    "pr_auc": "Precision over all lengths of the list; chance is the share that leaves",
+    "ks": "Largest distance between the scores of those who leave and those who stay",
+    "log_loss": "How surprised the probabilities are by what happened",
+    "brier": "Mean squared error of the probabilities",
+    "ece": "How far probabilities are from what happened, on average over ten bins",
+    "lift_5": "How many times more leavers among the first 5 % of the list than by chance",
+    "lift_10": "How many times more leavers among the first 10 % of the list than by chance",
+    "lift_20": "How many times more leavers among the first 20 % of the list than by chance",
+    "gain_5": "Share of all leavers among the first 5 % of the list",
+    "gain_10": "Share of all leavers among the first 10 % of the list",
+    "gain_20": "Share of all leavers among the first 20 % of the list",
+    "accuracy": "Share decided rightly",
+    "balanced_accuracy": "Mean over the classes of the share recognised",
+    "precision": "Share of those contacted who leave",
+    "recall": "Share of those who leave that is contacted",
+    "f1": "Harmonic mean of precision and recall",
+    "f1_macro": "Harmonic mean of precision and recall, each class counted alike",
+    "mcc": "Correlation of decision and outcome; 0 is chance, 1 is perfect",
+    "r2": "Share of the variation that is explained; 0 is no better than the mean",
+    "rmse": "Typical size of an error; large ones count most",
+    "mae": "Mean size of an error",
+    "median_ae": "Half of the errors are smaller",
+    "wape": "Sum of all errors as a share of the total",
+    "bias": "Whether predictions are too high (above 0) or too low on the whole",
+    "profit_per_customer": "Expected profit of a campaign by the model, per customer of the table",
+    "demographic_parity_difference": "Largest difference in the share flagged, between groups of a protected column",
+    "demographic_parity_ratio": "Smallest share flagged divided by the largest, between groups",
+    "equalized_odds_difference": "Largest difference in true or false positive rates between groups",
+    "equalized_odds_ratio": "Smallest ratio of true or false positive rates between groups",
+}
+_CLASS_MEANINGS: Mapping[str, str] = {
+    "roc_auc": "How often a customer of a class is ranked above one of another, mean over the classes",
+    "pr_auc": "Precision over all lengths of a class's list, mean over the classes",
+}
+_MORE_TITLES: Mapping[str, str] = {
+    "profit_per_customer": "profit per customer",
+    "demographic_parity_difference": "demographic parity difference",
+    "demographic_parity_ratio": "demographic parity ratio",
+    "equalized_odds_difference": "equalized odds difference",
+    "equalized_odds_ratio": "equalized odds ratio",
+}
+# Below, an interval is wide and a group is small enough to say so.
+_FEW_ROWS, _FEW_OF_A_CLASS = 500, 50
+# Below, three decimals would show nothing.
+_SMALL = 5e-4
+_MOST_NAMED = 3
+
+
+class CardFacts(Parameters):
+    """What is known of a version beside its evaluation."""
+
+    use_case: str = Field(description="Name of the use case.")
+    purpose: str = Field(description="Whose customers, which table; from the declaration.")
+    model_name: str
+    model_version: int
+    model_id: str = Field(description="MLflow's id of the model.")
+    run_id: str = Field(description="Run that trained it.")
+    algorithm: str = Field(description="Algorithm, or way of putting several together.")
+    hyperparameters: dict[str, str] = Field(default_factory=dict, description="As trained.")
+    calibration: str | None = Field(None, description="Method; null where there is none.")
+    threshold: float | None = Field(None, description="Decision threshold; null for other tasks than binary.")
+    threshold_reason: str | None = Field(None, description="Why this threshold, for people.")
+    trained_rows: int | None = Field(None, description="Customers that it learned from; null: not known.")
+    trained_at: str | None = Field(None, description="When, as text.")
+    train_digest: str | None = Field(None, description="Content digest of the training table of the version.")
+    test_digest: str = Field(description="Content digest of the test table.")
+    split_train_digest: str | None = Field(
+        None, description="Content digest of the training table of the split that the test table is of."
+    )
+    split_method: str | None = Field(None, description="How that split was made.")
+    git_commit: str | None = Field(None, description="Commit of the code that trained it.")
+    git_dirty: bool | None = Field(None, description="Whether that code had uncommitted changes.")
+    libraries: dict[str, str] = Field(default_factory=dict, description="Versions of Python and of the libraries.")
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags of the version.")
+
+
+@dataclass(frozen=True)
+class EvaluationResults:
+    """Everything that is known of a version on the test customers.
+
+    Attributes:
+        evaluation: Metrics with intervals.
+        slices: The model on groups of customers.
+        explanations: What it rests on.
+        card: Where the version comes from.
+        declaration: The table's declaration.
+        campaign: What a campaign brings; task binary with economics only.
+        fairness: Protected groups; task binary with protected columns only.
+        comparison: Beside another model; None where there is none to compare with.
+    """
+
+    evaluation: Evaluation
+    slices: SliceReport
+    explanations: ExplanationSummary
+    card: CardFacts
+    declaration: CustomerDeclaration
+    campaign: CampaignReport | None = None
+    fairness: FairnessReport | None = None
+    comparison: ModelComparison | None = None
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number that a manager looks at first.
+
+    Attributes:
+        value: The number as text.
+        label: What it is.
+        tone: What to think of it, where that can be told.
+    """
+
+    value: str
+    label: str
+    tone: Tone = ""
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One line of the table of metrics."""
+
+    title: str
+    value: str
+    interval: str
+    direction: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class DifferenceRow:
+    """One line of the comparison with another model."""
+
+    title: str
+    candidate: str
+    baseline: str
+    difference: str
+    standing: Standing
+
+
+def write_number(value: float) -> str:
+    """Write a metric or an amount of money in few characters.
+
+    Args:
+        value: Any number.
+
+    Returns:
+        Commas from a thousand on, or else three decimals or significant digits, whichever is shorter for small ones.
+    """
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if 0 < abs(value) < _SMALL:
+        return f"{value:.2g}"
+    # Adding 0 takes the sign from a number that is rounded to it.
+    return f"{value:.4g}" if abs(value) >= 10 else f"{round(value, 3) + 0.0:.3f}"
+
+
+def write_money(value: float) -> str:
+    """Write an amount of money per customer.
+
+    Args:
+        value: Any number.
+
+    Returns:
+        Commas from a thousand on, or else two decimals.
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{round(value, 2) + 0.0:.2f}"
+
+
+def write_interval(estimate: Estimate) -> str:
+    """Write the ends of an interval.
+
+    Args:
+        estimate: A value with its interval.
+
+    Returns:
+        ``0.852 to 0.889``.
+    """
+    return f"{write_number(estimate.low)} to {write_number(estimate.high)}"
+
+
+def _signed(value: float) -> str:
+    text = write_number(value)
+    return f"+{text}" if value > 0 and text.strip("0.") else text
+
+
+def _money(estimate: Estimate) -> str:
+    return f"{write_money(estimate.value)} ({write_money(estimate.low)} to {write_money(estimate.high)})"
+
+
+def _whole(share: float) -> str:
+    return f"{100 * share:.0f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _join(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _count(number: int, singular: str, plural: str | None = None) -> str:
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def metric_title(name: str) -> str:
+    """Name of a metric as people write it.
+
+    Args:
+        name: Metric.
+
+    Returns:
+        Its title.
+    """
+    return METRIC_TITLES.get(name) or _MORE_TITLES.get(name) or name.replace("_", " ")
+
+
+def list_metrics(results: EvaluationResults) -> list[MetricRow]:
+    """Every metric with its interval and what it means.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        Rows in the order of the evaluation.
+    """
+    evaluation = results.evaluation
+    rows = []
+    for name, estimate in (evaluation.metrics | evaluation.extended).items():
+        meaning = _MEANINGS.get(name, "")
+        if evaluation.task == "multiclass":
+            meaning = _CLASS_MEANINGS.get(name, meaning)
+        direction = "lower is better" if name in LOWER_IS_BETTER else "higher is better"
+        if name in UNORDERED:
+            direction = "best at 0"
+        rows.append(
+            MetricRow(metric_title(name), write_number(estimate.value), write_interval(estimate), direction, meaning)
+        )
+    return rows
+
+
+def judge_difference(name: str, difference: Estimate) -> Standing:
+    """Say whether a model is better than another one.
+
+    Args:
+        name: Metric.
+        difference: Its value less the other one's, with a paired interval.
+
+    Returns:
+        ``unclear`` where the interval holds 0, or where neither direction of the metric is the better one.
+    """
+    if name in UNORDERED or difference.low <= 0 <= difference.high:
+        return "unclear"
+    return "better" if (difference.high < 0) == (name in LOWER_IS_BETTER) else "worse"
+
+
+def list_differences(results: EvaluationResults) -> list[DifferenceRow]:
+    """The model beside the one it is compared with.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        A row for each metric; none without a comparison.
+    """
+    comparison = results.comparison
+    if comparison is None:
+        return []
+    rows = []
+    for name, difference in comparison.differences.items():
+        candidate, baseline = comparison.values[name]
+        said = f"{_signed(difference.value)} ({write_interval(difference)})"
+        standing = judge_difference(name, difference)
+        rows.append(DifferenceRow(metric_title(name), write_number(candidate), write_number(baseline), said, standing))
+    return rows
+
+
+def best_alternative(campaign: CampaignReport) -> Alternative | None:
+    """The best way to choose whom to contact that needs no model and can be afforded.
+
+    Args:
+        campaign: What a campaign brings.
+
+    Returns:
+        The alternative; perfect foresight is none.
+    """
+    real = [one for one in campaign.alternatives if one.policy != "perfect" and one.affordable]
+    return max(real, key=lambda one: one.profit_per_customer.value, default=None)
+
+
+def contacted_share(results: EvaluationResults) -> float | None:
+    """Share of the test customers that the model asks to contact.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        The share; None for other tasks than binary.
+    """
+    evaluation = results.evaluation
+    if evaluation.task != "binary":
+        return None
+    if results.campaign is not None:
+        return results.campaign.chosen.contacted_share
+    precision, recall = evaluation.metrics["precision"].value, evaluation.metrics["recall"].value
+    return recall * _leavers(results) / (precision * evaluation.test_rows) if precision > 0 else 0.0
+
+
+def _leavers(results: EvaluationResults) -> int:
+    """Test customers who left."""
+    label = str(results.declaration.classes[1])
+    return results.evaluation.test_classes.get(label, 0)
+
+
+def list_tiles(results: EvaluationResults) -> list[Tile]:
+    """The numbers of the first screen.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        Tiles in the order in which they matter.
+    """
+    evaluation, task = results.evaluation, results.evaluation.task
+    tiles: list[Tile] = []
+    for name, title in HEADLINES[task].items():
+        if task == "binary" and name == "pr_auc":
+            continue
+        estimate = evaluation.metrics[name]
+        at_best = "; 0.5 is chance, 1 is perfect" if name == "roc_auc" else ""
+        tiles.append(Tile(write_number(estimate.value), f"{title} ({write_interval(estimate)}){at_best}"))
+    if results.campaign is not None:
+        tiles.append(_profit_tile(results.campaign))
+    if "ece" in evaluation.metrics:
+        estimate = evaluation.metrics["ece"]
+        low, high = 100 * estimate.low, 100 * estimate.high
+        label = f"mean error of the probabilities ({low:.1f} to {high:.1f} percentage points)"
+        tiles.append(Tile(f"{100 * estimate.value:.1f} points", label))
+    elif "bias" in evaluation.metrics:
+        estimate = evaluation.metrics["bias"]
+        tone: Tone = "" if estimate.low <= 0 <= estimate.high else "warning"
+        label = f"mean of predicted minus actual ({write_interval(estimate)})"
+        tiles.append(Tile(_signed(estimate.value), label, tone))
+    share = contacted_share(results)
+    if share is not None and evaluation.threshold is not None:
+        tiles.append(Tile(_percent(share), f"of the customers contacted, at threshold {evaluation.threshold:.3f}"))
+    if results.comparison is not None:
+        tiles.append(_comparison_tile(results.comparison, task))
+    if not results.slices.tested:
+        return tiles
+    worse, odd = results.slices.failing, results.slices.miscalibrated
+    affected = {one.name for one in [*worse, *odd]}
+    label = f"of {_count(results.slices.tested, 'group')} tested: model worse ({len(worse)}) or misjudging ({len(odd)})"
+    tiles.append(Tile(str(len(affected)), label, "warning" if affected else "good"))
+    return tiles
+
+
+def _profit_tile(campaign: CampaignReport) -> Tile:
+    profit, alternative = campaign.chosen.profit_per_customer, best_alternative(campaign)
+    label = f"expected profit per customer ({write_money(profit.low)} to {write_money(profit.high)})"
+    if alternative is None:
+        return Tile(write_money(profit.value), label)
+    advantage = alternative.model_advantage
+    tone: Tone = "good" if advantage.low > 0 else "bad" if advantage.high < 0 else "warning"
+    label += f"; {alternative.title}: {write_money(alternative.profit_per_customer.value)}"
+    return Tile(write_money(profit.value), label, tone)
+
+
+def _comparison_tile(comparison: ModelComparison, task: Task) -> Tile:
+    name = next((name for name in HEADLINES[task] if name in comparison.differences), None)
+    if name is None:
+        return Tile("–", f"against {comparison.baseline}: not comparable")  # noqa: RUF001
+    difference = comparison.differences[name]
+    standing = judge_difference(name, difference)
+    tones: dict[Standing, Tone] = {"better": "good", "worse": "bad", "unclear": ""}
+    clear = "" if standing != "unclear" else "; no clear difference"
+    label = f"{metric_title(name)} against {comparison.baseline}: {write_interval(difference)}{clear}"
+    return Tile(_signed(difference.value), label, tones[standing])
+
+
+def summarise(results: EvaluationResults) -> list[str]:
+    """The most important findings.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        A few sentences.
+    """
+    sentences = [_tried(results)]
+    match results.evaluation.task:
+        case "binary":
+            sentences += _summarise_decisions(results)
+        case "multiclass":
+            metrics = results.evaluation.metrics
+            right = metrics["accuracy"]
+            sentences.append(
+                f"Of 100 customers, it names the right class for {_whole(right.value)} "
+                f"({_whole(right.low)} to {_whole(right.high)}); counting each class alike, for "
+                f"{_whole(metrics['balanced_accuracy'].value)}."
+            )
+        case "regression":
+            metrics = results.evaluation.metrics
+            sentences.append(
+                f"It explains {_percent(metrics['r2'].value)} of the variation of {results.declaration.target}; half "
+                f"of its errors are smaller than {write_number(metrics['median_ae'].value)}, their mean is "
+                f"{write_number(metrics['mae'].value)}."
+            )
+    if results.campaign is not None:
+        sentences.append(_summarise_profit(results.campaign))
+    if results.comparison is not None:
+        sentences.append(_summarise_comparison(results.comparison, results.evaluation.task))
+    strongest = [one.column for one in results.explanations.strengths[:_MOST_NAMED] if one.mean_absolute > 0]
+    sentences.append(f"Its answers rest most on {_join(strongest)}." if strongest else "Its answers rest on no column.")
+    sentences.append(_summarise_groups(results.slices))
+    if results.fairness is not None:
+        sentences += [said for column in results.fairness.columns for said in _summarise_protected(column)]
+    return sentences
+
+
+def _tried(results: EvaluationResults) -> str:
+    evaluation = results.evaluation
+    said = (
+        f"Version {evaluation.model_version} of {evaluation.model_name} was tried on {evaluation.test_rows:,} customers"
+    )
+    said += " it had not learned from" if evaluation.seen_share == 0 else " (some it had learned from, see limits)"
+    if evaluation.task == "binary":
+        left = _leavers(results)
+        said += f", of whom {left:,} left ({_percent(left / evaluation.test_rows)})"
+    return f"{said}."
+
+
+def _summarise_decisions(results: EvaluationResults) -> list[str]:
+    metrics, share = results.evaluation.metrics, contacted_share(results)
+    if not share:
+        return ["At its threshold it asks to contact nobody."]
+    precision, recall = metrics["precision"], metrics["recall"]
+    base = _leavers(results) / results.evaluation.test_rows
+    return [
+        f"Of 100 customers the model asks to contact, {_whole(precision.value)} leave ({_whole(precision.low)} to "
+        f"{_whole(precision.high)}); of 100 taken by chance it would be {_whole(base)}.",
+        f"So it finds {_whole(recall.value)} of 100 who leave ({_whole(recall.low)} to {_whole(recall.high)}) by "
+        f"contacting {_percent(share)} of all customers.",
+    ]
+
+
+def _summarise_profit(campaign: CampaignReport) -> str:
+    said = f"A campaign by the model is expected to bring {_money(campaign.chosen.profit_per_customer)} per customer"
+    alternative = best_alternative(campaign)
+    if alternative is None:
+        return f"{said}."
+    advantage = alternative.model_advantage
+    clear = "" if advantage.low > 0 or advantage.high < 0 else ", which is no clear difference"
+    word = "more" if advantage.value >= 0 else "less"
+    return (
+        f"{said}: {write_money(abs(advantage.value))} {word} than the best way without a model that can be afforded "
+        f"({alternative.title}); the interval of the difference is {write_money(advantage.low)} to "
+        f"{write_money(advantage.high)}{clear}."
+    )
+
+
+def _summarise_comparison(comparison: ModelComparison, task: Task) -> str:
+    standings = {name: judge_difference(name, found) for name, found in comparison.differences.items()}
+    said = {
+        standing: [metric_title(name) for name in standings if standings[name] == standing]
+        for standing in ("better", "worse")
+    }
+    name = next((name for name in HEADLINES[task] if name in standings), None)
+    begin = f"Compared with {comparison.baseline} on the same {comparison.rows:,} customers, it is"
+    if name is None:
+        return f"{begin} better in {len(said['better'])} and worse in {len(said['worse'])} metrics."
+    main = {"better": "better", "worse": "worse", "unclear": "not clearly different"}[standings[name]]
+    difference = comparison.differences[name]
+    counted = (
+        f"of all {len(standings)} metrics, it is clearly better in {len(said['better']) or 'none'} and clearly worse "
+        f"in {len(said['worse']) or 'none'}"
+    )
+    size = f"{_signed(difference.value)}, {write_interval(difference)}"
+    return f"{begin} {main} in {metric_title(name)} ({size}); {counted}."
+
+
+def _named(groups: list[Slice]) -> str:
+    names = [f"“{one.name}”" for one in groups[:_MOST_NAMED]]
+    more = len(groups) - len(names)
+    return _join([*names, *([f"{more} more"] if more else [])])
+
+
+def _summarise_groups(report: SliceReport) -> str:
+    if not report.tested:
+        enough = "customers" if report.task == "regression" else "customers of each class"
+        return f"No group has enough {enough} to be compared with the whole."
+    if not report.failing and not report.miscalibrated:
+        harder = (
+            f"; {len(report.harder)} of them {'is' if len(report.harder) == 1 else 'are'} harder to tell apart than "
+            "all customers, for any model"
+            if report.harder
+            else ""
+        )
+        return f"Of {_count(report.tested, 'group')} of customers tested, the model fails none{harder}."
+    parts = []
+    if report.failing:
+        parts.append(f"clearly worse for {_named(report.failing)}")
+    if report.miscalibrated:
+        parts.append(f"off in what it predicts on average for {_named(report.miscalibrated)}")
+    return f"It is {' and '.join(parts)}."
+
+
+def _summarise_protected(column: ProtectedColumn) -> list[str]:
+    gap = column.selection_rate
+    if gap is None:
+        return []
+    return [
+        f"Between the groups of {column.column}, the share that is contacted differs by "
+        f"{100 * gap.difference.value:.1f} percentage points ({100 * gap.difference.low:.1f} to "
+        f"{100 * gap.difference.high:.1f}): least for {gap.lowest}, most for {gap.highest}."
+    ]
+
+
+def list_limits(results: EvaluationResults) -> list[str]:
+    """What the evaluation does not show, and where the model is weak.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        Sentences.
+    """
+    limits = [
+        *_limits_of_the_test(results),
+        *(_describe_worse(group, results.slices) for group in results.slices.failing),
+        *_describe_harder(results.slices),
+        *(_describe_miscalibrated(group, results.evaluation.task) for group in results.slices.miscalibrated),
+    ]
+    unjudged = [group for group in results.slices.slices if group.p_value is None]
+    if unjudged:
+        limits.append(f"Could not be compared with the whole: {_named(unjudged)}.")
+    if results.campaign is not None:
+        limits += _limits_of_the_campaign(results.campaign)
+    if results.fairness is not None:
+        limits += _limits_of_fairness(results.fairness)
+    if results.comparison is not None and results.comparison.note:
+        limits.append(_sentence(results.comparison.note))
+    if not results.explanations.exact:
+        limits.append(
+            "SHAP values are estimates from samples, of "
+            f"{_count(results.explanations.explained_customers, 'customer')}; small ones are noise."
+        )
+    if results.card.git_dirty:
+        limits.append("The code that trained the version had changes that are in no commit.")
+    if results.evaluation.task == "binary":
+        limits.append("The model says who is likely to leave, not whom a contact would keep.")
+    return [*limits, "Explanations say what the model rests on, not what causes the outcome."]
+
+
+def _limits_of_fairness(report: FairnessReport) -> list[str]:
+    used = [column.column for column in report.columns if column.used_by_model]
+    limits = [f"The model reads protected columns: {_join(used)}."] if used else []
+    return limits + [
+        f"Groups of {column.column} with too few customers to be compared: {_join(column.left_out)}."
+        for column in report.columns
+        if column.left_out
+    ]
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _limits_of_the_test(results: EvaluationResults) -> list[str]:
+    evaluation, card = results.evaluation, results.card
+    limits = []
+    if evaluation.seen_share > 0:
+        limits.append(
+            f"{_percent(evaluation.seen_share)} of the test customers were learned from: all values here are too good."
+        )
+    if card.train_digest and card.split_train_digest and card.train_digest != card.split_train_digest:
+        limits.append(
+            "The version was trained on another split than the one this test table is of; it may have learned from "
+            "some of these customers."
+        )
+    if evaluation.test_rows < _FEW_ROWS:
+        limits.append(f"Only {evaluation.test_rows:,} test customers: the intervals are wide, and groups are small.")
+    rare = {label: count for label, count in evaluation.test_classes.items() if count < _FEW_OF_A_CLASS}
+    if rare:
+        said = _join([f"{label} ({count:,})" for label, count in list(rare.items())[:6]])
+        limits.append(f"Few test customers of some classes, so what is said of these is rough: {said}.")
+    if card.split_method is not None and card.split_method != "time":
+        by = "by chance" if card.split_method == "random" else f"by {card.split_method}"
+        limits.append(
+            f"The test customers were set apart {by}, not by time: how the model does on later customers is not tested."
+        )
+    return limits
+
+
+def _describe_harder(report: SliceReport) -> list[str]:
+    if not report.harder:
+        return []
+    return [
+        f"Some customers are harder to tell apart than all, and {metric_title(report.metric)} is lower among them for "
+        f"that reason alone: {_named(report.harder)}."
+    ]
+
+
+def _describe_worse(group: Slice, report: SliceReport) -> str:
+    said = f"Worse for “{group.name}” ({group.rows:,} customers)"
+    if group.metric is not None and group.whole is not None:
+        found, whole = write_number(group.metric.value), write_number(group.whole)
+        said += f": {metric_title(report.metric)} {found} against {whole}"
+    return f"{said}. {_sentence(group.note)}" if group.note else f"{said}."
+
+
+def _describe_miscalibrated(group: Slice, task: Task) -> str:
+    if group.calibration is None:
+        return f"Misjudged on average: “{group.name}”."
+    difference = group.calibration.difference
+    if task == "regression":
+        way = "low" if difference.value > 0 else "high"
+        size = f"{write_number(abs(difference.value))} more than elsewhere"
+    else:
+        way = "low" if difference.value > 0 else "high"
+        size = f"{100 * abs(difference.value):.1f} percentage points"
+    return f"Predictions are too {way} for “{group.name}” ({group.rows:,} customers), by {size}."
+
+
+def _limits_of_the_campaign(campaign: CampaignReport) -> list[str]:
+    limits = [
+        "Profit is expected under the costs, the value and the save probability that were assumed, and no better than "
+        "these."
+    ]
+    if campaign.chosen.within_capacity is False:
+        limits.append("At its threshold, the model would contact more customers than the capacity allows.")
+    if campaign.chosen.within_budget is False:
+        limits.append("At its threshold, the campaign would spend more than the budget.")
+    if campaign.chosen.note:
+        limits.append(_sentence(campaign.chosen.note))
+    if campaign.best.profit_per_customer > campaign.chosen.profit_per_customer.value:
+        limits.append(
+            f"The best threshold on these customers ({campaign.best.threshold:.3f}, profit "
+            f"{write_money(campaign.best.profit_per_customer)} per customer) was chosen on them, so it looks better "
+            "than it is."
+        )
+    return limits
+
+
+def describe_economics(economics: Economics) -> list[str]:
+    """What a campaign was assumed to cost and to bring.
+
+    Args:
+        economics: Costs and value.
+
+    Returns:
+        Sentences.
+    """
+    value = (
+        f"column {economics.value.column} times {economics.value.factor:g}"
+        if isinstance(economics.value, ValueColumn)
+        else f"{economics.value:,g}"
+    )
+    said = [
+        f"A contact costs {economics.contact_cost:,g}, an offer that is taken {economics.offer_cost:,g}; a customer "
+        f"who would leave takes it and stays with probability {economics.save_probability:g}, and is then worth "
+        f"{value}; one who would stay anyway takes it, too.",
+    ]
+    if economics.capacity is not None:
+        said.append(f"At most {_percent(economics.capacity)} of the customers can be contacted.")
+    if economics.budget is not None:
+        said.append(f"At most {write_money(economics.budget)} per customer of the table may be spent.")
+    return said
+
+
+def describe_explanations(summary: ExplanationSummary) -> list[str]:
+    """How explanations were made, and what acts together.
+
+    Args:
+        summary: What the model rests on.
+
+    Returns:
+        Sentences.
+    """
+    how = "computed exactly" if summary.exact else "estimated by comparison with a sample of others"
+    said = [
+        f"SHAP values divide {summary.output} between the columns; they were {how} for "
+        f"{summary.explained_customers:,} of {summary.total_customers:,} test customers.",
+        f"Each column was also shuffled {summary.n_shuffles} times among {summary.shuffled_customers:,} customers: the "
+        f"more the {summary.loss_name} then rises over {write_number(summary.loss)}, the more rests on the column.",
+    ]
+    if summary.pairs:
+        pairs = [" with ".join(pair.columns) for pair in summary.pairs[:_MOST_NAMED]]
+        said.append(
+            f"Strongest interactions, computed for {_count(summary.interacting_customers, 'customer')}: {_join(pairs)}."
+        )
+    idle = [one.column for one in summary.shuffled if one.rise <= one.spread]
+    if idle:
+        shown = [*idle[:6], *([f"{len(idle) - 6} more"] if len(idle) > 6 else [])]
+        said.append(
+            f"Shuffling makes no clear difference for {_join(shown)}: the model can do without, or other columns stand "
+            "in."
+        )
+    return said
+
+
+def describe_gaps(column: ProtectedColumn) -> list[tuple[str, str, str]]:
+    """How far apart the groups of a protected column are.
+
+    Args:
+        column: The column with its groups.
+
+    Returns:
+        Name, difference and ratio, with intervals, of each rate that could be compared.
+    """
+    gaps: list[tuple[str, RateGap | None]] = [
+        ("share contacted (demographic parity)", column.selection_rate),
+        ("share of the leavers contacted (true positive rate)", column.true_positive_rate),
+        ("share of the stayers contacted (false positive rate)", column.false_positive_rate),
+    ]
+    rows = [(name, gap.difference, gap.ratio) for name, gap in gaps if gap is not None]
+    if column.equalized_odds_difference is not None:
+        rows.append(("equalized odds", column.equalized_odds_difference, column.equalized_odds_ratio))
+    return [
+        (name, f"{write_number(difference.value)} ({write_interval(difference)})", _optional(ratio))
+        for name, difference, ratio in rows
+    ]
+
+
+def _optional(estimate: Estimate | None) -> str:
+    return "" if estimate is None else f"{write_number(estimate.value)} ({write_interval(estimate)})"
+
+
+def write_rate(estimate: Estimate | None) -> str:
+    """Write a rate of a group.
+
+    Args:
+        estimate: The rate with its interval, if there is one.
+
+    Returns:
+        In percent; empty where there is none.
+    """
+    if estimate is None:
+        return ""
+    return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
+
+
+def describe_group(group: Slice, task: Task) -> dict[str, str]:
+    """Write what is known of a group.
+
+    Args:
+        group: The group.
+        task: What is predicted.
+
+    Returns:
+        Cells of a table by name: metric, p, observed, predicted and gap.
+    """
+
+    def level(value: float) -> str:
+        return write_number(value) if task == "regression" else f"{100 * value:.1f} %"
+
+    gap = ""
+    if group.calibration is not None:
+        difference = group.calibration.difference
+        scale = 1.0 if task == "regression" else 100.0
+        low, value, high = (scale * number for number in (difference.low, difference.value, difference.high))
+        gap = (
+            f"{_signed(value)} ({write_number(low)} to {write_number(high)})"
+            if task == "regression"
+            else f"{value:+.1f} ({low:.1f} to {high:.1f})"
+        )
+    return {
+        "metric": ""
+        if group.metric is None
+        else f"{write_number(group.metric.value)} ({write_interval(group.metric)})",
+        "p": "" if group.adjusted_p_value is None else _p_value(group.adjusted_p_value),
+        "observed": level(group.rate),
+        "predicted": level(group.mean_prediction),
+        "gap": gap,
+    }
+
+
+def _p_value(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def describe_use(results: EvaluationResults) -> tuple[list[str], list[str]]:
+    """What the model is for, and what it is not for.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        Sentences of intended use, and of use that is not intended.
+    """
+    declaration = results.declaration
+    match declaration.task:
+        case "binary":
+            does = "gives each customer a calibrated probability of leaving and a decision whom to contact"
+        case "multiclass":
+            does = f"gives each customer a probability of each of {len(declaration.classes)} classes"
+        case "regression":
+            does = f"predicts {declaration.target} for each customer"
+    intended = [
+        _sentence(results.card.purpose),
+        f"The model {does}. It takes {_count(len(declaration.features), 'column')} of a table that is declared as "
+        "it was when it was trained.",
+    ]
+    not_intended = [
+        "Customers of another kind than those it was trained and tested on, or columns that mean something else there.",
+        "Conclusions about causes: it does not tell what would happen to a customer if a column were changed.",
+        "Decisions about single persons that touch their rights, such as credit, employment or prices, without a "
+        "person who looks at the case.",
+    ]
+    return intended, not_intended
+
+
+def list_lineage(results: EvaluationResults) -> list[tuple[str, str]]:
+    """Where the version and its test customers come from.
+
+    Args:
+        results: Everything known.
+
+    Returns:
+        Name and value; what is not known is left out.
+    """
+    card, evaluation, declaration = results.card, results.evaluation, results.declaration
+    commit = card.git_commit
+    if commit is not None and card.git_dirty:
+        commit += ", with uncommitted changes"
+    classes = ", ".join(f"{label}: {count:,}" for label, count in evaluation.test_classes.items())
+    found: dict[str, str | None] = {
+        "model": f"{card.model_name} version {card.model_version}",
+        "use case": card.use_case,
+        "target": f"{declaration.target} ({declaration.task})",
+        "algorithm": card.algorithm,
+        "calibration": card.calibration,
+        "threshold": None if card.threshold is None else f"{card.threshold:.4f}",
+        "reason of the threshold": card.threshold_reason,
+        "trained at": card.trained_at,
+        "customers learned from": None if card.trained_rows is None else f"{card.trained_rows:,}",
+        "test customers": f"{evaluation.test_rows:,}" + (f" ({classes})" if classes else ""),
+        "split": card.split_method,
+        "digest of the training table": card.train_digest,
+        "digest of the test table": card.test_digest,
+        "git commit": commit,
+        "run": card.run_id,
+        "model id": card.model_id,
+        "libraries": ", ".join(f"{name} {version}" for name, version in card.libraries.items()) or None,
+    }
+    return [(name, value) for name, value in found.items() if value is not None]

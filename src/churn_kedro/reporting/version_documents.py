@@ -1,0 +1,92 @@
+"""What the registry keeps of an evaluation, on the version itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from churn_kedro.evaluation import HEADLINES, Estimate
+from churn_kedro.reporting.report_content import EvaluationResults, list_limits, summarise
+
+# A registry may hold no longer description.
+_DESCRIPTION_LENGTH = 4500
+# Folder of the model's artifacts that holds the documents.
+DOCUMENTS_FOLDER = "evaluation"
+# Tag of a version that tells when it was evaluated; with it go those of the metrics.
+EVALUATED_TAG = "evaluated_at"
+
+
+@dataclass(frozen=True)
+class PublishedEvaluation:
+    """What belongs to a version after its evaluation.
+
+    Attributes:
+        model_name: Registered model.
+        version: Its number.
+        model_id: MLflow's id of the model.
+        description: Markdown, shown beside the version.
+        tags: Tags of the version; None: the tag goes.
+        files: Documents by file name.
+    """
+
+    model_name: str
+    version: int
+    model_id: str
+    description: str
+    tags: Mapping[str, str | None]
+    files: Mapping[str, str]
+
+
+def headline_tags(metrics: Mapping[str, Estimate], names: list[str]) -> dict[str, str]:
+    """Metrics as tags, from which lists of versions are made without opening any run.
+
+    Args:
+        metrics: Estimates by name.
+        names: Those that are wanted; absent ones are left out.
+
+    Returns:
+        ``name``, ``name_low`` and ``name_high`` of each.
+    """
+    tags: dict[str, str] = {}
+    for name in names:
+        if name in metrics:
+            one = metrics[name]
+            tags |= {name: f"{one.value:.6g}", f"{name}_low": f"{one.low:.6g}", f"{name}_high": f"{one.high:.6g}"}
+    return tags
+
+
+def publish_evaluation(results: EvaluationResults, files: Mapping[str, str], evaluated_at: str) -> PublishedEvaluation:
+    """Put together what belongs to the version.
+
+    Args:
+        results: Everything known of it.
+        files: Documents by file name.
+        evaluated_at: Time of the evaluation, ISO 8601.
+
+    Returns:
+        Description, tags and documents.
+    """
+    evaluation = results.evaluation
+    tags: dict[str, str | None] = {
+        EVALUATED_TAG: evaluated_at,
+        "test_digest": evaluation.test_digest,
+        "test_rows": str(evaluation.test_rows),
+        **headline_tags(evaluation.metrics | evaluation.extended, [*HEADLINES[evaluation.task], "profit_per_customer"]),
+    }
+    tags["seen_share"] = f"{evaluation.seen_share:.4f}" if evaluation.seen_share > 0 else None
+    limits = [f"- {limit}" for limit in list_limits(results)]
+    text = "\n\n".join(
+        [
+            " ".join(summarise(results)),
+            *(["**Limits**\n\n" + "\n".join(limits)] if limits else []),
+            f"Report and model card are among the model's artifacts, in the folder `{DOCUMENTS_FOLDER}`.",
+        ]
+    )
+    return PublishedEvaluation(
+        model_name=evaluation.model_name,
+        version=evaluation.model_version,
+        model_id=evaluation.model_id,
+        description=text if len(text) <= _DESCRIPTION_LENGTH else text[: _DESCRIPTION_LENGTH - 1] + "…",
+        tags=tags,
+        files=dict(files),
+    )

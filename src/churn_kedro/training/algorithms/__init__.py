@@ -1,0 +1,67 @@
+"""Algorithms that can learn from model inputs: XGBoost, which ships, and others to compare it with."""
+
+from __future__ import annotations
+
+import importlib
+from typing import cast
+
+from churn_kedro.base import ParameterError
+from churn_kedro.training.algorithms.interface import (
+    Algorithm,
+    AlgorithmName,
+    Device,
+    FoldFit,
+    Hyperparameters,
+    Problem,
+    Watch,
+    answer,
+)
+
+__all__ = [
+    "Algorithm",
+    "AlgorithmName",
+    "Device",
+    "FoldFit",
+    "Hyperparameters",
+    "Problem",
+    "Watch",
+    "answer",
+    "load_algorithm",
+]
+
+# Module and class; a library is imported by whoever asks for it.
+_PLACES: dict[AlgorithmName, tuple[str, str]] = {
+    "xgboost": ("xgboost_trees", "XGBoost"),
+    "logistic_regression": ("linear", "LinearLogistic"),
+    "ridge": ("linear", "LinearRidge"),
+    "random_forest": ("forest", "RandomForest"),
+    "hist_gradient_boosting": ("histogram", "HistGradientBoosting"),
+    "neural_network": ("network", "NeuralNetwork"),
+    "catboost": ("catboost_trees", "CatBoost"),
+    "lightgbm": ("lightgbm_trees", "LightGBM"),
+}
+
+
+def load_algorithm(name: AlgorithmName) -> Algorithm:
+    """Import an algorithm.
+
+    Args:
+        name: Its name in the configuration.
+
+    Returns:
+        The algorithm.
+
+    Raises:
+        ParameterError: Its library is not installed.
+    """
+    module, class_name = _PLACES[name]
+    try:
+        found = importlib.import_module(f"churn_kedro.training.algorithms.{module}")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("churn_kedro"):
+            raise
+        raise ParameterError(
+            f"training.algorithms names {name}, and {error.name} is not installed. Install the extra `boosters`: "
+            '`pip install -e ".[boosters]"` in the project, or take it out of the list.'
+        ) from error
+    return cast(Algorithm, getattr(found, class_name)())

@@ -1,0 +1,102 @@
+"""scikit-learn's gradient boosted trees on histograms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+from churn_kedro.training.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem
+from churn_kedro.training.algorithms.scikit import ScikitAlgorithm
+from churn_kedro.training.folds import FoldInputs, Sample
+
+_FIXED = frozenset(
+    {
+        "categorical_features",
+        "class_weight",
+        "early_stopping",
+        "interaction_cst",
+        "loss",
+        "max_bins",
+        "max_iter",
+        "monotonic_cst",
+        "n_iter_no_change",
+        "quantile",
+        "random_state",
+        "scoring",
+        "tol",
+        "validation_fraction",
+        "verbose",
+        "warm_start",
+    }
+)
+_MOST_CATEGORIES = 255
+
+
+class HistGradientBoosting(ScikitAlgorithm):
+    """Gradient boosted trees with native categories and missing values."""
+
+    name: AlgorithmName = "hist_gradient_boosting"
+    in_rounds = True
+    searchable = frozenset(HistGradientBoostingClassifier().get_params()) - _FIXED
+    keeps = frozenset({"monotone", "interactions"})
+
+    def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
+        """The unfitted trees."""
+        regression = problem.learning.task == "regression"
+        monotone, interactions = sample.constraints.monotone, sample.constraints.interactions
+        return (HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier)(
+            monotonic_cst=list(monotone) if any(monotone) else None,
+            interaction_cst=None if interactions is None else [set(group) for group in interactions],
+            early_stopping=False,
+            random_state=problem.random_state,
+            **hyperparameters,
+        )
+
+    def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
+        """Grow trees until the judged rows gain no more."""
+        growing = self.build(hyperparameters, problem, prepared.learn).set_params(
+            max_iter=problem.max_rounds,
+            early_stopping=True,
+            n_iter_no_change=problem.early_stopping_rounds,
+            tol=0.0,
+            categorical_features=_categories(prepared.learn),
+        )
+        weights = {} if prepared.learn.weight is None else {"sample_weight": prepared.learn.weight}
+        if prepared.judge.weight is not None:
+            weights["sample_weight_val"] = prepared.judge.weight
+        growing.fit(
+            prepared.learn.values,
+            prepared.learn.target,
+            X_val=prepared.judge.values,
+            y_val=prepared.judge.target,
+            **weights,
+        )
+        # The first score is that of no tree.
+        curve = [-float(score) for score in growing.validation_score_[1:]]
+        kept = int(np.argmin(curve)) + 1
+        fit = super().fit_fold(prepared, hyperparameters, problem, rounds=kept)
+        return FoldFit(fit.prediction, kept, curve, predict=fit.predict)
+
+    def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
+        """Fit; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
+        trees = self.build(hyperparameters, problem, sample).set_params(
+            max_iter=rounds or problem.max_rounds, categorical_features=_categories(sample)
+        )
+        return trees.fit(sample.values, sample.target, sample_weight=sample.weight)
+
+    def complexity(self, fitted: Any) -> dict[str, int]:
+        """Trees and leaves."""
+        trees = [tree for rounds in fitted._predictors for tree in rounds]
+        return {"trees": len(trees), "leaves": sum(tree.get_n_leaf_nodes() for tree in trees)}
+
+
+def _categories(sample: Sample) -> list[int] | None:
+    """Categories that scikit-learn can take as such; of more levels, their position is a quantity."""
+    few = [
+        position
+        for position in sample.categories
+        if np.nanmax(sample.values[:, position], initial=0.0) < _MOST_CATEGORIES
+    ]
+    return few or None

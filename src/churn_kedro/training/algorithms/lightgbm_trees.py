@@ -1,0 +1,80 @@
+"""LightGBM, from the extra `boosters`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightgbm
+
+from churn_kedro.training.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem, answer
+from churn_kedro.training.algorithms.scikit import ScikitAlgorithm
+from churn_kedro.training.folds import FoldInputs, Sample
+
+_FIXED = frozenset(
+    {"class_weight", "importance_type", "n_estimators", "n_jobs", "objective", "random_state", "subsample_for_bin"}
+)
+
+
+class LightGBM(ScikitAlgorithm):
+    """Gradient boosted trees that grow leaf by leaf."""
+
+    name: AlgorithmName = "lightgbm"
+    in_rounds = True
+    searchable = frozenset(lightgbm.LGBMClassifier().get_params()) - _FIXED
+    keeps = frozenset({"monotone", "interactions"})
+
+    def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
+        """The unfitted trees."""
+        limits: dict[str, Any] = {}
+        if any(sample.constraints.monotone):
+            limits["monotone_constraints"] = list(sample.constraints.monotone)
+        if sample.constraints.interactions is not None:
+            limits["interaction_constraints"] = [list(group) for group in sample.constraints.interactions]
+        kind: Any = lightgbm.LGBMRegressor if problem.learning.task == "regression" else lightgbm.LGBMClassifier
+        return kind(
+            n_jobs=problem.threads,
+            random_state=problem.random_state,
+            deterministic=True,
+            force_col_wise=True,
+            verbosity=-1,
+            # Without it, a share of the rows is drawn and never redrawn.
+            subsample_freq=1,
+            **limits,
+            **hyperparameters,
+        )
+
+    def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
+        """Grow trees until the judged rows gain no more."""
+        trees = self.build(hyperparameters, problem, prepared.learn).set_params(n_estimators=problem.max_rounds)
+        trees.fit(
+            prepared.learn.values,
+            prepared.learn.target,
+            sample_weight=prepared.learn.weight,
+            eval_X=prepared.judge.values,
+            eval_y=prepared.judge.target,
+            eval_sample_weight=None if prepared.judge.weight is None else [prepared.judge.weight],
+            categorical_feature=prepared.learn.categories or "auto",
+            callbacks=[lightgbm.early_stopping(problem.early_stopping_rounds, verbose=False)],
+        )
+        kept = int(trees.best_iteration_ or problem.max_rounds)
+        curve = [float(score) for score in next(iter(next(iter(trees.evals_result_.values())).values()))]
+
+        def predict() -> Any:
+            return answer(trees, prepared.judge.values, problem.learning)
+
+        return FoldFit(predict(), kept, curve, predict=predict)
+
+    def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
+        """Fit; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
+        trees = self.build(hyperparameters, problem, sample).set_params(n_estimators=rounds or problem.max_rounds)
+        return trees.fit(
+            sample.values,
+            sample.target,
+            sample_weight=sample.weight,
+            categorical_feature=sample.categories or "auto",
+        )
+
+    def complexity(self, fitted: Any) -> dict[str, int]:
+        """Trees and leaves."""
+        described = fitted.booster_.dump_model()["tree_info"]
+        return {"trees": len(described), "leaves": sum(tree["num_leaves"] for tree in described)}

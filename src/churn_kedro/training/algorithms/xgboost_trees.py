@@ -1,0 +1,302 @@
+"""XGBoost: gradient boosted trees."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+import xgboost as xgb
+from xgboost.callback import TrainingCallback
+
+from churn_kedro.customers import Task
+from churn_kedro.features import InputConstraints
+from churn_kedro.models import Learning
+from churn_kedro.training.algorithms.interface import AlgorithmName, Device, FoldFit, Hyperparameters, Problem, Watch
+from churn_kedro.training.folds import FoldInputs, Sample
+
+# What training gives to XGBoost on its own account.
+_FIXED = frozenset(
+    {
+        "callbacks",
+        "device",
+        "early_stopping_rounds",
+        "enable_categorical",
+        "eval_metric",
+        "feature_types",
+        "interaction_constraints",
+        "max_bin",
+        "missing",
+        "monotone_constraints",
+        "n_estimators",
+        "n_jobs",
+        "objective",
+        "random_state",
+        "tree_method",
+        "verbosity",
+    }
+)
+_OBJECTIVES: dict[Task, tuple[str, str]] = {
+    "binary": ("binary:logistic", "logloss"),
+    "multiclass": ("multi:softprob", "mlogloss"),
+    "regression": ("reg:squarederror", "rmse"),
+}
+# Hyperparameters in the unit of the loss or of its gradient: the power of the target's unit that they carry.
+_POWERS_OF_THE_TARGET = {"gamma": 2, "reg_alpha": 1, "max_delta_step": 1}
+_DEFAULT_LEARNING_RATE = 0.3
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    learn: xgb.DMatrix
+    judge: xgb.DMatrix
+    constraints: InputConstraints
+
+
+class XGBoost:
+    """Gradient boosted trees with native categories and missing values."""
+
+    name: AlgorithmName = "xgboost"
+    tasks: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})
+    in_rounds = True
+    searchable = frozenset(xgb.XGBClassifier().get_params()) - _FIXED
+    keeps = frozenset({"monotone", "interactions"})
+
+    def prepare(self, fold: FoldInputs, problem: Problem) -> _Prepared:
+        """Bin a fold's inputs once for all trials."""
+        learn = build_matrix(fold.learn, problem)
+        return _Prepared(learn, build_matrix(fold.judge, problem, reference=learn), fold.learn.constraints)
+
+    def fit_fold(
+        self,
+        prepared: _Prepared,
+        hyperparameters: Hyperparameters,
+        problem: Problem,
+        *,
+        rounds: int | None = None,
+        watch: Watch | None = None,
+        with_learning_curve: bool = False,
+    ) -> FoldFit:
+        """Grow trees on a fold; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
+        evaluated = [(prepared.judge, "judge")]
+        if with_learning_curve:
+            evaluated.insert(0, (prepared.learn, "learn"))
+        found: dict[str, dict[str, list[float]]] = {}
+        step = float(hyperparameters.get("learning_rate", _DEFAULT_LEARNING_RATE))
+        booster = xgb.train(
+            _settings(hyperparameters, problem, prepared.constraints),
+            prepared.learn,
+            num_boost_round=problem.max_rounds if rounds is None else rounds,
+            # Without early stopping and without a curve, nobody looks at the score.
+            evals=evaluated if rounds is None or with_learning_curve else [],
+            early_stopping_rounds=problem.early_stopping_rounds if rounds is None else None,
+            evals_result=found,
+            verbose_eval=False,
+            callbacks=[_Onlooker(watch, step)] if watch is not None else [],
+        )
+        kept = booster.best_iteration + 1 if rounds is None else rounds
+        curves = {name: next(iter(metrics.values())) for name, metrics in found.items()}
+
+        def predict() -> np.ndarray:
+            return np.asarray(booster.predict(prepared.judge, iteration_range=(0, kept)), dtype=np.float64)
+
+        return FoldFit(predict(), kept, curves.get("judge", []), curves.get("learn", []), predict)
+
+    def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
+        """Grow the final trees; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
+        matrix = build_matrix(sample, problem)
+        return self.grow(matrix, sample.constraints, hyperparameters, problem, rounds or problem.max_rounds)
+
+    def grow(
+        self,
+        matrix: xgb.DMatrix,
+        constraints: InputConstraints,
+        hyperparameters: Hyperparameters,
+        problem: Problem,
+        rounds: int,
+    ) -> Any:
+        """Grow trees from a matrix.
+
+        Args:
+            matrix: In memory or outside of it.
+            constraints: Limits to what the trees may make of the inputs.
+            hyperparameters: As searched.
+            problem: What is to be learned.
+            rounds: Trees of each class.
+
+        Returns:
+            Fitted ``XGBClassifier`` or ``XGBRegressor``.
+        """
+        booster = xgb.train(_settings(hyperparameters, problem, constraints), matrix, num_boost_round=rounds)
+        # Scoring happens on other machines: with their threads, and on the processor.
+        booster.set_param({"nthread": 0, "device": "cpu"})
+        kind = xgb.XGBRegressor if problem.learning.task == "regression" else xgb.XGBClassifier
+        trees = kind(
+            n_estimators=rounds,
+            objective=_OBJECTIVES[problem.learning.task][0],
+            tree_method="hist",
+            enable_categorical=True,
+            feature_types=matrix.feature_types,
+            random_state=problem.random_state,
+            **_limits(constraints),
+            **scale(hyperparameters, problem.learning),
+        )
+        trees.load_model(bytearray(booster.save_raw("ubj")))
+        return trees
+
+    def complexity(self, fitted: Any) -> dict[str, int]:
+        """Trees and leaves."""
+        booster = fitted.get_booster()
+        trees = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
+        leaves = sum(sum(left == -1 for left in tree["left_children"]) for tree in trees)
+        return {"trees": len(trees), "leaves": leaves}
+
+
+class _Onlooker(TrainingCallback):
+    """Tells the watch how the trees do.
+
+    Args:
+        watch: Looks on; may raise.
+        step: Shrinkage.
+    """
+
+    def __init__(self, watch: Watch, step: float) -> None:
+        self._watch = watch
+        self._step = step
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+        """Tell; growing goes on."""
+        scores = next(iter(evals_log["judge"].values()))
+        self._watch((epoch + 1) * self._step, scores[-1])
+        return False
+
+
+def build_matrix(sample: Sample, problem: Problem, reference: xgb.DMatrix | None = None) -> xgb.DMatrix:
+    """Bin inputs.
+
+    Args:
+        sample: Inputs, target and weights.
+        problem: Number of threads.
+        reference: Matrix whose bins are to be used.
+
+    Returns:
+        The matrix.
+    """
+    # Inputs go without names: XGBoost would refuse those with a bracket or a "<" in them.
+    return xgb.QuantileDMatrix(
+        sample.values,
+        sample.target,
+        weight=sample.weight,
+        feature_types=list(sample.types),
+        enable_categorical=True,
+        nthread=problem.threads,
+        ref=reference,
+    )
+
+
+def build_external_matrix(
+    parts: int, read: Callable[[int], Sample], problem: Problem, cache_prefix: str
+) -> xgb.DMatrix:
+    """Bin inputs that are read part by part; the bins are kept in files.
+
+    Args:
+        parts: Number of parts.
+        read: Gives a part.
+        problem: Number of threads.
+        cache_prefix: Path and beginning of the names of XGBoost's files.
+
+    Returns:
+        The matrix.
+    """
+
+    class Parts(xgb.DataIter):
+        def __init__(self) -> None:
+            self._position = 0
+            super().__init__(cache_prefix=cache_prefix, on_host=False)
+
+        def next(self, input_data: Callable[..., None]) -> bool:
+            if self._position == parts:
+                return False
+            sample = read(self._position)
+            input_data(data=sample.values, label=sample.target, weight=sample.weight, feature_types=list(sample.types))
+            self._position += 1
+            return True
+
+        def reset(self) -> None:
+            self._position = 0
+
+    return xgb.ExtMemQuantileDMatrix(Parts(), enable_categorical=True, nthread=problem.threads)
+
+
+def scale(hyperparameters: Hyperparameters, learning: Learning) -> dict[str, int | float | str | bool]:
+    """Hyperparameters as XGBoost takes them.
+
+    The least gain of a split and its like are in the unit of the loss. For classes that is the same for every table;
+    for numbers it is the square of the target's unit, so that without scaling no search space would fit both euros and
+    cents.
+
+    Args:
+        hyperparameters: As they were searched, for a target with standard deviation 1.
+        learning: Unit of the target.
+
+    Returns:
+        The same parameters for this target.
+    """
+    return {
+        name: float(value) * learning.unit ** _POWERS_OF_THE_TARGET[name] if name in _POWERS_OF_THE_TARGET else value
+        for name, value in hyperparameters.items()
+    }
+
+
+def _limits(constraints: InputConstraints) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if any(constraints.monotone):
+        limits["monotone_constraints"] = tuple(constraints.monotone)
+    if constraints.interactions is not None:
+        # As text: XGBoost takes lists of names only, and inputs go without names.
+        limits["interaction_constraints"] = json.dumps([list(group) for group in constraints.interactions])
+    return limits
+
+
+def _settings(hyperparameters: Hyperparameters, problem: Problem, constraints: InputConstraints) -> dict[str, Any]:
+    objective, metric = _OBJECTIVES[problem.learning.task]
+    return {
+        "objective": objective,
+        "eval_metric": metric,
+        "tree_method": "hist",
+        "seed": problem.random_state,
+        "nthread": problem.threads,
+        "device": problem.device,
+        **({"num_class": problem.learning.n_classes} if problem.learning.task == "multiclass" else {}),
+        **_limits(constraints),
+        **scale(hyperparameters, problem.learning),
+    }
+
+
+@cache
+def find_device(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
+    """Where trees can grow.
+
+    Args:
+        wanted: ``auto`` takes CUDA where XGBoost finds it.
+
+    Returns:
+        ``cuda`` if it was wanted or may be taken, and a tree grew there; else ``cpu``.
+    """
+    if wanted == "cpu" or not xgb.build_info().get("USE_CUDA"):
+        return "cpu"
+    with warnings.catch_warnings():
+        # Without a device, XGBoost warns and takes the processor; its configuration tells.
+        warnings.simplefilter("ignore")
+        try:
+            booster = xgb.train(
+                {"device": "cuda", "verbosity": 0}, xgb.DMatrix(np.eye(4), np.arange(4.0)), num_boost_round=1
+            )
+        except xgb.core.XGBoostError:
+            return "cpu"
+    device = json.loads(booster.save_config())["learner"]["generic_param"]["device"]
+    return "cuda" if device.startswith("cuda") else "cpu"

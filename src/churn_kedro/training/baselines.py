@@ -1,0 +1,115 @@
+"""Simple models that are trained on the spot, so that a version has something to be compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from churn_kedro.base import ParameterError
+from churn_kedro.campaigns import choose_threshold, customer_values
+from churn_kedro.customers import CustomerDeclaration, SplitManifest, Task
+from churn_kedro.evaluation import BaselineName
+from churn_kedro.features import FeatureParameters, fit_features
+from churn_kedro.models import Estimator
+from churn_kedro.training.algorithms import load_algorithm
+from churn_kedro.training.folds import gather_development, sample_of
+from churn_kedro.training.recipe import TrainingParameters, assemble_pipeline, decide_at, describe_problem
+
+_SIMPLE: dict[Task, BaselineName] = {
+    "binary": "logistic_regression",
+    "multiclass": "logistic_regression",
+    "regression": "ridge",
+}
+
+
+def simple_baseline(task: Task) -> BaselineName:
+    """The linear model of a task.
+
+    Args:
+        task: What is predicted.
+
+    Returns:
+        Its name.
+    """
+    return _SIMPLE[task]
+
+
+def train_baseline(
+    name: BaselineName,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    parameters: TrainingParameters,
+) -> Estimator:
+    """Train a simple model with its defaults: no search, no calibration, on the training customers alone.
+
+    Of two classes, the decision threshold is chosen on the validation customers, by the objective of training.
+
+    Args:
+        name: ``constant`` says the same of everyone: the shares of the classes, or the mean.
+        train: Training customers.
+        validation: Validation customers.
+        manifest: Identifies both.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        parameters: Seed, threads and the objective of the threshold.
+
+    Returns:
+        A fitted estimator on raw columns.
+
+    Raises:
+        ParameterError: The model does not learn this task, or cannot keep a declared constraint.
+    """
+    fitted = (
+        _fit_constant(train, declaration)
+        if name == "constant"
+        else _fit_algorithm(name, train, validation, manifest, declaration, features, parameters)
+    )
+    if declaration.task != "binary":
+        return fitted  # type: ignore[no-any-return]
+    target = validation[declaration.target].to_numpy()
+    probability = fitted.predict_proba(validation[declaration.feature_names])[:, 1]
+    economics = parameters.threshold.economics if parameters.threshold.objective == "profit" else None
+    values = None if economics is None else customer_values(economics, validation)
+    choice = choose_threshold(target, probability, parameters.threshold, values)
+    return decide_at(fitted, choice.threshold, train, declaration)
+
+
+def _fit_constant(train: pd.DataFrame, declaration: CustomerDeclaration) -> Any:
+    from sklearn.dummy import DummyClassifier, DummyRegressor
+
+    model = DummyRegressor() if declaration.task == "regression" else DummyClassifier(strategy="prior")
+    return model.fit(train[declaration.feature_names], train[declaration.target])
+
+
+def _fit_algorithm(
+    name: Any,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    parameters: TrainingParameters,
+) -> Any:
+    algorithm = load_algorithm(name)
+    if declaration.task not in algorithm.tasks:
+        raise ParameterError(
+            f"The baseline {name} does not learn task {declaration.task}; {simple_baseline(declaration.task)} does."
+        )
+    # Constraints bind the model that ships; a yardstick need not keep them.
+    free = declaration.model_copy(
+        update={
+            "columns": [column.model_copy(update={"monotone": None}) for column in declaration.columns],
+            "interactions": [],
+        }
+    )
+    alone = parameters.model_copy(update={"algorithms": [name], "ensembles": [], "external_memory": False})
+    development = gather_development(train, validation, manifest, free, features)
+    problem = describe_problem(development, free, alone)
+    inputs = fit_features(train, free, features)
+    sample = sample_of(train, inputs.values, inputs, free, None)
+    step = "regressor" if declaration.task == "regression" else "classifier"
+    return assemble_pipeline(inputs, step, algorithm.fit(sample, {}, problem, None))

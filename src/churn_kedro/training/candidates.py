@@ -1,0 +1,355 @@
+"""Which of several models goes on: the best of each algorithm, and ensembles of them, judged on the same folds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from churn_kedro.base import Parameters, available_cores
+from churn_kedro.models import SCORE_NAMES, Learning, Score
+from churn_kedro.training.algorithms import Algorithm, AlgorithmName, FoldFit, Problem, load_algorithm
+from churn_kedro.training.folds import FoldInputs, Folds
+from churn_kedro.training.search import AlgorithmSearch, Stopwatch
+
+Ensemble = Literal["soft_vote", "stack"]
+# Two-sided probability of a difference that is mere noise.
+_NOISE = 0.05
+# Where there is one fold, the last model of a stack is cross-fitted within it.
+_INNER_FOLDS = 5
+
+
+class Candidate(Parameters):
+    """A model that could go on, and what it reached on the folds."""
+
+    name: str = Field(description="Algorithm, or way of putting several together.")
+    members: list[AlgorithmName] = Field(description="Algorithms in it.")
+    n_estimators: int | None = Field(None, description="Rounds, of an algorithm that grows in rounds.")
+    score: float = Field(description="Mean over the folds; lower is better.")
+    deviation: float = Field(description="Standard deviation over the folds; 0 where there is one.")
+    fold_scores: list[float] = Field(description="Score of each fold.")
+    search_seconds: float = Field(description="Time of its trials, added up, earlier searches counted in.")
+    fit_seconds: float = Field(description="Wall time to fit and judge it on all folds.")
+    trials: int = Field(description="Hyperparameter sets tried for it.")
+    behind: float = Field(0.0, description="Mean difference from the one that was chosen; above 0 is worse.")
+    noise: float = Field(0.0, description="A difference within plus or minus this may be chance (95 %).")
+    differs: bool = Field(False, description="Whether the difference exceeds the noise.")
+
+
+class Comparison(Parameters):
+    """Candidates side by side."""
+
+    metric: Score = Field(description="What the scores are.")
+    rows: int = Field(description="Customers that were judged.")
+    candidates: list[Candidate] = Field(description="In the order of training.algorithms, ensembles last.")
+    chosen: str = Field(description="Name of the one that goes on.")
+    reason: str = Field(description="Why, in a sentence.")
+
+
+@dataclass(frozen=True)
+class OutOfFold:
+    """What the chosen candidate said of customers it had not learned from.
+
+    Attributes:
+        rows: Positions among the development customers, shape (n,).
+        fold: Number of the fold in which each was judged, shape (n,).
+        target: Class codes or numbers, shape (n,).
+        prediction: Shape (n,), or (n, n_classes) for several classes.
+        weight: How much each row counts; None: all alike.
+    """
+
+    rows: np.ndarray
+    fold: np.ndarray
+    target: np.ndarray
+    prediction: np.ndarray
+    weight: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class LearningCurves:
+    """Scores by round, the mean over the folds.
+
+    Attributes:
+        algorithm: Whose they are.
+        learn: On the rows that were learned from.
+        judge: On the rows that were not.
+    """
+
+    algorithm: AlgorithmName
+    learn: list[float]
+    judge: list[float]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Everything that the comparison leaves to the final fit.
+
+    Attributes:
+        comparison: For people.
+        chosen: The candidate that goes on.
+        out_of_fold: Its predictions.
+        last: Fitted last model of a stack; None otherwise.
+        curves: Learning curves of the first algorithm that has some.
+        folds: The folds that it was judged on.
+        seconds: Wall time.
+    """
+
+    comparison: Comparison
+    chosen: Candidate
+    out_of_fold: OutOfFold
+    last: Any
+    curves: LearningCurves | None
+    folds: list[FoldInputs]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Judged:
+    candidate: Candidate
+    predictions: list[np.ndarray]
+    curves: LearningCurves | None = None
+
+
+def judge_candidates(
+    searches: Sequence[AlgorithmSearch],
+    ensembles: Sequence[Ensemble],
+    folds: Folds,
+    problem: Problem,
+    stopwatch: Stopwatch,
+) -> Judgement:
+    """Fit the best trial of each algorithm on the judging folds and choose.
+
+    Each fold gets the number of rounds that the final model will get, so the scores hold no early stopping on the rows
+    that are judged; where the search saw a sample, the number is found anew on all rows. The lowest score wins, unless
+    a candidate that is listed earlier does not differ from it beyond the noise: a later one has to earn its place.
+
+    Args:
+        searches: What was found for each algorithm.
+        ensembles: Ensembles to try, where there are several algorithms.
+        folds: Inputs of each fold.
+        problem: What is to be learned.
+        stopwatch: The clock.
+
+    Returns:
+        The comparison, the choice, and its out-of-fold predictions.
+    """
+    began = stopwatch()
+    judging = folds.judging
+    singles = [_judge_single(search, folds, problem, stopwatch) for search in searches]
+    judged = list(singles)
+    if len(singles) > 1:
+        judged += [_judge_ensemble(kind, singles, judging, problem.learning, stopwatch) for kind in ensembles]
+    chosen, reason = _choose(judged, judging, problem.learning)
+    candidates = [_compare(other, chosen, judging, problem.learning) for other in judged]
+    rows = np.concatenate([fold.fold.judge for fold in judging])
+    comparison = Comparison(
+        metric=problem.learning.score,
+        rows=len(np.unique(rows)),
+        candidates=candidates,
+        chosen=chosen.candidate.name,
+        reason=reason,
+    )
+    last = (
+        _fit_last(_features_of(singles, problem.learning), _together(judging)[1], problem.learning)
+        if chosen.candidate.name == "stack"
+        else None
+    )
+    numbers, target, weight = _together(judging)
+    return Judgement(
+        comparison=comparison,
+        chosen=next(candidate for candidate in candidates if candidate.name == chosen.candidate.name),
+        out_of_fold=OutOfFold(rows, numbers, target, np.concatenate(chosen.predictions), weight),
+        last=last,
+        curves=next((single.curves for single in singles if single.curves is not None), None),
+        folds=judging,
+        seconds=stopwatch() - began,
+    )
+
+
+def _judge_single(search: AlgorithmSearch, folds: Folds, problem: Problem, stopwatch: Stopwatch) -> _Judged:
+    algorithm = load_algorithm(search.algorithm)
+    began = stopwatch()
+    fits = _fit_folds(algorithm, search, folds, problem)
+    seconds = stopwatch() - began
+    scores = _scores([fit.prediction for fit in fits], folds.judging, problem.learning)
+    rounds = [fit.rounds for fit in fits if fit.rounds is not None]
+    return _Judged(
+        Candidate(
+            name=search.algorithm,
+            members=[search.algorithm],
+            n_estimators=round(float(np.mean(rounds))) if rounds else None,
+            score=float(np.mean(scores)),
+            deviation=_deviation(scores),
+            fold_scores=scores,
+            search_seconds=sum(trial.seconds for trial in search.trials),
+            fit_seconds=seconds,
+            trials=len(search.trials),
+        ),
+        [fit.prediction for fit in fits],
+        _mean_curves(search.algorithm, fits),
+    )
+
+
+def _fit_folds(algorithm: Algorithm, search: AlgorithmSearch, folds: Folds, problem: Problem) -> list[FoldFit]:
+    """Fit the best trial on each fold, side by side as far as there are cores."""
+    problem = replace(problem, threads=available_cores()) if folds.sampled else problem
+    rounds = None if folds.sampled else search.best.n_estimators
+
+    def fit(fold: FoldInputs) -> FoldFit:
+        prepared = algorithm.prepare(fold, problem)
+        return algorithm.fit_fold(
+            prepared, search.best.hyperparameters, problem, rounds=rounds, with_learning_curve=True
+        )
+
+    workers = max(1, min(len(folds.judging), available_cores() // problem.threads))
+    with ThreadPoolExecutor(workers, thread_name_prefix="fold") as pool:
+        return list(pool.map(fit, folds.judging))
+
+
+def _mean_curves(algorithm: AlgorithmName, fits: list[FoldFit]) -> LearningCurves | None:
+    shortest = min(min(len(fit.curve), len(fit.learning_curve)) for fit in fits)
+    if not shortest:
+        return None
+    learn = np.mean([fit.learning_curve[:shortest] for fit in fits], axis=0)
+    judge = np.mean([fit.curve[:shortest] for fit in fits], axis=0)
+    return LearningCurves(algorithm, [float(value) for value in learn], [float(value) for value in judge])
+
+
+def _scores(predictions: list[np.ndarray], judging: list[FoldInputs], learning: Learning) -> list[float]:
+    return [
+        learning.measure(fold.judge.target, prediction, fold.judge.weight)
+        for prediction, fold in zip(predictions, judging, strict=True)
+    ]
+
+
+def _deviation(scores: list[float]) -> float:
+    return float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
+
+
+def _together(judging: list[FoldInputs]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Number of the fold, target and weight of each judged row."""
+    target = np.concatenate([fold.judge.target for fold in judging])
+    weights = [fold.judge.weight for fold in judging if fold.judge.weight is not None]
+    numbers = np.concatenate([np.full(len(fold.judge.target), place) for place, fold in enumerate(judging)])
+    if len(judging) == 1:
+        # In the order of the target, so that no part lacks a class that two rows have.
+        numbers[np.argsort(target, kind="stable")] = np.arange(len(target)) % _INNER_FOLDS
+    return numbers, target, np.concatenate(weights) if weights else None
+
+
+def _judge_ensemble(
+    kind: Ensemble, singles: list[_Judged], judging: list[FoldInputs], learning: Learning, stopwatch: Stopwatch
+) -> _Judged:
+    began = stopwatch()
+    if kind == "soft_vote":
+        predictions = [
+            np.asarray(np.mean([single.predictions[place] for single in singles], axis=0))
+            for place in range(len(judging))
+        ]
+    else:
+        predictions = _cross_stack(singles, judging, learning)
+    scores = _scores(predictions, judging, learning)
+    return _Judged(
+        Candidate(
+            name=kind,
+            members=[member for single in singles for member in single.candidate.members],
+            score=float(np.mean(scores)),
+            deviation=_deviation(scores),
+            fold_scores=scores,
+            search_seconds=sum(single.candidate.search_seconds for single in singles),
+            fit_seconds=stopwatch() - began + sum(single.candidate.fit_seconds for single in singles),
+            trials=sum(single.candidate.trials for single in singles),
+        ),
+        predictions,
+    )
+
+
+def _features_of(singles: list[_Judged], learning: Learning) -> np.ndarray:
+    """What the last model of a stack sees: the members' log-odds or numbers, side by side."""
+    from churn_estimators.transformers import log_odds
+
+    columns = []
+    for single in singles:
+        prediction = np.concatenate(single.predictions)
+        if learning.task == "regression":
+            columns.append(prediction)
+        elif prediction.ndim == 1:
+            columns.append(log_odds(np.column_stack([1 - prediction, prediction])))
+        else:
+            columns.append(log_odds(prediction))
+    return np.column_stack(columns)
+
+
+def _fit_last(values: np.ndarray, target: np.ndarray, learning: Learning) -> Any:
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    if learning.task == "regression":
+        return LinearRegression(positive=True).fit(values, target)
+    return LogisticRegression(C=1.0, max_iter=1000).fit(values, target)
+
+
+def _cross_stack(singles: list[_Judged], judging: list[FoldInputs], learning: Learning) -> list[np.ndarray]:
+    from churn_kedro.training.algorithms import answer
+
+    values = _features_of(singles, learning)
+    numbers, target, _ = _together(judging)
+    predictions = (
+        np.empty((len(target), learning.n_classes)) if learning.task == "multiclass" else np.empty(len(target))
+    )
+    for number in np.unique(numbers):
+        here = numbers == number
+        last = _fit_last(values[~here], target[~here], learning)
+        predictions[here] = answer(last, values[here], learning)
+    ends = np.cumsum([len(fold.judge.target) for fold in judging])[:-1]
+    return np.split(predictions, ends)
+
+
+def _difference(one: _Judged, other: _Judged, judging: list[FoldInputs], learning: Learning) -> tuple[float, float]:
+    """Mean difference of two candidates' scores, and what of it may be chance.
+
+    Over folds, the corrected resampled t-test, since folds share their learning rows (Nadeau and Bengio, Machine
+    Learning 52, 2003). With one fold, the paired losses of its rows.
+    """
+    from scipy import stats
+
+    if len(judging) > 1:
+        paired = np.subtract(one.candidate.fold_scores, other.candidate.fold_scores)
+        shares = [len(fold.judge.target) / len(fold.learn.target) for fold in judging]
+        variance = float(np.var(paired, ddof=1)) * (1 / len(paired) + float(np.mean(shares)))
+        return float(paired.mean()), float(stats.t.ppf(1 - _NOISE / 2, len(paired) - 1)) * math.sqrt(variance)
+    losses = [learning.losses(judging[0].judge.target, judged.predictions[0]) for judged in (one, other)]
+    paired = losses[0] - losses[1]
+    noise = float(stats.norm.ppf(1 - _NOISE / 2)) * float(paired.std(ddof=1)) / math.sqrt(len(paired))
+    difference = one.candidate.score - other.candidate.score
+    # Of a root of a mean, noise is that of the mean over twice the root.
+    scale = 2 * other.candidate.score if learning.score == "rmse" and other.candidate.score > 0 else 1.0
+    return difference, noise / scale
+
+
+def _choose(judged: list[_Judged], judging: list[FoldInputs], learning: Learning) -> tuple[_Judged, str]:
+    lowest = min(judged, key=lambda one: one.candidate.score)
+    name = SCORE_NAMES[learning.score]
+    if len(judged) == 1:
+        return lowest, "It is the only candidate."
+    for earlier in judged:
+        if earlier is lowest:
+            return lowest, f"It has the lowest {name} over the folds."
+        difference, noise = _difference(earlier, lowest, judging, learning)
+        if difference <= noise:
+            return earlier, (
+                f"{lowest.candidate.name} has the lowest {name}, by {difference:.3g}; that is within the noise of the "
+                f"folds ({noise:.3g}), and {earlier.candidate.name} is listed before it."
+            )
+    return lowest, f"It has the lowest {name} over the folds."
+
+
+def _compare(one: _Judged, chosen: _Judged, judging: list[FoldInputs], learning: Learning) -> Candidate:
+    if one is chosen:
+        return one.candidate
+    behind, noise = _difference(one, chosen, judging, learning)
+    return one.candidate.model_copy(update={"behind": behind, "noise": noise, "differs": abs(behind) > noise})

@@ -1,0 +1,126 @@
+"""Whether a column that costs money earns it."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from pydantic import Field
+
+from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.campaigns import ThresholdParameters, choose_threshold, customer_values
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.features import FeatureParameters
+from churn_kedro.training.algorithms import AlgorithmName, Problem, load_algorithm
+from churn_kedro.training.candidates import Judgement
+from churn_kedro.training.folds import ClassWeight, Development, FoldInputs, treat_fold
+from churn_kedro.training.search_space import Value
+
+logger = logging.getLogger(__name__)
+
+
+class ColumnWorth(Parameters):
+    """What a column costs and what it earns, in money per customer."""
+
+    column: str
+    cost: float = Field(description="Declared cost per scored customer.")
+    earns: float = Field(description="Out-of-fold profit with the column less the profit without it.")
+    worth_it: bool = Field(description="Whether it earns more than it costs.")
+
+
+def require_weighable(declaration: CustomerDeclaration, threshold: ThresholdParameters) -> None:
+    """Refuse costs that nothing can be set against.
+
+    Args:
+        declaration: The table's declaration.
+        threshold: Objective of the decision.
+
+    Raises:
+        ParameterError: A column has a cost, and decisions are not made by profit.
+    """
+    costly = [column.name for column in declaration.features if column.cost is not None]
+    if costly and (declaration.task != "binary" or threshold.objective != "profit"):
+        raise ParameterError(
+            f"Columns {costly} have a cost, which is set against the profit of a campaign: that takes task binary and "
+            "training.threshold.objective profit. Take cost out of parameters/customers.yml, or decide by profit."
+        )
+
+
+def weigh_columns(
+    development: Development,
+    folds: list[FoldInputs],
+    judgement: Judgement,
+    members: dict[AlgorithmName, tuple[dict[str, Value], int | None]],
+    problem: Problem,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    threshold: ThresholdParameters,
+    class_weight: ClassWeight,
+) -> list[ColumnWorth]:
+    """Fit the first algorithm of the chosen candidate without each costly column, and compare profits.
+
+    Nothing is left out by this: whoever pays for the column decides, by giving it role ignored.
+
+    Args:
+        development: Training and validation customers.
+        folds: The judging folds.
+        judgement: The chosen candidate and its out-of-fold predictions.
+        members: Hyperparameters and rounds by algorithm.
+        problem: What is to be learned.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        threshold: Economics of the campaign.
+        class_weight: How much the classes count in learning.
+
+    Returns:
+        Cost and earnings of each column that has a cost.
+    """
+    costly = [column for column in declaration.features if column.cost is not None]
+    if not costly or threshold.economics is None:
+        return []
+    name, (hyperparameters, rounds) = next(iter(members.items()))
+    algorithm = load_algorithm(name)
+    rows, target = judgement.out_of_fold.rows, judgement.out_of_fold.target
+    values = customer_values(threshold.economics, development.customers.iloc[rows])
+
+    def earn(reduced: CustomerDeclaration) -> float:
+        predictions = [
+            algorithm.fit_fold(
+                algorithm.prepare(treat_fold(fold.fold, development, reduced, features, class_weight), problem),
+                hyperparameters,
+                problem,
+                rounds=rounds,
+            ).prediction
+            for fold in folds
+        ]
+        choice = choose_threshold(target, np.concatenate(predictions), threshold, values)
+        return choice.profit_per_customer or 0.0
+
+    base = earn(declaration)
+    found = []
+    for column in costly:
+        gain, cost = base - earn(_without(declaration, column.name)), column.cost or 0.0
+        worth = ColumnWorth(column=column.name, cost=cost, earns=gain, worth_it=gain > cost)
+        found.append(worth)
+        if not worth.worth_it:
+            logger.warning(
+                "Column '%s' costs %.4g per customer and earns %.4g: without it (role ignored) the campaign is worth "
+                "more.",
+                column.name,
+                worth.cost,
+                gain,
+            )
+    return found
+
+
+def _without(declaration: CustomerDeclaration, name: str) -> CustomerDeclaration:
+    """The declaration as if the column were not there."""
+    described = declaration.model_dump(exclude_none=True)
+    described["columns"] = [
+        {"name": name, "role": "ignored", "description": column["description"]} if column["name"] == name else column
+        for column in described["columns"]
+    ]
+    described["derived"] = [made for made in described["derived"] if name not in made["of"]]
+    gone = {name, *(made.name for made in declaration.derived if name in made.of)}
+    described["interactions"] = [[one for one in group if one not in gone] for group in described["interactions"]]
+    return CustomerDeclaration.model_validate(described)

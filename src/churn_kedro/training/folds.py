@@ -1,0 +1,456 @@
+"""Cross-validation on the customers that a model may learn from, divided as the split divided them."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SplitManifest, SplitParameters
+from churn_kedro.features import (
+    FeatureParameters,
+    InputConstraints,
+    TrainingInputs,
+    find_constraints,
+    find_training_outliers,
+    fit_features,
+)
+
+logger = logging.getLogger(__name__)
+
+# None: each customer counts as declared; balanced: each class counts as much as any other.
+ClassWeight = Literal["balanced"] | None
+_FEWEST = 2
+
+
+class FoldParameters(Parameters):
+    """How the development customers are divided for cross-validation."""
+
+    n_splits: int = Field(
+        5,
+        ge=_FEWEST,
+        description="Folds; fewer where a class has fewer customers. Method time: blocks that are judged.",
+    )
+    max_rows: int = Field(
+        100_000,
+        ge=100,
+        description="Rows that the search looks at; of more, a sample. Then a candidate is judged once on all rows: "
+        "learned on the training split, judged on the validation split.",
+    )
+
+
+@dataclass(frozen=True)
+class Development:
+    """The customers that a model may learn from: the training split, then the validation split.
+
+    Attributes:
+        customers: Both tables, one below the other, under a fresh index.
+        n_train: Rows of the training split.
+        learnable: Whether a model may learn from the row; outliers that the treatment drops are judged only.
+        manifest: Identifies the splits.
+    """
+
+    customers: pd.DataFrame
+    n_train: int
+    learnable: np.ndarray
+    manifest: SplitManifest
+
+    @property
+    def learned(self) -> pd.DataFrame:
+        """Customers that the final model learns from."""
+        return self.customers if self.learnable.all() else self.customers[self.learnable]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One division of the development customers.
+
+    Attributes:
+        learn: Positions of the rows to learn from.
+        judge: Positions of the rows to judge on.
+    """
+
+    learn: np.ndarray
+    judge: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Customers as an algorithm sees them.
+
+    Attributes:
+        values: Inputs, float64, shape (n, n_inputs).
+        target: Class codes or numbers, shape (n,).
+        types: Kind of each input: ``"c"`` for a category, ``"q"`` for a quantity.
+        constraints: Limits to what a model may make of the inputs.
+        weight: How much each row counts, shape (n,); None: all alike.
+    """
+
+    values: np.ndarray
+    target: np.ndarray
+    types: tuple[str, ...]
+    constraints: InputConstraints
+    weight: np.ndarray | None = None
+
+    @property
+    def categories(self) -> list[int]:
+        """Positions of the inputs that are categories."""
+        return [position for position, kind in enumerate(self.types) if kind == "c"]
+
+
+@dataclass(frozen=True)
+class FoldInputs:
+    """A fold under the treatment that was learned from its own learning rows.
+
+    Attributes:
+        fold: The rows.
+        inputs: The fitted treatment.
+        learn: What is learned from.
+        judge: What is judged on.
+    """
+
+    fold: Fold
+    inputs: TrainingInputs
+    learn: Sample
+    judge: Sample
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Everything that a search and the comparison of its candidates look at.
+
+    Attributes:
+        search: Folds that all trials share.
+        judging: Folds on which candidates are compared and probabilities are calibrated; the same ones, or where the
+            search looks at a sample, one fold of all rows.
+    """
+
+    search: list[FoldInputs]
+    judging: list[FoldInputs]
+
+    @property
+    def sampled(self) -> bool:
+        """Whether the search looks at a sample."""
+        return self.search is not self.judging
+
+
+def gather_development(
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+) -> Development:
+    """Put the training and the validation customers together.
+
+    Args:
+        train: Training customers.
+        validation: Validation customers.
+        manifest: Identifies both.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+
+    Returns:
+        Both.
+
+    Raises:
+        CustomerTableError: The tables are not those of the manifest.
+        ParameterError: A treatment does not fit its column.
+    """
+    manifest.verify(train=train, validation=validation)
+    customers = pd.concat([train, validation], ignore_index=True)
+    learnable = ~find_training_outliers(customers, declaration, features).to_numpy()
+    # The training split went through this already.
+    learnable[: len(train)] = True
+    return Development(
+        customers=customers,
+        n_train=len(train),
+        learnable=learnable,
+        manifest=manifest,
+    )
+
+
+def divide_development(
+    development: Development,
+    declaration: CustomerDeclaration,
+    parameters: FoldParameters,
+    random_state: int,
+) -> tuple[list[Fold], list[Fold] | None]:
+    """Divide the development customers into folds, in the way in which the splits were made.
+
+    Args:
+        development: Training and validation customers.
+        declaration: The table's declaration.
+        parameters: Number of folds, rows of a search.
+        random_state: Seed of the folds and of the sample.
+
+    Returns:
+        Folds of the search, and the one fold on which candidates are judged where the search looks at a sample.
+
+    Raises:
+        CustomerTableError: A fold lacks a class.
+    """
+    customers = development.customers
+    rows = np.arange(len(customers))
+    sampled = len(rows) > parameters.max_rows
+    if sampled:
+        rows = _draw(customers[declaration.target].to_numpy(), parameters.max_rows, declaration, random_state)
+    divided = _divide(customers.iloc[rows], declaration, development.manifest.split, parameters.n_splits, random_state)
+    folds = [_learnable(Fold(rows[fold.learn], rows[fold.judge]), development) for fold in divided]
+    _require_classes(folds, customers, declaration, parameters)
+    if not sampled:
+        return folds, None
+    logger.info(
+        "The search looks at %d of %d customers; its best candidates are judged on all (training.folds.max_rows).",
+        len(rows),
+        len(customers),
+    )
+    whole = Fold(np.arange(development.n_train), np.arange(development.n_train, len(customers)))
+    _require_judgeable(whole, customers, declaration, parameters)
+    return folds, [_learnable(whole, development)]
+
+
+def treat_folds(
+    development: Development,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    parameters: FoldParameters,
+    random_state: int,
+    class_weight: ClassWeight = None,
+) -> Folds:
+    """Divide the development customers and learn the treatment of the columns within each fold.
+
+    Args:
+        development: Training and validation customers.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        parameters: Number of folds, rows of a search.
+        random_state: Seed of the folds and of the sample.
+        class_weight: How much the classes count in learning.
+
+    Returns:
+        Inputs of each fold, which all trials share.
+
+    Raises:
+        CustomerTableError: A fold lacks a class.
+        ParameterError: A treatment cannot be learned from a fold.
+    """
+    search, judging = divide_development(development, declaration, parameters, random_state)
+
+    searched = [treat_fold(fold, development, declaration, features, class_weight) for fold in search]
+    if judging is None:
+        return Folds(searched, searched)
+    return Folds(searched, [treat_fold(fold, development, declaration, features, class_weight) for fold in judging])
+
+
+def treat_fold(
+    fold: Fold,
+    development: Development,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    class_weight: ClassWeight = None,
+) -> FoldInputs:
+    """Learn the treatment of the columns from a fold's learning rows, and apply it to all its rows.
+
+    Args:
+        fold: The rows.
+        development: Training and validation customers.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        class_weight: How much the classes count in learning.
+
+    Returns:
+        Inputs of the fold.
+    """
+    learn, judge = development.customers.iloc[fold.learn], development.customers.iloc[fold.judge]
+    inputs = fit_features(learn, declaration, features)
+    return FoldInputs(
+        fold=fold,
+        inputs=inputs,
+        learn=sample_of(learn, inputs.values, inputs, declaration, class_weight),
+        judge=sample_of(judge, inputs.transformer.transform(judge), inputs, declaration),
+    )
+
+
+def sample_of(
+    customers: pd.DataFrame,
+    values: np.ndarray,
+    inputs: TrainingInputs,
+    declaration: CustomerDeclaration,
+    class_weight: ClassWeight = None,
+) -> Sample:
+    """Put what an algorithm sees of customers together.
+
+    Args:
+        customers: Customers with their target.
+        values: Their inputs, shape (n, n_inputs).
+        inputs: The fitted treatment that gave them.
+        declaration: The table's declaration.
+        class_weight: How much the classes count.
+
+    Returns:
+        Inputs, target and weights, and what is known of the inputs.
+
+    Raises:
+        ParameterError: A monotone column has no input that rises with it.
+    """
+    target = customers[declaration.target].to_numpy()
+    weight = None if declaration.weight is None else customers[declaration.weight].to_numpy(dtype=np.float64)
+    if class_weight == "balanced" and declaration.classes:
+        counted = np.bincount(target, weights=weight, minlength=len(declaration.classes))
+        balanced = (counted.sum() / (len(counted) * counted))[target]
+        weight = balanced if weight is None else weight * balanced
+    if weight is not None:
+        # Their unit says nothing; penalties and the least weight of a leaf count in rows.
+        weight = weight / weight.mean()
+    return Sample(
+        values=np.asarray(values, dtype=np.float64),
+        target=target,
+        types=tuple(inputs.types),
+        constraints=find_constraints(inputs, declaration),
+        weight=weight,
+    )
+
+
+def _learnable(fold: Fold, development: Development) -> Fold:
+    return Fold(fold.learn[development.learnable[fold.learn]], fold.judge)
+
+
+def _draw(target: np.ndarray, n_rows: int, declaration: CustomerDeclaration, random_state: int) -> np.ndarray:
+    from sklearn.model_selection import train_test_split
+
+    counted = bool(declaration.classes) and np.unique(target, return_counts=True)[1].min() >= _FEWEST
+    drawn, _ = train_test_split(
+        np.arange(len(target)), train_size=n_rows, stratify=target if counted else None, random_state=random_state
+    )
+    return np.sort(drawn)
+
+
+def _divide(
+    customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters, n_splits: int, random_state: int
+) -> list[Fold]:
+    from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+
+    if split.method == "time":
+        return _divide_by_time(customers, declaration, split, n_splits)
+    target = customers[declaration.target].to_numpy()
+    units = _units(customers, declaration, split)
+    n_splits = _allowed(n_splits, target, units, declaration)
+    arguments = {"n_splits": n_splits, "shuffle": True, "random_state": random_state}
+    if units is not None:
+        divider = StratifiedGroupKFold(**arguments) if declaration.classes else GroupKFold(**arguments)
+    else:
+        divider = StratifiedKFold(**arguments) if declaration.classes else KFold(**arguments)
+    return [Fold(learn, judge) for learn, judge in divider.split(target, target, units)]
+
+
+def _units(customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters) -> np.ndarray | None:
+    """Numbers of the groups of rows that belong together; None where each row stands for itself."""
+    names = [declaration.group] if split.method == "group" and declaration.group else declaration.id_names
+    if not names or not customers.duplicated(names).any():
+        return None
+    return customers.groupby(names, sort=False, dropna=False).ngroup().to_numpy()
+
+
+def _allowed(n_splits: int, target: np.ndarray, units: np.ndarray | None, declaration: CustomerDeclaration) -> int:
+    """As many folds as each class, or the rows, can fill."""
+    distinct = len(target) if units is None else len(np.unique(units))
+    if declaration.classes:
+        # Of a class in few groups, each fold needs one.
+        members = [np.arange(len(target))[target == code] for code in range(len(declaration.classes))]
+        distinct = min(len(rows) if units is None else len(np.unique(units[rows])) for rows in members)
+    if distinct < _FEWEST:
+        raise CustomerTableError(
+            f"Only {distinct} of the {len(target)} training and validation customers "
+            f"{'has one of the declared classes' if declaration.classes else 'is there'}: too few for "
+            "cross-validation. Bring more customers, or take the label out of parameters/customers.yml."
+        )
+    if distinct < n_splits:
+        logger.warning(
+            "%d folds instead of %d (training.folds.n_splits): %s no more customers to fill them.",
+            distinct,
+            n_splits,
+            "the rarest class has" if declaration.classes else "there are",
+        )
+    return min(n_splits, distinct)
+
+
+def _divide_by_time(
+    customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters, n_splits: int
+) -> list[Fold]:
+    """Blocks of rows in the order of time; each is judged by what was learned before it.
+
+    Rows of one moment stay together, so a table of few moments has fewer blocks. A block that holds too little to judge
+    on is joined to the one before it, and one that nothing complete comes before is learned from only.
+    """
+    if declaration.time is None:
+        raise ParameterError(
+            "The customers were split by time, but no column of parameters/customers.yml has role time."
+        )
+    moments, target = customers[declaration.time].to_numpy(), customers[declaration.target].to_numpy()
+    ordered = np.sort(moments)
+    starts = np.unique([ordered[len(ordered) * block // (n_splits + 1)] for block in range(1, n_splits + 1)])
+    gap = np.timedelta64(round(split.gap_days * 86_400), "s")
+    wanted = max(1, len(declaration.classes))
+
+    def complete(rows: np.ndarray) -> bool:
+        return bool(rows.any()) and (not declaration.classes or len(np.unique(target[rows])) == wanted)
+
+    folds: list[Fold] = []
+    later = np.zeros(len(moments), dtype=bool)
+    for start in starts[::-1]:
+        learn, judge = moments < start - gap, (moments >= start) & ~later
+        if complete(learn) and complete(judge):
+            folds.insert(0, Fold(np.flatnonzero(learn), np.flatnonzero(judge)))
+            later |= judge
+    if not folds:
+        found = f" with {declaration.target} = {' and = '.join(map(repr, declaration.classes))}" if wanted > 1 else ""
+        raise CustomerTableError(
+            f"The training and validation customers have {len(np.unique(moments))} different moments in "
+            f"{declaration.time}, and none of them has customers{found} both before it, to learn from, and after it, "
+            "to judge on. Bring more moments, lower data_processing.split.gap_days, or split by another method."
+        )
+    if len(folds) < n_splits:
+        logger.warning(
+            "%d folds instead of %d (training.folds.n_splits): %s has too few moments with every class.",
+            len(folds),
+            n_splits,
+            declaration.time,
+        )
+    return folds
+
+
+def _require_judgeable(
+    whole: Fold, customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: FoldParameters
+) -> None:
+    """Calibration is cross-fitted on the judged rows: of each class, it takes two."""
+    target = customers[declaration.target].to_numpy()
+    for code, label in enumerate(declaration.classes):
+        found = int((target[whole.judge] == code).sum())
+        if found < _FEWEST or not (target[whole.learn] == code).any():
+            raise CustomerTableError(
+                f"The search looks at a sample, so candidates are judged on the validation split, and {found} of its "
+                f"{len(whole.judge)} customers have {declaration.target} = {label!r}: each class needs {_FEWEST} "
+                f"there, and one in the training split. Raise training.folds.max_rows (now {parameters.max_rows}) to "
+                f"{len(customers)}, or bring more customers."
+            )
+
+
+def _require_classes(
+    folds: list[Fold], customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: FoldParameters
+) -> None:
+    target = customers[declaration.target].to_numpy()
+    for number, fold in enumerate(folds, start=1):
+        for rows, purpose in ((fold.learn, "learn from"), (fold.judge, "judge on")):
+            absent = [label for code, label in enumerate(declaration.classes) if not (target[rows] == code).any()]
+            if absent or not len(rows):
+                found = f"with {declaration.target} = {absent[0]!r} " if absent and len(rows) else ""
+                raise CustomerTableError(
+                    f"Fold {number} of {len(folds)} has no customer {found}to {purpose} ({len(rows)} rows). Lower "
+                    f"training.folds.n_splits (now {parameters.n_splits}), or bring more customers."
+                )

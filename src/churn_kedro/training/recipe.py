@@ -1,0 +1,603 @@
+"""From what search and comparison found to the one estimator: features, model, calibration and decision threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, model_validator
+
+from churn_kedro.base import ParameterError, Parameters, library_versions, training_threads
+from churn_kedro.campaigns import ThresholdChoice, ThresholdParameters, ValueColumn, choose_threshold, customer_values
+from churn_kedro.customers import CustomerDeclaration, SplitParameters, Task
+from churn_kedro.features import FeatureParameters, TrainingInputs, fit_features
+from churn_kedro.models import (
+    CAMPAIGN_TAG,
+    Estimator,
+    Score,
+    TrainedModel,
+    answer_of,
+    decision_threshold,
+    describe_learning,
+    task_facts,
+)
+from churn_kedro.training.algorithms import AlgorithmName, Device, Problem, load_algorithm
+from churn_kedro.training.calibration import Calibration, CalibrationParameters, calibrate, choose_calibration
+from churn_kedro.training.candidates import Comparison, Ensemble, Judgement, judge_candidates
+from churn_kedro.training.column_costs import ColumnWorth, require_weighable, weigh_columns
+from churn_kedro.training.folds import ClassWeight, Development, FoldParameters, Folds, Sample, sample_of, treat_folds
+from churn_kedro.training.search import (
+    AlgorithmSearch,
+    SearchParameters,
+    SearchResult,
+    Stopwatch,
+    Surroundings,
+    search_algorithm,
+    trials_per_algorithm,
+)
+from churn_kedro.training.search_space import Space, Value, check_spaces
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+# Rows of a part where the matrix is kept outside of memory.
+_ROWS_PER_PART = 200_000
+# Algorithms that are distributions of their own.
+_LIBRARIES = frozenset({"catboost", "lightgbm"})
+
+
+class TrainingParameters(Parameters):
+    """Everything that training can be told."""
+
+    random_state: int = Field(42, ge=0, description="Seed of folds, search and models.")
+    n_jobs: int | None = Field(None, ge=1, description="Threads of one fit; null: one per 20,000 rows.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where XGBoost grows trees.")
+    algorithms: list[AlgorithmName] = Field(["xgboost"], min_length=1, description="Algorithms that compete, in order.")
+    ensembles: list[Ensemble] = Field(
+        default_factory=list, description="Ways of putting the algorithms together that compete, too."
+    )
+    spaces: dict[AlgorithmName, Space] = Field(description="Search space of each algorithm.")
+    folds: FoldParameters = Field(FoldParameters(), description="Cross-validation.")
+    search: SearchParameters = Field(description="Budget and manner of the search.")
+    class_weight: ClassWeight = Field(None, description="balanced: each class counts as much as any other in learning.")
+    external_memory: bool = Field(False, description="Keep the final XGBoost matrix in files instead of memory.")
+    calibration: CalibrationParameters = Field(CalibrationParameters(), description="From scores to probabilities.")
+    threshold: ThresholdParameters = Field(description="The decision threshold of task binary.")
+    child_runs: bool = Field(True, description="Whether each trial becomes an MLflow run under the training's.")
+
+    @model_validator(mode="after")
+    def _competition(self) -> Self:
+        if len(set(self.algorithms)) != len(self.algorithms):
+            raise ValueError(f"algorithms names one twice: {self.algorithms}")
+        if self.ensembles and len(self.algorithms) < 2:
+            raise ValueError(f"ensembles {self.ensembles} need at least two algorithms, found {self.algorithms}")
+        if self.class_weight is not None and len(self.algorithms) > 1:
+            raise ValueError(
+                "class_weight balanced distorts the scores by which candidates are compared, before they are "
+                f"calibrated: name one algorithm, found {self.algorithms}"
+            )
+        if self.external_memory and self.algorithms != ["xgboost"]:
+            raise ValueError(f"external_memory is XGBoost's: algorithms must be [xgboost], found {self.algorithms}")
+        return self
+
+
+class PartFolder(Protocol):
+    """A folder that holds a matrix in parts while a model grows."""
+
+    @property
+    def cache_prefix(self) -> str:
+        """Path and beginning of the names of XGBoost's own files."""
+        ...
+
+    def clear(self) -> None:
+        """Remove all files."""
+        ...
+
+    def write(self, part: int, table: pd.DataFrame) -> None:
+        """Write a part."""
+        ...
+
+    def read(self, part: int) -> pd.DataFrame:
+        """Read a part."""
+        ...
+
+
+class Recipe(Parameters):
+    """All that it takes to train the same model on the same data again."""
+
+    declaration: CustomerDeclaration
+    features: FeatureParameters
+    training: TrainingParameters
+    split: SplitParameters
+    train_digest: str = Field(description="Content digest of the training split.")
+    validation_digest: str = Field(description="Content digest of the validation split.")
+    versions: dict[str, str] = Field(description="Versions of Python and of the libraries.")
+    device: Device = Field(description="Where trees grew.")
+
+
+class Member(Parameters):
+    """A fitted algorithm."""
+
+    algorithm: AlgorithmName
+    hyperparameters: dict[str, Value] = Field(description="As searched.")
+    n_estimators: int | None = Field(description="Rounds, of an algorithm that grows in rounds.")
+    complexity: dict[str, int] = Field(description="Trees and leaves, or coefficients.")
+
+
+class TrainingSummary(Parameters):
+    """What training did, on one page."""
+
+    task: Task
+    model: str = Field(description="Algorithm, or way of putting several together.")
+    members: list[Member] = Field(description="Fitted algorithms in it.")
+    metric: Score = Field(description="What the score is.")
+    score: float = Field(description="Mean over the folds, before calibration.")
+    fold_scores: list[float] = Field(description="Score of each fold.")
+    out_of_fold: dict[str, float] = Field(description="Metrics of all out-of-fold predictions, after calibration.")
+    calibration: Calibration | None = Field(description="Classes only.")
+    threshold: ThresholdChoice | None = Field(description="Task binary only.")
+    learning_curves: dict[str, list[float]] = Field(description="Mean score by round, on learned and on judged rows.")
+    rows: dict[str, int] = Field(description="Customers that were learned from, judged, and searched on.")
+    inputs: int = Field(description="Model inputs.")
+    seconds: dict[str, float] = Field(description="Wall time of search, judging and fit.")
+    threads: int = Field(description="Threads of the final fit.")
+    comparison: Comparison = Field(description="Candidates side by side.")
+    column_worths: list[ColumnWorth] = Field(
+        default_factory=list, description="Whether columns that cost money earn it."
+    )
+    recipe: Recipe = Field(description="What it takes to train the same model again.")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training gives to the rest of the project.
+
+    Attributes:
+        model: The estimator with its facts.
+        inputs: The fitted treatment.
+        summary: What was done.
+    """
+
+    model: TrainedModel
+    inputs: TrainingInputs
+    summary: TrainingSummary
+
+
+def describe_problem(
+    development: Development, declaration: CustomerDeclaration, parameters: TrainingParameters
+) -> Problem:
+    """Say what is to be learned and with which means.
+
+    Args:
+        development: Training and validation customers.
+        declaration: The table's declaration.
+        parameters: All that training was told.
+
+    Returns:
+        The problem, as the folds of a search see it.
+
+    Raises:
+        CustomerTableError: A declared class has no customer.
+        ParameterError: An algorithm cannot learn this task, cannot keep a declared constraint, or is not installed.
+    """
+    learning = describe_learning(development.customers, declaration)
+    wanted = {"monotone"} if any(column.monotone for column in declaration.features) else set()
+    wanted |= {"interactions"} if declaration.interactions else set()
+    algorithms = [load_algorithm(name) for name in parameters.algorithms]
+    for algorithm in algorithms:
+        if declaration.task not in algorithm.tasks:
+            fitting = "ridge" if declaration.task == "regression" else "logistic_regression"
+            raise ParameterError(
+                f"training.algorithms names {algorithm.name}, which does not learn task {declaration.task}; "
+                f"{fitting} does."
+            )
+        broken = sorted(wanted - algorithm.keeps)
+        if broken:
+            raise ParameterError(
+                f"parameters/customers.yml declares {' and '.join(broken)} constraints, and {algorithm.name} cannot "
+                "keep them. Take it out of training.algorithms (xgboost can), or take them out of the declaration."
+            )
+    check_spaces(parameters.spaces, algorithms)
+    require_weighable(declaration, parameters.threshold)
+    return Problem(
+        learning=learning,
+        random_state=parameters.random_state,
+        threads=training_threads(min(len(development.customers), parameters.folds.max_rows), parameters.n_jobs),
+        device=_find_device(parameters),
+        max_rounds=parameters.search.max_rounds,
+        early_stopping_rounds=parameters.search.early_stopping_rounds,
+    )
+
+
+def _find_device(parameters: TrainingParameters) -> Device:
+    if "xgboost" not in parameters.algorithms:
+        return "cpu"
+    from churn_kedro.training.algorithms.xgboost_trees import find_device
+
+    found = find_device(parameters.device)
+    if parameters.device == "cuda" and found == "cpu":
+        raise ParameterError(
+            "training.device is cuda, and XGBoost finds no CUDA device here. Set it to auto, which takes one where it "
+            "finds one, or to cpu."
+        )
+    return found
+
+
+def search_models(
+    development: Development,
+    folds: Folds,
+    problem: Problem,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    parameters: TrainingParameters,
+    surroundings: Surroundings,
+) -> SearchResult:
+    """Search the hyperparameters of each algorithm within one budget.
+
+    Args:
+        development: Training and validation customers.
+        folds: Inputs of each fold.
+        problem: What is to be learned.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        parameters: Algorithms, spaces and budget.
+        surroundings: Archive, progress and clock.
+
+    Returns:
+        The best trial of each algorithm, and all others.
+
+    Raises:
+        ParameterError: The budget allows an algorithm no trial, or all its trials failed.
+        SearchInterruptedError: Somebody pressed Ctrl-C.
+    """
+    shares = trials_per_algorithm(parameters.search.n_trials, parameters.algorithms)
+    identity = {
+        "train": development.manifest.train.digest,
+        "validation": development.manifest.validation.digest,
+        "declaration": declaration.model_dump(mode="json"),
+        "features": features.model_dump(mode="json"),
+        "folds": parameters.folds.model_dump(mode="json"),
+        "class_weight": parameters.class_weight,
+    }
+    began = surroundings.stopwatch()
+    searches: list[AlgorithmSearch] = []
+    for position, (name, n_trials) in enumerate(zip(parameters.algorithms, shares, strict=True)):
+        left = None
+        if parameters.search.timeout_seconds is not None:
+            # What one algorithm leaves over goes to those after it.
+            rest = parameters.search.timeout_seconds - (surroundings.stopwatch() - began)
+            left = max(rest, 0.0) / (len(parameters.algorithms) - position)
+        searches.append(
+            search_algorithm(
+                load_algorithm(name),
+                parameters.spaces[name],
+                folds.search,
+                problem,
+                parameters.search,
+                n_trials,
+                left,
+                identity,
+                surroundings,
+            )
+        )
+    return SearchResult(
+        metric=problem.learning.score,
+        objectives=parameters.search.objectives,
+        n_splits=len(folds.search),
+        rows=len(np.unique(np.concatenate([np.append(fold.fold.learn, fold.fold.judge) for fold in folds.search]))),
+        searches=searches,
+    )
+
+
+def fit_model(
+    development: Development,
+    judgement: Judgement,
+    search: SearchResult,
+    problem: Problem,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    parameters: TrainingParameters,
+    stopwatch: Stopwatch,
+    parts: PartFolder | None = None,
+) -> Training:
+    """Fit the chosen candidate on all development customers; calibrate it and choose its threshold out of fold.
+
+    Classes are calibrated, and of two classes the decision threshold is chosen. Numbers are predicted as they are.
+
+    Args:
+        development: Training and validation customers.
+        judgement: The candidate that goes on, and its out-of-fold predictions.
+        search: What was found for each algorithm.
+        problem: What is to be learned.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        parameters: All that training was told.
+        stopwatch: The clock.
+        parts: Folder for the matrix, where it is to be kept in files.
+
+    Returns:
+        The estimator on raw columns, without the target, and what was done.
+
+    Raises:
+        ParameterError: Treatment, calibration or threshold do not fit the customers.
+    """
+    began = stopwatch()
+    learned = development.learned
+    inputs = fit_features(learned, declaration, features)
+    sample = sample_of(learned, inputs.values, inputs, declaration, parameters.class_weight)
+    problem = replace(problem, threads=training_threads(len(learned), parameters.n_jobs))
+    members, fitted = _fit_members(sample, judgement, search, problem, parts if parameters.external_memory else None)
+    step = "regressor" if declaration.task == "regression" else "classifier"
+    pipeline = assemble_pipeline(inputs, step, fitted)
+    fit_seconds = stopwatch() - began
+    estimator, calibration, probability = _calibrate(pipeline, judgement, problem, parameters)
+    choice = None
+    if declaration.task == "binary":
+        choice = _choose_threshold(development, judgement, probability, parameters)
+        estimator = decide_at(estimator, choice.threshold, learned, declaration)
+    manifest = development.manifest
+    threshold = decision_threshold(estimator)
+    chosen = judgement.chosen
+    facts = {
+        **task_facts(declaration),
+        "algorithm": chosen.name,
+        **({} if chosen.n_estimators is None else {"n_estimators": str(chosen.n_estimators)}),
+        **({} if calibration is None else {"calibration": calibration.method}),
+        **({} if choice is None else {"threshold_objective": choice.objective}),
+        **_campaign(parameters.threshold),
+        **({} if threshold is None else {"decision_threshold": f"{threshold:.6f}"}),
+        "train_digest": manifest.train.digest,
+        "validation_digest": manifest.validation.digest,
+    }
+    model = TrainedModel(
+        estimator=estimator,
+        inputs={column.name: column.signature_type for column in declaration.features},
+        example=development.customers[declaration.feature_names].head(5),
+        answer=answer_of(declaration.task),
+        facts=facts,
+        libraries=tuple(sorted(_LIBRARIES.intersection(chosen.members))),
+    )
+    curves = judgement.curves
+    summary = TrainingSummary(
+        task=declaration.task,
+        model=chosen.name,
+        members=members,
+        metric=problem.learning.score,
+        score=chosen.score,
+        fold_scores=chosen.fold_scores,
+        out_of_fold=_measure(judgement, probability, problem, threshold),
+        calibration=calibration,
+        threshold=choice,
+        learning_curves={} if curves is None else {"learn": curves.learn, "judge": curves.judge},
+        rows={"learned": len(learned), "judged": judgement.comparison.rows, "searched": search.rows},
+        inputs=len(inputs.sources),
+        seconds={
+            "search": sum(found.seconds for found in search.searches),
+            "judging": judgement.seconds,
+            "fit": fit_seconds,
+        },
+        threads=problem.threads,
+        comparison=judgement.comparison,
+        column_worths=weigh_columns(
+            development,
+            judgement.folds,
+            judgement,
+            {member.algorithm: (member.hyperparameters, member.n_estimators) for member in members},
+            problem,
+            declaration,
+            features,
+            parameters.threshold,
+            parameters.class_weight,
+        ),
+        recipe=Recipe(
+            declaration=declaration,
+            features=features,
+            training=parameters,
+            split=manifest.split,
+            train_digest=manifest.train.digest,
+            validation_digest=manifest.validation.digest,
+            versions=library_versions(),
+            device=problem.device,
+        ),
+    )
+    return Training(model, inputs, summary)
+
+
+def train(
+    development: Development,
+    declaration: CustomerDeclaration,
+    features: FeatureParameters,
+    parameters: TrainingParameters,
+    surroundings: Surroundings,
+    parts: PartFolder | None = None,
+) -> Training:
+    """All steps of training, one after the other.
+
+    Args:
+        development: Training and validation customers.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+        parameters: All that training was told.
+        surroundings: Archive, progress and clock.
+        parts: Folder for the matrix, where it is to be kept in files.
+
+    Returns:
+        The estimator, and what was done.
+    """
+    problem = describe_problem(development, declaration, parameters)
+    folds = treat_folds(
+        development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
+    )
+    search = search_models(development, folds, problem, declaration, features, parameters, surroundings)
+    judgement = judge_candidates(search.searches, parameters.ensembles, folds, problem, surroundings.stopwatch)
+    return fit_model(
+        development, judgement, search, problem, declaration, features, parameters, surroundings.stopwatch, parts
+    )
+
+
+def _fit_members(
+    sample: Sample,
+    judgement: Judgement,
+    search: SearchResult,
+    problem: Problem,
+    parts: PartFolder | None,
+) -> tuple[list[Member], Any]:
+    """Fit each algorithm of the chosen candidate, and put them together."""
+    rounds = {
+        candidate.name: candidate.n_estimators
+        for candidate in judgement.comparison.candidates
+        if candidate.members == [candidate.name]
+    }
+    members, fitted = [], []
+    for found in search.searches:
+        if found.algorithm not in judgement.chosen.members:
+            continue
+        algorithm = load_algorithm(found.algorithm)
+        hyperparameters, n_estimators = found.best.hyperparameters, rounds[found.algorithm]
+        if parts is None:
+            model = algorithm.fit(sample, hyperparameters, problem, n_estimators)
+        else:
+            model = grow_from_files(sample, hyperparameters, problem, n_estimators, parts)
+        fitted.append(model)
+        members.append(
+            Member(
+                algorithm=found.algorithm,
+                hyperparameters=hyperparameters,
+                n_estimators=n_estimators,
+                complexity=algorithm.complexity(model),
+            )
+        )
+    if len(fitted) == 1:
+        return members, fitted[0]
+    from churn_estimators.transformers import BlendClassifier, BlendRegressor
+
+    kind = BlendRegressor if problem.learning.task == "regression" else BlendClassifier
+    return members, kind(fitted, judgement.last)
+
+
+def grow_from_files(
+    sample: Sample,
+    hyperparameters: Mapping[str, Value],
+    problem: Problem,
+    rounds: int | None,
+    parts: PartFolder,
+) -> Any:
+    """Grow XGBoost's trees from a matrix that is kept in Parquet parts."""
+    from churn_kedro.training.algorithms.xgboost_trees import XGBoost, build_external_matrix
+
+    parts.clear()
+    n_parts = max(2, -(-len(sample.target) // _ROWS_PER_PART))
+    for part, rows in enumerate(np.array_split(np.arange(len(sample.target)), n_parts)):
+        table = pd.DataFrame(sample.values[rows], columns=[f"f{place}" for place in range(sample.values.shape[1])])
+        table["target"] = sample.target[rows]
+        if sample.weight is not None:
+            table["weight"] = sample.weight[rows]
+        parts.write(part, table)
+    constraints, types = sample.constraints, sample.types
+
+    def read(part: int) -> Sample:
+        table = parts.read(part)
+        return Sample(
+            values=table[[f"f{place}" for place in range(len(types))]].to_numpy(dtype=np.float64),
+            target=table["target"].to_numpy(),
+            types=types,
+            constraints=constraints,
+            weight=table["weight"].to_numpy() if "weight" in table else None,
+        )
+
+    try:
+        matrix = build_external_matrix(n_parts, read, problem, parts.cache_prefix)
+        return XGBoost().grow(matrix, constraints, hyperparameters, problem, rounds or problem.max_rounds)
+    finally:
+        parts.clear()
+
+
+def _campaign(threshold: ThresholdParameters) -> dict[str, str]:
+    """The economics that scoring needs to leave out who is not worth a contact."""
+    economics = threshold.economics
+    if threshold.objective != "profit" or economics is None or not isinstance(economics.value, ValueColumn):
+        return {}
+    return {CAMPAIGN_TAG: economics.model_dump_json(exclude_none=True)}
+
+
+def assemble_pipeline(inputs: TrainingInputs, step: str, fitted: Any) -> Pipeline:
+    """Put a fitted treatment and a fitted model together.
+
+    Args:
+        inputs: The treatment.
+        step: Name of the model's step.
+        fitted: The model.
+
+    Returns:
+        A fitted pipeline on raw columns.
+    """
+    from sklearn.pipeline import Pipeline
+
+    # Each part is fitted already: target encodings that were cross-fitted in training must not be fitted once more.
+    return Pipeline([("features", inputs.transformer), (step, fitted)])
+
+
+def _calibrate(
+    pipeline: Pipeline, judgement: Judgement, problem: Problem, parameters: TrainingParameters
+) -> tuple[Any, Calibration | None, np.ndarray]:
+    """The pipeline behind its calibration, what was chosen, and the calibrated out-of-fold predictions."""
+    found = judgement.out_of_fold
+    if problem.learning.task == "regression":
+        return pipeline, None, found.prediction
+    calibration, probability = choose_calibration(
+        found.target,
+        found.prediction,
+        found.fold,
+        problem.learning,
+        parameters.calibration,
+        found.weight,
+        weighted_classes=parameters.class_weight is not None,
+    )
+    estimator = calibrate(pipeline, calibration.method, found.target, found.prediction, found.weight)
+    return estimator, calibration, probability
+
+
+def _choose_threshold(
+    development: Development, judgement: Judgement, probability: np.ndarray, parameters: TrainingParameters
+) -> ThresholdChoice:
+    economics = parameters.threshold.economics if parameters.threshold.objective == "profit" else None
+    judged = development.customers.iloc[judgement.out_of_fold.rows]
+    values = None if economics is None else customer_values(economics, judged)
+    return choose_threshold(judgement.out_of_fold.target, probability, parameters.threshold, values)
+
+
+def decide_at(
+    classifier: Any, threshold: float, customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> Estimator:
+    """Let a fitted classifier decide at a threshold.
+
+    Args:
+        classifier: Fitted, task binary.
+        threshold: On the probability of leaving.
+        customers: Some customers with both classes, which tell scikit-learn the columns.
+        declaration: The table's declaration.
+
+    Returns:
+        The classifier with its threshold.
+    """
+    from sklearn.frozen import FrozenEstimator
+    from sklearn.model_selection import FixedThresholdClassifier
+
+    decided: Estimator = FixedThresholdClassifier(
+        FrozenEstimator(classifier), threshold=threshold, pos_label=1, response_method="predict_proba"
+    ).fit(customers[declaration.feature_names], customers[declaration.target])
+    return decided
+
+
+def _measure(
+    judgement: Judgement, prediction: np.ndarray, problem: Problem, threshold: float | None
+) -> dict[str, float]:
+    """Metrics of all out-of-fold predictions together."""
+    from churn_kedro.evaluation import measure
+    from churn_kedro.models import ScoredCustomers
+
+    labels = tuple(str(code) for code in range(problem.learning.n_classes))
+    return measure(ScoredCustomers(problem.learning.task, judgement.out_of_fold.target, prediction, threshold, labels))

@@ -1,0 +1,172 @@
+"""Training a registered version once more, and telling whether the same came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from churn_kedro.base import Parameters
+from churn_kedro.customers import SplitManifest
+from churn_kedro.evaluation import measure
+from churn_kedro.models import Estimator, score_known
+from churn_kedro.training.folds import gather_development
+from churn_kedro.training.recipe import PartFolder, Training, TrainingSummary, train
+from churn_kedro.training.search import Surroundings
+
+
+class Difference(Parameters):
+    """Something that is not as it was."""
+
+    what: str
+    recorded: str
+    rebuilt: str
+
+
+class MetricPair(Parameters):
+    """A metric of the version, and of what was trained again."""
+
+    recorded: float
+    rebuilt: float
+
+
+class Rebuild(Parameters):
+    """What came of training a version again."""
+
+    model_name: str = Field(description="Registered model.")
+    model_version: int = Field(description="Version that was trained again.")
+    same_model: bool = Field(description="Whether the model file is the same to the byte.")
+    same_metrics: bool = Field(description="Whether all metrics are the same to the last digit.")
+    recorded_sha256: str = Field(description="Digest of the version's model file.")
+    rebuilt_sha256: str = Field(description="Digest of the new one.")
+    metrics: dict[str, MetricPair] = Field(
+        description="cv_: out of fold, as recorded; test_: both models on the test customers, where they are at hand."
+    )
+    differences: list[Difference] = Field(description="What is not as it was: code, libraries, device, results.")
+
+
+@dataclass(frozen=True)
+class Code:
+    """Which code trained.
+
+    Attributes:
+        commit: Git commit.
+        dirty: Whether files differed from it: true, false or unknown.
+    """
+
+    commit: str
+    dirty: str
+
+
+def train_again(
+    customers: Mapping[str, pd.DataFrame],
+    manifest: SplitManifest,
+    recorded: TrainingSummary,
+    surroundings: Surroundings,
+    parts: PartFolder,
+) -> Training:
+    """Train with the recorded parameters on the recorded data.
+
+    Args:
+        customers: Tables ``train`` and ``validation``.
+        manifest: Identifies them.
+        recorded: What the first training did.
+        surroundings: Archive, progress and clock.
+        parts: Folder for the matrix, where it is to be kept in files.
+
+    Returns:
+        The new training.
+
+    Raises:
+        CustomerTableError: The tables are not those of the manifest.
+    """
+    recipe = recorded.recipe
+    # As many trials as there were, whatever the clock said then.
+    n_trials = sum(one.trials for one in recorded.comparison.candidates if one.members == [one.name])
+    search = recipe.training.search.model_copy(update={"n_trials": n_trials, "timeout_seconds": None, "resume": False})
+    parameters = recipe.training.model_copy(update={"search": search})
+    development = gather_development(
+        customers["train"], customers["validation"], manifest, recipe.declaration, recipe.features
+    )
+    return train(development, recipe.declaration, recipe.features, parameters, surroundings, parts)
+
+
+def compare_trainings(
+    model_name: str,
+    model_version: int,
+    digests: tuple[str, str],
+    recorded: TrainingSummary,
+    rebuilt: TrainingSummary,
+    codes: tuple[Code, Code],
+    estimators: tuple[Estimator, Estimator],
+    test: pd.DataFrame | None,
+) -> Rebuild:
+    """Put a version and what was trained again side by side.
+
+    Args:
+        model_name: Registered model.
+        model_version: Version.
+        digests: SHA-256 of the model files, the recorded one first.
+        recorded: What the first training did.
+        rebuilt: What the second one did.
+        codes: Code of each.
+        estimators: Model of each.
+        test: Test customers, where they are at hand.
+
+    Returns:
+        Whether they agree, and what differs.
+    """
+    declaration = recorded.recipe.declaration
+    metrics = {
+        f"cv_{name}": MetricPair(recorded=value, rebuilt=rebuilt.out_of_fold.get(name, float("nan")))
+        for name, value in recorded.out_of_fold.items()
+    }
+    if test is not None:
+        first, second = (measure(score_known(estimator, test, declaration)) for estimator in estimators)
+        metrics |= {f"test_{name}": MetricPair(recorded=first[name], rebuilt=second[name]) for name in first}
+    differences = [
+        Difference(what=what, recorded=str(was), rebuilt=str(now))
+        for what, was, now in _facts(recorded, rebuilt, codes)
+        if was != now
+    ]
+    return Rebuild(
+        model_name=model_name,
+        model_version=model_version,
+        same_model=digests[0] == digests[1],
+        same_metrics=all(
+            bool(np.isclose(pair.recorded, pair.rebuilt, rtol=0, atol=0, equal_nan=True)) for pair in metrics.values()
+        ),
+        recorded_sha256=digests[0],
+        rebuilt_sha256=digests[1],
+        metrics=metrics,
+        differences=differences,
+    )
+
+
+def _facts(
+    recorded: TrainingSummary, rebuilt: TrainingSummary, codes: tuple[Code, Code]
+) -> list[tuple[str, object, object]]:
+    """What could explain a difference, in the order in which to look at it."""
+    facts: list[tuple[str, object, object]] = [
+        ("git commit", codes[0].commit, codes[1].commit),
+        ("files that differ from the commit", codes[0].dirty, codes[1].dirty),
+        ("device", recorded.recipe.device, rebuilt.recipe.device),
+        ("threads", recorded.threads, rebuilt.threads),
+    ]
+    for name in sorted({*recorded.recipe.versions, *rebuilt.recipe.versions}):
+        was, now = recorded.recipe.versions.get(name, "none"), rebuilt.recipe.versions.get(name, "none")
+        facts.append((f"version of {name}", was, now))
+    facts.append(("model", recorded.model, rebuilt.model))
+    for first, second in zip(recorded.members, rebuilt.members, strict=False):
+        facts.append((f"rounds of {first.algorithm}", first.n_estimators, second.n_estimators))
+        for name in sorted({*first.hyperparameters, *second.hyperparameters}):
+            was_value, now_value = first.hyperparameters.get(name), second.hyperparameters.get(name)
+            facts.append((f"{first.algorithm}.{name}", was_value, now_value))
+    if recorded.threshold is not None and rebuilt.threshold is not None:
+        facts.append(("decision threshold", recorded.threshold.threshold, rebuilt.threshold.threshold))
+    if recorded.calibration is not None and rebuilt.calibration is not None:
+        facts.append(("calibration", recorded.calibration.method, rebuilt.calibration.method))
+    return facts

@@ -1,0 +1,540 @@
+"""Seeded search for hyperparameters by cross-validation, that can be interrupted and taken up again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from churn_kedro.base import ParameterError, Parameters, UnusableInputError, available_cores, library_versions
+from churn_kedro.models import SCORE_NAMES, Score
+from churn_kedro.training.algorithms import Algorithm, AlgorithmName, FoldFit, Problem
+from churn_kedro.training.folds import FoldInputs
+from churn_kedro.training.search_space import Space, Value, describe_space, find_start, suggest
+
+if TYPE_CHECKING:
+    import optuna
+
+logger = logging.getLogger(__name__)
+
+Objective = Literal["loss", "scoring_time"]
+# Shrinkage times rounds between two looks at the score of a growing model, and the most looks.
+_GROWTH, _MOST_LOOKS = 1.0, 50
+# Trials that run to the end before others are compared with them: a median needs some.
+_UNPRUNED_TRIALS = 4
+# Looks before a model can be given up: small trees start slowly and end well. Measured in docs/training.md.
+_UNPRUNED_GROWTH = 6
+_TIMED_PREDICTIONS = 3
+_LONGEST_ERROR = 500
+
+
+class SearchParameters(Parameters):
+    """Budget and manner of the search."""
+
+    n_trials: int = Field(ge=1, description="Hyperparameter sets to try, over all algorithms.")
+    timeout_seconds: float | None = Field(None, gt=0, description="Stop the search after this long; null: never.")
+    batch_size: int = Field(
+        4, ge=1, description="Trials that are proposed together and run side by side, as far as there are cores."
+    )
+    max_rounds: int = Field(3000, ge=1, description="Most rounds of an algorithm that grows in rounds.")
+    early_stopping_rounds: int = Field(
+        50, ge=1, description="Stop growing after this many rounds without a better score."
+    )
+    prune: bool = Field(True, description="Give a trial up that is worse than half of the others were at that point.")
+    objectives: list[Objective] = Field(
+        ["loss"], min_length=1, description="What is minimised: loss, or loss and scoring_time."
+    )
+    resume: bool = Field(True, description="Take trials up that an earlier search of the same kind has finished.")
+
+
+class Trial(Parameters):
+    """One tried set of hyperparameters."""
+
+    number: int = Field(description="Order among the trials of its algorithm, from 0.")
+    state: Literal["complete", "pruned", "failed"] = Field("complete", description="How it ended.")
+    score: float | None = Field(
+        None, description="Mean over the folds of log loss or RMSE, before calibration; lower is better."
+    )
+    fold_scores: list[float] = Field(default_factory=list, description="Score of each fold that was judged.")
+    n_estimators: int | None = Field(None, description="Mean over the folds of the rounds that early stopping kept.")
+    fold_n_estimators: list[int] = Field(default_factory=list, description="Rounds of each fold.")
+    hyperparameters: dict[str, Value] = Field(description="As searched.")
+    seconds: float = Field(0.0, description="Wall time of its fits.")
+    scoring_seconds: float | None = Field(None, description="Time to score 1,000 customers, if that is an objective.")
+    known: bool = Field(False, description="Whether an earlier search had run it.")
+    error: str = Field("", description="Why it failed.")
+
+
+class AlgorithmSearch(Parameters):
+    """What the search of one algorithm found."""
+
+    algorithm: AlgorithmName
+    best: Trial = Field(description="The trial that goes on.")
+    trials: list[Trial] = Field(description="Every trial in order.")
+    seconds: float = Field(description="Wall time.")
+    stopped_by_time: bool = Field(False, description="Whether the time was up before the trials were.")
+
+
+class SearchResult(Parameters):
+    """What the search found."""
+
+    metric: Score = Field(description="What the scores are.")
+    objectives: list[Objective] = Field(description="What was minimised.")
+    n_splits: int = Field(description="Folds of each trial.")
+    rows: int = Field(description="Customers that the search looked at.")
+    searches: list[AlgorithmSearch] = Field(description="One for each algorithm, in the order of training.algorithms.")
+
+
+class SearchInterruptedError(UnusableInputError):
+    """Somebody stopped the search."""
+
+
+class TrialArchive(Protocol):
+    """Keeps finished trials from one search to the next."""
+
+    def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
+        """Finished trials of a search, by its key."""
+        ...
+
+    def keep(self, search: str, trial: optuna.trial.FrozenTrial) -> None:
+        """Keep a finished trial."""
+        ...
+
+
+class Progress(Protocol):
+    """Shows how far a search is."""
+
+    def start(self, name: str, total: int) -> None:
+        """A search of so many trials begins."""
+        ...
+
+    def show(self, message: str, done: int, seconds_left: float | None) -> None:
+        """A trial ended."""
+        ...
+
+    def stop(self) -> None:
+        """The search ended."""
+        ...
+
+
+class Stopwatch(Protocol):
+    """Tells time that has passed."""
+
+    def __call__(self) -> float:
+        """Seconds since some moment."""
+        ...
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a search has of the world.
+
+    Attributes:
+        archive: Keeps trials.
+        progress: Shows them.
+        stopwatch: Times them.
+    """
+
+    archive: TrialArchive
+    progress: Progress
+    stopwatch: Stopwatch
+
+
+class NoArchive:
+    """An archive that keeps nothing: for a search that is to be made anew."""
+
+    def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
+        """Nothing is known."""
+        return []
+
+    def keep(self, search: str, trial: optuna.trial.FrozenTrial) -> None:
+        """Nothing is kept."""
+
+
+class NoProgress:
+    """Progress that nobody looks at."""
+
+    def start(self, name: str, total: int) -> None:
+        """Nothing to show."""
+
+    def show(self, message: str, done: int, seconds_left: float | None) -> None:
+        """Nothing to show."""
+
+    def stop(self) -> None:
+        """Nothing to show."""
+
+
+class _OutOfTimeError(Exception):
+    """The search's time is up."""
+
+
+@dataclass
+class _Running:
+    """A proposed trial on its way."""
+
+    trial: optuna.Trial
+    hyperparameters: dict[str, Value]
+    result: Trial | None = None
+
+
+def search_key(identity: Mapping[str, Any]) -> str:
+    """Key under which trials of one search are kept.
+
+    Args:
+        identity: Everything that a trial's result depends on.
+
+    Returns:
+        Hexadecimal SHA-256 of it and of the installed libraries, shortened.
+    """
+    text = json.dumps([dict(identity), library_versions()], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def trials_per_algorithm(n_trials: int, algorithms: list[AlgorithmName]) -> list[int]:
+    """Divide a budget.
+
+    Args:
+        n_trials: Trials over all algorithms.
+        algorithms: Their names.
+
+    Returns:
+        Trials of each; the first ones get what is left over.
+
+    Raises:
+        ParameterError: An algorithm would get none.
+    """
+    if n_trials < len(algorithms):
+        raise ParameterError(
+            f"training.search.n_trials is {n_trials}, and training.algorithms has {len(algorithms)}: each needs a "
+            f"trial. Ask for at least {len(algorithms)}."
+        )
+    share, left = divmod(n_trials, len(algorithms))
+    return [share + (position < left) for position in range(len(algorithms))]
+
+
+def search_algorithm(
+    algorithm: Algorithm,
+    space: Space,
+    folds: list[FoldInputs],
+    problem: Problem,
+    parameters: SearchParameters,
+    n_trials: int,
+    timeout_seconds: float | None,
+    identity: Mapping[str, Any],
+    surroundings: Surroundings,
+) -> AlgorithmSearch:
+    """Search with Optuna's multivariate TPE for the lowest mean score over the folds.
+
+    Trials are proposed in batches, each from the trials of the batches before it and with a seed of its own. So the
+    same seed finds the same trials whatever the number of cores, and a search that was interrupted finds the ones that
+    it would have found.
+
+    Args:
+        algorithm: What is fitted.
+        space: What a trial may choose.
+        folds: Inputs of each fold.
+        problem: What is to be learned.
+        parameters: Manner of the search.
+        n_trials: Trials, earlier ones counted in.
+        timeout_seconds: Time for them; None: as long as it takes.
+        identity: What tells this search from others, beside what this function knows.
+        surroundings: Archive, progress and clock.
+
+    Returns:
+        The best trial and all others.
+
+    Raises:
+        ParameterError: Every trial failed.
+        SearchInterruptedError: Somebody pressed Ctrl-C.
+    """
+    search = _Search(algorithm, space, folds, problem, parameters, identity, surroundings)
+    return search.run(n_trials, timeout_seconds)
+
+
+class _Search:
+    def __init__(
+        self,
+        algorithm: Algorithm,
+        space: Space,
+        folds: list[FoldInputs],
+        problem: Problem,
+        parameters: SearchParameters,
+        identity: Mapping[str, Any],
+        surroundings: Surroundings,
+    ) -> None:
+        import optuna
+
+        self._algorithm, self._space, self._parameters = algorithm, space, parameters
+        self._problem, self._world = problem, surroundings
+        self._folds = folds
+        self._prepared = [algorithm.prepare(fold, problem) for fold in folds]
+        self._constant = [problem.learning.measure_constant(fold.learn.target, fold.judge.target) for fold in folds]
+        self._key = search_key(
+            {
+                **identity,
+                "algorithm": algorithm.name,
+                "space": describe_space(space),
+                "start": find_start(space),
+                "search": parameters.model_dump(exclude={"n_trials", "timeout_seconds", "resume"}),
+                "random_state": problem.random_state,
+                "device": problem.device,
+            }
+        )
+        self._known = (
+            {trial.number: trial for trial in surroundings.archive.known_trials(self._key)} if parameters.resume else {}
+        )
+        self._single = parameters.objectives == ["loss"]
+        self._stop = threading.Event()
+        self._deadline: float | None = None
+        self._trials: list[Trial] = []
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        pruner = (
+            optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED_TRIALS, n_warmup_steps=_UNPRUNED_GROWTH)
+            if parameters.prune and self._single
+            else optuna.pruners.NopPruner()
+        )
+        self._study = optuna.create_study(directions=["minimize"] * len(parameters.objectives), pruner=pruner)
+        start = find_start(space)
+        if start:
+            self._study.enqueue_trial(start)
+
+    def run(self, n_trials: int, timeout_seconds: float | None) -> AlgorithmSearch:
+        """Try hyperparameters until the budget is spent."""
+        began = self._world.stopwatch()
+        self._deadline = None if timeout_seconds is None else began + timeout_seconds
+        workers = max(1, min(self._parameters.batch_size, available_cores() // self._problem.threads))
+        self._world.progress.start(self._algorithm.name, n_trials)
+        out_of_time = False
+        try:
+            with ThreadPoolExecutor(workers, thread_name_prefix="trial") as pool:
+                while len(self._trials) < n_trials and not out_of_time:
+                    size = min(self._parameters.batch_size, n_trials - len(self._trials))
+                    out_of_time = self._run_batch(pool, size, n_trials, began)
+        except KeyboardInterrupt:
+            raise SearchInterruptedError(
+                f"The search of {self._algorithm.name} was interrupted after {len(self._trials)} of {n_trials} trials. "
+                + (
+                    "They are kept: the same command goes on from there."
+                    if self._parameters.resume
+                    else "They are not kept, since training.search.resume is false."
+                )
+            ) from None
+        finally:
+            self._world.progress.stop()
+        return AlgorithmSearch(
+            algorithm=self._algorithm.name,
+            best=self._choose(),
+            trials=self._trials,
+            seconds=self._world.stopwatch() - began,
+            stopped_by_time=out_of_time and len(self._trials) < n_trials,
+        )
+
+    def _run_batch(self, pool: ThreadPoolExecutor, size: int, n_trials: int, began: float) -> bool:
+        """Propose trials, run them, and tell the study in order; whether the time was up."""
+        import optuna
+
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=self._problem.random_state + len(self._trials), multivariate=True, constant_liar=True
+        )
+        batch = []
+        for _ in range(size):
+            trial = self._study.ask()
+            batch.append(_Running(trial, suggest(trial, self._space)))
+        futures: dict[Future[Trial | None], _Running] = {}
+        for running in batch:
+            running.result = self._recall(running)
+            if running.result is None:
+                futures[pool.submit(self._run_trial, running)] = running
+        interrupted = self._await(list(futures))
+        for future, running in futures.items():
+            running.result = None if future.cancelled() else future.result()
+        for running in batch:
+            if running.result is not None:
+                self._finish(running, n_trials, began)
+        if interrupted:
+            raise KeyboardInterrupt
+        return any(running.result is None for running in batch) or self._out_of_time()
+
+    def _await(self, futures: list[Future[Trial | None]]) -> bool:
+        """Wait for trials; whether somebody pressed Ctrl-C meanwhile, whereupon those that run are finished."""
+        try:
+            wait(futures)
+        except KeyboardInterrupt:
+            for future in futures:
+                future.cancel()
+            logger.warning("Interrupted: the trials that run are finished. Press Ctrl-C again to give them up, too.")
+            try:
+                wait([future for future in futures if not future.cancelled()])
+            except KeyboardInterrupt:
+                self._stop.set()
+                wait([future for future in futures if not future.cancelled()])
+            return True
+        return False
+
+    def _out_of_time(self) -> bool:
+        return self._deadline is not None and self._world.stopwatch() >= self._deadline
+
+    def _recall(self, running: _Running) -> Trial | None:
+        """The result of an earlier search, if it tried the same."""
+        frozen = self._known.get(running.trial.number)
+        if frozen is None or frozen.user_attrs.get("hyperparameters") != running.hyperparameters:
+            return None
+        for step, value in frozen.intermediate_values.items():
+            if self._single:
+                running.trial.report(value, step)
+        return Trial.model_validate({**frozen.user_attrs, "number": running.trial.number, "known": True})
+
+    def _run_trial(self, running: _Running) -> Trial | None:
+        """Fit all folds; None where the time was up first."""
+        import optuna
+
+        began = self._world.stopwatch()
+        # The first trial runs in any case: a budget that is too small for it would find nothing.
+        hurried = self._trials or running.trial.number
+        if hurried and self._out_of_time():
+            return None
+        fits: list[FoldFit] = []
+        found: dict[str, Any] = {"number": running.trial.number, "hyperparameters": running.hyperparameters}
+        try:
+            for position in range(len(self._prepared)):
+                fits.append(self._fit_fold(position, running, bool(hurried)))
+                scores = self._scores(fits)
+                if position + 1 < len(self._prepared):
+                    gain = float(np.mean([score - self._constant[place] for place, score in enumerate(scores)]))
+                    self._report(running.trial, gain, _MOST_LOOKS + position)
+            found |= {"score": float(np.mean(scores)), "scoring_seconds": self._time_scoring(fits)}
+        except optuna.TrialPruned:
+            found |= {"state": "pruned"}
+        except _OutOfTimeError:
+            return None
+        except Exception as error:  # a trial may fail in any way, and the search goes on
+            logger.warning("Trial %d failed: %s", running.trial.number + 1, _first_of(error))
+            found |= {"state": "failed", "error": f"{type(error).__name__}: {_first_of(error)}"}
+        rounds = [fit.rounds for fit in fits if fit.rounds is not None]
+        return Trial(
+            **found,
+            fold_scores=self._scores(fits),
+            fold_n_estimators=rounds,
+            n_estimators=max(1, round(float(np.mean(rounds)))) if rounds else None,
+            seconds=self._world.stopwatch() - began,
+        )
+
+    def _scores(self, fits: list[FoldFit]) -> list[float]:
+        return [
+            self._problem.learning.measure(fold.judge.target, fit.prediction, fold.judge.weight)
+            for fold, fit in zip(self._folds, fits, strict=False)
+        ]
+
+    def _fit_fold(self, position: int, running: _Running, hurried: bool) -> FoldFit:
+        looks = 0
+
+        def watch(growth: float, score: float) -> None:
+            nonlocal looks
+            if self._stop.is_set() or (hurried and self._out_of_time()):
+                raise _OutOfTimeError
+            # How far a model has grown is comparable between step sizes. In later folds, the folds are.
+            if position == 0 and growth >= (looks + 1) * _GROWTH and looks < _MOST_LOOKS:
+                self._report(running.trial, score - self._constant[0], looks)
+                looks = int(growth / _GROWTH)
+
+        if self._stop.is_set() or (hurried and self._out_of_time()):
+            raise _OutOfTimeError
+        return self._algorithm.fit_fold(self._prepared[position], running.hyperparameters, self._problem, watch=watch)
+
+    def _report(self, trial: optuna.Trial, gain: float, step: int) -> None:
+        import optuna
+
+        if self._single:
+            trial.report(gain, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+    def _time_scoring(self, fits: list[FoldFit]) -> float | None:
+        """Seconds to score 1,000 customers: the fastest of a few times, over all folds."""
+        if self._single:
+            return None
+        times = []
+        for _ in range(_TIMED_PREDICTIONS):
+            began = self._world.stopwatch()
+            rows = sum(len(fit.predict()) for fit in fits)
+            times.append((self._world.stopwatch() - began) * 1000 / rows)
+        return min(times)
+
+    def _finish(self, running: _Running, n_trials: int, began: float) -> None:
+        import optuna
+
+        result = running.result
+        assert result is not None  # noqa: S101 # the caller asks for finished trials only
+        states = {
+            "complete": optuna.trial.TrialState.COMPLETE,
+            "pruned": optuna.trial.TrialState.PRUNED,
+            "failed": optuna.trial.TrialState.FAIL,
+        }
+        values = self._values(result) if result.state == "complete" else None
+        for name, value in result.model_dump(exclude={"number", "known"}).items():
+            running.trial.set_user_attr(name, value)
+        told = self._study.tell(running.trial, values, state=states[result.state])
+        self._trials.append(result)
+        # A failure may have had a reason that is gone.
+        if not result.known and result.state != "failed" and self._parameters.resume:
+            self._world.archive.keep(self._key, told)
+        ran = [trial for trial in self._trials if not trial.known]
+        mean = (self._world.stopwatch() - began) / len(ran) if ran else 0.0
+        left = mean * (n_trials - len(self._trials))
+        if self._deadline is not None:
+            left = min(left, max(0.0, self._deadline - self._world.stopwatch()))
+        self._world.progress.show(self._describe(result, n_trials), len(self._trials), left)
+
+    def _values(self, result: Trial) -> list[float]:
+        found = {"loss": result.score, "scoring_time": result.scoring_seconds}
+        return [float(found[name] or 0.0) for name in self._parameters.objectives]
+
+    def _describe(self, result: Trial, n_trials: int) -> str:
+        name = SCORE_NAMES[self._problem.learning.score]
+        ended = (
+            result.state
+            if result.score is None
+            else f"{name} {result.score:.4f}"
+            + (f" with {result.n_estimators} trees" if result.n_estimators is not None else "")
+        )
+        scores = [trial.score for trial in self._trials if trial.score is not None]
+        best = f"best {min(scores):.4f}" if scores else "none yet"
+        known = ", known" if result.known else ""
+        return f"{self._algorithm.name} trial {result.number + 1} of {n_trials}: {ended}{known} ({best})"
+
+    def _choose(self) -> Trial:
+        """The trial with the lowest score; with further objectives the best of those that do not differ from it."""
+        complete = [trial for trial in self._trials if trial.score is not None]
+        if not complete:
+            errors = [trial.error for trial in self._trials if trial.error]
+            raise ParameterError(
+                f"All {len(self._trials)} trials of {self._algorithm.name} failed. The first one: {errors[0]}. Check "
+                f"training.spaces.{self._algorithm.name}: each value must be one that {self._algorithm.name} takes."
+                if errors
+                else f"No trial of {self._algorithm.name} was finished in the time given "
+                "(training.search.timeout_seconds)."
+            )
+        lowest = min(complete, key=_score)
+        if self._single:
+            return lowest
+        n_folds = len(lowest.fold_scores)
+        error = float(np.std(lowest.fold_scores, ddof=1) / np.sqrt(n_folds)) if n_folds > 1 else 0.0
+        near = [trial for trial in complete if _score(trial) <= _score(lowest) + error]
+        return min(near, key=lambda trial: trial.scoring_seconds or 0.0)
+
+
+def _first_of(error: Exception) -> str:
+    """What an error says, on one line, without what XGBoost says of its own code."""
+    return " ".join(str(error).partition("Stack trace")[0].split())[:_LONGEST_ERROR]
+
+
+def _score(trial: Trial) -> float:
+    return float("inf") if trial.score is None else trial.score

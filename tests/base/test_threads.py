@@ -1,0 +1,24 @@
+"""Threads fit the machine and the table."""
+
+import os
+
+import joblib
+import pytest
+
+from churn_kedro.base.threads import available_cores, training_threads
+
+
+def test_the_cores_are_those_this_process_may_use() -> None:
+    assert 1 <= available_cores() <= len(os.sched_getaffinity(0))
+    assert available_cores() == joblib.cpu_count()
+
+
+@pytest.mark.parametrize(("n_rows", "threads"), [(0, 1), (6_000, 1), (39_999, 1), (40_000, 2), (10**9, 10**9)])
+def test_a_small_table_is_learned_by_one_thread_and_a_large_one_by_all(n_rows: int, threads: int) -> None:
+    assert training_threads(n_rows, None) == min(threads, available_cores())
+
+
+def test_what_was_asked_for_counts_up_to_the_cores_there_are() -> None:
+    assert training_threads(10, 2) == min(2, available_cores())
+    assert training_threads(10**9, 1) == 1
+    assert training_threads(10, 10**6) == available_cores()

@@ -1,0 +1,237 @@
+"""Claims about the list of scored customers."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, strategies as st
+from pydantic import ValidationError
+
+from churn_kedro.campaigns.scored_list import (
+    BandParameters,
+    count_unusual_cells,
+    find_worthy,
+    list_predictions,
+    require_readable,
+    risk_bands,
+)
+from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
+from churn_kedro.models.interface import CAMPAIGN_TAG
+from tests import task_cases
+
+BINARY, MULTICLASS, REGRESSION = (task_cases.declare(task) for task in ("binary", "multiclass", "regression"))
+BANDS = BandParameters(medium=0.3, high=0.6)
+
+
+def listed(probability: list[float], threshold: float = 0.5) -> pd.DataFrame:
+    ids = pd.DataFrame(
+        {"Id": [f"c{number}" for number in range(len(probability))]}, index=range(7, 7 + len(probability))
+    )
+    predictions, _ = list_predictions(
+        ids, np.array(probability, dtype=float), BINARY, threshold, BANDS, 3, "2026-01-31T12:00:00+00:00"
+    )
+    return predictions
+
+
+def test_a_band_begins_at_its_least_probability() -> None:
+    below = np.nextafter([0.3, 0.6], 0)
+
+    assert risk_bands(np.array([0.0, below[0], 0.3, below[1], 0.6, 1.0]), BANDS).tolist() == [
+        "low",
+        "low",
+        "medium",
+        "medium",
+        "high",
+        "high",
+    ]
+
+
+@pytest.mark.parametrize(("medium", "high"), [(0.6, 0.6), (0.7, 0.6)])
+def test_the_medium_band_begins_below_the_high_one(medium: float, high: float) -> None:
+    with pytest.raises(ValidationError, match="must begin below the high band"):
+        BandParameters(medium=medium, high=high)
+
+
+def test_the_list_keeps_the_order_of_the_customers_and_carries_the_model_version() -> None:
+    pd.testing.assert_frame_equal(
+        listed([0.2, 0.9, 0.4]),
+        pd.DataFrame(
+            {
+                "Id": ["c0", "c1", "c2"],
+                "probability": [0.2, 0.9, 0.4],
+                "decision": ["no_contact", "contact", "no_contact"],
+                "risk_band": ["low", "high", "medium"],
+                "rank": [3, 1, 2],
+                "model_version": [3, 3, 3],
+                "scored_at": ["2026-01-31T12:00:00+00:00"] * 3,
+            }
+        ),
+        check_dtype=False,
+    )
+
+
+def test_a_customer_whose_probability_equals_the_threshold_is_contacted() -> None:
+    assert listed([0.5, np.nextafter(0.5, 0), np.nextafter(0.5, 1)])["decision"].tolist() == [
+        "contact",
+        "no_contact",
+        "contact",
+    ]
+
+
+def test_equal_probabilities_are_ranked_in_order_of_input() -> None:
+    assert listed([0.4, 0.9, 0.4, 0.9, 0.1])["rank"].tolist() == [3, 1, 4, 2, 5]
+
+
+@given(probability=st.lists(st.sampled_from([0.0, 0.2, 0.3, 0.5, 0.6, 1.0]), max_size=12))
+def test_ranks_count_from_one_without_gaps_by_falling_probability(probability: list[float]) -> None:
+    predictions = listed(probability)
+
+    expected = pd.Series(probability, dtype=float).rank(method="first", ascending=False)
+    assert predictions["rank"].tolist() == expected.astype(int).tolist()
+
+
+def test_a_customer_may_have_several_ids_or_none() -> None:
+    several = pd.DataFrame({"Bank": ["b"], "Id": ["1"]})
+    none = pd.DataFrame(index=[4])
+
+    for ids in (several, none):
+        predictions, _ = list_predictions(ids, np.array([0.7]), BINARY, 0.5, BANDS, 1, "now")
+        assert list(predictions)[: ids.shape[1] + 1] == [*ids, "probability"]
+        assert predictions["rank"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "unusual"),
+    [
+        ("Age", [17.9, 18.0, 100.0, 100.1], 2),
+        ("Age", [None, 20.0, 20.0, None], 2),
+        ("Charges", [None, -0.1, 0.0, 1e9], 1),
+        ("Country", ["France", "Italy", None, "spain"], 3),
+        ("Contract", ["month", "year", "week", "year"], 1),
+        ("Tier", [1.0, 3.0, 4.0, None], 1),
+        ("Card", [0.0, 1.0, 2.0, None], 2),
+        ("City", ["Atlantis", None, "Lyon", "Nice"], 0),
+    ],
+)
+def test_cells_outside_of_the_declaration_are_counted_per_column(
+    column: str, cells: list[Any], unusual: int, customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    four = customers.head(4).assign(**{column: pd.Series(cells, dtype=customers[column].dtype)})
+
+    assert count_unusual_cells(four, declaration) == ({column: unusual} if unusual else {})
+
+
+def test_usual_customers_have_no_unusual_cell(customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+    assert count_unusual_cells(customers, declaration) == {}
+    assert count_unusual_cells(customers.head(0), declaration) == {}
+
+
+UNREADABLE = pd.DataFrame({"row": [4], "column": ["Age"], "reason": ["Age: 'x' is not a number"]})
+
+
+def test_as_many_unreadable_customers_as_allowed_are_left_out() -> None:
+    require_readable(4, 1, 0.25, UNREADABLE)
+    require_readable(4, 0, 0.0, UNREADABLE.head(0))
+
+
+def test_more_unreadable_customers_than_allowed_are_refused_with_examples() -> None:
+    with pytest.raises(CustomerTableError) as caught:
+        require_readable(4, 1, 0.2, UNREADABLE)
+
+    assert "1 of 4 customers cannot be scored; at most 20.0%" in str(caught.value)
+    assert "row 5, Age: 'x' is not a number" in str(caught.value)
+
+
+def test_nobody_to_score_is_an_error() -> None:
+    with pytest.raises(CustomerTableError, match="nobody to score"):
+        require_readable(0, 0, 1.0, UNREADABLE.head(0))
+
+
+def listed_for(task: str, prediction: np.ndarray) -> tuple[pd.DataFrame, dict[str, Any]]:
+    declaration = {"multiclass": MULTICLASS, "regression": REGRESSION}[task]
+    ids = pd.DataFrame({"Id": [f"c{number}" for number in range(len(prediction))]}, index=range(7, 7 + len(prediction)))
+    return list_predictions(ids, prediction, declaration, None, BANDS, 3, "now")
+
+
+def test_several_classes_are_listed_with_the_most_probable_label_and_a_probability_for_each() -> None:
+    predictions, counts = listed_for("multiclass", np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.4, 0.4, 0.2]]))
+
+    pd.testing.assert_frame_equal(
+        predictions,
+        pd.DataFrame(
+            {
+                "Id": ["c0", "c1", "c2"],
+                "prediction": ["plus", "basic", "basic"],
+                "probability_basic": [0.2, 0.6, 0.4],
+                "probability_plus": [0.5, 0.3, 0.4],
+                "probability_premium": [0.3, 0.1, 0.2],
+                "model_version": [3, 3, 3],
+                "scored_at": ["now", "now", "now"],
+            }
+        ),
+        check_dtype=False,
+    )
+    assert counts == {"classes": {"basic": 2, "plus": 1, "premium": 0}}
+
+
+def test_labels_that_are_numbers_stay_numbers() -> None:
+    declaration = task_cases.declare("multiclass", [10, 20])
+
+    predictions, counts = list_predictions(
+        pd.DataFrame({"Id": ["a", "b"]}), np.array([[0.9, 0.1], [0.2, 0.8]]), declaration, None, BANDS, 1, "now"
+    )
+
+    assert predictions["prediction"].tolist() == [10, 20]
+    assert list(predictions)[2:4] == ["probability_10", "probability_20"]
+    assert counts == {"classes": {"10": 1, "20": 1}}
+
+
+def test_numbers_are_listed_with_their_rank_largest_first() -> None:
+    predictions, counts = listed_for("regression", np.array([5.0, 9.0, 5.0, -1.0]))
+
+    assert list(predictions) == ["Id", "prediction", "rank", "model_version", "scored_at"]
+    assert predictions["prediction"].tolist() == [5.0, 9.0, 5.0, -1.0]
+    assert predictions["rank"].tolist() == [2, 1, 3, 4]
+    assert counts == {"mean_prediction": 4.5}
+
+
+def test_a_list_of_two_classes_is_counted_by_bands_and_contacts() -> None:
+    _, counts = list_predictions(
+        pd.DataFrame({"Id": ["a", "b", "c"]}), np.array([0.2, 0.9, 0.5]), BINARY, 0.5, BANDS, 1, "now"
+    )
+
+    assert counts == {"threshold": 0.5, "contacts": 2, "bands": {"low": 1, "medium": 1, "high": 1}}
+
+
+CAMPAIGN = {
+    CAMPAIGN_TAG: json.dumps(
+        {"contact_cost": 1, "offer_cost": 10, "save_probability": 0.5, "value": {"column": "Charges", "factor": 2}}
+    )
+}
+
+
+def test_who_is_worth_too_little_is_not_to_be_contacted() -> None:
+    # A leaver brings (2 * charges - 10) / 2 - 1: nothing at 6, which is not worth it.
+    charges = pd.DataFrame({"Charges": [5.9, 6.0, 6.1, 40.0]})
+
+    worthy = find_worthy(CAMPAIGN, charges)
+
+    assert worthy is not None
+    assert worthy.tolist() == [False, False, True, True]
+    ids = pd.DataFrame({"Id": ["a", "b", "c", "d"]})
+    declaration = task_cases.declare("binary")
+    bands = BandParameters(medium=0.2, high=0.5)
+    probability = np.array([0.9, 0.9, 0.9, 0.1])
+    table, counts = list_predictions(ids, probability, declaration, 0.5, bands, 1, "now", worthy)
+    assert table["decision"].tolist() == ["no_contact", "no_contact", "contact", "no_contact"]
+    assert table["rank"].tolist() == [1, 2, 3, 4]
+    assert counts["contacts"] == 1
+
+
+def test_a_worth_that_is_not_in_the_table_is_warned_of_and_others_need_none(caplog: pytest.LogCaptureFixture) -> None:
+    assert find_worthy({}, pd.DataFrame({"Charges": [1.0]})) is None
+    assert not caplog.records
+    assert find_worthy(CAMPAIGN, pd.DataFrame({"Age": [1.0]})) is None
+    assert "column Charges" in caplog.text

@@ -1,0 +1,72 @@
+"""Claims about errors that a user can mend, and about runs that somebody stops."""
+
+from pathlib import Path
+
+import click
+import mlflow
+import pytest
+from kedro.io import DatasetError
+
+from churn_kedro.base.parameters import ParameterError
+from churn_kedro.cli.errors import EXIT_NO, explain_instead_of_tracing
+from churn_kedro.registry.lifecycle import RefusedActionError
+from tests.mlflow_store import mlflow_at
+
+
+def test_a_run_that_somebody_stops_is_killed_and_not_finished(tmp_path: Path) -> None:
+    @explain_instead_of_tracing
+    def stop() -> None:
+        mlflow.start_run()
+        raise KeyboardInterrupt
+
+    with mlflow_at(f"sqlite:///{(tmp_path / 'mlflow.db').as_posix()}"):
+        experiment = mlflow.create_experiment("stopped", artifact_location=tmp_path.as_uri())
+        mlflow.set_experiment(experiment_id=experiment)
+        with pytest.raises(KeyboardInterrupt):
+            stop()
+        runs = mlflow.MlflowClient().search_runs([experiment])
+
+    assert [run.info.status for run in runs] == ["KILLED"]
+
+
+def test_what_a_user_can_mend_is_said_and_a_defect_keeps_its_traceback() -> None:
+    @explain_instead_of_tracing
+    def fail(error: Exception) -> None:
+        raise error
+
+    with pytest.raises(click.ClickException, match=r"^set it to 3$"):
+        fail(ParameterError(" set it to 3\n"))
+    with pytest.raises(KeyError):
+        fail(KeyError("defect"))
+
+
+@pytest.mark.parametrize(
+    ("env", "expected"),
+    [
+        ("telco", "Train: `kedro run --pipelines training --env telco`, then `kedro models list --env telco` (`x`)."),
+        (None, "Train: `kedro run --pipelines training`, then `kedro models list --env telco` (`x`)."),
+    ],
+)
+def test_commands_in_a_message_mean_the_use_case_that_it_is_about(env: str | None, expected: str) -> None:
+    @explain_instead_of_tracing
+    def command(env: str | None) -> None:
+        raise ParameterError("Train: `kedro run --pipelines training`, then `kedro models list --env telco` (`x`).")
+
+    with pytest.raises(click.ClickException) as raised:
+        command(env=env)
+
+    assert raised.value.message == expected
+
+
+def test_a_refusal_within_an_error_of_kedros_is_a_refusal() -> None:
+    @explain_instead_of_tracing
+    def command() -> None:
+        try:
+            raise RefusedActionError("Somebody else was faster.")
+        except RefusedActionError as error:
+            raise DatasetError("Failed while saving data to dataset.") from error
+
+    with pytest.raises(click.ClickException) as raised:
+        command()
+
+    assert (raised.value.exit_code, raised.value.message) == (EXIT_NO, "Somebody else was faster.")

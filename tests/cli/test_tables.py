@@ -1,0 +1,226 @@
+"""Claims about what people and programs read of the registry."""
+
+import json
+from typing import Any
+
+import pytest
+
+from churn_kedro.cli.tables import (
+    VersionRow,
+    describe_versions,
+    read_metrics,
+    write_change,
+    write_comparison,
+    write_history,
+    write_table,
+    write_version,
+    write_versions,
+)
+from churn_kedro.evaluation.comparison import Disagreement, ModelComparison
+from churn_kedro.evaluation.metrics import Estimate
+from churn_kedro.registry.lifecycle import AuditEvent, Change, Move, Standing
+
+EVALUATED = {"roc_auc": "0.87654321", "roc_auc_low": "0.86", "roc_auc_high": "0.89"}
+PROFIT = {"profit_per_customer": "12.5", "profit_per_customer_low": "-1", "profit_per_customer_high": "26.123"}
+
+
+def rows(tags: dict[int, dict[str, str]], ages: dict[int, float] | None = None, **aliases: int) -> list[VersionRow]:
+    created = {version: f"2026-01-{version:02}T00:00:00+00:00" for version in tags}
+    return describe_versions(Standing("m", aliases, tags), created, ages or dict.fromkeys(tags, 3.0))
+
+
+def row(**changed: Any) -> VersionRow:
+    whole = {
+        "version": 4,
+        "aliases": [],
+        "decision": None,
+        "created": "2026-01-04T00:00:00+00:00",
+        "age_days": 3.0,
+        "algorithm": None,
+        "metrics": {},
+        "evaluated_at": None,
+    }
+    return VersionRow.model_validate(whole | changed)
+
+
+def test_the_columns_of_a_table_stand_below_one_another() -> None:
+    printed = write_table(["name", "n"], [["a", "1"], ["longer", "1,000"]], right=(1,))
+
+    assert printed.splitlines() == ["name        n", "a           1", "longer  1,000"]
+
+
+def test_no_line_of_a_table_ends_with_blanks() -> None:
+    assert write_table(["a", "much longer"], [["1", "2"]]).splitlines() == ["a  much longer", "1  2"]
+
+
+def test_versions_come_newest_first_with_what_became_of_them() -> None:
+    found = rows(
+        {1: {"decision": "promoted", "algorithm": "xgboost", **EVALUATED}, 2: {"decision": "refused"}, 10: {}},
+        champion=1,
+        staging=2,
+    )
+
+    assert [(one.version, one.aliases, one.decision) for one in found] == [
+        (10, [], None),
+        (2, ["staging"], "refused"),
+        (1, ["champion"], "promoted"),
+    ]
+    assert found[2].algorithm == "xgboost"
+    assert found[2].metrics == {"roc_auc": Estimate(value=0.87654321, low=0.86, high=0.89)}
+    assert found[1].metrics == {}
+
+
+def test_a_retired_version_is_retired_whatever_was_decided() -> None:
+    [found] = rows({1: {"decision": "promoted", "retired": "2026-01-01"}})
+
+    assert found.decision == "retired"
+
+
+def test_a_metric_without_its_interval_is_left_out() -> None:
+    assert read_metrics({"roc_auc": "0.9"}) == {}
+    assert read_metrics({"roc_auc": "0.9", "roc_auc_low": "0.8"}) == {}
+    assert set(read_metrics(EVALUATED | PROFIT)) == {"roc_auc", "profit_per_customer"}
+
+
+def test_the_list_shows_the_metrics_that_any_version_has_with_their_intervals() -> None:
+    printed = write_versions("m", rows({1: EVALUATED | PROFIT, 2: {}}, champion=1, challenger=1)).splitlines()
+
+    assert printed[0] == "m"
+    assert [cell.strip() for cell in printed[2].split("  ") if cell] == [
+        "version",
+        "aliases",
+        "decision",
+        "age",
+        "algorithm",
+        "ROC-AUC",
+        "profit per customer",
+    ]
+    assert printed[3].split() == ["2", "-", "not", "decided", "3", "d", "-", "-", "-"]
+    assert "champion, challenger" in printed[4]
+    assert "0.8765 (0.8600 to 0.8900)" in printed[4]
+    assert "12.50 (-1.00 to 26.12)" in printed[4]
+    assert printed[2].index("ROC-AUC") == printed[4].index("0.8765")
+
+
+def test_a_registry_without_versions_says_so() -> None:
+    assert write_versions("m", []) == "m: no version"
+    assert write_history("m", []) == "m: nothing was done yet"
+
+
+@pytest.mark.parametrize(
+    ("days", "written"),
+    [(400.4, "400 d"), (1.0, "1 d"), (0.5, "12 h"), (1 / 24, "1 h"), (0.01, "14 min"), (0.0, "0 min")],
+)
+def test_an_age_is_written_in_its_own_unit(days: float, written: str) -> None:
+    assert written in write_versions("m", [row(age_days=days)])
+
+
+def test_rows_for_programs_read_back_as_they_were() -> None:
+    found = rows({1: {"decision": "promoted", **EVALUATED}, 2: {}}, ages={1: 3.14159265, 2: 0.0}, champion=1)
+
+    text = json.dumps([one.model_dump(mode="json") for one in found])
+
+    assert [VersionRow.model_validate(one) for one in json.loads(text)] == found
+    assert json.loads(text)[1]["age_days"] == 3.14159
+    assert json.loads(text)[1]["metrics"]["roc_auc"] == {"value": 0.87654321, "low": 0.86, "high": 0.89}
+
+
+def test_one_version_is_told_with_facts_metrics_and_reasons() -> None:
+    metrics = {"brier": Estimate(value=0.1, low=0.09, high=0.11), "roc_auc": Estimate(value=0.9, low=0.8, high=1.0)}
+
+    printed = write_version(
+        row(aliases=["champion"]), {"calibration": "isotonic", "run": None}, metrics, ["+ good", "- slow"]
+    ).splitlines()
+
+    assert printed[0] == "version 4"
+    assert "  aliases      champion" in printed
+    assert "  calibration  isotonic" in printed
+    assert "  decision     not decided" in printed
+    assert "  evaluated    never" in printed
+    assert not any("run" in line for line in printed)
+    shown = [line.split("  ")[1] for line in printed if "(0." in line]
+    assert shown == ["ROC-AUC", "Brier score"]
+    assert printed[-3:] == ["  what the gate said", "    + good", "    - slow"]
+
+
+def comparison(**changed: Any) -> ModelComparison:
+    whole = {
+        "baseline": "version 1",
+        "rows": 2000,
+        "values": {"roc_auc": (0.9, 0.8), "brier": (0.2, 0.1), "f1": (0.5, 0.49)},
+        "differences": {
+            "roc_auc": {"value": 0.1, "low": 0.05, "high": 0.15},
+            "brier": {"value": 0.1, "low": 0.08, "high": 0.12},
+            "f1": {"value": 0.01, "low": -0.02, "high": 0.04},
+        },
+        "disagreements": [],
+    }
+    return ModelComparison.model_validate(whole | changed)
+
+
+def test_a_comparison_says_better_and_worse_only_beyond_chance_and_knows_which_way_is_better() -> None:
+    printed = write_comparison("version 2", comparison()).splitlines()
+
+    assert printed[0] == "version 2 beside version 1, on the same 2,000 test customers"
+    verdicts = {line.split("  ")[0]: line.split()[-1] for line in printed[3:]}
+    assert verdicts == {"ROC-AUC": "better", "Brier score": "worse", "F1": "+0.0400)"}
+    assert "0.9000     0.8000  +0.1000 (+0.0500 to +0.1500)" in printed[3]
+
+
+def test_a_comparison_names_the_customers_on_whom_the_models_disagree_and_what_to_bear_in_mind() -> None:
+    one = Disagreement(ids={"Id": "77", "Branch": "N"}, outcome="left", candidate=0.91, baseline=0.1234567)
+
+    printed = write_comparison("new", comparison(disagreements=[one], note="Mind: something.")).splitlines()
+
+    assert printed[1] == "Mind: something."
+    assert printed[-2].split() == ["Id", "Branch", "outcome", "new", "version", "1"]
+    assert printed[-1].split() == ["77", "N", "left", "0.91", "0.1235"]
+
+
+def test_a_change_shows_from_where_to_where_each_alias_moved() -> None:
+    change = Change(
+        action="promote",
+        version=2,
+        moves={"champion": Move(before=None, after=2), "previous_champion": Move(before=3, after=None)},
+    )
+
+    assert write_change("m", change).splitlines() == [
+        "m version 2: promoted",
+        "  champion           none -> version 2",
+        "  previous_champion  version 3 -> none",
+    ]
+    already = Change(action="promote", version=2, already="version 2 is champion already")
+    assert write_change("m", already) == "m: version 2 is champion already; nothing was changed"
+
+
+@pytest.mark.parametrize(
+    "action", ["decide", "promote", "approve", "reject", "rollback", "retire", "restore", "delete"]
+)
+def test_every_action_has_words(action: str) -> None:
+    assert write_change("m", Change.model_validate({"action": action, "version": 2})).startswith("m version 2: ")
+
+
+def test_the_history_begins_with_the_newest_and_tells_who_and_why() -> None:
+    first = AuditEvent(
+        at="2026-01-02T03:04:05.678901Z",
+        by="Ann <a@b.c>",
+        action="promote",
+        version=2,
+        moves={"champion": Move(before=None, after=2)},
+        outcome="overridden",
+        reasons=["first reason", "second reason"],
+        git_commit="0123456789abcdef",
+    )
+    second = first.model_copy(update={"action": "reject", "moves": {}, "reasons": [], "result": "finished_later"})
+
+    printed = write_history("m", [first, second]).splitlines()
+
+    assert printed[2] == "2026-01-02 03:04:05  reject version 2 [finished later]"
+    assert printed[6:] == [
+        "2026-01-02 03:04:05  promote version 2",
+        "  outcome  overridden",
+        "  aliases  champion none -> 2",
+        "  by       Ann <a@b.c>, code 0123456789",
+        "  because  first reason",
+        "           second reason",
+    ]

@@ -1,0 +1,318 @@
+"""Claims about the first declaration of a table that nobody has declared yet."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from omegaconf import OmegaConf
+
+from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
+from churn_kedro.customers.normalisation import normalise
+from churn_kedro.customers.onboarding.configuration_files import (
+    render_data_processing,
+    render_declaration,
+    render_globals,
+)
+from churn_kedro.customers.onboarding.inference import Onboarding, describe_name, infer_declaration
+from churn_kedro.customers.validation import set_aside_invalid
+
+ROWS = 400
+
+
+def table(**columns: Any) -> pd.DataFrame:
+    """A table of text with a target, as a CSV file gives it."""
+    random = np.random.default_rng(0)
+    given = {"Spend": random.uniform(0, 100, ROWS).round(2), **columns, "Churn": random.integers(0, 2, ROWS)}
+    return pd.DataFrame({name: pd.Series(cells).astype("str") for name, cells in given.items()})
+
+
+def cycle(*cells: Any) -> list[Any]:
+    return [cells[position % len(cells)] for position in range(ROWS)]
+
+
+def guess(name: str, cells: Any) -> dict[str, Any]:
+    """What is declared of one column."""
+    column = next(
+        column for column in infer_declaration(table(**{name: cells}), "Churn").columns if column.name == name
+    )
+    return {key: value for key, value in column.fields.items() if key not in ("name", "description")}
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "expected"),
+    [
+        ("Age", np.arange(ROWS) % 60 + 18, {"kind": "numeric"}),
+        ("Tenure", np.arange(ROWS) % 60, {"kind": "numeric", "domain": {"min": 0}}),
+        ("Delta", np.arange(ROWS) % 60 - 30.5, {"kind": "numeric"}),
+        ("Visits", cycle(0, 1, 2, 3), {"kind": "numeric", "domain": {"min": 0}}),
+        ("PlanCode", cycle(3, 1, 2), {"kind": "categorical", "domain": [1, 2, 3]}),
+        ("Card", cycle(0, 1), {"kind": "binary", "domain": [0, 1]}),
+        ("Card", cycle("1.0", "0", "1"), {"kind": "binary", "domain": [0, 1]}),
+        ("Card", cycle("Yes", "No"), {"kind": "binary", "domain": ["No", "Yes"]}),
+        ("Card", cycle("True", "False"), {"kind": "binary", "domain": ["False", "True"]}),
+        ("Level", cycle("High", "Low", "Medium"), {"kind": "ordinal", "domain": ["Low", "Medium", "High"]}),
+        ("City", cycle("Lyon", "Nice", "Vigo"), {"kind": "categorical", "domain": ["Lyon", "Nice", "Vigo"]}),
+        ("City", [f"city {n % 50}" for n in range(ROWS)], {"kind": "categorical"}),
+        ("Size", cycle("1", "2", "large", "huge"), {"kind": "categorical"}),
+        ("CustomerId", np.arange(ROWS) * 7 + 1000, {"role": "id"}),
+        ("user", [f"u{n:05d}" for n in range(ROWS)], {"role": "id"}),
+        ("Nº", np.arange(ROWS) * 13 + 100_000, {"role": "id"}),
+        ("customer_id", [f"c{n % 40}" for n in range(ROWS)], {"role": "id"}),
+        ("store_id", [f"s{n % 40}" for n in range(ROWS)], {"kind": "categorical"}),
+        ("client_no", np.arange(ROWS) // 1.5 // 1, {"role": "id"}),
+        ("Unnamed: 0", np.arange(ROWS), {"role": "ignored"}),
+        ("RowNumber", np.arange(ROWS) + 1, {"role": "ignored"}),
+        ("Name", [f"Family {n % 300}" for n in range(ROWS)], {"role": "ignored"}),
+        ("Note", [f"called about bill number {n}" for n in range(ROWS)], {"role": "ignored"}),
+        ("Fee", cycle("$1,200.50", "$3.00"), {"role": "ignored"}),
+        ("Same", cycle("x"), {"role": "ignored"}),
+        ("Flag", cycle("Y", "", ""), {"kind": "categorical", "domain": ["Y"], "nullable": True}),
+        ("Fee", [f"${n},037.50" for n in range(ROWS)], {"role": "ignored"}),
+        ("Fee", [f"{n}.037,50" for n in range(ROWS)], {"role": "ignored"}),
+        ("decision", [f"u{n:05d}" for n in range(ROWS)], {"role": "ignored"}),
+        ("a", [*["error"] * 14, *(n / 7 for n in range(ROWS - 14))], {"kind": "numeric", "nullable": True}),
+        ("Since", pd.date_range("2020-01-01", periods=ROWS).strftime("%d %B %Y"), {"date_format": "%d %B %Y"}),
+        ("Since", pd.date_range("2020-01-01", periods=ROWS).strftime("%m/%d/%Y %I:%M:%S %p"), {"kind": "date"}),
+        ("Empty", cycle(""), {"role": "ignored"}),
+        ("Paid", cycle("", 0, 2, 3), {"kind": "numeric", "domain": {"min": 0}, "nullable": True}),
+        ("Paid", cycle("?", 0.5, 2, 9), {"kind": "numeric", "domain": {"min": 0}, "nullable": True, "missing": ["?"]}),
+        (
+            "Town",
+            cycle("NA", "a", "b", "Unknown"),
+            {"domain": ["a", "b"], "nullable": True, "missing": ["NA", "Unknown"]},
+        ),
+        ("Since", pd.date_range("2020-01-01", periods=ROWS).astype(str), {"kind": "date"}),
+        ("Since", pd.date_range("2020-01-01", periods=ROWS).strftime("%d/%m/%Y"), {"date_format": "%d/%m/%Y"}),
+        ("Since", pd.date_range("2020-01-01", periods=ROWS).strftime("%m/%d/%Y"), {"date_format": "%m/%d/%Y"}),
+        ("snapshot_date", cycle("2026-01-31", "2026-02-28"), {"role": "time"}),
+    ],
+)
+def test_a_column_is_declared_by_what_is_in_it(name: str, cells: Any, expected: dict[str, Any]) -> None:
+    found = guess(name, cells)
+
+    assert {key: found.get(key) for key in expected} == expected
+    assert set(found) - set(expected) <= {"kind", "domain", "nullable", "missing", "date_format"}
+    assert ("kind" in expected or expected.get("role") is None) or "kind" not in found
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "labels"),
+    [
+        (cycle(0, 1, 0), "binary", {"positive": 1, "negative": 0}),
+        (cycle("Yes", "No"), "binary", {"positive": "Yes", "negative": "No"}),
+        (cycle("True", "False"), "binary", {"positive": "True", "negative": "False"}),
+        (cycle("Existing Customer", "Attrited Customer"), "binary", {"positive": "Attrited Customer"}),
+        (cycle("Stayed", "Churned"), "binary", {"positive": "Churned", "negative": "Stayed"}),
+        (cycle(2, 1, 1), "binary", {"positive": 2, "negative": 1}),
+        (cycle("red", "blue", "blue"), "binary", {"positive": "red", "negative": "blue"}),
+        (cycle("a", "b", "c"), "multiclass", {"classes": ["a", "b", "c"]}),
+        (cycle(1, 2, 3), "multiclass", {"classes": [1, 2, 3]}),
+        (np.linspace(0, 9, ROWS).round(3), "regression", None),
+        (np.arange(ROWS) % 100, "regression", None),
+        ([9, 9, *(np.arange(ROWS - 2) % 8)], "regression", None),
+    ],
+)
+def test_the_task_follows_from_the_target(target: Any, task: str, labels: dict[str, Any] | None) -> None:
+    declaration = infer_declaration(table().assign(Churn=pd.Series(target).astype("str")), "Churn").declaration
+
+    assert declaration.task == task
+    if labels is None:
+        assert declaration.labels is None
+    else:
+        assert declaration.labels is not None
+        assert {key: getattr(declaration.labels, key) for key in labels} == labels
+
+
+def test_the_user_can_name_the_positive_label_and_the_task() -> None:
+    raw = table()
+
+    swapped = infer_declaration(raw, "Churn", positive="0").declaration
+    counted = infer_declaration(raw.assign(Churn=cycle("1", "2", "3")), "Churn", task="regression").declaration
+
+    assert swapped.classes == [1, 0]
+    assert counted.task == "regression"
+
+
+@pytest.mark.parametrize(
+    ("raw", "arguments", "message"),
+    [
+        (table(), {"target": "churn"}, "There is no column 'churn'; the nearest is 'Churn'"),
+        (table().assign(Churn="1"), {"target": "Churn"}, "has 1 different values: there is nothing to learn from"),
+        (table().head(0), {"target": "Churn"}, "a header but no rows"),
+        (table(), {"target": "Churn", "positive": "left"}, "has no label 'left'; it has 0 and 1"),
+        (table(City=cycle("a", "b", "c")), {"target": "City", "task": "regression"}, "is no number, for example"),
+        (table(City=cycle("a", "b", "c")), {"target": "City", "task": "binary"}, "has 3 different values, not two"),
+        (
+            table(Name=[f"name {n}" for n in range(ROWS)]),
+            {"target": "Name"},
+            "400 different words: too many for classes",
+        ),
+        (
+            table(City=cycle("Yes", "yes", "No")),
+            {"target": "City"},
+            "writes the same word in several ways: 'Yes', 'yes'",
+        ),
+        (pd.DataFrame({"Id": range(100), "Churn": [0, 1] * 50}), {"target": "Churn"}, "No column but the target"),
+        (
+            pd.DataFrame([["1", "2", "0"], ["2", "1", "1"]], columns=["a", "a", "Churn"]),
+            {"target": "Churn"},
+            r"more than one column named \['a'\]",
+        ),
+    ],
+)
+def test_a_table_that_cannot_be_onboarded_is_refused(
+    raw: pd.DataFrame, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(CustomerTableError, match=message):
+        infer_declaration(raw, **arguments)
+
+
+def test_decimal_commas_are_recognised_and_thousands_are_not() -> None:
+    commas = infer_declaration(table(Paid=cycle("1,5", "20,25", "7")), "Churn").declaration
+    thousands = infer_declaration(table(Paid=cycle("1,500", "20,250", "7")), "Churn").declaration
+
+    assert commas.decimal == ","
+    assert thousands.decimal == "."
+
+
+def test_repeated_rows_do_not_hide_a_key() -> None:
+    raw = table(CustomerId=np.arange(ROWS) * 3 + 5)
+
+    found = infer_declaration(pd.concat([raw, raw.head(20)], ignore_index=True), "Churn").declaration
+
+    assert found.id_names == ["CustomerId"]
+
+
+def test_a_number_that_may_mean_missing_is_doubted_and_kept() -> None:
+    found = infer_declaration(table(Income=cycle(-999, 40, 55, 61)), "Churn")
+
+    column = next(column for column in found.columns if column.name == "Income")
+    assert column.doubts == ["-999 occurs 100 times and may mean missing: then add it to missing"]
+    assert "missing" not in column.fields
+
+
+def everything() -> pd.DataFrame:
+    return table(
+        CustomerId=np.arange(ROWS) + 1,
+        Income=cycle("?", 40, 55.5, ""),
+        City=cycle("Łódź: #1", "yes", "it's", 'a "b"'),
+        Answer=cycle("Yes", "No"),
+        Note=[f"line one\nand line two of note {n}" for n in range(ROWS)],
+        Since=pd.date_range("2020-01-01", periods=ROWS).strftime("%d/%m/%Y"),
+        **{"2019": cycle(1.5, 2.5, 4), "- odd: name": cycle("null", "a", "b")},
+    )
+
+
+def onboarded() -> Onboarding:
+    return infer_declaration(everything(), "Churn", description="A table: with # everything")
+
+
+def test_the_written_declaration_reads_back_as_it_was_inferred() -> None:
+    found = onboarded()
+
+    text = render_declaration(found, "table.csv")
+
+    assert CustomerDeclaration.model_validate(yaml.safe_load(text)["customers"]) == found.declaration
+
+
+def test_every_column_has_a_comment_above_it_and_every_doubt_is_written() -> None:
+    found = onboarded()
+
+    lines = render_declaration(found, "table.csv").splitlines()
+
+    for position, line in enumerate(lines):
+        if line.startswith("    - name:"):
+            assert lines[position - 1].startswith("    # ")
+    assert (
+        sum(line.startswith("    # (?)") for line in lines) == sum(len(column.doubts) for column in found.columns) > 0
+    )
+    assert max(len(line) for line in lines) <= 130
+
+
+def test_the_table_keeps_its_own_declaration() -> None:
+    declaration = onboarded().declaration
+
+    normalised = normalise(everything(), declaration, with_target=True)
+    valid, broken = set_aside_invalid(normalised.table, normalised.unreadable, declaration, with_target=True)
+
+    assert broken.empty
+    assert len(valid) == ROWS
+    assert normalised.suspected_missing == {}
+
+
+def test_the_other_files_are_valid_yaml() -> None:
+    assert yaml.safe_load(render_globals("gym", "a b.csv", "C: odd/a #b.csv")) == {
+        "use_case": "gym",
+        "raw_customers": "C: odd/a #b.csv",
+        "new_customers": "C: odd/a #b.csv",
+    }
+    assert yaml.safe_load(render_data_processing(0.123, by_time=True)) == {
+        "data_processing": {"max_rejected_share": 0.17, "split": {"method": "time"}}
+    }
+    assert render_data_processing(0, by_time=False) == ""
+
+
+def test_a_wide_table_is_onboarded() -> None:
+    random = np.random.default_rng(1)
+    wide = {f"Feature{n}": random.normal(size=ROWS).round(3) for n in range(80)}
+
+    assert len(infer_declaration(table(**wide), "Churn").declaration.features) == 81
+
+
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [
+        ("CreditScore", "Credit score"),
+        ("total_day_minutes", "Total day minutes"),
+        ("customerID", "Customer ID"),
+        ("StreamingTV", "Streaming TV"),
+        ("Usage Frequency", "Usage frequency"),
+        ("Ä", "Ä"),
+    ],
+)
+def test_a_name_becomes_a_first_description(name: str, description: str) -> None:
+    assert describe_name(name) == description
+
+
+def test_rows_that_are_alike_count_for_the_target() -> None:
+    few = pd.DataFrame({"Plan": cycle("a", "b", "b"), "Churn": cycle("No", "Yes", "No", "No", "No", "No")})
+
+    found = infer_declaration(few, "Churn")
+
+    assert found.target_seen.startswith("'Yes' in 16.8%")
+    assert found.declaration.feature_names == ["Plan"]
+
+
+def test_one_identifier_is_kept_and_the_others_are_left_out() -> None:
+    raw = table(phone=np.arange(ROWS) * 7 + 10_000_000, CustomerId=np.arange(ROWS) + 1)
+
+    found = infer_declaration(raw, "Churn")
+
+    assert found.declaration.id_names == ["CustomerId"]
+    phone = next(column for column in found.columns if column.name == "phone")
+    assert phone.fields["role"] == "ignored"
+    assert phone.doubts == ["an identifier that is left out: another column identifies customers"]
+
+
+def test_customers_that_come_back_over_time_ask_for_a_split_by_time() -> None:
+    raw = table(customer_id=np.arange(ROWS) % 100, snapshot_date=[f"2026-0{1 + n // 100}-01" for n in range(ROWS)])
+
+    assert infer_declaration(raw, "Churn").by_time
+    assert not infer_declaration(raw.drop(columns="snapshot_date"), "Churn").by_time
+
+
+def test_what_omegaconf_would_look_up_is_not_written() -> None:
+    found = infer_declaration(
+        table(City=cycle("${oc.env:HOME}", "b", "c"), Two=cycle("${a}", "b"), **{"${x}": cycle(1, 2, 3)}), "Churn"
+    )
+    text = render_declaration(found, "table.csv")
+
+    loaded = OmegaConf.to_container(OmegaConf.create(yaml.safe_load(text)), resolve=True)
+
+    assert isinstance(loaded, dict)
+    assert CustomerDeclaration.model_validate(loaded["customers"]) == found.declaration
+    assert found.doubts[0] == "column '${x}' was left out: configuration would look ${ up"
+    with pytest.raises(CustomerTableError, match="which no configuration can write"):
+        infer_declaration(table().assign(Churn=cycle("${a}", "b")), "Churn")

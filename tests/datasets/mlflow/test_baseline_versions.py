@@ -1,0 +1,90 @@
+"""Claims about finding what a version is to be compared with, and about what stays with it."""
+
+import shutil
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import mlflow
+import pytest
+from kedro.io import DatasetError
+from mlflow import MlflowClient
+
+from churn_kedro.datasets.mlflow.baseline_versions import BaselineDataset
+from churn_kedro.datasets.mlflow.models import RegistryModelDataset, TrackedModelDataset
+from churn_kedro.datasets.mlflow.version_documents import PublicationDataset
+from churn_kedro.models.interface import RegisteredModel, TrainedModel
+from churn_kedro.reporting.version_documents import PublishedEvaluation
+
+
+def _register(trained: TrainedModel, name: str, folder: Path) -> str:
+    dataset = TrackedModelDataset(
+        name="churn_model", registered_model_name=name, use_case="test", project_path=folder.as_posix()
+    )
+    with mlflow.start_run():
+        dataset.save(trained)
+    return str(dataset.model_info.model_id)
+
+
+def test_a_number_an_alias_and_the_default_find_versions(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        _register(trained, "compared", tmp_path)
+
+    missing = BaselineDataset(model_name="compared").load()
+    assert (missing.model, missing.by_default) == (None, True)
+    MlflowClient().set_registered_model_alias("compared", "champion", "1")
+    by_default = BaselineDataset(model_name="compared").load()
+    by_alias = BaselineDataset(model_name="compared", baseline="champion").load()
+    by_number = BaselineDataset(model_name="compared", baseline=2).load()
+
+    for request, version, alias in ((by_default, 1, "champion"), (by_alias, 1, "champion"), (by_number, 2, None)):
+        assert isinstance(request.model, RegisteredModel)
+        assert (request.model.version, request.alias) == (version, alias)
+        assert request.model.inputs == tuple(trained.inputs)
+    assert (by_default.by_default, by_alias.by_default) == (True, False)
+
+
+def test_a_simple_model_and_nothing_need_no_registry(tracking: str) -> None:
+    assert BaselineDataset(model_name="nobody", baseline="constant").load().name == "constant"
+    nothing = BaselineDataset(model_name="nobody", baseline="none").load()
+    assert (nothing.model, nothing.name, nothing.by_default) == (None, None, False)
+
+
+def test_what_is_not_there_is_said_with_what_is(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
+    _register(trained, "alone", tmp_path)
+    _register(trained, "alone", tmp_path)
+    MlflowClient().delete_model_version("alone", "1")
+
+    with pytest.raises(DatasetError, match=r"There is nothing called 'champoin' to compare with.*logistic_regression"):
+        BaselineDataset(model_name="alone", baseline="champoin").load()
+    with pytest.raises(DatasetError, match="no version or alias 1 of the model 'alone'; the last versions are 2"):
+        BaselineDataset(model_name="alone", baseline=1).load()
+    with pytest.raises(DatasetError, match="no version or alias challenger"):
+        BaselineDataset(model_name="alone", baseline="challenger").load()
+
+
+def test_a_version_whose_files_are_gone_is_said_to_be(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
+    model_id = _register(trained, "hollow", tmp_path)
+    location = MlflowClient().get_logged_model(model_id).artifact_location
+    shutil.rmtree(urlsplit(location).path)
+
+    with pytest.raises(DatasetError, match="The files of version 1 of the model 'hollow' cannot be read"):
+        RegistryModelDataset(model_name="hollow", model_version=1).load()
+
+
+def test_an_evaluation_stays_with_its_version_and_the_model_still_loads(
+    trained: TrainedModel, tracking: str, tmp_path: Path
+) -> None:
+    model_id = _register(trained, "published", tmp_path)
+    for text in ("first", "second"):
+        PublicationDataset().save(
+            PublishedEvaluation("published", 1, model_id, text, {"roc_auc": text}, {"model_card.md": text})
+        )
+
+    version = MlflowClient().get_model_version("published", "1")
+    card = mlflow.artifacts.download_artifacts(
+        artifact_uri="models:/published/1/evaluation/model_card.md", dst_path=(tmp_path / "card").as_posix()
+    )
+    assert (version.description, version.tags["roc_auc"]) == ("second", "second")
+    assert Path(card).read_text(encoding="utf-8") == "second"
+    loaded = RegistryModelDataset(model_name="published", model_version=1).load()
+    assert isinstance(loaded, RegisteredModel)

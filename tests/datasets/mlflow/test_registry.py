@@ -1,0 +1,779 @@
+"""The registry does an action whole or not at all, one at a time, and keeps who did what; with SQLite and a server."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.io import DatasetError
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from churn_kedro.datasets.mlflow import registry as registry_module
+from churn_kedro.datasets.mlflow.registry import AUDIT_RUN_TAG, AUDIT_TAG, ModelRegistry
+from churn_kedro.registry.gate import Promotion, plan_decided
+from churn_kedro.registry.lifecycle import (
+    AuditEvent,
+    Change,
+    Move,
+    RefusedActionError,
+    Standing,
+    plan_promotion,
+    plan_rejection,
+    plan_retirement,
+    plan_rollback,
+    require_champion,
+)
+from tests.mlflow_store import mlflow_at
+from tests.servers import FailingLine
+
+Plan = Callable[[Standing], Change]
+
+SQLITE = "sqlite"
+SERVER = pytest.param("server", marks=pytest.mark.slow)
+LOCKS = (".changing", ".recovering")
+# How a registry stands, without what an audit adds to it.
+State = tuple[dict[str, int], dict[int, dict[str, str]]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A registered model of four versions that have passed the gate, in some store."""
+
+    uri: str
+    artifacts: str | None
+    name: str
+
+    def registry(self, by: str = "Ann") -> ModelRegistry:
+        return ModelRegistry(
+            self.name, experiment=f"{self.name}-audit", by=by, git_commit="abc", artifact_location=self.artifacts
+        )
+
+    def state(self) -> State:
+        standing = self.registry().standing()
+        tags = {
+            version: {key: value for key, value in own.items() if not key.startswith(AUDIT_TAG)}
+            for version, own in standing.tags.items()
+        }
+        return dict(standing.aliases), tags
+
+    def locks(self) -> list[str]:
+        """Locks that are left."""
+        found = MlflowClient().search_registered_models(f"name LIKE '{self.name}%'")
+        return [model.name for model in found if model.name != self.name]
+
+    def put_back(self, before: State) -> None:
+        """Make aliases and tags what they were, behind the registry's back, and begin a new audit."""
+        client, (aliases, tags) = MlflowClient(), self.state()
+        client.delete_registered_model_tag(self.name, AUDIT_RUN_TAG)
+        for alias in aliases.keys() | before[0].keys():
+            if alias not in before[0]:
+                client.delete_registered_model_alias(self.name, alias)
+            elif aliases.get(alias) != before[0][alias]:
+                client.set_registered_model_alias(self.name, alias, str(before[0][alias]))
+        for version, own in tags.items():
+            for key in own.keys() - before[1][version].keys():
+                client.delete_model_version_tag(self.name, str(version), key)
+            for key, value in before[1][version].items():
+                if own.get(key) != value:
+                    client.set_model_version_tag(self.name, str(version), key, value)
+
+
+def new_place(uri: str, folder: Path) -> Place:
+    name = f"m{uuid.uuid4().hex[:10]}"
+    place = Place(uri, None if uri.startswith("http") else (folder / "artifacts").as_uri(), name)
+    client = MlflowClient()
+    client.create_registered_model(name)
+    run = client.create_run(client.create_experiment(name, artifact_location=place.artifacts))
+    for number in range(1, 5):
+        source = f"{run.info.artifact_uri}/model{number}"
+        client.create_model_version(name, source=source, run_id=run.info.run_id, tags={"decision": "promoted"})
+    return place
+
+
+@pytest.fixture(autouse=True)
+def _short_of_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+        "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(params=[SQLITE, SERVER])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    uri = request.getfixturevalue("store" if request.param == SQLITE else "server")
+    with mlflow_at(uri):
+        yield new_place(uri, tmp_path)
+
+
+def promote(version: int) -> Plan:
+    return lambda now: plan_promotion(now, version)
+
+
+def after_events(events: Sequence[AuditEvent], begin: Mapping[str, int] | None = None) -> dict[str, int]:
+    """Aliases that follow from an audit alone, or from a part of it that begins with these."""
+    aliases = dict(begin or {})
+    for event in events:
+        for alias, move in event.moves.items():
+            wanted = move.before if event.result == "undone" else move.after
+            if wanted is None:
+                aliases.pop(alias, None)
+            else:
+                aliases[alias] = wanted
+    return aliases
+
+
+def test_a_promotion_moves_all_aliases_and_the_registry_stands_as_planned(place: Place) -> None:
+    registry = place.registry()
+    registry.carry_out(promote(1))
+    registry.carry_out(lambda now: plan_promotion(now, 2, "challenger"))
+
+    change = registry.carry_out(promote(2))
+
+    assert change.moves == {
+        "champion": Move(before=1, after=2),
+        "challenger": Move(before=2, after=None),
+        "previous_champion": Move(before=None, after=1),
+    }
+    assert registry.standing().aliases == {"champion": 2, "previous_champion": 1}
+    assert place.locks() == []
+    assert registry.carry_out(promote(2)).already == "version 2 is champion already"
+
+
+def test_a_rollback_brings_back_the_former_champion_and_twice_is_as_once(place: Place) -> None:
+    registry = place.registry()
+    registry.carry_out(promote(1))
+    registry.carry_out(promote(2))
+
+    first = registry.carry_out(lambda now: plan_rollback(now, registry.history()))
+    state, events = place.state(), registry.history()
+    second = registry.carry_out(lambda now: plan_rollback(now, registry.history()))
+
+    assert first.moves["champion"] == Move(before=2, after=1)
+    assert state[0] == {"champion": 1}
+    assert second.already is not None
+    assert second.already.startswith("rolled back to version 1 already")
+    assert (place.state(), registry.history()) == (state, events)
+
+
+def test_the_audit_tells_who_did_what_when_and_why_in_order(place: Place) -> None:
+    place.registry("Ann").carry_out(promote(1))
+    place.registry("Bob").carry_out(lambda now: plan_promotion(now, 2, override="no time"))
+    place.registry("Cid").carry_out(lambda now: plan_rollback(now, [], "complaints"))
+    place.registry("Dan").carry_out(lambda now: plan_retirement(now, 2, "2026-01-01", "unfair"))
+
+    events = place.registry().history()
+
+    assert [(one.by, one.action, one.version, one.reasons) for one in events] == [
+        ("Ann", "promote", 1, []),
+        ("Bob", "promote", 2, ["the gate was overridden: no time"]),
+        ("Cid", "rollback", 2, ["complaints"]),
+        ("Dan", "retire", 2, ["unfair"]),
+    ]
+    assert [one.outcome for one in events] == [None, "overridden", "rolled_back", None]
+    assert {(one.result, one.git_commit) for one in events} == {("done", "abc")}
+    assert sorted(one.at for one in events) == [one.at for one in events]
+    assert events[1].moves == {
+        "champion": Move(before=1, after=2),
+        "previous_champion": Move(before=None, after=1),
+    }
+    assert after_events(events) == place.state()[0] == {"champion": 1}
+
+
+def test_a_version_carries_its_part_of_the_audit_and_what_became_of_it(place: Place) -> None:
+    registry = place.registry()
+    registry.carry_out(promote(1))
+    registry.carry_out(lambda now: plan_promotion(now, 2, "staging"))
+    registry.carry_out(lambda now: plan_rejection(now, 2, "unfair"))
+
+    standing = registry.standing()
+
+    assert [event.action for event in registry.events_of(standing, 2)] == ["promote", "reject"]
+    assert registry.events_of(standing, 2) == [event for event in registry.history() if event.version == 2]
+    assert standing.tags[2]["decision"] == "rejected"
+    assert standing.tags[1]["decision"] == "promoted"
+    assert registry.events_of(standing, 3) == []
+
+
+def test_a_deleted_version_is_gone_and_what_it_was_is_known(place: Place) -> None:
+    registry = place.registry()
+    registry.carry_out(lambda now: plan_promotion(now, 3, "staging"))
+    registry.carry_out(lambda now: plan_retirement(now, 3, "2026-01-01"))
+
+    registry.delete(3, "older than 90 days")
+
+    assert sorted(registry.standing().tags) == [1, 2, 4]
+    events = [event for event in registry.history() if event.version == 3]
+    assert [(event.action, event.reasons) for event in events] == [
+        ("promote", []),
+        ("retire", []),
+        ("delete", ["older than 90 days"]),
+    ]
+    with pytest.raises(RefusedActionError, match="There is no version 3"):
+        registry.delete(3, "again")
+    assert len(registry.history()) == 3
+    assert place.locks() == []
+
+
+def test_a_version_with_an_alias_is_not_deleted(place: Place) -> None:
+    registry = place.registry()
+    registry.carry_out(promote(1))
+    events = registry.history()
+
+    with pytest.raises(RefusedActionError, match="is champion and is not deleted"):
+        registry.delete(1, "old")
+
+    assert 1 in registry.standing().tags
+    assert registry.history() == events
+
+
+def test_a_plan_that_refuses_leaves_no_trace(place: Place) -> None:
+    registry = place.registry()
+    registry.carry_out(promote(1))
+    before = place.state(), registry.history()
+
+    with pytest.raises(RefusedActionError, match="is the champion"):
+        registry.carry_out(lambda now: plan_rejection(now, 1, "no"))
+
+    assert (place.state(), registry.history()) == before
+    assert place.locks() == []
+
+
+def test_a_reason_may_be_long_and_in_any_script(place: Place) -> None:
+    reason = "zu alt, 太旧, \U0001f9ea; " * 600
+
+    place.registry("Жанна").carry_out(lambda now: plan_promotion(now, 1, override=reason))
+
+    [event] = place.registry().history()
+    assert event.by == "Жанна"
+    assert event.reasons == [f"the gate was overridden: {reason}"]
+
+
+class FlakyClient:
+    """An MLflow client that some calls of fail.
+
+    Args:
+        client: The client.
+        failing: The calls that fail, counted from 1.
+        after: Whether a failing call has taken effect: only its answer is lost.
+    """
+
+    def __init__(self, client: MlflowClient, failing: range, *, after: bool) -> None:
+        self._wrapped, self._failing, self._after = client, failing, after
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._wrapped, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.calls += 1
+            if self.calls not in self._failing:
+                return function(*arguments, **named)
+            if self._after:
+                with suppress(MlflowException):
+                    function(*arguments, **named)
+            raise MlflowException("API request failed: connection lost")
+
+        return call
+
+
+OTHERS = ("rollback", "reject", "retire")
+
+
+def plan_of(action: str) -> tuple[Plan, Plan]:
+    """What brings a registry to where the action begins, and the action."""
+    plans: dict[str, Plan] = {
+        "override": lambda now: plan_promotion(now, 2, override="no time"),
+        "rollback": lambda now: plan_rollback(now, []),
+        "reject": lambda now: plan_rejection(now, 3, "no"),
+        "retire": lambda now: plan_retirement(now, 4, "2026-01-01"),
+    }
+    return promote(2 if action == "rollback" else 1), plans[action]
+
+
+def start(place: Place, action: str) -> tuple[State, State, Plan]:
+    """How the registry stands before and after an action, which is yet to be done."""
+    prepare, plan = plan_of(action)
+    registry = place.registry()
+    registry.carry_out(promote(1))
+    registry.carry_out(prepare)
+    registry.carry_out(lambda now: plan_promotion(now, 4, "challenger"))
+    before = place.state()
+    registry.carry_out(plan)
+    after = place.state()
+    assert before != after
+    place.put_back(before)
+    return before, after, plan
+
+
+def check_whole(place: Place, before: State, after: State) -> tuple[bool, list[AuditEvent]]:
+    """The next action finds everything as before or as after, and works.
+
+    Whether the broken one was done, and the audit. In the end all is as before again.
+    """
+    registry = place.registry("Eve")
+
+    registry.carry_out(lambda now: plan_promotion(now, 3, "staging"))
+
+    events = registry.history()
+    aliases, tags = place.state()
+    assert aliases.pop("staging") == 3
+    assert (aliases, tags) in (before, after)
+    assert place.locks() == []
+    assert after_events(events, before[0]) == {**aliases, "staging": 3}
+    place.put_back(before)
+    return (aliases, tags) == after, events
+
+
+def break_each_call(place: Place, action: str, *, dead: bool, after_effect: bool) -> list[bool]:
+    """Let each call of an action fail in turn. Whether the action was done, for each."""
+    before, after, plan = start(place, action)
+    outcomes: list[bool] = []
+    while True:
+        call = len(outcomes) + 1
+        registry = place.registry("Bob")
+        flaky = FlakyClient(MlflowClient(), range(call, 10_000 if dead else call + 1), after=after_effect)
+        registry._client = flaky  # type: ignore[assignment]
+        message = None
+        try:
+            registry.carry_out(plan)
+        except DatasetError as error:
+            message = str(error)
+        done, _ = check_whole(place, before, after)
+        if flaky.calls < call:
+            assert message is None
+            return outcomes
+        assert message is not None or done
+        if message is not None and "Nothing was changed" in message:
+            assert not done
+        outcomes.append(done)
+
+
+@pytest.mark.parametrize("after_effect", [False, True], ids=["before_effect", "after_effect"])
+@pytest.mark.parametrize("dead", [False, True], ids=["one_call_lost", "network_dead"])
+@pytest.mark.parametrize("action", ["override", *(pytest.param(one, marks=pytest.mark.slow) for one in OTHERS)])
+def test_an_action_of_which_any_call_fails_is_whole_after_the_next_one(
+    store: str, tmp_path: Path, action: str, dead: bool, after_effect: bool
+) -> None:
+    with mlflow_at(store):
+        outcomes = break_each_call(new_place(store, tmp_path), action, dead=dead, after_effect=after_effect)
+
+    assert len(outcomes) > 8
+    # What breaks early is not done; once only the lock is left to remove, it is.
+    assert not outcomes[3]
+    assert outcomes[-1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dead", [False, True], ids=["one_call_lost", "network_dead"])
+def test_the_same_with_a_server_above_postgresql(server: str, tmp_path: Path, dead: bool) -> None:
+    with mlflow_at(server):
+        outcomes = break_each_call(new_place(server, tmp_path), "override", dead=dead, after_effect=True)
+
+    assert len(outcomes) > 8
+    assert not outcomes[3]
+    assert outcomes[-1]
+
+
+def test_a_deletion_of_which_any_call_fails_is_told_as_it_is(store: str, tmp_path: Path) -> None:
+    for after_effect in (False, True):
+        with mlflow_at(store):
+            place = new_place(store, tmp_path)
+            place.registry().carry_out(promote(1))
+            call = 0
+            while 4 in place.state()[1]:
+                call += 1
+                registry = place.registry("Bob")
+                flaky = FlakyClient(MlflowClient(), range(call, call + 1), after=after_effect)
+                registry._client = flaky  # type: ignore[assignment]
+                try:
+                    registry.delete(4, "old")
+                except DatasetError:
+                    assert 4 in place.state()[1]
+                else:
+                    assert 4 not in place.state()[1]
+                results = [event.result for event in place.registry().history() if event.action == "delete"]
+                assert (results[-1:] == ["done"]) == (4 not in place.state()[1])
+                place.registry().recover()
+                assert place.locks() == []
+            assert call > 4
+
+
+@contextmanager
+def broken_by_hand(registry: ModelRegistry, method: str) -> Iterator[None]:
+    """Somebody interrupts whenever this method of the client is called."""
+    client = registry._client
+
+    class Interrupted:
+        def __getattr__(self, name: str) -> Any:
+            if name == method:
+                raise KeyboardInterrupt
+            return getattr(client, name)
+
+    registry._client = Interrupted()  # type: ignore[assignment]
+    yield
+    registry._client = client
+
+
+@pytest.mark.parametrize("method", ["log_text", "set_registered_model_alias", "set_model_version_tag"])
+def test_whoever_interrupts_again_and_again_leaves_nothing_half_done(store: str, tmp_path: Path, method: str) -> None:
+    with mlflow_at(store):
+        place = new_place(store, tmp_path)
+        before, after, plan = start(place, "override")
+        registry = place.registry("Bob")
+
+        with broken_by_hand(registry, method), pytest.raises((KeyboardInterrupt, DatasetError)):
+            registry.carry_out(plan)
+
+        check_whole(place, before, after)
+
+
+def decided(place: Place, version: int, champion: int | None) -> Plan:
+    promotion = Promotion(
+        model_name=place.name,
+        version=version,
+        alias="champion",
+        expected_champion=champion,
+        outcome="promoted",
+        reasons=["+ better"],
+        tags={"decision": "promoted"},
+    )
+    return lambda now: plan_decided(now, promotion)
+
+
+def at_once(place: Place, plans: Sequence[Plan]) -> list[Change | Exception]:
+    """Carry out plans at the same moment, each by somebody of their own."""
+    barrier = threading.Barrier(len(plans))
+
+    def act(number: int) -> Change | Exception:
+        registry = place.registry(f"person {number}")
+        registry.standing()
+        barrier.wait(timeout=60)
+        try:
+            return registry.carry_out(plans[number])
+        except (RefusedActionError, DatasetError) as error:
+            return error
+
+    with ThreadPoolExecutor(len(plans)) as pool:
+        return list(pool.map(act, range(len(plans))))
+
+
+def test_of_two_who_promote_at_once_one_wins_and_the_other_is_told(place: Place) -> None:
+    place.registry().carry_out(promote(1))
+
+    for _ in range(3):
+        champion = place.state()[0]["champion"]
+        first, second = sorted({1, 2, 3} - {champion})
+        results = at_once(place, [decided(place, first, champion), decided(place, second, champion)])
+
+        [done] = [result for result in results if isinstance(result, Change)]
+        [refused] = [result for result in results if isinstance(result, RefusedActionError)]
+        aliases = place.state()[0]
+        assert aliases == {"champion": done.version, "previous_champion": champion}
+        assert f"Somebody else was faster: version {done.version} is champion" in str(refused)
+        assert after_events(place.registry().history()) == aliases
+        assert place.locks() == []
+
+
+def test_of_two_who_promote_the_same_version_at_once_one_does_it(place: Place) -> None:
+    place.registry().carry_out(promote(1))
+
+    def plan(now: Standing) -> Change:
+        # As `kedro models promote` does.
+        if now.aliases.get("champion") != 2:
+            require_champion(now, 1)
+        return plan_promotion(now, 2)
+
+    results = at_once(place, [plan, plan])
+
+    told = [result.already for result in results if isinstance(result, Change)]
+    assert sorted(told, key=str) == [None, "version 2 is champion already"]
+    assert [event.version for event in place.registry().history()] == [1, 2]
+
+
+# It imports once and forks for each command that it reads: processes start at once, and end as processes do.
+ACTOR = """
+import json, os, random, signal, sys, time, traceback
+import mlflow
+from kedro.io import DatasetError
+from mlflow import MlflowClient
+from churn_kedro.datasets.mlflow.registry import ModelRegistry
+from churn_kedro.registry.lifecycle import RefusedActionError, plan_promotion
+
+place = json.loads(sys.argv[1])
+
+
+def registry(by):
+    return ModelRegistry(
+        place["name"],
+        experiment=place["name"] + "-audit",
+        by=by,
+        git_commit="abc",
+        artifact_location=place["artifacts"],
+    )
+
+
+class Deadly:
+    def __init__(self, client, last):
+        self._wrapped, self._left = client, last
+
+    def __getattr__(self, name):
+        function = getattr(self._wrapped, name)
+
+        def call(*arguments, **named):
+            found = function(*arguments, **named)
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return found
+
+        return call
+
+
+def die(call):
+    mine = registry("Bob")
+    mine._client = Deadly(MlflowClient(), call)
+    mine.carry_out(lambda now: plan_promotion(now, 2, override="no time"))
+
+
+def try_over(uri):
+    # 0: done; 1: broke off, and nothing was changed; 2: broke off.
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    try:
+        registry("Bob").carry_out(lambda now: plan_promotion(now, 2, override="no time"))
+    except DatasetError as error:
+        os._exit(1 if "Nothing was changed" in str(error) else 2)
+
+
+def work(number, begin):
+    mine, done = registry(f"person {number}"), 0
+    time.sleep(max(0, begin - time.time()))
+    for turn in range(3):
+        version = random.Random(number * 10 + turn).randint(1, 4)
+        change = mine.carry_out(lambda now: plan_promotion(now, version))
+        done += change.already is None
+    os._exit(done)
+
+
+print("ready", flush=True)
+for line in sys.stdin:
+    command = json.loads(line)
+    children = []
+    for number in range(command.get("workers", 1)):
+        child = os.fork()
+        if child == 0:
+            try:
+                if "workers" in command:
+                    work(number, command["begin"])
+                elif "uri" in command:
+                    try_over(command["uri"])
+                else:
+                    die(command["call"])
+            except BaseException:
+                traceback.print_exc()
+                os._exit(99)
+            os._exit(0)
+        children.append(child)
+    print(json.dumps([os.waitpid(child, 0)[1] for child in children]), flush=True)
+"""
+
+
+class Actor:
+    """Somebody who acts in processes of their own."""
+
+    def __init__(self, place: Place, folder: Path) -> None:
+        environment = {**os.environ, "MLFLOW_TRACKING_URI": place.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+        self._errors = folder / "errors.txt"
+        with self._errors.open("w") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", ACTOR, json.dumps({"name": place.name, "artifacts": place.artifacts})],
+                env=environment,
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+        self._read()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, self._errors.read_text(encoding="utf-8")
+        return line
+
+    def ask(self, **command: Any) -> list[int]:
+        """How each process ended, as ``os.waitpid`` says it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        return list(json.loads(self._read()))
+
+    @property
+    def errors(self) -> str:
+        return self._errors.read_text(encoding="utf-8")
+
+    def close(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        self._process.wait(timeout=30)
+
+
+@pytest.fixture
+def actor(place: Place, tmp_path: Path) -> Iterator[Actor]:
+    acting = Actor(place, tmp_path)
+    yield acting
+    acting.close()
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_has_begun_the_next_one_finishes_or_takes_back(place: Place, actor: Actor) -> None:
+    before, after, _ = start(place, "override")
+    outcomes: list[bool] = []
+    finished: list[int] = []
+    while True:
+        [status] = actor.ask(call=len(outcomes) + 1)
+        if not os.WIFSIGNALED(status):
+            assert status == 0, actor.errors
+            break
+        done, events = check_whole(place, before, after)
+        if any(event.result == "finished_later" and event.by == "Eve" for event in events):
+            assert done
+            finished.append(len(outcomes))
+        outcomes.append(done)
+
+    # Once the champion has moved, it is finished; until then it is taken back.
+    assert outcomes == sorted(outcomes)
+    assert 3 < outcomes.count(False) < len(outcomes) - 2
+    assert finished
+
+
+@pytest.mark.slow
+def test_eight_processes_at_once_leave_aliases_that_follow_from_the_audit(place: Place, actor: Actor) -> None:
+    import time
+
+    place.registry().carry_out(promote(1))
+
+    statuses = actor.ask(workers=8, begin=time.time() + 2)
+
+    codes = [os.waitstatus_to_exitcode(status) for status in statuses]
+    assert all(0 <= code <= 3 for code in codes), actor.errors
+    events = place.registry().history()
+    assert len(events) == 1 + sum(codes)
+    assert sum(codes) > 2
+    assert {event.result for event in events} == {"done"}
+    assert after_events(events) == place.state()[0]
+    assert place.locks() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", [SERVER], indirect=True)
+@pytest.mark.parametrize("lose_answer", [False, True], ids=["requests_dropped", "last_answer_lost"])
+def test_a_network_that_fails_in_the_midst_leaves_the_registry_whole(
+    place: Place, actor: Actor, lose_answer: bool
+) -> None:
+    before, after, _ = start(place, "override")
+    outcomes: list[bool] = []
+    while True:
+        # Every other request here, and those between them in the other case.
+        requests = 2 * len(outcomes) + int(lose_answer)
+        with FailingLine(place.uri, requests, lose_answer=lose_answer) as line:
+            [status] = actor.ask(uri=line.uri)
+            broke = line.is_dead
+        code = os.waitstatus_to_exitcode(status)
+        done, _ = check_whole(place, before, after)
+        if not broke:
+            assert (code, done) == (0, True), actor.errors
+            break
+        assert code in (0, 1, 2), actor.errors
+        assert done or code != 0
+        assert not (done and code == 1)
+        outcomes.append(done)
+
+    assert len(outcomes) > 6
+    assert not outcomes[2]
+    assert outcomes[-1]
+
+
+def test_there_is_no_registry_before_the_first_training(tracking: str) -> None:
+    with pytest.raises(DatasetError, match=r"There is no registered model 'nobody'. Train a version first"):
+        ModelRegistry("nobody", experiment="e", by="Ann", git_commit="abc").carry_out(promote(1))
+
+    assert MlflowClient().search_registered_models("name LIKE 'nobody%'") == []
+
+
+class SuspendedClient:
+    """An MLflow client whose process sleeps before it looks at the registry for the nth time, until another settles.
+
+    Args:
+        client: The client.
+        place: The registry that somebody else settles meanwhile.
+        look: Which look, counted from 1.
+    """
+
+    def __init__(self, client: MlflowClient, place: Place, look: int) -> None:
+        self._wrapped, self._place, self._look = client, place, look
+        self.looks = 0
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._wrapped, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            if name == "get_registered_model":
+                self.looks += 1
+                if self.looks == self._look:
+                    self._sleep()
+            return function(*arguments, **named)
+
+        return call
+
+    def _sleep(self) -> None:
+        with suppress(MlflowException):
+            token = self._wrapped.get_registered_model(self._place.name + ".changing").tags["token"]
+            registry_module._given_up.add(token)
+            self._place.registry("Eve").settle()
+            registry_module._given_up.discard(token)
+
+
+def test_who_slept_too_long_finds_the_lock_gone_and_does_no_more(place: Place) -> None:
+    registry = place.registry()
+    registry.carry_out(promote(1))
+    registry.carry_out(promote(2))
+    before = place.state()
+    outcomes = []
+    for look in range(1, 30):
+        sleeper = place.registry("Bob")
+        sleeper._client = client = SuspendedClient(MlflowClient(), place, look)  # type: ignore[assignment]
+        try:
+            sleeper.carry_out(promote(3))
+            outcomes.append("done")
+        except DatasetError as error:
+            said = {"lost": "another process has finished it or taken it back", "nothing": "Nothing was changed"}
+            outcomes.extend(name for name, words in said.items() if words in str(error))
+        aliases, _ = place.state()
+        assert place.locks() == []
+        assert aliases == after_events(registry.history(), before[0])
+        assert aliases in (before[0], {"champion": 3, "previous_champion": 2})
+        assert outcomes[-1] == "lost" or (aliases["champion"] == 3) == (outcomes[-1] == "done")
+        place.put_back(before)
+        if client.looks < look:
+            break
+
+    assert set(outcomes) == {"done", "lost", "nothing"}
+    assert outcomes[-1] == "done"

@@ -1,0 +1,84 @@
+"""Whoever waits is told how far a computation is."""
+
+import io
+import sys
+
+import pytest
+from kedro.io import DatasetError
+
+from churn_kedro.datasets.runtime.progress import ProgressDataset, TerminalProgress
+from churn_kedro.training.search import Progress
+
+
+class Terminal(io.StringIO):
+    """A file that somebody looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def show_three(progress: Progress) -> None:
+    progress.start("xgboost", 3)
+    progress.show("xgboost trial 1 of 3: log loss 0.5 (best 0.5)", 1, 90.0)
+    progress.show("xgboost trial 2 of 3: log loss 0.4 (best 0.4)", 2, 30.4)
+    progress.show("xgboost trial 3 of 3: log loss 0.6 (best 0.4)", 3, 0.0)
+    progress.stop()
+
+
+def test_where_nobody_looks_each_step_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="churn_kedro")
+
+    show_three(ProgressDataset().load())
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "xgboost trial 1 of 3: log loss 0.5 (best 0.5), about 1 min 30 s left",
+        "xgboost trial 2 of 3: log loss 0.4 (best 0.4), about 30 s left",
+        "xgboost trial 3 of 3: log loss 0.6 (best 0.4)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(59.4, "59 s"), (59.6, "1 min 00 s"), (61.0, "1 min 01 s"), (3599.0, "59 min 59 s"), (7384.0, "2 h 03 min")],
+)
+def test_what_is_left_is_told_in_units_that_people_use(
+    seconds: float, text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="churn_kedro")
+
+    TerminalProgress().show("trial 1 of 2: done", 1, seconds)
+
+    assert caplog.messages == [f"trial 1 of 2: done, about {text} left"]
+
+
+def test_how_long_the_rest_takes_may_be_unknown(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="churn_kedro")
+
+    TerminalProgress().show("trial 1 of 2: done", 1, None)
+
+    assert caplog.messages == ["trial 1 of 2: done"]
+
+
+def test_on_a_terminal_there_is_one_bar_and_the_log_stays_silent(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    caplog.set_level("INFO", logger="churn_kedro")
+
+    show_three(ProgressDataset().load())
+
+    frames = terminal.getvalue().split("\r")
+    assert any("xgboost:" in frame and "2/3" in frame and "best 0.4), about 30 s left" in frame for frame in frames)
+    assert "3/3" in frames[-1]
+    assert "left" not in frames[-1]
+    assert caplog.messages == []
+
+
+def test_a_computation_may_stop_before_it_began_to_show() -> None:
+    TerminalProgress().stop()
+
+
+def test_progress_is_not_saved() -> None:
+    with pytest.raises(DatasetError, match="Progress is shown, not saved"):
+        ProgressDataset().save(TerminalProgress())

@@ -1,0 +1,257 @@
+"""Claims about the evaluation report: what it says, that it is whole, and that nothing in it is obeyed."""
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from churn_kedro.customers.declaration import Task
+from churn_kedro.evaluation.metrics import METRICS, Estimate
+from churn_kedro.reporting.evaluation_report import render_evaluation_report, sort_pictures
+from churn_kedro.reporting.report_content import (
+    EvaluationResults,
+    best_alternative,
+    contacted_share,
+    judge_difference,
+    list_differences,
+    list_limits,
+    list_metrics,
+    list_tiles,
+    summarise,
+    write_money,
+    write_number,
+)
+from tests.result_cases import HOSTILE, SCRIPT, hostile_results, results_of
+
+PNG = b"\x89PNG\r\n"
+VOID = {"meta", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Checks that tags are closed in order, and collects what the page would load and show."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.sources: list[str] = []
+        self.links: list[str] = []
+        self.anchors: list[str] = []
+        self.shown = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name in ("src", "href"):
+                (self.sources if name == "src" else self.links).append(value or "")
+            if name == "id":
+                self.anchors.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.shown += data
+
+
+def render(results: EvaluationResults, **pictures: bytes) -> str:
+    return render_evaluation_report(results, pictures, "21 November 2026")
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_the_page_is_whole_and_needs_no_other_file(task: Task) -> None:
+    text = render(results_of(task), roc_curve=PNG)
+    page = Page(text)
+
+    assert all(source.startswith("data:image/png;base64,") for source in page.sources)
+    assert {link.removeprefix("#") for link in page.links} <= set(page.anchors)
+    assert not re.search(r"https?://|@import|url\(", text)
+    assert "21 November 2026" in page.shown
+    assert "test_churn, version 4" in page.shown
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_every_metric_is_there_with_its_interval_and_its_meaning(task: Task) -> None:
+    results = results_of(task)
+    shown = Page(render(results)).shown
+
+    rows = list_metrics(results)
+    assert len(rows) == len(METRICS[task])
+    for row, estimate in zip(rows, results.evaluation.metrics.values(), strict=True):
+        assert row.meaning
+        assert row.value == write_number(estimate.value)
+        assert row.interval == f"{write_number(estimate.low)} to {write_number(estimate.high)}"
+        assert row.title in shown
+        assert row.interval in shown
+
+
+def test_what_a_task_does_not_have_is_left_out() -> None:
+    binary = Page(render(results_of("binary"))).anchors
+    assert binary == ["good", "worth", "why", "whom", "compared", "lineage", "limits"]
+    page = Page(render(replace(results_of("multiclass"), comparison=None)))
+    assert page.anchors == ["good", "why", "whom", "lineage", "limits"]
+    assert "profit" not in page.shown.casefold()
+    assert "protected columns" not in page.shown.casefold()
+
+
+def test_sentences_repeat_the_numbers() -> None:
+    results = results_of("binary")
+    metrics, campaign = results.evaluation.metrics, results.campaign
+    assert campaign is not None
+    said = " ".join(summarise(results))
+
+    left = results.evaluation.test_classes["leaves"]
+    assert f"tried on 150 customers it had not learned from, of whom {left} left" in said
+    assert f"the model asks to contact, {100 * metrics['precision'].value:.0f} leave" in said
+    assert f"finds {100 * metrics['recall'].value:.0f} of 100 who leave" in said
+    assert f"expected to bring {write_money(campaign.chosen.profit_per_customer.value)}" in said
+    assert "rest most on Age, Country and Visits" in said
+    assert "Between the groups of Country" in said
+    assert "Compared with version 3 (champion) on the same 150 customers, it is better in ROC-AUC" in said
+
+
+def test_the_share_contacted_follows_from_precision_and_recall() -> None:
+    results = results_of("binary")
+    assert results.campaign is not None
+
+    assert contacted_share(replace(results, campaign=None)) == pytest.approx(results.campaign.chosen.contacted_share)
+    assert contacted_share(results_of("regression")) is None
+
+
+def test_the_best_alternative_can_be_afforded_and_knows_no_more_than_people_do() -> None:
+    campaign = results_of("binary").campaign
+    assert campaign is not None
+
+    best = best_alternative(campaign)
+
+    assert best is not None
+    others = [one for one in campaign.alternatives if one.policy != "perfect"]
+    assert best.profit_per_customer.value == max(one.profit_per_customer.value for one in others)
+    dear = campaign.model_copy(
+        update={"alternatives": [one.model_copy(update={"affordable": False}) for one in campaign.alternatives]}
+    )
+    assert best_alternative(dear) is None
+    assert any(
+        tile.label.startswith("expected profit") for tile in list_tiles(replace(results_of("binary"), campaign=dear))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "low", "high", "standing"),
+    [
+        ("roc_auc", 0.01, 0.02, "better"),
+        ("roc_auc", -0.02, -0.01, "worse"),
+        ("roc_auc", -0.01, 0.02, "unclear"),
+        ("log_loss", 0.01, 0.02, "worse"),
+        ("rmse", -2.0, -1.0, "better"),
+        ("bias", 1.0, 2.0, "unclear"),
+    ],
+)
+def test_a_difference_is_judged_by_its_interval_and_direction(
+    name: str, low: float, high: float, standing: str
+) -> None:
+    assert judge_difference(name, Estimate(value=(low + high) / 2, low=low, high=high)) == standing
+
+
+def test_the_comparison_shows_both_values_and_the_customers_in_dispute() -> None:
+    results = results_of("binary")
+    shown = Page(render(results)).shown
+
+    row = list_differences(results)[0]
+    assert (row.title, row.standing) == ("ROC-AUC", "better")
+    assert row.difference == "+0.020 (0.010 to 0.030)"
+    assert row.difference in shown
+    assert "Customers on whom the two disagree most" in shown
+
+
+def test_limits_name_what_was_found() -> None:
+    results = results_of("binary")
+    evaluation = results.evaluation.model_copy(update={"seen_share": 0.25})
+    card = results.card.model_copy(update={"train_digest": "another", "git_dirty": True})
+    said = " ".join(list_limits(replace(results, evaluation=evaluation, card=card)))
+
+    assert "25.0 % of the test customers were learned from" in said
+    assert "trained on another split" in said
+    assert "Only 150 test customers" in said
+    assert "changes that are in no commit" in said
+    assert "protected columns: Country" in said
+    assert "another split" not in " ".join(list_limits(results))
+
+
+def test_weak_groups_are_named_in_tiles_sentences_and_limits() -> None:
+    results = results_of("binary")
+    first = results.slices.slices[0]
+    calibration = first.calibration
+    assert calibration is not None
+    weak = first.model_copy(
+        update={"worse": True, "calibration": calibration.model_copy(update={"miscalibrated": True})}
+    )
+    slices = results.slices.model_copy(update={"slices": [weak]})
+    changed = replace(results, slices=slices)
+
+    page = Page(render(changed))
+
+    assert list_tiles(changed)[-1].value == "1"
+    assert list_tiles(changed)[-1].tone == "warning"
+    assert f"clearly worse for “{first.name}”" in " ".join(summarise(changed))
+    assert any(limit.startswith(f"Worse for “{first.name}”") for limit in list_limits(changed))
+    assert any(limit.startswith("Predictions are too") for limit in list_limits(changed))
+    assert "worse miscalibrated" in " ".join(page.shown.split())
+
+
+def test_no_picture_is_lost_and_each_is_in_its_section() -> None:
+    names = ("waterfalls", "roc_curve", "performance/calibration_curve.png", "profit_over_share", "slices", "strange")
+    pictures = {name: PNG + name.encode() for name in names}
+
+    sorted_pictures = sort_pictures(pictures)
+
+    captions = {section: [picture.caption for picture in found] for section, found in sorted_pictures.items()}
+    assert len(captions["good"]) == 3
+    assert captions["good"][-1] == "Strange"
+    assert captions["worth"] == ["Profit by the share of the customers that is contacted"]
+    assert captions["why"] == ["Single customers, and how the model came to its answer"]
+    assert captions["whom"] == ["The model on groups of customers"]
+    page = Page(render(results_of("binary"), **pictures))
+    assert len(page.sources) == len(set(page.sources)) == len(pictures)
+
+
+def test_hostile_names_are_shown_and_not_obeyed() -> None:
+    text = render(hostile_results(), **{SCRIPT: PNG})
+    page = Page(text)
+
+    assert "script" not in page.tags
+    assert SCRIPT not in text
+    assert SCRIPT in page.shown
+    assert HOSTILE in page.shown
+
+
+def test_a_model_that_contacts_nobody_is_described() -> None:
+    results = replace(results_of("binary"), campaign=None)
+    nothing = Estimate(value=0.0, low=0.0, high=0.0)
+    metrics = results.evaluation.metrics | {"precision": nothing, "recall": nothing}
+    changed = replace(results, evaluation=results.evaluation.model_copy(update={"metrics": metrics}))
+
+    assert "At its threshold it asks to contact nobody." in summarise(changed)
+    assert "0.0 %" in [tile.value for tile in list_tiles(changed)]
+    Page(render(changed))
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.12345, "0.123"),
+        (-0.0001, "-0.0001"),
+        (0.0, "0.000"),
+        (12.3456, "12.35"),
+        (48802.3, "48,802"),
+        (-5.0, "-5.000"),
+    ],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert write_number(value) == text

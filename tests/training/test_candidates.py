@@ -1,0 +1,377 @@
+"""Claims about the choice among algorithms and ensembles."""
+
+import time
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import xgboost as xgb
+from scipy import stats
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.metrics import log_loss, root_mean_squared_error
+
+from churn_kedro.customers.declaration import Task
+from churn_kedro.features.constraints import InputConstraints
+from churn_kedro.training.algorithms import AlgorithmName, answer, load_algorithm
+from churn_kedro.training.candidates import Candidate, Judgement, judge_candidates
+from churn_kedro.training.folds import FoldInputs, Folds, Sample
+from tests.task_cases import SMALL, Compared, compare_given, task_case
+
+TASKS: tuple[Task, ...] = ("binary", "multiclass", "regression")
+
+
+def linear(task: Task) -> AlgorithmName:
+    return "ridge" if task == "regression" else "logistic_regression"
+
+
+@cache
+def compared(task: Task, n_splits: int = 4, **changed: Any) -> Compared:
+    """XGBoost, a linear model and both ensembles; not to be changed."""
+    case = task_case(task)
+    return compare_given(
+        case.train,
+        case.validation,
+        case.manifest,
+        case.declaration,
+        algorithms=["xgboost", linear(task)],
+        ensembles=["soft_vote", "stack"],
+        folds={"n_splits": n_splits, **changed},
+    )
+
+
+def by_name(judgement: Judgement) -> dict[str, Candidate]:
+    return {candidate.name: candidate for candidate in judgement.comparison.candidates}
+
+
+def member_answers(made: Compared, task: Task) -> list[list[np.ndarray]]:
+    """What each algorithm says of the judged rows of each fold, fitted once more."""
+    answers = []
+    for name in ("xgboost", linear(task)):
+        hyperparameters, rounds = SMALL[name]
+        algorithm = load_algorithm(name)
+        answers.append(
+            [
+                answer(
+                    algorithm.fit(fold.learn, hyperparameters, made.problem, rounds),
+                    fold.judge.values,
+                    made.problem.learning,
+                )
+                for fold in made.folds.judging
+            ]
+        )
+    return answers
+
+
+def measure(task: Task, fold: FoldInputs, prediction: np.ndarray) -> float:
+    if task == "regression":
+        return float(root_mean_squared_error(fold.judge.target, prediction))
+    if task == "multiclass":
+        # In float32, shares of a row sum to one but for rounding.
+        prediction = prediction / prediction.sum(axis=1, keepdims=True)
+    return float(log_loss(fold.judge.target, prediction))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_score_of_an_algorithm_is_that_of_the_final_model_on_each_fold(task: Task) -> None:
+    made = compared(task)
+
+    for name, answers in zip(("xgboost", linear(task)), member_answers(made, task), strict=True):
+        expected = [measure(task, fold, said) for fold, said in zip(made.folds.judging, answers, strict=True)]
+        candidate = by_name(made.judgement)[name]
+        np.testing.assert_allclose(candidate.fold_scores, expected, rtol=1e-5)
+        assert candidate.score == pytest.approx(np.mean(expected), rel=1e-5)
+        assert candidate.deviation == pytest.approx(np.std(expected, ddof=1), rel=1e-4)
+        assert candidate.n_estimators == SMALL[name][1]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_soft_vote_is_the_mean_of_its_members(task: Task) -> None:
+    made = compared(task)
+    one, other = member_answers(made, task)
+
+    expected = [measure(task, fold, (one[place] + other[place]) / 2) for place, fold in enumerate(made.folds.judging)]
+
+    candidate = by_name(made.judgement)["soft_vote"]
+    assert candidate.members == ["xgboost", linear(task)]
+    np.testing.assert_allclose(candidate.fold_scores, expected, rtol=1e-5)
+
+
+def seen_by_the_last(answers: list[np.ndarray], task: Task) -> np.ndarray:
+    if task == "binary":
+        return np.column_stack([np.log(said / (1 - said)) for said in answers])
+    return np.column_stack(answers if task == "regression" else [np.log(said) for said in answers])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_stack_is_judged_by_a_last_model_that_learned_from_the_other_folds(task: Task) -> None:
+    made = compared(task)
+    answers = member_answers(made, task)
+    judging = made.folds.judging
+    expected = []
+    for place, fold in enumerate(judging):
+        others = [number for number in range(len(judging)) if number != place]
+        values = np.concatenate([seen_by_the_last([said[number] for said in answers], task) for number in others])
+        target = np.concatenate([judging[number].judge.target for number in others])
+        last: Any = LinearRegression(positive=True) if task == "regression" else LogisticRegression(max_iter=1000)
+        last.fit(values, target)
+        here = seen_by_the_last([said[place] for said in answers], task)
+        expected.append(measure(task, fold, last.predict(here) if task == "regression" else last.predict_proba(here)))
+
+    np.testing.assert_allclose(by_name(made.judgement)["stack"].fold_scores, expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_differences_come_with_the_corrected_interval_of_resampled_folds(task: Task) -> None:
+    judgement, folds = compared(task).judgement, compared(task).folds.judging
+    chosen = judgement.chosen
+
+    assert chosen.behind == chosen.noise == 0
+    for candidate in judgement.comparison.candidates:
+        if candidate.name == chosen.name:
+            continue
+        paired = np.subtract(candidate.fold_scores, chosen.fold_scores)
+        # Nadeau and Bengio (2003): the share of judged to learned rows is added to one over the number of folds.
+        share = np.mean([len(fold.judge.target) / len(fold.learn.target) for fold in folds])
+        error = np.sqrt((1 / 4 + share) * np.var(paired, ddof=1))
+        assert share == pytest.approx(1 / 3, abs=0.01)
+        assert candidate.behind == pytest.approx(paired.mean())
+        assert candidate.noise == pytest.approx(stats.t(3).interval(0.95)[1] * error)
+        assert candidate.differs == (abs(candidate.behind) > candidate.noise)
+
+
+def crafted(
+    predictions: list[list[np.ndarray]],
+    targets: list[np.ndarray],
+    ensembles: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Judgement:
+    """The comparison of algorithms that say what they are told to."""
+    made = compared("binary")
+    names: tuple[AlgorithmName, ...] = ("xgboost", "logistic_regression", "random_forest")
+    limits = InputConstraints((0,))
+
+    def sample(target: np.ndarray) -> Sample:
+        return Sample(np.zeros((len(target), 1)), target, ("q",), limits)
+
+    whole = made.folds.judging[0]
+    ends = np.cumsum([0, *(len(target) for target in targets)])
+    folds = [
+        FoldInputs(
+            fold=type(whole.fold)(np.arange(0), np.arange(ends[place], ends[place + 1])),
+            inputs=whole.inputs,
+            learn=sample(np.concatenate([t for other, t in enumerate(targets) if other != place] or [target])),
+            judge=sample(target),
+        )
+        for place, target in enumerate(targets)
+    ]
+    said = {
+        name: {id(fold): values for fold, values in zip(folds, answers, strict=True)}
+        for name, answers in zip(names, predictions, strict=False)
+    }
+
+    def parrot(name: AlgorithmName) -> Any:
+        from churn_kedro.training.algorithms import FoldFit
+
+        class Parrot:
+            def prepare(self, fold: FoldInputs, problem: Any) -> FoldInputs:
+                return fold
+
+            def fit_fold(self, prepared: FoldInputs, *_: Any, **__: Any) -> FoldFit:
+                return FoldFit(said[name][id(prepared)], None)
+
+        return Parrot()
+
+    monkeypatch.setattr("churn_kedro.training.candidates.load_algorithm", parrot)
+    template = made.search.searches[0]
+    searches = [template.model_copy(update={"algorithm": name}) for name in names[: len(predictions)]]
+    return judge_candidates(searches, ensembles, Folds(folds, folds), made.problem, time.perf_counter)
+
+
+def noisy(seed: int, sharpness: float, n_folds: int = 5) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Targets and probabilities of 200 customers in each fold."""
+    random = np.random.default_rng(seed)
+    truth = [random.normal(0, 2, 200) for _ in range(n_folds)]
+    targets = [(random.random(200) < 1 / (1 + np.exp(-drive))).astype(int) for drive in truth]
+    return targets, [1 / (1 + np.exp(-sharpness * drive)) for drive in truth]
+
+
+def test_of_candidates_within_the_noise_the_one_listed_first_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets, right = noisy(0, 1.0)
+    jitter = np.random.default_rng(1)
+    almost = [np.clip(said + jitter.normal(0, 0.02, 200), 0.01, 0.99) for said in right]
+
+    judgement = crafted([almost, right], targets, [], monkeypatch)
+
+    first, second = judgement.comparison.candidates
+    assert second.score < first.score
+    assert judgement.comparison.chosen == "xgboost"
+    assert "within the noise" in judgement.comparison.reason
+    assert not second.differs
+    assert second.behind < 0
+    assert crafted([right, almost], targets, [], monkeypatch).comparison.reason.startswith("It has the lowest log loss")
+
+
+def test_a_later_candidate_that_is_better_beyond_the_noise_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets, right = noisy(0, 1.0)
+    useless = [np.full(200, 0.5) for _ in targets]
+
+    judgement = crafted([useless, right], targets, [], monkeypatch)
+
+    assert judgement.comparison.chosen == "logistic_regression"
+    assert judgement.comparison.candidates[0].differs
+    np.testing.assert_array_equal(judgement.out_of_fold.prediction, np.concatenate(right))
+
+
+def test_the_earliest_of_those_within_the_noise_of_the_best_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    targets, right = noisy(0, 1.0)
+    jitter = np.random.default_rng(1)
+    almost = [np.clip(said + jitter.normal(0, 0.02, 200), 0.01, 0.99) for said in right]
+    useless = [np.full(200, 0.5) for _ in targets]
+
+    assert crafted([useless, almost, right], targets, [], monkeypatch).comparison.chosen == "logistic_regression"
+
+
+@pytest.mark.parametrize("kind", ["soft_vote", "stack"])
+def test_an_ensemble_has_to_earn_its_place(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    targets, right = noisy(0, 1.0)
+    twin = [np.clip(said * 1.0001, 0, 1) for said in right]
+
+    assert crafted([right, twin], targets, [kind], monkeypatch).comparison.chosen == "xgboost"
+
+
+@pytest.mark.parametrize("kind", ["soft_vote", "stack"])
+def test_an_ensemble_of_members_that_know_different_things_goes_on(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    drives = [random.normal(0, 2, (600, 2)) for _ in range(5)]
+    targets = [(random.random(600) < 1 / (1 + np.exp(-drive.sum(axis=1)))).astype(int) for drive in drives]
+    halves = [[1 / (1 + np.exp(-drive[:, side])) for drive in drives] for side in (0, 1)]
+
+    judgement = crafted(halves, targets, [kind], monkeypatch)
+
+    assert judgement.comparison.chosen == kind
+    assert judgement.chosen.members == ["xgboost", "logistic_regression"]
+    assert judgement.comparison.reason == "It has the lowest log loss over the folds."
+    if kind == "stack":
+        # The log-odds of what both know add up.
+        np.testing.assert_allclose(judgement.last.coef_, [[1.0, 1.0]], atol=0.15)
+    else:
+        assert judgement.last is None
+        np.testing.assert_allclose(
+            judgement.out_of_fold.prediction, np.mean([np.concatenate(half) for half in halves], axis=0)
+        )
+
+
+def test_one_candidate_needs_no_comparison() -> None:
+    judgement = task_comparison("binary")
+
+    assert [candidate.name for candidate in judgement.comparison.candidates] == ["xgboost"]
+    assert judgement.comparison.reason == "It is the only candidate."
+
+
+@cache
+def task_comparison(task: Task, **changed: Any) -> Judgement:
+    case = task_case(task)
+    return compare_given(case.train, case.validation, case.manifest, case.declaration, **changed).judgement
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_customer_has_one_out_of_fold_prediction_beside_its_target(task: Task) -> None:
+    made, found = compared(task), compared(task).judgement.out_of_fold
+    target = made.development.customers["Outcome"].to_numpy()
+
+    assert sorted(found.rows) == list(range(450))
+    np.testing.assert_array_equal(found.target, target[found.rows])
+    assert made.judgement.comparison.rows == 450
+    scores = [
+        measure(task, fold, found.prediction[found.fold == place]) for place, fold in enumerate(made.folds.judging)
+    ]
+    np.testing.assert_allclose(scores, made.judgement.chosen.fold_scores, rtol=1e-6)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_learning_curves_are_the_mean_over_the_folds_of_what_xgboost_says_of_itself(task: Task) -> None:
+    made = compared(task)
+    curves = made.judgement.curves
+    expected: dict[str, list[list[float]]] = {"learn": [], "judge": []}
+    for fold in made.folds.judging:
+        samples = {"learn": fold.learn, "judge": fold.judge}
+        kind = xgb.XGBRegressor if task == "regression" else xgb.XGBClassifier
+        model = kind(
+            n_estimators=12,
+            max_depth=3,
+            learning_rate=0.3,
+            enable_categorical=True,
+            feature_types=list(fold.learn.types),
+            n_jobs=1,
+        )
+        pairs = [(sample.values, sample.target) for sample in samples.values()]
+        model.fit(fold.learn.values, fold.learn.target, eval_set=pairs, verbose=False)
+        for part, metrics in zip(samples, model.evals_result().values(), strict=True):
+            expected[part].append(next(iter(metrics.values())))
+
+    assert curves is not None
+    np.testing.assert_allclose(curves.learn, np.mean(expected["learn"], axis=0), rtol=1e-4)
+    np.testing.assert_allclose(curves.judge, np.mean(expected["judge"], axis=0), rtol=1e-4)
+
+
+def test_an_algorithm_without_rounds_has_no_learning_curve() -> None:
+    case = task_case("binary")
+    arguments = (case.train, case.validation, case.manifest, case.declaration)
+
+    assert compare_given(*arguments, algorithms=["logistic_regression"]).judgement.curves is None
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_where_the_search_saw_a_sample_candidates_are_judged_on_all_validation_customers(task: Task) -> None:
+    made = compared(task, 2, max_rows=200)
+    judgement, (fold,) = made.judgement, made.folds.judging
+    candidates = by_name(judgement)
+
+    assert judgement.comparison.rows == 150
+    assert judgement.out_of_fold.rows.tolist() == list(range(300, 450))
+    # The number of rounds is found anew, by early stopping on the validation split.
+    kind = xgb.XGBRegressor if task == "regression" else xgb.XGBClassifier
+    plain = kind(
+        n_estimators=30,
+        early_stopping_rounds=5,
+        max_depth=3,
+        learning_rate=0.3,
+        enable_categorical=True,
+        feature_types=list(fold.learn.types),
+        n_jobs=1,
+    ).fit(fold.learn.values, fold.learn.target, eval_set=[(fold.judge.values, fold.judge.target)], verbose=False)
+    assert candidates["xgboost"].n_estimators == plain.best_iteration + 1
+    said = plain.predict(fold.judge.values) if task == "regression" else plain.predict_proba(fold.judge.values)
+    assert candidates["xgboost"].score == pytest.approx(measure(task, fold, said), rel=1e-4)
+    # Rows of one fold are cross-fitted in five parts.
+    assert np.bincount(judgement.out_of_fold.fold).tolist() == [30] * 5
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+def test_with_one_fold_the_noise_is_that_of_its_rows(task: Task) -> None:
+    made = compared(task, 2, max_rows=200)
+    (fold,) = made.folds.judging
+    judgement = made.judgement
+    other = next(
+        candidate
+        for candidate in judgement.comparison.candidates
+        if candidate.name in ("xgboost", linear(task)) and candidate.name != judgement.chosen.name
+    )
+    (name,) = other.members
+    fitted = load_algorithm(name).fit(fold.learn, SMALL[name][0], made.problem, other.n_estimators)
+    said, target = answer(fitted, fold.judge.values, made.problem.learning), fold.judge.target
+    losses = [
+        (prediction - target) ** 2
+        if task == "regression"
+        else -np.log(np.where(target == 1, prediction, 1 - prediction))
+        for prediction in (said, judgement.out_of_fold.prediction)
+    ]
+
+    # Bootstrap of the paired rows, an independent way to the same interval.
+    drawn = np.random.default_rng(0).integers(0, len(target), (4000, len(target)))
+    means = [loss[drawn].mean(axis=1) for loss in losses]
+    differences = np.sqrt(means[0]) - np.sqrt(means[1]) if task == "regression" else means[0] - means[1]
+
+    assert other.behind == pytest.approx(differences.mean(), abs=0.1 * differences.std())
+    assert other.noise == pytest.approx(1.96 * differences.std(), rel=0.15)
