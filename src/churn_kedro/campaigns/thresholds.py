@@ -166,7 +166,7 @@ def choose_threshold(
     A customer is flagged where the probability is at or above the threshold. The candidates are those of
     :func:`churn_kedro.campaigns.economics.threshold_steps`: nobody, and midway between neighbouring probabilities. Of
     equally good ones the highest is chosen. Where one class alone, or equal probabilities, cannot tell a better one,
-    the threshold is 0.5; under objective profit it is 0.5 only if capacity and budget allow for it, else it flags nobody.
+    the threshold is 0.5; under objective profit it is 0.5 only where capacity and budget allow it, else nobody.
 
     Args:
         target: 1 for customers who left, 0 for those who stayed, shape (n,).
