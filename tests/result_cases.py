@@ -17,7 +17,7 @@ from churn_kedro.evaluation.explanations import (
 from churn_kedro.evaluation.fairness import measure_fairness
 from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation, measure_with_intervals
 from churn_kedro.evaluation.slices import SliceParameters, measure_slices
-from churn_kedro.models.interface import score_known
+from churn_kedro.models.interface import score_labelled
 from churn_kedro.reporting.report_content import CardFacts, EvaluationResults
 from tests.task_cases import task_case
 
@@ -39,8 +39,8 @@ def results_of(task: Task) -> EvaluationResults:
     """What is found out about the model of a task; not to be changed."""
     case = task_case(task)
     estimator, declaration = case.trained.estimator, _protect(case.declaration)
-    scores = score_known(estimator, case.test, declaration)
-    samples = ExplanationParameters(max_explained=50, max_shuffled=100, n_shuffles=2)
+    scores = score_labelled(estimator, case.test, declaration)
+    samples = ExplanationParameters(max_explained=50, max_permuted=100, n_repeats=2)
     shuffled = permutation_importance(estimator, case.test, declaration, samples)
     explained = explain_customers(estimator, case.test, declaration, samples)
     evaluation = Evaluation(

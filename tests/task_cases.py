@@ -16,16 +16,16 @@ from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.features.treatment import TrainingInputs, fit_features
 from churn_kedro.models.interface import RegisteredModel, TrainedModel
 from churn_kedro.training.algorithms import AlgorithmName, Problem
-from churn_kedro.training.candidates import Judgement, judge_candidates
+from churn_kedro.training.candidates import CandidateComparison, compare_candidates
 from churn_kedro.training.folds import (
     Development,
     FoldInputs,
     Folds,
     Sample,
+    build_development,
     divide_development,
-    gather_development,
+    prepare_folds,
     sample_of,
-    treat_folds,
 )
 from churn_kedro.training.recipe import PartFolder, Training, TrainingParameters, describe_problem, fit_model
 from churn_kedro.training.search import AlgorithmSearch, SearchResult, Trial
@@ -170,7 +170,7 @@ class Compared:
     problem: Problem
     folds: Folds
     search: SearchResult
-    judgement: Judgement
+    candidate_comparison: CandidateComparison
     parameters: TrainingParameters
 
 
@@ -187,7 +187,7 @@ def _share_treatment(
     def sample(rows: np.ndarray) -> Sample:
         return sample_of(customers.iloc[rows], values[rows], inputs, declaration)
 
-    folds = [FoldInputs(fold, inputs, sample(fold.learn), sample(fold.judge)) for fold in divided]
+    folds = [FoldInputs(fold, inputs, sample(fold.train), sample(fold.validation)) for fold in divided]
     return Folds(folds, folds)
 
 
@@ -207,17 +207,17 @@ def compare_given(
     Where a treatment is slow to learn, and its folds are not the point, all of them may share a given one.
     """
     parameters, features = quick_parameters(**changed), features or FeatureParameters()
-    development = gather_development(train, validation, manifest, declaration, features)
+    development = build_development(train, validation, manifest, declaration, features)
     problem = describe_problem(development, declaration, parameters)
     if fold_inputs is None:
-        folds = treat_folds(
+        folds = prepare_folds(
             development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
         )
     else:
         folds = _share_treatment(development, declaration, fold_inputs, parameters)
     search = given_search(parameters, development, folds, declaration, given)
-    judgement = judge_candidates(search.searches, parameters.ensembles, folds, problem, time.perf_counter)
-    return Compared(development, problem, folds, search, judgement, parameters)
+    candidate_comparison = compare_candidates(search.searches, parameters.ensembles, folds, problem, time.perf_counter)
+    return Compared(development, problem, folds, search, candidate_comparison, parameters)
 
 
 def train_given(
@@ -234,7 +234,7 @@ def train_given(
     compared = compare_given(train, validation, manifest, declaration, features=features, **changed)
     return fit_model(
         compared.development,
-        compared.judgement,
+        compared.candidate_comparison,
         compared.search,
         compared.problem,
         declaration,

@@ -4,7 +4,7 @@ import os
 import warnings
 
 from churn_kedro.base import available_cores
-from churn_kedro.hooks import LineageHooks, ParameterHooks, PlaceHooks, ProjectConfigLoader, SummaryHooks
+from churn_kedro.hooks import LineageHooks, ParameterHooks, ProjectConfigLoader, SummaryHooks, TrackingServerHooks
 
 # OpenMP would start a thread for each core of the host, also where a container grants fewer, and waiting threads would
 # spin on the cores that others need: next to a busy process, training took thirty times as long. Both are read when
@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
 warnings.filterwarnings("ignore", message=r"(?s).*Add type hints to the `predict` method", category=UserWarning)
 
-HOOKS = (PlaceHooks(), LineageHooks(), ParameterHooks(), SummaryHooks())
+HOOKS = (TrackingServerHooks(), LineageHooks(), ParameterHooks(), SummaryHooks())
 
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

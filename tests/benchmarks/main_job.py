@@ -160,9 +160,9 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     from churn_kedro.features.parameters import FeatureParameters
     from churn_kedro.models.interface import RegisteredModel, churn_probability, unwrap
     from churn_kedro.pipelines.inference.nodes import InferenceParameters, score_customers
-    from churn_kedro.training.folds import gather_development
+    from churn_kedro.training.folds import build_development
     from churn_kedro.training.recipe import TrainingParameters, train
-    from churn_kedro.training.search import NoArchive, NoProgress, Surroundings
+    from churn_kedro.training.search import NoArchive, NoProgress, SearchContext
 
     conf = ROOT / "conf" / "base" / "parameters"
     declaration = CustomerDeclaration.model_validate(
@@ -180,11 +180,11 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     training["calibration"] = {"method": "sigmoid"}
     features = FeatureParameters()
     estimator = train(
-        gather_development(learned, validation, manifest, declaration, features),
+        build_development(learned, validation, manifest, declaration, features),
         declaration,
         features,
         TrainingParameters.model_validate(training),
-        Surroundings(NoArchive(), NoProgress(), time.perf_counter),
+        SearchContext(NoArchive(), NoProgress(), time.perf_counter),
     ).model.estimator
     champion = RegisteredModel("bank_churn", 1, "m", "r", {}, estimator)
     raw_rows = raw.sample(n_rows, replace=True, random_state=1, ignore_index=True)

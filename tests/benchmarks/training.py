@@ -28,7 +28,8 @@ import pandas as pd
 import yaml
 
 from churn_kedro.customers.declaration import CustomerDeclaration
-from tests.benchmarks.treatments import ROOT, SEED, TABLES, load
+from tests import ROOT
+from tests.benchmarks.treatments import SEED, TABLES, load
 
 FLAML = ("flaml[automl]==2.7.0", "catboost==1.2.10")
 METRICS = ("ROC-AUC", "PR-AUC", "log loss", "Brier", "ECE")
@@ -50,9 +51,9 @@ def fit_ours(declaration: CustomerDeclaration, budget: float) -> Fit:
     from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
     from churn_kedro.features.parameters import FeatureParameters
     from churn_kedro.models.interface import churn_probability
-    from churn_kedro.training.folds import gather_development
+    from churn_kedro.training.folds import build_development
     from churn_kedro.training.recipe import TrainingParameters, train
-    from churn_kedro.training.search import NoArchive, NoProgress, Surroundings
+    from churn_kedro.training.search import NoArchive, NoProgress, SearchContext
 
     parameters = configured()
     parameters["search"] |= {"n_trials": 100_000, "timeout_seconds": budget * 0.85}
@@ -65,9 +66,9 @@ def fit_ours(declaration: CustomerDeclaration, budget: float) -> Fit:
         first, second, third = split_customers(table, declaration, split)
         learned = pd.concat([first, third], ignore_index=True)
         manifest = describe_splits(learned, second, second, declaration, split, {})
-        development = gather_development(learned, second, manifest, declaration, features)
-        surroundings = Surroundings(NoArchive(), NoProgress(), time.perf_counter)
-        fitted = train(development, declaration, features, training, surroundings)
+        development = build_development(learned, second, manifest, declaration, features)
+        context = SearchContext(NoArchive(), NoProgress(), time.perf_counter)
+        fitted = train(development, declaration, features, training, context)
         return lambda others: churn_probability(fitted.model.estimator, others)
 
     return fit

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from churn_kedro.campaigns.scored_list import (
     BandParameters,
     count_unusual_cells,
-    find_worthy,
+    find_worth_contacting,
     list_predictions,
     require_readable,
     risk_bands,
@@ -216,7 +216,7 @@ def test_who_is_worth_too_little_is_not_to_be_contacted() -> None:
     # A leaver brings (2 * charges - 10) / 2 - 1: nothing at 6, which is not worth it.
     charges = pd.DataFrame({"Charges": [5.9, 6.0, 6.1, 40.0]})
 
-    worthy = find_worthy(CAMPAIGN, charges)
+    worthy = find_worth_contacting(CAMPAIGN, charges)
 
     assert worthy is not None
     assert worthy.tolist() == [False, False, True, True]
@@ -231,7 +231,7 @@ def test_who_is_worth_too_little_is_not_to_be_contacted() -> None:
 
 
 def test_a_worth_that_is_not_in_the_table_is_warned_of_and_others_need_none(caplog: pytest.LogCaptureFixture) -> None:
-    assert find_worthy({}, pd.DataFrame({"Charges": [1.0]})) is None
+    assert find_worth_contacting({}, pd.DataFrame({"Charges": [1.0]})) is None
     assert not caplog.records
-    assert find_worthy(CAMPAIGN, pd.DataFrame({"Age": [1.0]})) is None
+    assert find_worth_contacting(CAMPAIGN, pd.DataFrame({"Age": [1.0]})) is None
     assert "column Charges" in caplog.text

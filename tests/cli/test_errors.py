@@ -8,13 +8,13 @@ import pytest
 from kedro.io import DatasetError
 
 from churn_kedro.base.parameters import ParameterError
-from churn_kedro.cli.errors import EXIT_NO, explain_instead_of_tracing
+from churn_kedro.cli.errors import EXIT_NO, show_user_errors
 from churn_kedro.registry.lifecycle import RefusedActionError
 from tests.mlflow_store import mlflow_at
 
 
 def test_a_run_that_somebody_stops_is_killed_and_not_finished(tmp_path: Path) -> None:
-    @explain_instead_of_tracing
+    @show_user_errors
     def stop() -> None:
         mlflow.start_run()
         raise KeyboardInterrupt
@@ -30,7 +30,7 @@ def test_a_run_that_somebody_stops_is_killed_and_not_finished(tmp_path: Path) ->
 
 
 def test_what_a_user_can_mend_is_said_and_a_defect_keeps_its_traceback() -> None:
-    @explain_instead_of_tracing
+    @show_user_errors
     def fail(error: Exception) -> None:
         raise error
 
@@ -48,7 +48,7 @@ def test_what_a_user_can_mend_is_said_and_a_defect_keeps_its_traceback() -> None
     ],
 )
 def test_commands_in_a_message_mean_the_use_case_that_it_is_about(env: str | None, expected: str) -> None:
-    @explain_instead_of_tracing
+    @show_user_errors
     def command(env: str | None) -> None:
         raise ParameterError("Train: `kedro run --pipelines training`, then `kedro models list --env telco` (`x`).")
 
@@ -59,7 +59,7 @@ def test_commands_in_a_message_mean_the_use_case_that_it_is_about(env: str | Non
 
 
 def test_a_refusal_within_an_error_of_kedros_is_a_refusal() -> None:
-    @explain_instead_of_tracing
+    @show_user_errors
     def command() -> None:
         try:
             raise RefusedActionError("Somebody else was faster.")

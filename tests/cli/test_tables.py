@@ -18,7 +18,7 @@ from churn_kedro.cli.tables import (
 )
 from churn_kedro.evaluation.comparison import Disagreement, ModelComparison
 from churn_kedro.evaluation.metrics import Estimate
-from churn_kedro.registry.lifecycle import AuditEvent, Change, Move, Standing
+from churn_kedro.registry.lifecycle import AuditEvent, Change, Move, RegistryState
 
 EVALUATED = {"roc_auc": "0.87654321", "roc_auc_low": "0.86", "roc_auc_high": "0.89"}
 PROFIT = {"profit_per_customer": "12.5", "profit_per_customer_low": "-1", "profit_per_customer_high": "26.123"}
@@ -26,7 +26,7 @@ PROFIT = {"profit_per_customer": "12.5", "profit_per_customer_low": "-1", "profi
 
 def rows(tags: dict[int, dict[str, str]], ages: dict[int, float] | None = None, **aliases: int) -> list[VersionRow]:
     created = {version: f"2026-01-{version:02}T00:00:00+00:00" for version in tags}
-    return describe_versions(Standing("m", aliases, tags), created, ages or dict.fromkeys(tags, 3.0))
+    return describe_versions(RegistryState("m", aliases, tags), created, ages or dict.fromkeys(tags, 3.0))
 
 
 def row(**changed: Any) -> VersionRow:

@@ -31,8 +31,8 @@ PARAMETERS = LeakageParameters.model_validate(
         "certain_rate": 0.97,
         "certain_share": 0.2,
         "unique_share": 0.95,
-        "twins_warning": 0.01,
-        "twins_leak": 0.2,
+        "near_duplicates_warning": 0.01,
+        "near_duplicates_leak": 0.2,
         "model_min_class_rows": 200,
         "model_warning": {"auc": 0.98, "r2": 0.98},
         "model_leak": {"auc": 0.999, "r2": 0.999},
@@ -507,8 +507,8 @@ def test_limits_in_the_wrong_order_are_refused() -> None:
 
     with pytest.raises(ValidationError, match="column_warning"):
         LeakageParameters.model_validate(values | {"column_warning": {"auc": 0.999, "r2": 0.5}})
-    with pytest.raises(ValidationError, match="twins_warning"):
-        LeakageParameters.model_validate(values | {"twins_warning": 0.5})
+    with pytest.raises(ValidationError, match="near_duplicates_warning"):
+        LeakageParameters.model_validate(values | {"near_duplicates_warning": 0.5})
 
 
 def test_the_same_table_gives_the_same_report() -> None:

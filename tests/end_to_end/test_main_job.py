@@ -19,7 +19,8 @@ from churn_kedro.datasets.mlflow.models import RegistryModelDataset
 from churn_kedro.models.interface import RegisteredModel, churn_probability
 from churn_kedro.pipelines.fabrication.shapes import Ceiling
 from churn_kedro.training.recipe import TrainingSummary
-from tests.end_to_end.conftest import ROOT, Project
+from tests import ROOT
+from tests.end_to_end.conftest import Project
 from tests.mlflow_store import mlflow_at
 
 pytestmark = pytest.mark.slow

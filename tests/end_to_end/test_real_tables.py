@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.end_to_end.conftest import QUICK, ROOT, Project
+from tests import ROOT
+from tests.end_to_end.conftest import QUICK, Project
 
 REAL_DATA = Path(os.environ.get("CHURN_REAL_DATA") or ROOT.parent / "shared" / "data")
 

@@ -15,13 +15,13 @@ from churn_kedro.evaluation.comparison import Baseline, BaselineName, compare_mo
 from churn_kedro.evaluation.metrics import BootstrapParameters, bootstrap
 from churn_kedro.evaluation.slices import measure_slices
 from churn_kedro.features.parameters import FeatureParameters
-from churn_kedro.models.interface import score_known
-from churn_kedro.models.training_rows import find_seen, find_seen_by, record_learned
+from churn_kedro.models.interface import score_labelled
+from churn_kedro.models.training_rows import digest_training_rows, find_training_rows, find_version_training_rows
 from churn_kedro.registry.gate import Decision, GateCheck
 from churn_kedro.reporting.evaluation_results import Assessment
 from churn_kedro.reporting.figures.comparison import draw_comparison
 from churn_kedro.reporting.figures.gate import draw_gate
-from churn_kedro.training.baselines import simple_baseline, train_baseline
+from churn_kedro.training.baselines import default_baseline, train_baseline
 from tests.task_cases import SPLIT, quick_parameters, task_case
 
 BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.9, random_state=0)
@@ -39,8 +39,8 @@ def trained_here(task: Task, name: BaselineName) -> Baseline:
 @pytest.mark.parametrize("task", TASKS)
 def test_the_difference_is_that_of_the_metrics_and_its_interval_is_paired(task: Task) -> None:
     case = task_case(task)
-    scores = score_known(case.trained.estimator, case.test, case.declaration)
-    baseline = trained_here(task, simple_baseline(task))
+    scores = score_labelled(case.trained.estimator, case.test, case.declaration)
+    baseline = trained_here(task, default_baseline(task))
 
     compared = compare_models(scores, baseline, case.test, case.declaration, BOOTSTRAP, 5)
 
@@ -62,10 +62,10 @@ def test_the_difference_is_that_of_the_metrics_and_its_interval_is_paired(task: 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_customers_listed_are_those_of_whom_most_different_things_are_said(task: Task) -> None:
     case = task_case(task)
-    scores = score_known(case.trained.estimator, case.test, case.declaration)
+    scores = score_labelled(case.trained.estimator, case.test, case.declaration)
 
     compared = compare_models(
-        scores, trained_here(task, simple_baseline(task)), case.test, case.declaration, BOOTSTRAP, 3
+        scores, trained_here(task, default_baseline(task)), case.test, case.declaration, BOOTSTRAP, 3
     )
 
     listed = compared.comparison.disagreements
@@ -84,7 +84,7 @@ def test_the_customers_listed_are_those_of_whom_most_different_things_are_said(t
 def test_the_constant_says_the_share_of_the_training_customers_and_has_no_skill() -> None:
     case = task_case("binary")
 
-    scores = score_known(trained_here("binary", "constant").estimator, case.test, case.declaration)
+    scores = score_labelled(trained_here("binary", "constant").estimator, case.test, case.declaration)
 
     share = case.train["Outcome"].mean()
     assert scores.prediction == pytest.approx(np.full(len(case.test), share))
@@ -100,9 +100,9 @@ def test_a_baseline_that_does_not_learn_the_task_is_refused() -> None:
 @pytest.mark.parametrize("task", TASKS)
 def test_the_comparison_is_drawn(task: Task) -> None:
     case = task_case(task)
-    scores = score_known(case.trained.estimator, case.test, case.declaration)
+    scores = score_labelled(case.trained.estimator, case.test, case.declaration)
     compared = compare_models(
-        scores, trained_here(task, simple_baseline(task)), case.test, case.declaration, BOOTSTRAP, 3
+        scores, trained_here(task, default_baseline(task)), case.test, case.declaration, BOOTSTRAP, 3
     )
 
     figures = draw_comparison(scores, compared)
@@ -118,16 +118,16 @@ def test_the_comparison_is_drawn(task: Task) -> None:
 
 def test_customers_are_known_again_whatever_the_order_and_the_type_of_whole_numbers() -> None:
     case = task_case("binary")
-    learned = record_learned(case.train, case.declaration)
+    learned = digest_training_rows(case.train, case.declaration)
     shuffled = case.train.sample(frac=1, random_state=0)
     retyped = shuffled.assign(Outcome=shuffled["Outcome"].astype("float64"))
 
-    assert find_seen(learned, retyped, case.declaration) is not None
-    assert np.asarray(find_seen(learned, retyped, case.declaration)).all()
-    assert not np.asarray(find_seen(learned, case.test, case.declaration)).any()
+    assert find_training_rows(learned, retyped, case.declaration) is not None
+    assert np.asarray(find_training_rows(learned, retyped, case.declaration)).all()
+    assert not np.asarray(find_training_rows(learned, case.test, case.declaration)).any()
     # Somebody who has changed is another customer.
     older = case.train.assign(Age=case.train["Age"] + 1)
-    assert not np.asarray(find_seen(learned, older, case.declaration)).any()
+    assert not np.asarray(find_training_rows(learned, older, case.declaration)).any()
 
 
 def test_digests_of_other_columns_tell_nothing() -> None:
@@ -136,14 +136,14 @@ def test_digests_of_other_columns_tell_nothing() -> None:
         update={"columns": [column for column in case.declaration.columns if column.name != "Visits"]}
     )
 
-    assert find_seen(record_learned(case.train, fewer), case.train, case.declaration) is None
-    assert find_seen(None, case.train, case.declaration) is None
+    assert find_training_rows(digest_training_rows(case.train, fewer), case.train, case.declaration) is None
+    assert find_training_rows(None, case.train, case.declaration) is None
 
 
 def test_digests_hold_no_customer() -> None:
     case = task_case("binary")
 
-    learned = record_learned(case.train, case.declaration)
+    learned = digest_training_rows(case.train, case.declaration)
 
     assert learned.shape == (len(case.train), 1)
     assert learned.dtypes.iloc[0] == np.uint64
@@ -152,7 +152,7 @@ def test_digests_hold_no_customer() -> None:
 
 def test_without_economics_and_protected_columns_there_are_no_further_metrics() -> None:
     case = task_case("regression")
-    scores = score_known(case.trained.estimator, case.test, case.declaration)
+    scores = score_labelled(case.trained.estimator, case.test, case.declaration)
 
     assert Assessment(slices=measure_slices(scores, case.test, case.declaration)).extended_metrics == {}
 
@@ -186,7 +186,7 @@ def test_the_index_and_the_row_order_of_a_table_do_not_count() -> None:
     table = case.train.set_axis(range(1000, 1000 + len(case.train)))
 
     pd.testing.assert_frame_equal(
-        record_learned(table, case.declaration), record_learned(case.train.iloc[::-1], case.declaration)
+        digest_training_rows(table, case.declaration), digest_training_rows(case.train.iloc[::-1], case.declaration)
     )
 
 
@@ -194,11 +194,11 @@ def test_who_moved_from_validation_to_test_is_known_again() -> None:
     case = task_case("binary")
     validation, test = case.validation.head(50), case.validation.tail(100)
     moved = describe_splits(case.train, validation, test, case.declaration, SPLIT, {})
-    learned = record_learned(pd.concat([case.train, case.validation]), case.declaration)
+    learned = digest_training_rows(pd.concat([case.train, case.validation]), case.declaration)
     model = replace(case.registered(1), learned=learned)
 
-    own = find_seen_by(model, case.test, case.manifest, case.declaration)
-    shifted = find_seen_by(model, test, moved, case.declaration)
+    own = find_version_training_rows(model, case.test, case.manifest, case.declaration)
+    shifted = find_version_training_rows(model, test, moved, case.declaration)
 
     assert own is not None
     assert not own.any()

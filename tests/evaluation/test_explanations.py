@@ -41,7 +41,7 @@ from churn_kedro.evaluation.explanations import (
 )
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.features.sources import source_columns
-from churn_kedro.models.interface import ScoredCustomers, TrainedModel, predict, score_known, unwrap
+from churn_kedro.models.interface import ScoredCustomers, TrainedModel, predict, score_labelled, unwrap
 from churn_kedro.training.algorithms import AlgorithmName
 from churn_kedro.training.recipe import fit_model
 from tests.conftest import SHARES
@@ -235,17 +235,20 @@ def blend(task: Task, algorithms: list[str], kind: str) -> Any:
     compared = compare_given(
         case.train, case.validation, case.manifest, case.declaration, algorithms=algorithms, ensembles=[kind]
     )
-    judgement = compared.judgement
-    ensemble = judgement.comparison.candidates[-1]
+    candidate_comparison = compared.candidate_comparison
+    ensemble = candidate_comparison.comparison.candidates[-1]
     last = None
     if kind == "stack":
         found = len(algorithms) * (len(CLASSES) if task == "multiclass" else 1)
-        values, target = np.random.default_rng(0).normal(size=(200, found)), judgement.out_of_fold.target[:200]
+        values, target = (
+            np.random.default_rng(0).normal(size=(200, found)),
+            candidate_comparison.out_of_fold.target[:200],
+        )
         learner = LinearRegression() if task == "regression" else LogisticRegression()
         last = learner.fit(values + target[:, np.newaxis] / max(1, np.abs(target).max()), target)
     training = fit_model(
         compared.development,
-        replace(judgement, chosen=ensemble, last=last),
+        replace(candidate_comparison, chosen=ensemble, last=last),
         compared.search,
         compared.problem,
         case.declaration,
@@ -424,7 +427,7 @@ def test_a_model_that_says_the_same_of_everyone_rests_on_no_column() -> None:
     assert importance.to_dict() == {"Age": 0, "Country": 0, "Visits": 0}
 
 
-QUICK = ExplanationParameters(max_explained=40, max_shuffled=1000, n_shuffles=20, max_grid_customers=30, random_state=1)
+QUICK = ExplanationParameters(max_explained=40, max_permuted=1000, n_repeats=20, max_grid_customers=30, random_state=1)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -533,7 +536,7 @@ def test_shuffling_raises_the_loss_as_scikit_learn_finds(task: Task, name: Algor
 
 def test_samples_are_as_large_as_asked_and_the_same_each_time() -> None:
     case = task_case("binary")
-    parameters = ExplanationParameters(max_explained=12, max_shuffled=60, n_shuffles=3, random_state=5)
+    parameters = ExplanationParameters(max_explained=12, max_permuted=60, n_repeats=3, random_state=5)
 
     first, second = (
         explain_customers(case.trained.estimator, case.test, case.declaration, parameters) for _ in range(2)
@@ -641,7 +644,7 @@ def test_the_customers_shown_are_the_telling_ones() -> None:
 )
 def test_a_customer_shown_is_explained_as_among_all(task: Task, name: str) -> None:
     case, estimator = task_case(task), fitted(task, name)
-    scores = score_known(estimator, case.test, case.declaration)
+    scores = score_labelled(estimator, case.test, case.declaration)
 
     shown = explain_shown(estimator, case.test, scores, case.declaration)
 

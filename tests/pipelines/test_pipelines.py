@@ -27,7 +27,7 @@ from churn_kedro.evaluation.metrics import BootstrapParameters
 from churn_kedro.evaluation.slices import SliceParameters
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.models.interface import RegisteredModel, TrainedModel, churn_probability
-from churn_kedro.models.training_rows import record_learned
+from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
 from churn_kedro.pipelines.data_processing.nodes import DataProcessingParameters
 from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
@@ -55,11 +55,11 @@ BOOTSTRAP = BootstrapParameters(n_resamples=200, confidence=0.95, random_state=1
 EVALUATION = EvaluationParameters(
     bootstrap=BOOTSTRAP,
     explanations=ExplanationParameters(
-        max_explained=30, max_shuffled=50, n_shuffles=2, max_grid_customers=20, random_state=1
+        max_explained=30, max_permuted=50, n_repeats=2, max_grid_customers=20, random_state=1
     ),
     slices=SliceParameters(n_resamples=100, min_rows=10),
     fairness=FairnessParameters(n_resamples=100),
-    seen_customers="refuse",
+    training_rows_in_test="refuse",
     n_disagreements=5,
 )
 REGISTRY = RegistryParameters(approval="auto", gate=GATE, retention=RetentionParameters(keep_last=5, keep_days=1))
@@ -485,19 +485,19 @@ def test_a_version_is_not_evaluated_on_customers_that_it_has_learned_from(
 ) -> None:
     known = pd.concat([splits[0], splits[2].head(25)])
     older = {**trained.facts, "train_digest": "of another split"}
-    model = replace(_registered(trained, 3), tags=older, learned=record_learned(known, declaration))
+    model = replace(_registered(trained, 3), tags=older, learned=digest_training_rows(known, declaration))
     unrecorded = replace(_registered(trained, 3), tags={"train_digest": manifest.test.digest})
 
     with pytest.raises(CustomerTableError, match=r"version 3 has learned from 25\.0% of the 100 test customers"):
         _evaluate(model, splits, manifest, declaration)
     with pytest.raises(CustomerTableError, match=r"version 3 has learned from 100\.0% of the 100 test customers"):
         _evaluate(unrecorded, splits, manifest, declaration)
-    forced = _evaluate(model, splits, manifest, declaration, seen_customers="include")
-    assert forced["evaluation"].seen_share == 0.25
-    assert "25" in forced["published_evaluation"].tags["seen_share"]
-    fresh = replace(model, learned=record_learned(splits[0], declaration))
+    forced = _evaluate(model, splits, manifest, declaration, training_rows_in_test="include")
+    assert forced["evaluation"].training_row_share == 0.25
+    assert "25" in forced["version_documents"].tags["training_row_share"]
+    fresh = replace(model, learned=digest_training_rows(splits[0], declaration))
     unseen = _evaluate(fresh, splits, manifest, declaration, last="measure_performance")
-    assert unseen["evaluation"].seen_share == 0
+    assert unseen["evaluation"].training_row_share == 0
 
 
 def test_an_evaluation_is_published_with_the_version(
@@ -505,7 +505,7 @@ def test_an_evaluation_is_published_with_the_version(
 ) -> None:
     made = _evaluate(_registered(trained, 3), splits, manifest, declaration)
 
-    published, evaluation_ = made["published_evaluation"], made["evaluation"]
+    published, evaluation_ = made["version_documents"], made["evaluation"]
     assert (published.model_name, published.version, published.model_id) == ("test_churn", 3, "m-3")
     assert float(published.tags["roc_auc_low"]) == pytest.approx(evaluation_.metrics["roc_auc"].low, rel=1e-5)
     assert set(published.files) == {"report.html", "model_card.md", "model_card.html"}

@@ -14,8 +14,8 @@ from churn_kedro.customers.leakage import LeakageReport
 from churn_kedro.customers.leakage.findings import Finding
 from churn_kedro.customers.splits import SplitManifest, SplitParameters, SplitRecord
 from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation, measure, measure_with_intervals
-from churn_kedro.models.interface import RegisteredModel, ScoredCustomers, churn_probability, score_known
-from churn_kedro.models.training_rows import record_learned
+from churn_kedro.models.interface import RegisteredModel, ScoredCustomers, churn_probability, score_labelled
+from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.registry.gate import (
     Decision,
     GateCheck,
@@ -23,9 +23,9 @@ from churn_kedro.registry.gate import (
     compare_with_champion,
     decide,
     describe_promotion,
-    plan_decided,
+    plan_decision,
 )
-from churn_kedro.registry.lifecycle import Move, Standing
+from churn_kedro.registry.lifecycle import Move, RegistryState
 from tests.task_cases import task_case
 
 CLEAN = LeakageReport(
@@ -457,7 +457,7 @@ class TaskDecision:
         self.case = task_case(task)
 
     def evaluation(self, candidate: RegisteredModel, **changed: Any) -> Evaluation:
-        scores = score_known(candidate.estimator, self.case.test, self.case.declaration)
+        scores = score_labelled(candidate.estimator, self.case.test, self.case.declaration)
         return Evaluation(
             model_name=candidate.name,
             model_version=candidate.version,
@@ -710,8 +710,8 @@ def test_customers_that_a_version_has_learned_from_are_counted(scored: pd.DataFr
     table = in_regions(scored, rows=60)
     fresh, known = table.iloc[:300], table.iloc[250:]
     other = {"train_digest": "other"}
-    candidate = replace(model("good", 2), learned=record_learned(known, declaration), tags=other)
-    untouched = replace(model("good", 2), learned=record_learned(known.assign(good=0.5), declaration), tags=other)
+    candidate = replace(model("good", 2), learned=digest_training_rows(known, declaration), tags=other)
+    untouched = replace(model("good", 2), learned=digest_training_rows(known.assign(good=0.5), declaration), tags=other)
     own = replace(candidate, tags={"train_digest": "t", "validation_digest": "v"})
 
     seen = Case(fresh, declaration).decide(candidate, None)
@@ -729,7 +729,7 @@ def test_champion_and_candidate_are_compared_on_customers_that_are_new_to_both(s
     cheat = np.where(np.arange(400) < 150, table["Left"], table["poor"])
     table = table.assign(cheat=cheat)
     champion = replace(
-        model("cheat", 1), tags={"train_digest": "old"}, learned=record_learned(table.iloc[:150], declaration)
+        model("cheat", 1), tags={"train_digest": "old"}, learned=digest_training_rows(table.iloc[:150], declaration)
     )
 
     decision = Case(table, declaration).decide(model("good", 2), champion)
@@ -769,8 +769,8 @@ def test_a_retired_version_is_refused_with_the_way_back(case: Case) -> None:
 def test_a_refused_version_does_not_take_the_place_of_one_that_waits_for_approval() -> None:
     promotion = describe_promotion(decided("refused", **{WORSE: False}))
     aliases = {"champion": 1, "challenger": 3}
-    waiting = Standing("churn", aliases, {1: {}, 2: {}, 3: {"decision": "awaiting_approval"}})
-    refused = Standing("churn", aliases, {1: {}, 2: {}, 3: {"decision": "refused"}})
+    waiting = RegistryState("churn", aliases, {1: {}, 2: {}, 3: {"decision": "awaiting_approval"}})
+    refused = RegistryState("churn", aliases, {1: {}, 2: {}, 3: {"decision": "refused"}})
 
-    assert plan_decided(waiting, promotion).moves == {}
-    assert plan_decided(refused, promotion).moves == {"challenger": Move(before=3, after=2)}
+    assert plan_decision(waiting, promotion).moves == {}
+    assert plan_decision(refused, promotion).moves == {"challenger": Move(before=3, after=2)}

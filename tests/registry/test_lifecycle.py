@@ -13,13 +13,13 @@ from churn_kedro.registry.lifecycle import (
     Change,
     Move,
     RefusedActionError,
+    RegistryState,
     RetentionParameters,
-    Standing,
     UnknownVersionError,
     find_expired,
     plan_approval,
     plan_challenge,
-    plan_coronation,
+    plan_manual_promotion,
     plan_promotion,
     plan_rejection,
     plan_retirement,
@@ -32,11 +32,11 @@ PASSED = {"decision": "promoted"}
 NOW = "2026-03-01T12:00:00+00:00"
 
 
-def standing(tags: Mapping[int, Mapping[str, str]], **aliases: int) -> Standing:
-    return Standing(name="m", aliases=aliases, tags=tags)
+def state(tags: Mapping[int, Mapping[str, str]], **aliases: int) -> RegistryState:
+    return RegistryState(name="m", aliases=aliases, tags=tags)
 
 
-def carried_out(before: Standing, change: Change) -> Standing:
+def carried_out(before: RegistryState, change: Change) -> RegistryState:
     """How the registry stands after a plan."""
     aliases = dict(before.aliases)
     for alias, move in change.moves.items():
@@ -51,7 +51,7 @@ def carried_out(before: Standing, change: Change) -> Standing:
             tags[change.version].pop(key, None)
         else:
             tags[change.version][key] = value
-    return Standing(before.name, aliases, tags)
+    return RegistryState(before.name, aliases, tags)
 
 
 def event(change: Change, at: str = "2026-01-01", by: str = "Ann", result: str = "done") -> AuditEvent:
@@ -71,9 +71,9 @@ def event(change: Change, at: str = "2026-01-01", by: str = "Ann", result: str =
 
 
 def test_a_coronation_sends_the_champion_back_and_takes_the_other_aliases_of_the_new_one() -> None:
-    before = standing({1: {}, 2: {}}, champion=1, challenger=2, staging=2)
+    before = state({1: {}, 2: {}}, champion=1, challenger=2, staging=2)
 
-    assert plan_coronation(before, 2) == {
+    assert plan_promotion(before, 2) == {
         "champion": Move(before=1, after=2),
         "challenger": Move(before=2, after=None),
         "staging": Move(before=2, after=None),
@@ -82,37 +82,37 @@ def test_a_coronation_sends_the_champion_back_and_takes_the_other_aliases_of_the
 
 
 def test_two_champions_that_take_turns_change_places() -> None:
-    before = standing({1: {}, 2: {}}, champion=2, previous_champion=1)
+    before = state({1: {}, 2: {}}, champion=2, previous_champion=1)
 
-    assert plan_coronation(before, 1) == {
+    assert plan_promotion(before, 1) == {
         "champion": Move(before=2, after=1),
         "previous_champion": Move(before=1, after=2),
     }
 
 
 def test_a_coronation_leaves_the_aliases_of_others_alone() -> None:
-    before = standing({1: {}, 2: {}, 3: {}, 4: {}}, champion=1, challenger=3, staging=4)
+    before = state({1: {}, 2: {}, 3: {}, 4: {}}, champion=1, challenger=3, staging=4)
 
-    assert set(plan_coronation(before, 2)) == {"champion", "previous_champion"}
+    assert set(plan_promotion(before, 2)) == {"champion", "previous_champion"}
 
 
 def test_the_first_champion_has_none_before_it() -> None:
-    assert plan_coronation(standing({1: {}}), 1) == {"champion": Move(before=None, after=1)}
+    assert plan_promotion(state({1: {}}), 1) == {"champion": Move(before=None, after=1)}
 
 
 def test_crowning_and_challenging_a_version_that_is_there_already_moves_nothing() -> None:
-    there = standing({1: {}, 2: {}}, champion=1, challenger=2)
+    there = state({1: {}, 2: {}}, champion=1, challenger=2)
 
-    assert plan_coronation(there, 1) == {}
+    assert plan_promotion(there, 1) == {}
     assert plan_challenge(there, 2) == {}
     assert plan_challenge(there, 1) == {"challenger": Move(before=2, after=1)}
 
 
-@pytest.mark.parametrize("plan", [plan_coronation, plan_challenge])
+@pytest.mark.parametrize("plan", [plan_promotion, plan_challenge])
 def test_neither_a_retired_nor_a_deleted_version_gets_an_alias(
-    plan: Callable[[Standing, int], dict[Alias, Move]],
+    plan: Callable[[RegistryState, int], dict[Alias, Move]],
 ) -> None:
-    retired = standing({1: {"retired": "2026-02-03"}})
+    retired = state({1: {"retired": "2026-02-03"}})
 
     with pytest.raises(RefusedActionError, match=r"Version 1 of m was retired on 2026-02-03. Take it back first"):
         plan(retired, 1)
@@ -122,11 +122,11 @@ def test_neither_a_retired_nor_a_deleted_version_gets_an_alias(
 
 @pytest.mark.parametrize("decision", ["promoted", "approved"])
 def test_what_has_passed_the_gate_is_promoted_without_a_reason(decision: str) -> None:
-    before = standing({1: {}, 2: {"decision": decision}}, champion=1)
+    before = state({1: {}, 2: {"decision": decision}}, champion=1)
 
-    change = plan_promotion(before, 2)
+    change = plan_manual_promotion(before, 2)
 
-    assert change.moves == plan_coronation(before, 2)
+    assert change.moves == plan_promotion(before, 2)
     assert (change.tags, change.outcome, change.already) == ({}, None, None)
 
 
@@ -145,13 +145,13 @@ def test_what_has_passed_the_gate_is_promoted_without_a_reason(decision: str) ->
     ],
 )
 def test_what_has_not_passed_the_gate_is_champion_only_for_a_reason(tags: dict[str, str], message: str) -> None:
-    before = standing({1: PASSED, 2: tags}, champion=1)
+    before = state({1: PASSED, 2: tags}, champion=1)
 
     with pytest.raises(RefusedActionError, match=f"Version 2 of m {message}"):
-        plan_promotion(before, 2)
-    change = plan_promotion(before, 2, override="the campaign starts tomorrow")
+        plan_manual_promotion(before, 2)
+    change = plan_manual_promotion(before, 2, override="the campaign starts tomorrow")
 
-    assert change.moves == plan_coronation(before, 2)
+    assert change.moves == plan_promotion(before, 2)
     assert change.outcome == "overridden"
     assert carried_out(before, change).tags[2] == {
         **{key: value for key, value in tags.items() if key != "turned_down"},
@@ -162,9 +162,9 @@ def test_what_has_not_passed_the_gate_is_champion_only_for_a_reason(tags: dict[s
 
 @pytest.mark.parametrize("alias", ["challenger", "staging"])
 def test_the_lesser_aliases_need_no_gate_and_move_alone(alias: Alias) -> None:
-    before = standing({1: PASSED, 2: {"decision": "refused"}}, champion=1)
+    before = state({1: PASSED, 2: {"decision": "refused"}}, champion=1)
 
-    change = plan_promotion(before, 2, alias)
+    change = plan_manual_promotion(before, 2, alias)
 
     assert change.moves == {alias: Move(before=None, after=2)}
     assert change.tags == {}
@@ -172,10 +172,10 @@ def test_the_lesser_aliases_need_no_gate_and_move_alone(alias: Alias) -> None:
 
 @pytest.mark.parametrize("alias", ["champion", "challenger", "staging"])
 def test_promoting_twice_is_promoting_once(alias: Alias) -> None:
-    before = standing({1: PASSED, 2: PASSED}, champion=1)
-    after = carried_out(before, plan_promotion(before, 2, alias))
+    before = state({1: PASSED, 2: PASSED}, champion=1)
+    after = carried_out(before, plan_manual_promotion(before, 2, alias))
 
-    again = plan_promotion(after, 2, alias)
+    again = plan_manual_promotion(after, 2, alias)
 
     assert again.already == f"version 2 is {alias} already"
     assert carried_out(after, again) == after
@@ -184,17 +184,17 @@ def test_promoting_twice_is_promoting_once(alias: Alias) -> None:
 @pytest.mark.parametrize("alias", ["challenger", "staging"])
 def test_the_champion_is_nothing_else(alias: Alias) -> None:
     with pytest.raises(RefusedActionError, match=f"Version 1 is the champion; it cannot be {alias}, too"):
-        plan_promotion(standing({1: PASSED}, champion=1), 1, alias)
+        plan_manual_promotion(state({1: PASSED}, champion=1), 1, alias)
 
 
 def test_nobody_names_the_previous_champion() -> None:
     with pytest.raises(RefusedActionError, match="follows the champion; it is not given by hand"):
-        plan_promotion(standing({1: PASSED}), 1, "previous_champion")
+        plan_manual_promotion(state({1: PASSED}), 1, "previous_champion")
 
 
 def test_a_retired_version_is_promoted_for_no_reason() -> None:
     with pytest.raises(RefusedActionError, match="`kedro models retire 1 --undo`"):
-        plan_promotion(standing({1: {**PASSED, "retired": NOW}}), 1, override="please")
+        plan_manual_promotion(state({1: {**PASSED, "retired": NOW}}), 1, override="please")
 
 
 def waiting(against: str) -> dict[str, str]:
@@ -202,7 +202,7 @@ def waiting(against: str) -> dict[str, str]:
 
 
 def test_an_approved_version_becomes_champion() -> None:
-    before = standing({1: PASSED, 2: waiting("1")}, champion=1, challenger=2)
+    before = state({1: PASSED, 2: waiting("1")}, champion=1, challenger=2)
 
     change = plan_approval(before, 2, "looks good")
     after = carried_out(before, change)
@@ -214,7 +214,7 @@ def test_an_approved_version_becomes_champion() -> None:
 
 
 def test_the_first_champion_can_be_approved() -> None:
-    before = standing({1: waiting("")}, challenger=1)
+    before = state({1: waiting("")}, challenger=1)
 
     assert carried_out(before, plan_approval(before, 1)).aliases == {"champion": 1}
 
@@ -224,7 +224,7 @@ def test_only_what_waits_is_approved(tags: dict[str, str]) -> None:
     expected = f"it was {tags['decision']}" if tags else "it has not been before the gate"
 
     with pytest.raises(RefusedActionError, match=f"Version 2 of m does not wait for approval: {expected}."):
-        plan_approval(standing({1: PASSED, 2: tags}, champion=1), 2)
+        plan_approval(state({1: PASSED, 2: tags}, champion=1), 2)
 
 
 @pytest.mark.parametrize(
@@ -239,11 +239,11 @@ def test_an_approval_holds_against_the_champion_it_was_compared_with(
     against: str, aliases: dict[str, int], message: str
 ) -> None:
     with pytest.raises(RefusedActionError, match=f"Version 2 of m {message}. Let it pass again"):
-        plan_approval(standing({1: {}, 2: waiting(against), 3: {}}, **aliases), 2)
+        plan_approval(state({1: {}, 2: waiting(against), 3: {}}, **aliases), 2)
 
 
 def test_a_rejected_version_loses_all_its_aliases_and_its_claim() -> None:
-    before = standing({1: PASSED, 2: PASSED}, champion=1, challenger=2, staging=2, previous_champion=2)
+    before = state({1: PASSED, 2: PASSED}, champion=1, challenger=2, staging=2, previous_champion=2)
 
     change = plan_rejection(before, 2, "unfair to the old")
     after = carried_out(before, change)
@@ -251,14 +251,14 @@ def test_a_rejected_version_loses_all_its_aliases_and_its_claim() -> None:
     assert after.aliases == {"champion": 1}
     assert (change.outcome, change.reasons) == ("rejected", ["unfair to the old"])
     with pytest.raises(RefusedActionError, match="was rejected: unfair to the old"):
-        plan_promotion(after, 2)
+        plan_manual_promotion(after, 2)
     with pytest.raises(RefusedActionError, match="There is no previous champion"):
         plan_rollback(after, [])
     assert plan_rejection(after, 2, "still").already == "version 2 was rejected already"
 
 
 def test_the_champion_is_neither_rejected_nor_retired() -> None:
-    before = standing({1: PASSED}, champion=1)
+    before = state({1: PASSED}, champion=1)
 
     with pytest.raises(RefusedActionError, match=r"Version 1 is the champion of m: roll back"):
         plan_rejection(before, 1, "no")
@@ -267,8 +267,8 @@ def test_the_champion_is_neither_rejected_nor_retired() -> None:
 
 
 def test_a_rollback_brings_the_previous_champion_back_and_is_used_up_by_it() -> None:
-    first = standing({1: PASSED, 2: PASSED}, champion=1)
-    promotion = plan_promotion(first, 2)
+    first = state({1: PASSED, 2: PASSED}, champion=1)
+    promotion = plan_manual_promotion(first, 2)
     second = carried_out(first, promotion)
 
     change = plan_rollback(second, [event(promotion)], "complaints")
@@ -284,22 +284,22 @@ def test_a_rollback_brings_the_previous_champion_back_and_is_used_up_by_it() -> 
 
 
 def test_what_was_rolled_back_is_promoted_again_only_for_a_reason() -> None:
-    before = standing({1: PASSED, 2: PASSED}, champion=2, previous_champion=1)
+    before = state({1: PASSED, 2: PASSED}, champion=2, previous_champion=1)
     after = carried_out(before, plan_rollback(before, []))
 
     with pytest.raises(RefusedActionError, match="Version 2 of m was rolled back"):
-        plan_promotion(after, 2)
-    again = carried_out(after, plan_promotion(after, 2, override="repaired"))
+        plan_manual_promotion(after, 2)
+    again = carried_out(after, plan_manual_promotion(after, 2, override="repaired"))
 
     assert again.aliases == before.aliases
     assert again.tags[2] == {"decision": "overridden"}
 
 
 def test_what_was_taken_back_is_as_if_it_had_not_been() -> None:
-    before = standing({1: PASSED, 2: PASSED, 3: PASSED}, champion=2, previous_champion=1)
+    before = state({1: PASSED, 2: PASSED, 3: PASSED}, champion=2, previous_champion=1)
     rollback = plan_rollback(before, [])
     after = carried_out(before, rollback)
-    promotion = plan_promotion(after, 3)
+    promotion = plan_manual_promotion(after, 3)
     # The place that makes an action tells of it before, and once more where it was taken back.
     broken = [event(promotion), event(promotion, result="undone")]
 
@@ -310,18 +310,18 @@ def test_what_was_taken_back_is_as_if_it_had_not_been() -> None:
 
 def test_a_rollback_needs_a_champion_to_take_back() -> None:
     with pytest.raises(RefusedActionError, match="There is no champion of m to take back"):
-        plan_rollback(standing({1: PASSED}, previous_champion=1), [])
+        plan_rollback(state({1: PASSED}, previous_champion=1), [])
 
 
 def test_there_is_no_rollback_without_a_previous_champion_in_use() -> None:
     with pytest.raises(RefusedActionError, match="There is no previous champion"):
-        plan_rollback(standing({1: PASSED}, champion=1), [event(plan_promotion(standing({1: PASSED}), 1))])
+        plan_rollback(state({1: PASSED}, champion=1), [event(plan_manual_promotion(state({1: PASSED}), 1))])
     with pytest.raises(RefusedActionError, match="Version 1 of m was retired"):
-        plan_rollback(standing({1: {"retired": NOW}, 2: PASSED}, champion=2, previous_champion=1), [])
+        plan_rollback(state({1: {"retired": NOW}, 2: PASSED}, champion=2, previous_champion=1), [])
 
 
 def test_a_retired_version_loses_its_aliases_until_it_is_taken_back() -> None:
-    before = standing({1: PASSED, 2: PASSED}, champion=1, challenger=2, staging=2, previous_champion=2)
+    before = state({1: PASSED, 2: PASSED}, champion=1, challenger=2, staging=2, previous_champion=2)
 
     retired = carried_out(before, plan_retirement(before, 2, NOW, "too old"))
     back = carried_out(retired, plan_return(retired, 2))
@@ -331,13 +331,13 @@ def test_a_retired_version_loses_its_aliases_until_it_is_taken_back() -> None:
     assert plan_retirement(retired, 2, "later").already == "version 2 is retired already"
     assert (back.aliases, back.tags[2]) == ({"champion": 1}, PASSED)
     assert plan_return(back, 2).already == "version 2 is not retired"
-    assert plan_promotion(back, 2).already is None
+    assert plan_manual_promotion(back, 2).already is None
 
 
 @pytest.mark.parametrize(
     "plan",
     [
-        lambda now: plan_promotion(now, 7),
+        lambda now: plan_manual_promotion(now, 7),
         lambda now: plan_approval(now, 7),
         lambda now: plan_rejection(now, 7, "no"),
         lambda now: plan_retirement(now, 7, NOW),
@@ -345,14 +345,14 @@ def test_a_retired_version_loses_its_aliases_until_it_is_taken_back() -> None:
     ],
     ids=["promote", "approve", "reject", "retire", "restore"],
 )
-def test_nothing_is_done_with_a_version_that_is_not_there(plan: Callable[[Standing], Change]) -> None:
+def test_nothing_is_done_with_a_version_that_is_not_there(plan: Callable[[RegistryState], Change]) -> None:
     with pytest.raises(UnknownVersionError, match="There is no version 7 of the model 'm'"):
-        plan(standing({1: PASSED}, champion=1))
+        plan(state({1: PASSED}, champion=1))
 
 
 @pytest.mark.parametrize(("champion", "expected"), [(1, 1), (None, None)])
 def test_the_champion_that_was_expected_is_no_obstacle(champion: int | None, expected: int | None) -> None:
-    require_champion(standing({1: {}}, **({} if champion is None else {"champion": champion})), expected)
+    require_champion(state({1: {}}, **({} if champion is None else {"champion": champion})), expected)
 
 
 @pytest.mark.parametrize(
@@ -367,11 +367,11 @@ def test_another_champion_than_expected_is_somebody_who_was_faster(
     aliases: dict[str, int], expected: int | None, message: str
 ) -> None:
     with pytest.raises(RefusedActionError, match=f"Somebody else was faster: {message}"):
-        require_champion(standing({1: {}, 2: {}}, **aliases), expected)
+        require_champion(state({1: {}, 2: {}}, **aliases), expected)
 
 
 def test_a_version_is_found_by_number_and_by_alias() -> None:
-    there = standing({3: {}, 12: {}}, champion=12)
+    there = state({3: {}, 12: {}}, champion=12)
 
     assert (there.find("3"), there.find("champion")) == (3, 12)
     for absent in ("4", "staging", "latest", ""):
@@ -382,14 +382,14 @@ def test_a_version_is_found_by_number_and_by_alias() -> None:
 
 
 def test_the_aliases_of_a_version_begin_with_the_champion() -> None:
-    there = standing({1: {}, 2: {}}, staging=1, previous_champion=1, champion=1, challenger=2)
+    there = state({1: {}, 2: {}}, staging=1, previous_champion=1, champion=1, challenger=2)
 
     assert there.aliases_of(1) == ["champion", "staging", "previous_champion"]
     assert there.aliases_of(2) == ["challenger"]
 
 
 def test_retention_lets_go_what_is_old_and_not_among_the_newest() -> None:
-    there = standing({number: {} for number in range(1, 8)}, champion=2)
+    there = state({number: {} for number in range(1, 8)}, champion=2)
     ages = {1: 100.0, 2: 99.0, 3: 98.0, 4: 40.0, 5: 35.0, 6: 2.0, 7: 1.0}
 
     assert find_expired(there, ages, RetentionParameters(keep_last=2, keep_days=30)) == [1, 3, 4, 5]
@@ -399,16 +399,16 @@ def test_retention_lets_go_what_is_old_and_not_among_the_newest() -> None:
 
 
 @st.composite
-def registries(draw: st.DrawFn) -> tuple[Standing, dict[int, float]]:
+def registries(draw: st.DrawFn) -> tuple[RegistryState, dict[int, float]]:
     numbers = draw(st.sets(st.integers(1, 60), min_size=1, max_size=30))
     held = draw(st.dictionaries(st.sampled_from(ALIASES), st.sampled_from(sorted(numbers))))
     ages = {number: draw(st.floats(0, 1000)) for number in numbers}
-    return Standing("m", {str(alias): number for alias, number in held.items()}, {n: {} for n in numbers}), ages
+    return RegistryState("m", {str(alias): number for alias, number in held.items()}, {n: {} for n in numbers}), ages
 
 
 @given(registries(), st.integers(1, 40), st.integers(0, 400))
 def test_retention_never_touches_an_alias_a_young_or_one_of_the_newest(
-    registry: tuple[Standing, dict[int, float]], keep_last: int, keep_days: int
+    registry: tuple[RegistryState, dict[int, float]], keep_last: int, keep_days: int
 ) -> None:
     there, ages = registry
 
@@ -424,11 +424,11 @@ def test_retention_never_touches_an_alias_a_young_or_one_of_the_newest(
     assert all(one in newest or one in there.aliases.values() or ages[one] < keep_days for one in kept)
 
 
-ACTIONS: dict[str, Callable[[Standing, int, list[AuditEvent]], Change]] = {
-    "promote": lambda now, version, _: plan_promotion(now, version),
-    "override": lambda now, version, _: plan_promotion(now, version, override="so"),
-    "stage": lambda now, version, _: plan_promotion(now, version, "staging"),
-    "challenge": lambda now, version, _: plan_promotion(now, version, "challenger"),
+ACTIONS: dict[str, Callable[[RegistryState, int, list[AuditEvent]], Change]] = {
+    "promote": lambda now, version, _: plan_manual_promotion(now, version),
+    "override": lambda now, version, _: plan_manual_promotion(now, version, override="so"),
+    "stage": lambda now, version, _: plan_manual_promotion(now, version, "staging"),
+    "challenge": lambda now, version, _: plan_manual_promotion(now, version, "challenger"),
     "approve": lambda now, version, _: plan_approval(now, version),
     "reject": lambda now, version, _: plan_rejection(now, version, "so"),
     "retire": lambda now, version, _: plan_retirement(now, version, NOW),
@@ -441,7 +441,7 @@ ACTIONS: dict[str, Callable[[Standing, int, list[AuditEvent]], Change]] = {
 def test_whatever_is_done_the_champion_has_one_alias_is_in_use_and_stays_until_another_comes(
     actions: list[tuple[str, int]],
 ) -> None:
-    now = standing({1: PASSED, 2: PASSED, 3: waiting(""), 4: {"decision": "refused"}})
+    now = state({1: PASSED, 2: PASSED, 3: waiting(""), 4: {"decision": "refused"}})
     history: list[AuditEvent] = []
     for name, version in actions:
         try:
@@ -466,9 +466,9 @@ def test_whatever_is_done_the_champion_has_one_alias_is_in_use_and_stays_until_a
 
 
 def test_a_blank_reason_is_no_reason() -> None:
-    there = standing({1: {}, 2: {}}, champion=1)
+    there = state({1: {}, 2: {}}, champion=1)
 
     with pytest.raises(ParameterError, match="--override is blank"):
-        plan_promotion(there, 2, "champion", " ")
+        plan_manual_promotion(there, 2, "champion", " ")
     with pytest.raises(ParameterError, match="--reason is blank"):
         plan_rejection(there, 2, "")

@@ -13,7 +13,7 @@ from churn_kedro.reporting.report_content import (
     EvaluationResults,
     best_alternative,
     contacted_share,
-    judge_difference,
+    describe_difference,
     list_differences,
     list_limits,
     list_metrics,
@@ -143,7 +143,7 @@ def test_the_best_alternative_can_be_afforded_and_knows_no_more_than_people_do()
 
 
 @pytest.mark.parametrize(
-    ("name", "low", "high", "standing"),
+    ("name", "low", "high", "outcome"),
     [
         ("roc_auc", 0.01, 0.02, "better"),
         ("roc_auc", -0.02, -0.01, "worse"),
@@ -153,10 +153,8 @@ def test_the_best_alternative_can_be_afforded_and_knows_no_more_than_people_do()
         ("bias", 1.0, 2.0, "unclear"),
     ],
 )
-def test_a_difference_is_judged_by_its_interval_and_direction(
-    name: str, low: float, high: float, standing: str
-) -> None:
-    assert judge_difference(name, Estimate(value=(low + high) / 2, low=low, high=high)) == standing
+def test_a_difference_is_judged_by_its_interval_and_direction(name: str, low: float, high: float, outcome: str) -> None:
+    assert describe_difference(name, Estimate(value=(low + high) / 2, low=low, high=high)) == outcome
 
 
 def test_the_comparison_shows_both_values_and_the_customers_in_dispute() -> None:
@@ -164,7 +162,7 @@ def test_the_comparison_shows_both_values_and_the_customers_in_dispute() -> None
     shown = Page(render(results)).shown
 
     row = list_differences(results)[0]
-    assert (row.title, row.standing) == ("ROC-AUC", "better")
+    assert (row.title, row.outcome) == ("ROC-AUC", "better")
     assert row.difference == "+0.020 (0.010 to 0.030)"
     assert row.difference in shown
     assert "Customers on whom the two disagree most" in shown
@@ -172,7 +170,7 @@ def test_the_comparison_shows_both_values_and_the_customers_in_dispute() -> None
 
 def test_limits_name_what_was_found() -> None:
     results = results_of("binary")
-    evaluation = results.evaluation.model_copy(update={"seen_share": 0.25})
+    evaluation = results.evaluation.model_copy(update={"training_row_share": 0.25})
     card = results.card.model_copy(update={"train_digest": "another", "git_dirty": True})
     said = " ".join(list_limits(replace(results, evaluation=evaluation, card=card)))
 

@@ -26,7 +26,7 @@ from churn_kedro.evaluation.explanations import (
     explain_shown,
     partial_dependence,
 )
-from churn_kedro.models.interface import TrainedModel, score_known
+from churn_kedro.models.interface import TrainedModel, score_labelled
 from churn_kedro.reporting.figures.explanations import (
     draw_beeswarm,
     draw_class_contributions,
@@ -154,7 +154,7 @@ def test_a_class_of_an_estimated_explanation_contributes_in_probability() -> Non
     assert shown == [f"probability of {label}" for label in CLASSES]
 
 
-SMALL_SAMPLES = ExplanationParameters(max_explained=60, max_shuffled=100, n_shuffles=3, max_grid_customers=30)
+SMALL_SAMPLES = ExplanationParameters(max_explained=60, max_permuted=100, n_repeats=3, max_grid_customers=30)
 
 
 def explained_case(task: Task) -> tuple[TaskCase, ExplainedCustomers]:
@@ -228,7 +228,7 @@ def test_columns_of_every_kind_can_be_drawn() -> None:
 
 def test_waterfalls_lead_from_the_base_to_the_answer() -> None:
     case = task_case("binary")
-    scores = score_known(case.trained.estimator, case.test, case.declaration)
+    scores = score_labelled(case.trained.estimator, case.test, case.declaration)
     shown = explain_shown(case.trained.estimator, case.test, scores, case.declaration)
 
     figure = draw_waterfalls(shown)

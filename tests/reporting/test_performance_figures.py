@@ -22,7 +22,7 @@ from churn_kedro.models.interface import (
     TrainedModel,
     churn_probability,
     decision_threshold,
-    score_known,
+    score_labelled,
 )
 from churn_kedro.reporting.figures.performance import (
     draw_calibration_curve,
@@ -66,7 +66,7 @@ def score(target: np.ndarray, probability: np.ndarray, threshold: float) -> Scor
 
 def score_case(task: Task) -> Scored:
     case = task_case(task)
-    return evaluate(score_known(case.trained.estimator, case.test, case.declaration))
+    return evaluate(score_labelled(case.trained.estimator, case.test, case.declaration))
 
 
 @pytest.fixture(scope="module")

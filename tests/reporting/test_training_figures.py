@@ -23,7 +23,7 @@ from churn_kedro.evaluation.probability_bins import bin_probabilities
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.reporting.figures.training import draw_training
 from churn_kedro.training.calibration import expected_calibration_error
-from churn_kedro.training.candidates import Judgement
+from churn_kedro.training.candidates import CandidateComparison
 from churn_kedro.training.folds import Development
 from churn_kedro.training.recipe import Training, TrainingSummary, fit_model
 from churn_kedro.training.search import SearchResult, Trial
@@ -49,14 +49,14 @@ class Trained:
 
     search: SearchResult
     summary: TrainingSummary
-    judgement: Judgement
+    candidate_comparison: CandidateComparison
     development: Development
 
     def draw(self, **changed: Any) -> dict[str, Figure]:
         return draw_training(
             changed.get("search", self.search),
             changed.get("summary", self.summary),
-            self.judgement,
+            self.candidate_comparison,
             changed.get("development", self.development),
         )
 
@@ -89,7 +89,7 @@ def train(task: Task, **changed: Any) -> Trained:
     )
     training: Training = fit_model(
         compared.development,
-        compared.judgement,
+        compared.candidate_comparison,
         compared.search,
         compared.problem,
         case.declaration,
@@ -102,7 +102,7 @@ def train(task: Task, **changed: Any) -> Trained:
         for found in compared.search.searches
     ]
     search = compared.search.model_copy(update={"searches": searches})
-    return Trained(search, training.summary, compared.judgement, compared.development)
+    return Trained(search, training.summary, compared.candidate_comparison, compared.development)
 
 
 @cache
@@ -268,7 +268,7 @@ def test_learning_curves_are_those_of_the_summary_with_the_rounds_kept() -> None
     one = trained("regression")
     axes = one.draw()["learning_curves.png"].axes[0]
 
-    for name, label in (("learn", "rows learned from"), ("judge", "rows left out")):
+    for name, label in (("train", "rows learned from"), ("validation", "rows left out")):
         curve = one.summary.learning_curves[name]
         np.testing.assert_allclose(points(axes, label), list(enumerate(curve, start=1)))
     kept = one.summary.comparison.candidates[0].n_estimators
@@ -307,7 +307,7 @@ def test_candidates_are_compared_as_the_report_compares_them() -> None:
 def test_calibration_is_drawn_before_and_after_with_the_errors_of_the_report(task: Task) -> None:
     one = train(task, calibration={"method": "sigmoid"})
     figure = one.draw()["calibration_before_after.png"]
-    calibration, found = one.summary.calibration, one.judgement.out_of_fold
+    calibration, found = one.summary.calibration, one.candidate_comparison.out_of_fold
     assert calibration is not None
 
     before = points(figure.axes[0], f"before: mean distance (ECE) {100 * calibration.ece_before:.2f} points")
@@ -336,7 +336,7 @@ def test_scores_that_are_kept_as_they_are_are_drawn_once() -> None:
 def test_profit_is_drawn_over_the_customers_contacted_with_the_choice_of_the_report() -> None:
     one = train("binary", threshold=PROFIT, calibration={"method": "none"})
     axes = one.draw()["threshold_objective.png"].axes[0]
-    choice, found = one.summary.threshold, one.judgement.out_of_fold
+    choice, found = one.summary.threshold, one.candidate_comparison.out_of_fold
     assert choice is not None
     assert choice.profit_per_customer is not None
 
@@ -366,7 +366,7 @@ def test_limits_of_the_campaign_are_drawn() -> None:
 def test_customers_are_worth_what_their_column_says() -> None:
     economics = ECONOMICS | {"value": {"column": "Age", "factor": 2.0}}
     one = train("binary", threshold={"objective": "profit", "economics": economics}, calibration={"method": "none"})
-    choice, found = one.summary.threshold, one.judgement.out_of_fold
+    choice, found = one.summary.threshold, one.candidate_comparison.out_of_fold
     assert choice is not None
 
     axes = one.draw()["threshold_objective.png"].axes[0]
@@ -384,7 +384,7 @@ def test_customers_are_worth_what_their_column_says() -> None:
 )
 def test_another_objective_is_drawn_over_thresholds(objective: str, score: Any) -> None:
     one = train("binary", threshold={"objective": objective}, calibration={"method": "none"})
-    choice, found = one.summary.threshold, one.judgement.out_of_fold
+    choice, found = one.summary.threshold, one.candidate_comparison.out_of_fold
     assert choice is not None
     assert choice.value is not None
 
@@ -408,8 +408,13 @@ def test_recall_is_drawn_with_the_precision_that_is_asked_for() -> None:
 
 def test_one_class_alone_has_no_threshold_to_draw() -> None:
     one = trained("binary")
-    found = replace(one.judgement.out_of_fold, target=np.zeros(len(one.judgement.out_of_fold.target), dtype=np.int64))
+    found = replace(
+        one.candidate_comparison.out_of_fold,
+        target=np.zeros(len(one.candidate_comparison.out_of_fold.target), dtype=np.int64),
+    )
 
-    drawn = draw_training(one.search, one.summary, replace(one.judgement, out_of_fold=found), one.development)
+    drawn = draw_training(
+        one.search, one.summary, replace(one.candidate_comparison, out_of_fold=found), one.development
+    )
 
     assert "threshold_objective.png" not in drawn

@@ -92,7 +92,7 @@ def test_the_same_seed_gives_the_same_model(name: AlgorithmName, task: Task) -> 
 
 def fit_fold(name: AlgorithmName, task: Task, rounds: int | None = None, **samples: Sample) -> FoldFit:
     algorithm, problem = load_algorithm(name), problem_of(task, max_rounds=150)
-    fold = fold_of(samples.get("learn") or draw(task), samples.get("judge") or draw(task, seed=1))
+    fold = fold_of(samples.get("train") or draw(task), samples.get("validation") or draw(task, seed=1))
     return algorithm.fit_fold(algorithm.prepare(fold, problem), SMALL[name][0], problem, rounds=rounds)
 
 
@@ -171,8 +171,8 @@ def test_weights_of_judged_customers_count_in_early_stopping(name: AlgorithmName
     most = {"binary": 1, "multiclass": 2, "regression": 0}[task]
     contrary = replace(judge, target=np.where(wrong, most - judge.target, judge.target))
 
-    few = fit_fold(name, task, judge=replace(contrary, weight=np.where(wrong, 1.0, 1e-3)))
-    many = fit_fold(name, task, judge=replace(contrary, weight=np.where(wrong, 1e-3, 1.0)))
+    few = fit_fold(name, task, validation=replace(contrary, weight=np.where(wrong, 1.0, 1e-3)))
+    many = fit_fold(name, task, validation=replace(contrary, weight=np.where(wrong, 1e-3, 1.0)))
 
     assert few.rounds is not None
     assert many.rounds is not None

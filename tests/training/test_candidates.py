@@ -14,7 +14,7 @@ from sklearn.metrics import log_loss, root_mean_squared_error
 from churn_kedro.customers.declaration import Task
 from churn_kedro.features.constraints import InputConstraints
 from churn_kedro.training.algorithms import AlgorithmName, answer, load_algorithm
-from churn_kedro.training.candidates import Candidate, Judgement, judge_candidates
+from churn_kedro.training.candidates import Candidate, CandidateComparison, compare_candidates
 from churn_kedro.training.folds import FoldInputs, Folds, Sample
 from tests.task_cases import SMALL, Compared, compare_given, task_case
 
@@ -40,8 +40,8 @@ def compared(task: Task, n_splits: int = 4, **changed: Any) -> Compared:
     )
 
 
-def by_name(judgement: Judgement) -> dict[str, Candidate]:
-    return {candidate.name: candidate for candidate in judgement.comparison.candidates}
+def by_name(candidate_comparison: CandidateComparison) -> dict[str, Candidate]:
+    return {candidate.name: candidate for candidate in candidate_comparison.comparison.candidates}
 
 
 def member_answers(made: Compared, task: Task) -> list[list[np.ndarray]]:
@@ -53,11 +53,11 @@ def member_answers(made: Compared, task: Task) -> list[list[np.ndarray]]:
         answers.append(
             [
                 answer(
-                    algorithm.fit(fold.learn, hyperparameters, made.problem, rounds),
-                    fold.judge.values,
+                    algorithm.fit(fold.train, hyperparameters, made.problem, rounds),
+                    fold.validation.values,
                     made.problem.learning,
                 )
-                for fold in made.folds.judging
+                for fold in made.folds.comparison
             ]
         )
     return answers
@@ -65,11 +65,11 @@ def member_answers(made: Compared, task: Task) -> list[list[np.ndarray]]:
 
 def measure(task: Task, fold: FoldInputs, prediction: np.ndarray) -> float:
     if task == "regression":
-        return float(root_mean_squared_error(fold.judge.target, prediction))
+        return float(root_mean_squared_error(fold.validation.target, prediction))
     if task == "multiclass":
         # In float32, shares of a row sum to one but for rounding.
         prediction = prediction / prediction.sum(axis=1, keepdims=True)
-    return float(log_loss(fold.judge.target, prediction))
+    return float(log_loss(fold.validation.target, prediction))
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -77,8 +77,8 @@ def test_the_score_of_an_algorithm_is_that_of_the_final_model_on_each_fold(task:
     made = compared(task)
 
     for name, answers in zip(("xgboost", linear(task)), member_answers(made, task), strict=True):
-        expected = [measure(task, fold, said) for fold, said in zip(made.folds.judging, answers, strict=True)]
-        candidate = by_name(made.judgement)[name]
+        expected = [measure(task, fold, said) for fold, said in zip(made.folds.comparison, answers, strict=True)]
+        candidate = by_name(made.candidate_comparison)[name]
         np.testing.assert_allclose(candidate.fold_scores, expected, rtol=1e-5)
         assert candidate.score == pytest.approx(np.mean(expected), rel=1e-5)
         assert candidate.deviation == pytest.approx(np.std(expected, ddof=1), rel=1e-4)
@@ -90,9 +90,11 @@ def test_a_soft_vote_is_the_mean_of_its_members(task: Task) -> None:
     made = compared(task)
     one, other = member_answers(made, task)
 
-    expected = [measure(task, fold, (one[place] + other[place]) / 2) for place, fold in enumerate(made.folds.judging)]
+    expected = [
+        measure(task, fold, (one[place] + other[place]) / 2) for place, fold in enumerate(made.folds.comparison)
+    ]
 
-    candidate = by_name(made.judgement)["soft_vote"]
+    candidate = by_name(made.candidate_comparison)["soft_vote"]
     assert candidate.members == ["xgboost", linear(task)]
     np.testing.assert_allclose(candidate.fold_scores, expected, rtol=1e-5)
 
@@ -107,32 +109,32 @@ def seen_by_the_last(answers: list[np.ndarray], task: Task) -> np.ndarray:
 def test_a_stack_is_judged_by_a_last_model_that_learned_from_the_other_folds(task: Task) -> None:
     made = compared(task)
     answers = member_answers(made, task)
-    judging = made.folds.judging
+    validation_folds = made.folds.comparison
     expected = []
-    for place, fold in enumerate(judging):
-        others = [number for number in range(len(judging)) if number != place]
+    for place, fold in enumerate(validation_folds):
+        others = [number for number in range(len(validation_folds)) if number != place]
         values = np.concatenate([seen_by_the_last([said[number] for said in answers], task) for number in others])
-        target = np.concatenate([judging[number].judge.target for number in others])
+        target = np.concatenate([validation_folds[number].validation.target for number in others])
         last: Any = LinearRegression(positive=True) if task == "regression" else LogisticRegression(max_iter=1000)
         last.fit(values, target)
         here = seen_by_the_last([said[place] for said in answers], task)
         expected.append(measure(task, fold, last.predict(here) if task == "regression" else last.predict_proba(here)))
 
-    np.testing.assert_allclose(by_name(made.judgement)["stack"].fold_scores, expected, rtol=1e-3)
+    np.testing.assert_allclose(by_name(made.candidate_comparison)["stack"].fold_scores, expected, rtol=1e-3)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_differences_come_with_the_corrected_interval_of_resampled_folds(task: Task) -> None:
-    judgement, folds = compared(task).judgement, compared(task).folds.judging
-    chosen = judgement.chosen
+    candidate_comparison, folds = compared(task).candidate_comparison, compared(task).folds.comparison
+    chosen = candidate_comparison.chosen
 
     assert chosen.behind == chosen.noise == 0
-    for candidate in judgement.comparison.candidates:
+    for candidate in candidate_comparison.comparison.candidates:
         if candidate.name == chosen.name:
             continue
         paired = np.subtract(candidate.fold_scores, chosen.fold_scores)
         # Nadeau and Bengio (2003): the share of judged to learned rows is added to one over the number of folds.
-        share = np.mean([len(fold.judge.target) / len(fold.learn.target) for fold in folds])
+        share = np.mean([len(fold.validation.target) / len(fold.train.target) for fold in folds])
         error = np.sqrt((1 / 4 + share) * np.var(paired, ddof=1))
         assert share == pytest.approx(1 / 3, abs=0.01)
         assert candidate.behind == pytest.approx(paired.mean())
@@ -145,7 +147,7 @@ def crafted(
     targets: list[np.ndarray],
     ensembles: list[Any],
     monkeypatch: pytest.MonkeyPatch,
-) -> Judgement:
+) -> CandidateComparison:
     """The comparison of algorithms that say what they are told to."""
     made = compared("binary")
     names: tuple[AlgorithmName, ...] = ("xgboost", "logistic_regression", "random_forest")
@@ -154,14 +156,14 @@ def crafted(
     def sample(target: np.ndarray) -> Sample:
         return Sample(np.zeros((len(target), 1)), target, ("q",), limits)
 
-    whole = made.folds.judging[0]
+    whole = made.folds.comparison[0]
     ends = np.cumsum([0, *(len(target) for target in targets)])
     folds = [
         FoldInputs(
             fold=type(whole.fold)(np.arange(0), np.arange(ends[place], ends[place + 1])),
             inputs=whole.inputs,
-            learn=sample(np.concatenate([t for other, t in enumerate(targets) if other != place] or [target])),
-            judge=sample(target),
+            train=sample(np.concatenate([t for other, t in enumerate(targets) if other != place] or [target])),
+            validation=sample(target),
         )
         for place, target in enumerate(targets)
     ]
@@ -185,7 +187,7 @@ def crafted(
     monkeypatch.setattr("churn_kedro.training.candidates.load_algorithm", parrot)
     template = made.search.searches[0]
     searches = [template.model_copy(update={"algorithm": name}) for name in names[: len(predictions)]]
-    return judge_candidates(searches, ensembles, Folds(folds, folds), made.problem, time.perf_counter)
+    return compare_candidates(searches, ensembles, Folds(folds, folds), made.problem, time.perf_counter)
 
 
 def noisy(seed: int, sharpness: float, n_folds: int = 5) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -201,12 +203,12 @@ def test_of_candidates_within_the_noise_the_one_listed_first_goes_on(monkeypatch
     jitter = np.random.default_rng(1)
     almost = [np.clip(said + jitter.normal(0, 0.02, 200), 0.01, 0.99) for said in right]
 
-    judgement = crafted([almost, right], targets, [], monkeypatch)
+    candidate_comparison = crafted([almost, right], targets, [], monkeypatch)
 
-    first, second = judgement.comparison.candidates
+    first, second = candidate_comparison.comparison.candidates
     assert second.score < first.score
-    assert judgement.comparison.chosen == "xgboost"
-    assert "within the noise" in judgement.comparison.reason
+    assert candidate_comparison.comparison.chosen == "xgboost"
+    assert "within the noise" in candidate_comparison.comparison.reason
     assert not second.differs
     assert second.behind < 0
     assert crafted([right, almost], targets, [], monkeypatch).comparison.reason.startswith("It has the lowest log loss")
@@ -216,11 +218,11 @@ def test_a_later_candidate_that_is_better_beyond_the_noise_goes_on(monkeypatch: 
     targets, right = noisy(0, 1.0)
     useless = [np.full(200, 0.5) for _ in targets]
 
-    judgement = crafted([useless, right], targets, [], monkeypatch)
+    candidate_comparison = crafted([useless, right], targets, [], monkeypatch)
 
-    assert judgement.comparison.chosen == "logistic_regression"
-    assert judgement.comparison.candidates[0].differs
-    np.testing.assert_array_equal(judgement.out_of_fold.prediction, np.concatenate(right))
+    assert candidate_comparison.comparison.chosen == "logistic_regression"
+    assert candidate_comparison.comparison.candidates[0].differs
+    np.testing.assert_array_equal(candidate_comparison.out_of_fold.prediction, np.concatenate(right))
 
 
 def test_the_earliest_of_those_within_the_noise_of_the_best_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,89 +249,89 @@ def test_an_ensemble_of_members_that_know_different_things_goes_on(kind: str, mo
     targets = [(random.random(600) < 1 / (1 + np.exp(-drive.sum(axis=1)))).astype(int) for drive in drives]
     halves = [[1 / (1 + np.exp(-drive[:, side])) for drive in drives] for side in (0, 1)]
 
-    judgement = crafted(halves, targets, [kind], monkeypatch)
+    candidate_comparison = crafted(halves, targets, [kind], monkeypatch)
 
-    assert judgement.comparison.chosen == kind
-    assert judgement.chosen.members == ["xgboost", "logistic_regression"]
-    assert judgement.comparison.reason == "It has the lowest log loss over the folds."
+    assert candidate_comparison.comparison.chosen == kind
+    assert candidate_comparison.chosen.members == ["xgboost", "logistic_regression"]
+    assert candidate_comparison.comparison.reason == "It has the lowest log loss over the folds."
     if kind == "stack":
         # The log-odds of what both know add up.
-        np.testing.assert_allclose(judgement.last.coef_, [[1.0, 1.0]], atol=0.15)
+        np.testing.assert_allclose(candidate_comparison.last.coef_, [[1.0, 1.0]], atol=0.15)
     else:
-        assert judgement.last is None
+        assert candidate_comparison.last is None
         np.testing.assert_allclose(
-            judgement.out_of_fold.prediction, np.mean([np.concatenate(half) for half in halves], axis=0)
+            candidate_comparison.out_of_fold.prediction, np.mean([np.concatenate(half) for half in halves], axis=0)
         )
 
 
 def test_one_candidate_needs_no_comparison() -> None:
-    judgement = task_comparison("binary")
+    candidate_comparison = task_comparison("binary")
 
-    assert [candidate.name for candidate in judgement.comparison.candidates] == ["xgboost"]
-    assert judgement.comparison.reason == "It is the only candidate."
+    assert [candidate.name for candidate in candidate_comparison.comparison.candidates] == ["xgboost"]
+    assert candidate_comparison.comparison.reason == "It is the only candidate."
 
 
 @cache
-def task_comparison(task: Task, **changed: Any) -> Judgement:
+def task_comparison(task: Task, **changed: Any) -> CandidateComparison:
     case = task_case(task)
-    return compare_given(case.train, case.validation, case.manifest, case.declaration, **changed).judgement
+    return compare_given(case.train, case.validation, case.manifest, case.declaration, **changed).candidate_comparison
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_each_customer_has_one_out_of_fold_prediction_beside_its_target(task: Task) -> None:
-    made, found = compared(task), compared(task).judgement.out_of_fold
+    made, found = compared(task), compared(task).candidate_comparison.out_of_fold
     target = made.development.customers["Outcome"].to_numpy()
 
     assert sorted(found.rows) == list(range(450))
     np.testing.assert_array_equal(found.target, target[found.rows])
-    assert made.judgement.comparison.rows == 450
+    assert made.candidate_comparison.comparison.rows == 450
     scores = [
-        measure(task, fold, found.prediction[found.fold == place]) for place, fold in enumerate(made.folds.judging)
+        measure(task, fold, found.prediction[found.fold == place]) for place, fold in enumerate(made.folds.comparison)
     ]
-    np.testing.assert_allclose(scores, made.judgement.chosen.fold_scores, rtol=1e-6)
+    np.testing.assert_allclose(scores, made.candidate_comparison.chosen.fold_scores, rtol=1e-6)
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_learning_curves_are_the_mean_over_the_folds_of_what_xgboost_says_of_itself(task: Task) -> None:
     made = compared(task)
-    curves = made.judgement.curves
-    expected: dict[str, list[list[float]]] = {"learn": [], "judge": []}
-    for fold in made.folds.judging:
-        samples = {"learn": fold.learn, "judge": fold.judge}
+    curves = made.candidate_comparison.curves
+    expected: dict[str, list[list[float]]] = {"train": [], "validation": []}
+    for fold in made.folds.comparison:
+        samples = {"train": fold.train, "validation": fold.validation}
         kind = xgb.XGBRegressor if task == "regression" else xgb.XGBClassifier
         model = kind(
             n_estimators=12,
             max_depth=3,
             learning_rate=0.3,
             enable_categorical=True,
-            feature_types=list(fold.learn.types),
+            feature_types=list(fold.train.types),
             n_jobs=1,
         )
         pairs = [(sample.values, sample.target) for sample in samples.values()]
-        model.fit(fold.learn.values, fold.learn.target, eval_set=pairs, verbose=False)
+        model.fit(fold.train.values, fold.train.target, eval_set=pairs, verbose=False)
         for part, metrics in zip(samples, model.evals_result().values(), strict=True):
             expected[part].append(next(iter(metrics.values())))
 
     assert curves is not None
-    np.testing.assert_allclose(curves.learn, np.mean(expected["learn"], axis=0), rtol=1e-4)
-    np.testing.assert_allclose(curves.judge, np.mean(expected["judge"], axis=0), rtol=1e-4)
+    np.testing.assert_allclose(curves.train, np.mean(expected["train"], axis=0), rtol=1e-4)
+    np.testing.assert_allclose(curves.validation, np.mean(expected["validation"], axis=0), rtol=1e-4)
 
 
 def test_an_algorithm_without_rounds_has_no_learning_curve() -> None:
     case = task_case("binary")
     arguments = (case.train, case.validation, case.manifest, case.declaration)
 
-    assert compare_given(*arguments, algorithms=["logistic_regression"]).judgement.curves is None
+    assert compare_given(*arguments, algorithms=["logistic_regression"]).candidate_comparison.curves is None
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_where_the_search_saw_a_sample_candidates_are_judged_on_all_validation_customers(task: Task) -> None:
     made = compared(task, 2, max_rows=200)
-    judgement, (fold,) = made.judgement, made.folds.judging
-    candidates = by_name(judgement)
+    candidate_comparison, (fold,) = made.candidate_comparison, made.folds.comparison
+    candidates = by_name(candidate_comparison)
 
-    assert judgement.comparison.rows == 150
-    assert judgement.out_of_fold.rows.tolist() == list(range(300, 450))
+    assert candidate_comparison.comparison.rows == 150
+    assert candidate_comparison.out_of_fold.rows.tolist() == list(range(300, 450))
     # The number of rounds is found anew, by early stopping on the validation split.
     kind = xgb.XGBRegressor if task == "regression" else xgb.XGBClassifier
     plain = kind(
@@ -338,34 +340,38 @@ def test_where_the_search_saw_a_sample_candidates_are_judged_on_all_validation_c
         max_depth=3,
         learning_rate=0.3,
         enable_categorical=True,
-        feature_types=list(fold.learn.types),
+        feature_types=list(fold.train.types),
         n_jobs=1,
-    ).fit(fold.learn.values, fold.learn.target, eval_set=[(fold.judge.values, fold.judge.target)], verbose=False)
+    ).fit(
+        fold.train.values, fold.train.target, eval_set=[(fold.validation.values, fold.validation.target)], verbose=False
+    )
     assert candidates["xgboost"].n_estimators == plain.best_iteration + 1
-    said = plain.predict(fold.judge.values) if task == "regression" else plain.predict_proba(fold.judge.values)
+    said = (
+        plain.predict(fold.validation.values) if task == "regression" else plain.predict_proba(fold.validation.values)
+    )
     assert candidates["xgboost"].score == pytest.approx(measure(task, fold, said), rel=1e-4)
     # Rows of one fold are cross-fitted in five parts.
-    assert np.bincount(judgement.out_of_fold.fold).tolist() == [30] * 5
+    assert np.bincount(candidate_comparison.out_of_fold.fold).tolist() == [30] * 5
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
 def test_with_one_fold_the_noise_is_that_of_its_rows(task: Task) -> None:
     made = compared(task, 2, max_rows=200)
-    (fold,) = made.folds.judging
-    judgement = made.judgement
+    (fold,) = made.folds.comparison
+    candidate_comparison = made.candidate_comparison
     other = next(
         candidate
-        for candidate in judgement.comparison.candidates
-        if candidate.name in ("xgboost", linear(task)) and candidate.name != judgement.chosen.name
+        for candidate in candidate_comparison.comparison.candidates
+        if candidate.name in ("xgboost", linear(task)) and candidate.name != candidate_comparison.chosen.name
     )
     (name,) = other.members
-    fitted = load_algorithm(name).fit(fold.learn, SMALL[name][0], made.problem, other.n_estimators)
-    said, target = answer(fitted, fold.judge.values, made.problem.learning), fold.judge.target
+    fitted = load_algorithm(name).fit(fold.train, SMALL[name][0], made.problem, other.n_estimators)
+    said, target = answer(fitted, fold.validation.values, made.problem.learning), fold.validation.target
     losses = [
         (prediction - target) ** 2
         if task == "regression"
         else -np.log(np.where(target == 1, prediction, 1 - prediction))
-        for prediction in (said, judgement.out_of_fold.prediction)
+        for prediction in (said, candidate_comparison.out_of_fold.prediction)
     ]
 
     # Bootstrap of the paired rows, an independent way to the same interval.

@@ -7,9 +7,9 @@ import pytest
 from churn_kedro.base.parameters import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.features.parameters import FeatureParameters
-from churn_kedro.training.folds import gather_development
+from churn_kedro.training.folds import build_development
 from churn_kedro.training.recipe import Training, TrainingParameters, train
-from churn_kedro.training.search import NoArchive, NoProgress, Surroundings
+from churn_kedro.training.search import NoArchive, NoProgress, SearchContext
 from tests.task_cases import task_case
 
 CAMPAIGN = {"contact_cost": 1, "offer_cost": 10, "save_probability": 0.5, "value": 100}
@@ -34,15 +34,15 @@ def train_with(costs: dict[str, float], objective: str = "profit") -> Training:
         }
     )
     declaration, features = declare_costs(costs), FeatureParameters()
-    development = gather_development(case.train, case.validation, case.manifest, declaration, features)
-    world = Surroundings(NoArchive(), NoProgress(), time.perf_counter)
+    development = build_development(case.train, case.validation, case.manifest, declaration, features)
+    world = SearchContext(NoArchive(), NoProgress(), time.perf_counter)
     return train(development, declaration, features, parameters, world)
 
 
 def test_a_column_that_decides_earns_its_cost_and_one_that_says_nothing_does_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    age, visits = train_with({"Age": 0.5, "Visits": 0.5}).summary.column_worths
+    age, visits = train_with({"Age": 0.5, "Visits": 0.5}).summary.column_benefits
 
     assert (age.column, age.cost, age.worth_it) == ("Age", 0.5, True)
     assert age.earns > 2
@@ -59,8 +59,8 @@ def test_what_a_column_earns_is_the_profit_that_is_lost_without_it() -> None:
     declared["columns"] = [column for column in declared["columns"] if column["name"] != "Country"]
     without = CustomerDeclaration.model_validate(declared)
     features = FeatureParameters()
-    development = gather_development(case.train, case.validation, case.manifest, without, features)
-    world = Surroundings(NoArchive(), NoProgress(), time.perf_counter)
+    development = build_development(case.train, case.validation, case.manifest, without, features)
+    world = SearchContext(NoArchive(), NoProgress(), time.perf_counter)
     # The best number of rounds is not searched for anew: the one that the whole model has is kept.
     rounds = with_it.members[0].n_estimators
     parameters = with_it.recipe.training.model_copy(
@@ -78,14 +78,14 @@ def test_what_a_column_earns_is_the_profit_that_is_lost_without_it() -> None:
     assert other.threshold.profit_per_customer is not None
     lost = with_it.threshold.profit_per_customer - other.threshold.profit_per_customer
     # Calibration may tie customers together, and early stopping may still end a round earlier.
-    assert with_it.column_worths[0].earns == pytest.approx(lost, abs=0.5)
+    assert with_it.column_benefits[0].earns == pytest.approx(lost, abs=0.5)
 
 
 def test_costs_leave_the_model_as_it_is() -> None:
     costly, free = train_with({"Visits": 5.0}), train_with({})
 
     assert costly.summary.out_of_fold == free.summary.out_of_fold
-    assert free.summary.column_worths == []
+    assert free.summary.column_benefits == []
 
 
 def test_costs_without_profit_are_refused() -> None:

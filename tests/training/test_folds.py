@@ -17,9 +17,9 @@ from churn_kedro.training.folds import (
     Fold,
     FoldParameters,
     Folds,
+    build_development,
     divide_development,
-    gather_development,
-    treat_folds,
+    prepare_folds,
 )
 from tests.task_cases import declare, task_case
 
@@ -60,9 +60,9 @@ def divide(
 
 def assert_partition(folds: list[Fold], n_rows: int) -> None:
     """Each row is judged once, and by what was not learned from it."""
-    assert sorted(np.concatenate([fold.judge for fold in folds])) == list(range(n_rows))
+    assert sorted(np.concatenate([fold.validation for fold in folds])) == list(range(n_rows))
     for fold in folds:
-        assert sorted([*fold.learn, *fold.judge]) == list(range(n_rows))
+        assert sorted([*fold.train, *fold.validation]) == list(range(n_rows))
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
@@ -80,15 +80,15 @@ def test_each_fold_has_the_same_share_of_each_class(task: Task) -> None:
 
     for fold in divide(made, declare(task), n_splits=5):
         for code in np.unique(target):
-            assert (target[fold.judge] == code).mean() == pytest.approx((target == code).mean(), abs=0.011)
+            assert (target[fold.validation] == code).mean() == pytest.approx((target == code).mean(), abs=0.011)
 
 
 def test_the_same_seed_gives_the_same_folds() -> None:
     made = development()
     one, same, other = (divide(made, random_state=seed) for seed in (1, 1, 2))
 
-    assert all((a.judge == b.judge).all() for a, b in zip(one, same, strict=True))
-    assert not all((a.judge == b.judge).all() for a, b in zip(one, other, strict=True))
+    assert all((a.validation == b.validation).all() for a, b in zip(one, same, strict=True))
+    assert not all((a.validation == b.validation).all() for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("task", ["binary", "regression"])
@@ -101,9 +101,9 @@ def test_a_group_is_never_torn_apart(task: Task) -> None:
 
     assert_partition(folds, 450)
     for fold in folds:
-        assert not set(groups[fold.learn]) & set(groups[fold.judge])
+        assert not set(groups[fold.train]) & set(groups[fold.validation])
     if task == "binary":
-        shares = [made.customers["Outcome"].iloc[fold.judge].mean() for fold in folds]
+        shares = [made.customers["Outcome"].iloc[fold.validation].mean() for fold in folds]
         assert max(shares) - min(shares) < 0.1
 
 
@@ -112,7 +112,7 @@ def test_rows_of_one_customer_stay_together(method: str) -> None:
     made = development("binary", {"method": method}, Id=np.repeat([f"c{number}" for number in range(150)], 3))
 
     for fold in divide(made, n_splits=3):
-        assert not set(made.customers["Id"].iloc[fold.learn]) & set(made.customers["Id"].iloc[fold.judge])
+        assert not set(made.customers["Id"].iloc[fold.train]) & set(made.customers["Id"].iloc[fold.validation])
 
 
 @pytest.mark.parametrize("gap_days", [0.0, 20.0])
@@ -126,14 +126,14 @@ def test_every_learned_row_is_before_every_judged_row_with_the_gap_between(gap_d
 
     assert len(folds) == 4
     for fold in folds:
-        learned, judged = (made.customers["Seen"].iloc[rows] for rows in (fold.learn, fold.judge))
+        learned, judged = (made.customers["Seen"].iloc[rows] for rows in (fold.train, fold.validation))
         assert learned.max() < judged.min() - pd.Timedelta(days=gap_days)
         # And nothing else is left out.
-        waste = made.customers["Seen"].iloc[np.setdiff1d(np.arange(450), [*fold.learn, *fold.judge])]
+        waste = made.customers["Seen"].iloc[np.setdiff1d(np.arange(450), [*fold.train, *fold.validation])]
         assert ((waste > judged.max()) | (waste >= judged.min() - pd.Timedelta(days=gap_days))).all()
-    judged_rows = np.concatenate([fold.judge for fold in folds])
+    judged_rows = np.concatenate([fold.validation for fold in folds])
     assert len(judged_rows) == len(set(judged_rows)) == pytest.approx(450 * 4 / 5, abs=8)
-    latest = [made.customers["Seen"].iloc[fold.judge].max() for fold in folds]
+    latest = [made.customers["Seen"].iloc[fold.validation].max() for fold in folds]
     assert latest == sorted(latest)
 
 
@@ -158,7 +158,7 @@ def test_a_rare_class_lowers_the_number_of_folds_with_a_warning(task: Task, capl
     assert len(folds) == 3
     assert "3 folds instead of 5 (training.folds.n_splits)" in caplog.text
     for fold in folds:
-        assert (made.customers["Outcome"].iloc[fold.judge] == 1).sum() == 1
+        assert (made.customers["Outcome"].iloc[fold.validation] == 1).sum() == 1
 
 
 def test_a_class_of_a_single_customer_is_too_rare() -> None:
@@ -196,24 +196,24 @@ def test_a_large_table_is_searched_on_a_sample_and_judged_once_on_all() -> None:
 
     search, judging = divide_development(made, declaration, FoldParameters(n_splits=3, max_rows=200), 1)
 
-    looked_at = np.unique(np.concatenate([fold.judge for fold in search]))
+    looked_at = np.unique(np.concatenate([fold.validation for fold in search]))
     assert len(looked_at) == 200
     shares = made.customers["Outcome"].value_counts(normalize=True)
     assert made.customers["Outcome"].iloc[looked_at].value_counts(normalize=True).sub(shares).abs().max() < 0.01
     for fold in search:
-        np.testing.assert_array_equal(np.sort([*fold.learn, *fold.judge]), looked_at)
+        np.testing.assert_array_equal(np.sort([*fold.train, *fold.validation]), looked_at)
     assert judging is not None
     (whole,) = judging
     # Learned on the training split, judged on the validation split.
-    assert whole.learn.tolist() == list(range(300))
-    assert whole.judge.tolist() == list(range(300, 450))
+    assert whole.train.tolist() == list(range(300))
+    assert whole.validation.tolist() == list(range(300, 450))
 
 
 def test_a_table_of_as_many_rows_as_allowed_is_searched_whole() -> None:
-    folds = treat_folds(development(), declare("binary"), FeatureParameters(), FoldParameters(max_rows=450), 1)
+    folds = prepare_folds(development(), declare("binary"), FeatureParameters(), FoldParameters(max_rows=450), 1)
 
     assert not folds.sampled
-    assert folds.judging is folds.search
+    assert folds.comparison is folds.search
 
 
 @pytest.mark.parametrize(("task", "label"), [("binary", "'leaves'"), ("multiclass", "'plus'")])
@@ -255,26 +255,26 @@ def learned_features() -> tuple[CustomerDeclaration, Development]:
 
 
 def treated(made: Development, declaration: CustomerDeclaration, **options: Any) -> Folds:
-    return treat_folds(made, declaration, FeatureParameters(), FoldParameters(n_splits=3), 1, **options)
+    return prepare_folds(made, declaration, FeatureParameters(), FoldParameters(n_splits=3), 1, **options)
 
 
 def test_what_is_judged_teaches_the_treatment_nothing() -> None:
     declaration, made = learned_features()
     before = treated(made, declaration).search[0]
-    judge = before.fold.judge
+    validation = before.fold.validation
     changed = made.customers.copy()
-    changed.loc[judge, "Income"] *= 1000
-    changed.loc[judge, "City"] = "Atlantis"
-    changed.loc[judge, "Shop"] = "east"
+    changed.loc[validation, "Income"] *= 1000
+    changed.loc[validation, "City"] = "Atlantis"
+    changed.loc[validation, "Shop"] = "east"
 
     after = treated(replace(made, customers=changed), declaration).search[0]
 
-    np.testing.assert_array_equal(after.fold.judge, judge)
-    np.testing.assert_array_equal(after.learn.values, before.learn.values)
+    np.testing.assert_array_equal(after.fold.validation, validation)
+    np.testing.assert_array_equal(after.train.values, before.train.values)
     np.testing.assert_array_equal(
         after.inputs.transformer.transform(made.customers), before.inputs.transformer.transform(made.customers)
     )
-    assert not np.array_equal(after.judge.values, before.judge.values, equal_nan=True)
+    assert not np.array_equal(after.validation.values, before.validation.values, equal_nan=True)
 
 
 def test_the_treatment_is_another_one_in_each_fold() -> None:
@@ -284,7 +284,7 @@ def test_the_treatment_is_another_one_in_each_fold() -> None:
     place = list(folds[0].inputs.sources).index("Income")
     middle = made.customers.assign(Income=5000.0)
     scaled = [float(fold.inputs.transformer.transform(middle)[0, place]) for fold in folds]
-    incomes = [fold.learn.values[:, place].mean() for fold in folds]
+    incomes = [fold.train.values[:, place].mean() for fold in folds]
 
     assert len(set(scaled)) == 3
     # Standardised on the rows that are learned from.
@@ -296,18 +296,18 @@ def test_weights_of_the_customers_come_along_in_units_of_their_mean() -> None:
     declaration = declared("binary", {"name": "Copies", "role": "weight"})
 
     for fold in treated(development(Copies=weights), declaration).search:
-        for sample, rows in ((fold.learn, fold.fold.learn), (fold.judge, fold.fold.judge)):
+        for sample, rows in ((fold.train, fold.fold.train), (fold.validation, fold.fold.validation)):
             assert sample.weight is not None
             np.testing.assert_allclose(sample.weight, weights[rows] / weights[rows].mean())
-    assert all(fold.learn.weight is None for fold in treated(development(), declare("binary")).search)
+    assert all(fold.train.weight is None for fold in treated(development(), declare("binary")).search)
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_balanced_classes_count_alike_in_learning_and_as_they_are_in_judging(task: Task) -> None:
     for fold in treated(development(task), declare(task), class_weight="balanced").search:
-        assert fold.learn.weight is not None
-        np.testing.assert_allclose(fold.learn.weight, compute_sample_weight("balanced", fold.learn.target))
-        assert fold.judge.weight is None
+        assert fold.train.weight is not None
+        np.testing.assert_allclose(fold.train.weight, compute_sample_weight("balanced", fold.train.target))
+        assert fold.validation.weight is None
 
 
 def test_balanced_classes_and_weights_of_customers_multiply() -> None:
@@ -315,19 +315,19 @@ def test_balanced_classes_and_weights_of_customers_multiply() -> None:
     made = development(Copies=np.random.default_rng(0).uniform(0.5, 3, 450))
 
     for fold in treated(made, declaration, class_weight="balanced").search:
-        assert fold.learn.weight is not None
-        sums = [fold.learn.weight[fold.learn.target == code].sum() for code in (0, 1)]
+        assert fold.train.weight is not None
+        sums = [fold.train.weight[fold.train.target == code].sum() for code in (0, 1)]
         assert sums[0] == pytest.approx(sums[1])
-        given = made.customers["Copies"].to_numpy()[fold.fold.learn]
+        given = made.customers["Copies"].to_numpy()[fold.fold.train]
         assert sum(sums) == pytest.approx(len(given))
-        ratio = fold.learn.weight / given
+        ratio = fold.train.weight / given
         assert len(np.unique(ratio.round(9))) == 2
 
 
 def test_a_number_has_no_classes_to_balance() -> None:
     folds = treated(development("regression"), declare("regression"), class_weight="balanced")
 
-    assert all(fold.learn.weight is None for fold in folds.search)
+    assert all(fold.train.weight is None for fold in folds.search)
 
 
 def test_outliers_that_are_dropped_are_judged_and_never_learned_from() -> None:
@@ -339,23 +339,23 @@ def test_outliers_that_are_dropped_are_judged_and_never_learned_from() -> None:
     declaration = CustomerDeclaration.model_validate(fields)
     manifest = describe_splits(case.train, validation, case.test, declaration, case.manifest.split, {})
 
-    made = gather_development(case.train, validation, manifest, declaration, FeatureParameters())
+    made = build_development(case.train, validation, manifest, declaration, FeatureParameters())
     folds = treated(made, declaration).search
 
     dropped = np.flatnonzero(~made.learnable)
     assert {300, 301, 302, 303} <= set(dropped)
     assert (dropped >= 300).all()
     assert len(made.learned) == 450 - len(dropped)
-    assert sorted(np.concatenate([fold.fold.judge for fold in folds])) == list(range(450))
-    assert not any(set(dropped) & set(fold.fold.learn) for fold in folds)
-    assert all(len(fold.learn.target) == len(fold.fold.learn) for fold in folds)
+    assert sorted(np.concatenate([fold.fold.validation for fold in folds])) == list(range(450))
+    assert not any(set(dropped) & set(fold.fold.train) for fold in folds)
+    assert all(len(fold.train.target) == len(fold.fold.train) for fold in folds)
 
 
 def test_tables_of_another_split_are_refused() -> None:
     case = task_case("binary")
 
     with pytest.raises(CustomerTableError, match=r"The validation table .* is not the one the split"):
-        gather_development(case.train, case.validation.iloc[1:], case.manifest, case.declaration, FeatureParameters())
+        build_development(case.train, case.validation.iloc[1:], case.manifest, case.declaration, FeatureParameters())
 
 
 def test_a_table_of_few_moments_has_fewer_folds_by_time_and_no_block_is_torn(caplog: pytest.LogCaptureFixture) -> None:
@@ -367,6 +367,6 @@ def test_a_table_of_few_moments_has_fewer_folds_by_time_and_no_block_is_torn(cap
     assert len(folds) == 2
     seen = pd.Series(months)
     for fold, (last, judged) in zip(folds, [("2025-01-01", "2025-01-31"), ("2025-01-31", "2025-03-02")], strict=True):
-        assert seen[fold.fold.learn].max() == pd.Timestamp(last)
-        assert set(seen[fold.fold.judge]) == {pd.Timestamp(judged)}
+        assert seen[fold.fold.train].max() == pd.Timestamp(last)
+        assert set(seen[fold.fold.validation]) == {pd.Timestamp(judged)}
     assert "2 folds instead of 3" in caplog.text

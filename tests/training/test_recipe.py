@@ -35,8 +35,8 @@ from churn_kedro.models.interface import (
 from churn_kedro.models.learning import describe_learning
 from churn_kedro.training.algorithms import AlgorithmName, Problem, load_algorithm
 from churn_kedro.training.calibration import choose_calibration
-from churn_kedro.training.candidates import Ensemble, judge_candidates
-from churn_kedro.training.folds import gather_development
+from churn_kedro.training.candidates import Ensemble, compare_candidates
+from churn_kedro.training.folds import build_development
 from churn_kedro.training.recipe import Training, describe_problem, fit_model
 from tests.task_cases import (
     SMALL,
@@ -161,7 +161,7 @@ def test_the_threshold_is_the_best_of_a_hundred_on_customers_that_were_not_learn
     calibration: Calibration, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> None:
     compared = compare_given(*splits[:2], manifest, declaration, calibration={"method": calibration})
-    found = compared.judgement.out_of_fold
+    found = compared.candidate_comparison.out_of_fold
     probability = choose_calibration(
         found.target, found.prediction, found.fold, compared.problem.learning, compared.parameters.calibration
     )[1]
@@ -317,10 +317,10 @@ def ensemble_of(kind: Ensemble, task: Task) -> TrainedModel:
     with pytest.MonkeyPatch.context() as patched:
         # Whether it earns its place is another question.
         patched.setattr("churn_kedro.training.candidates._choose", lambda judged, *_: (judged[-1], "It was to be."))
-        judgement = judge_candidates(searches, [kind], compared.folds, compared.problem, time.perf_counter)
+        candidate_comparison = compare_candidates(searches, [kind], compared.folds, compared.problem, time.perf_counter)
     return fit_model(
         compared.development,
-        judgement,
+        candidate_comparison,
         compared.search,
         compared.problem,
         case.declaration,
@@ -383,7 +383,7 @@ def test_a_model_of_another_task_has_no_threshold_and_names_what_it_predicts(tas
     assert case.trained.facts["task"] == task
     assert "decision_threshold" not in case.trained.facts
     assert case.trained.facts.get("classes") == {"multiclass": '["basic", "plus", "premium"]'}.get(task)
-    assert case.trained.answer == {"multiclass": "predict_proba", "regression": "predict"}[task]
+    assert case.trained.predict_method == {"multiclass": "predict_proba", "regression": "predict"}[task]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -561,7 +561,7 @@ def test_the_summary_tells_the_model_that_was_fitted() -> None:
     (member,) = summary.members
     assert (summary.model, member.algorithm, member.n_estimators) == ("xgboost", "xgboost", 20)
     assert member.complexity == {"trees": 60, "leaves": leaves}
-    assert summary.rows == {"learned": 450, "judged": 450, "searched": 450}
+    assert summary.rows == {"trained": 450, "validated": 450, "searched": 450}
     assert summary.recipe.train_digest == facts["train_digest"] == case.manifest.train.digest
     assert summary.recipe.declaration == case.declaration
     assert summary.inputs == len(case.training.inputs.sources)
@@ -647,7 +647,7 @@ def test_parameters_that_contradict_each_other_are_refused(changed: dict[str, An
 def describe(task: Task, declaration: CustomerDeclaration | None = None, **changed: Any) -> Problem:
     case = task_case(task)
     declaration = declaration or case.declaration
-    development = gather_development(case.train, case.validation, case.manifest, declaration, FeatureParameters())
+    development = build_development(case.train, case.validation, case.manifest, declaration, FeatureParameters())
     return describe_problem(development, declaration, quick_parameters(**changed))
 
 

@@ -81,7 +81,9 @@ def test_metrics_are_those_of_customers_that_were_not_learned_from(task: Task) -
     case = task_case(task)
     metrics = summarise_metrics(case.training.summary).values
     given: Any = {"xgboost": ({"max_depth": 3, "learning_rate": 0.3}, 20)}
-    found = compare_given(case.train, case.validation, case.manifest, case.declaration, given=given).judgement
+    found = compare_given(
+        case.train, case.validation, case.manifest, case.declaration, given=given
+    ).candidate_comparison
 
     score = "rmse" if task == "regression" else "log_loss"
     folds = [metrics[f"cv_{score}_fold_{place}"] for place in (1, 2)]
@@ -175,10 +177,10 @@ def test_each_trial_becomes_a_run_with_what_it_tried_and_how_it_ended() -> None:
     assert pruned.metrics["log_loss_fold_1"] == 0.7
     assert failed.tags["error"] == "XGBoostError: no depth"
     assert curves.curves == {
-        "learn_log_loss": summary.learning_curves["learn"],
-        "judge_log_loss": summary.learning_curves["judge"],
+        "learn_log_loss": summary.learning_curves["train"],
+        "judge_log_loss": summary.learning_curves["validation"],
     }
-    assert len(summary.learning_curves["judge"]) == 20
+    assert len(summary.learning_curves["validation"]) == 20
 
 
 def test_no_runs_are_made_where_none_are_wanted() -> None:

@@ -9,13 +9,13 @@ from churn_kedro.customers.declaration import Task
 from churn_kedro.datasets.mlflow.model_files import model_digest
 from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
 from churn_kedro.features.parameters import FeatureParameters
-from churn_kedro.training.folds import gather_development
+from churn_kedro.training.folds import build_development
 from churn_kedro.training.recipe import Training, TrainingParameters, train
 from churn_kedro.training.reproduction import Code, Rebuild, compare_trainings, train_again
-from churn_kedro.training.search import NoArchive, NoProgress, Surroundings
+from churn_kedro.training.search import NoArchive, NoProgress, SearchContext
 from tests.task_cases import TaskCase, task_case
 
-WORLD = Surroundings(NoArchive(), NoProgress(), time.perf_counter)
+WORLD = SearchContext(NoArchive(), NoProgress(), time.perf_counter)
 CODE = Code("a" * 40, "false")
 
 
@@ -33,7 +33,7 @@ def parameters(random_state: int = 3) -> TrainingParameters:
 
 def first_training(case: TaskCase, random_state: int = 3) -> Training:
     features = FeatureParameters()
-    development = gather_development(case.train, case.validation, case.manifest, case.declaration, features)
+    development = build_development(case.train, case.validation, case.manifest, case.declaration, features)
     return train(development, case.declaration, features, parameters(random_state), WORLD)
 
 

@@ -23,14 +23,14 @@ from churn_kedro.datasets.runtime.trial_archive import StudyArchive
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.training.algorithms import FoldFit
 from churn_kedro.training.algorithms.xgboost_trees import XGBoost
-from churn_kedro.training.folds import Development, FoldParameters, Folds, gather_development, treat_folds
+from churn_kedro.training.folds import Development, FoldParameters, Folds, build_development, prepare_folds
 from churn_kedro.training.recipe import describe_problem, search_models
 from churn_kedro.training.search import (
     AlgorithmSearch,
+    SearchContext,
     SearchInterruptedError,
     SearchParameters,
     SearchResult,
-    Surroundings,
     Trial,
     search_algorithm,
     trials_per_algorithm,
@@ -72,8 +72,8 @@ def folded(task: Task = "binary", n_splits: int = 2, unit: float = 1.0) -> tuple
         train, validation = (part.assign(Outcome=part["Outcome"] * unit) for part in (case.train, case.validation))
         manifest = describe_splits(train, validation, case.test, case.declaration, SPLIT, {})
         case = replace(case, train=train, validation=validation, manifest=manifest)
-    development = gather_development(case.train, case.validation, case.manifest, case.declaration, FeatureParameters())
-    folds = treat_folds(development, case.declaration, FeatureParameters(), FoldParameters(n_splits=n_splits), 5)
+    development = build_development(case.train, case.validation, case.manifest, case.declaration, FeatureParameters())
+    folds = prepare_folds(development, case.declaration, FeatureParameters(), FoldParameters(n_splits=n_splits), 5)
     return case, development, folds
 
 
@@ -101,7 +101,7 @@ def search(
     parameters = quick_parameters(**fields)
     declaration = declaration or case.declaration
     problem = describe_problem(development, declaration, parameters)
-    world = Surroundings(archive, progress or Silent(), stopwatch)
+    world = SearchContext(archive, progress or Silent(), stopwatch)
     return search_models(development, folds, problem, declaration, FeatureParameters(), parameters, world)
 
 
@@ -185,7 +185,7 @@ def test_a_trial_can_be_repeated_with_scikit_learns_interface(task: Task, metric
     best, (case, development, folds) = only(result).best, folded(task)
 
     for place, fold in enumerate(folds.search):
-        learn, judge = fold.learn, fold.judge
+        learn, judge = fold.train, fold.validation
         classifier = xgb.XGBClassifier(
             n_estimators=30,
             early_stopping_rounds=4,
@@ -196,7 +196,7 @@ def test_a_trial_can_be_repeated_with_scikit_learns_interface(task: Task, metric
             n_jobs=1,
         ).fit(learn.values, learn.target, eval_set=[(judge.values, judge.target)], verbose=False)
         probability = classifier.predict_proba(judge.values)
-        expected = log_loss(development.customers["Outcome"].iloc[fold.fold.judge], probability)
+        expected = log_loss(development.customers["Outcome"].iloc[fold.fold.validation], probability)
         assert best.fold_n_estimators[place] == classifier.best_iteration + 1
         assert best.fold_scores[place] == pytest.approx(expected, abs=1e-5)
     assert result.metric == metric
@@ -209,10 +209,12 @@ def test_a_trial_of_a_number_can_be_repeated_with_the_library_in_the_targets_own
     settings = {"max_depth": 3, "eta": 0.3, "gamma": 0.5 * development.customers["Outcome"].var(ddof=0)}
 
     for place, fold in enumerate(folds.search):
-        learn = xgb.DMatrix(fold.learn.values, fold.learn.target)
+        learn = xgb.DMatrix(fold.train.values, fold.train.target)
         booster = xgb.train(settings, learn, num_boost_round=best.fold_n_estimators[place])
-        predicted = booster.predict(xgb.DMatrix(fold.judge.values))
-        assert best.fold_scores[place] == pytest.approx(root_mean_squared_error(fold.judge.target, predicted), rel=1e-4)
+        predicted = booster.predict(xgb.DMatrix(fold.validation.values))
+        assert best.fold_scores[place] == pytest.approx(
+            root_mean_squared_error(fold.validation.target, predicted), rel=1e-4
+        )
     assert result.metric == "rmse"
     assert best.hyperparameters["gamma"] == 0.5
 
@@ -278,7 +280,7 @@ def interrupted_search(at: int, archive: StudyArchive, progress: Silent, **manne
         9,
         None,
         {},
-        Surroundings(archive, progress, time.perf_counter),
+        SearchContext(archive, progress, time.perf_counter),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class UnusableInputError(ValueError):
+class UserInputError(ValueError):
     """Something a user gave that cannot be used; the message says what was found, what was expected and what to do."""
 
 
-class ParameterError(UnusableInputError):
+class ParameterError(UserInputError):
     """A parameter that cannot be used."""
 
 

@@ -16,7 +16,7 @@ from .scored_list import (
     BandParameters as BandParameters,
     ScoringReport as ScoringReport,
     count_unusual_cells as count_unusual_cells,
-    find_worthy as find_worthy,
+    find_worth_contacting as find_worth_contacting,
     list_predictions as list_predictions,
     require_readable as require_readable,
 )

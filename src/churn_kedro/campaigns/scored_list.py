@@ -126,7 +126,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def find_worthy(tags: Mapping[str, str], customers: pd.DataFrame) -> np.ndarray | None:
+def find_worth_contacting(tags: Mapping[str, str], customers: pd.DataFrame) -> np.ndarray | None:
     """Find the customers who are worth a contact, where the decision depends on what each is worth.
 
     Args:

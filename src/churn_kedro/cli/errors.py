@@ -14,7 +14,7 @@ from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 
-from churn_kedro.base import UnusableInputError
+from churn_kedro.base import UserInputError
 from churn_kedro.datasets import TrackingServerError
 from churn_kedro.registry import RefusedActionError
 
@@ -25,7 +25,7 @@ EXIT_NO = 3
 # A command within a message.
 _COMMAND = re.compile(r"`(kedro (?:run|models|mlflow|viz)\b[^`]*)`")
 
-_MENDABLE = (UnusableInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
+_MENDABLE = (UserInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
 
 
 class _RefusedError(click.ClickException):
@@ -34,7 +34,7 @@ class _RefusedError(click.ClickException):
     exit_code = EXIT_NO
 
 
-def explain_instead_of_tracing(command: Callable[..., Any]) -> Callable[..., Any]:
+def show_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     """Make a command end with a message where its user can mend what is wrong.
 
     Args:

@@ -13,7 +13,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
 from churn_kedro.base import ParameterError
-from churn_kedro.cli.errors import explain_instead_of_tracing
+from churn_kedro.cli.errors import show_user_errors
 from churn_kedro.cli.models import models
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def cli() -> None:
 
 
 _run = copy.copy(kedro_run)
-_run.callback = explain_instead_of_tracing(cast(Callable[..., Any], kedro_run.callback))
+_run.callback = show_user_errors(cast(Callable[..., Any], kedro_run.callback))
 cli.add_command(_run)
 cli.add_command(models)
 
@@ -55,7 +55,7 @@ def customers() -> None:
 @click.option("--delimiter", metavar="CHARACTER", help="What separates the cells; found out where left out.")
 @click.option("--sheet", metavar="SHEET", help="Sheet of an Excel file; the first where left out.")
 @click.option("--force", is_flag=True, help="Overwrite the files of a use case that is there already.")
-@explain_instead_of_tracing
+@show_user_errors
 def onboard(
     path: Path,
     target: str,

@@ -26,7 +26,7 @@ from kedro.framework.cli.utils import ENV_HELP
 from kedro.utils import find_kedro_project
 
 from churn_kedro.base import ParameterError
-from churn_kedro.cli.errors import EXIT_NO, explain_instead_of_tracing
+from churn_kedro.cli.errors import EXIT_NO, show_user_errors
 from churn_kedro.cli.tables import (
     VersionRow,
     describe_versions,
@@ -37,7 +37,7 @@ from churn_kedro.cli.tables import (
     write_versions,
 )
 from churn_kedro.datasets import artifact_location, tracking_uri
-from churn_kedro.registry import Alias, Change, Standing
+from churn_kedro.registry import Alias, Change, RegistryState
 from churn_kedro.training import Code, Rebuild
 
 if TYPE_CHECKING:
@@ -136,13 +136,13 @@ def models() -> None:
     """Registered versions of the model."""
 
 
-def _rows(registry: ModelRegistry) -> tuple[Standing, list[VersionRow]]:
+def _rows(registry: ModelRegistry) -> tuple[RegistryState, list[VersionRow]]:
     versions = registry.versions()
-    standing = registry.standing(versions)
+    state = registry.state(versions)
     moments = {int(one.version): datetime.fromtimestamp(one.creation_timestamp / 1000, UTC) for one in versions}
     now = datetime.now(UTC)
-    return standing, describe_versions(
-        standing,
+    return state, describe_versions(
+        state,
         {version: moment.isoformat(timespec="seconds") for version, moment in moments.items()},
         {version: (now - moment).total_seconds() / _SECONDS_PER_DAY for version, moment in moments.items()},
     )
@@ -151,7 +151,7 @@ def _rows(registry: ModelRegistry) -> tuple[Standing, list[VersionRow]]:
 @models.command(name="list")
 @_ENV
 @_JSON
-@explain_instead_of_tracing
+@show_user_errors
 def list_versions(env: str | None, as_json: bool) -> None:
     """All versions: aliases, what became of them, metrics of their last evaluation."""
     with _open_project(env) as project:
@@ -166,7 +166,7 @@ def list_versions(env: str | None, as_json: bool) -> None:
 @click.argument("version")
 @_ENV
 @_JSON
-@explain_instead_of_tracing
+@show_user_errors
 def info(version: str, env: str | None, as_json: bool) -> None:
     """All that is known of VERSION (a number or an alias): facts, metrics, decision."""
     from mlflow import MlflowClient
@@ -175,10 +175,10 @@ def info(version: str, env: str | None, as_json: bool) -> None:
 
     with _open_project(env) as project:
         registry = project.registry
-        standing, rows = _rows(registry)
-        number = standing.find(version)
+        state, rows = _rows(registry)
+        number = state.find(version)
         row = next(one for one in rows if one.version == number)
-        tags = standing.tags[number]
+        tags = state.tags[number]
         found = MlflowClient().get_model_version(project.model_name, str(number))
         model_id = str(found.source).removeprefix("models:/")
         logged = sorted(MlflowClient().get_logged_model(model_id).metrics or [], key=lambda one: one.timestamp)
@@ -202,7 +202,7 @@ def info(version: str, env: str | None, as_json: bool) -> None:
         }
         reasons = tags.get("decision_reasons", "").splitlines()
         if as_json:
-            events = [event.model_dump(mode="json") for event in registry.events_of(standing, number)]
+            events = [event.model_dump(mode="json") for event in registry.events_of(state, number)]
             known = {"model": project.model_name, **row.model_dump(mode="json"), "run_id": found.run_id}
             measured = {name: one.model_dump() for name, one in metrics.items()}
             documents = {"model_id": model_id, "tags": dict(tags), "reasons": reasons, "history": events}
@@ -216,25 +216,25 @@ def info(version: str, env: str | None, as_json: bool) -> None:
 @click.argument("second")
 @_ENV
 @_JSON
-@explain_instead_of_tracing
+@show_user_errors
 def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
     """Score the test customers with versions FIRST and SECOND: paired differences, customers they disagree on."""
     from churn_kedro.customers import CustomerDeclaration
     from churn_kedro.datasets import RegistryModelDataset
     from churn_kedro.evaluation import Baseline, compare_models, explain_incomparable
-    from churn_kedro.models import find_seen_by, score_known
+    from churn_kedro.models import find_version_training_rows, score_labelled
     from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
 
     with _open_project(env) as project:
-        standing = project.registry.standing()
-        numbers = [standing.find(version) for version in (first, second)]
+        state = project.registry.state()
+        numbers = [state.find(version) for version in (first, second)]
         parameters = EvaluationParameters.model_validate(_parameters(project, "evaluation"))
         declaration = CustomerDeclaration.model_validate(_parameters(project, "customers"))
         catalog = project.context.catalog
         test, manifest = catalog.load("test_customers"), catalog.load("split_manifest")
         manifest.verify(test=test)
         loaded = [
-            RegistryModelDataset(model_name=project.model_name, model_version=number, with_learned=True).load()
+            RegistryModelDataset(model_name=project.model_name, model_version=number, with_training_rows=True).load()
             for number in numbers
         ]
         models_there = [model for model in loaded if model is not None]
@@ -243,7 +243,7 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
             reason = explain_incomparable(model, declaration)
             if reason:
                 raise ParameterError(f"{project.model_name}: {reason}.")
-            seen = find_seen_by(model, test, manifest, declaration)
+            seen = find_version_training_rows(model, test, manifest, declaration)
             if seen is not None and seen.any():
                 notes.append(f"version {model.version} has learned from {seen.mean():.1%} of the test customers")
         names = [
@@ -251,7 +251,7 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
             for number, version in zip(numbers, (first, second), strict=True)
         ]
         comparison = compare_models(
-            score_known(models_there[0].estimator, test, declaration),
+            score_labelled(models_there[0].estimator, test, declaration),
             Baseline(names[1], models_there[1].estimator, f"Mind: {'; '.join(notes)}." if notes else None),
             test,
             declaration,
@@ -284,7 +284,7 @@ def _parameters(project: _Project, name: str) -> Any:
 @click.option("--expect-champion", metavar="VERSION", help="Refuse if another one (or not none) is champion by now.")
 @_YES
 @_acting
-@explain_instead_of_tracing
+@show_user_errors
 def promote(
     version: str,
     alias: Alias,
@@ -296,28 +296,28 @@ def promote(
     as_json: bool,
 ) -> None:
     """Give VERSION an alias. Champion becomes only what has passed the gate, or is overridden for a reason."""
-    from churn_kedro.registry import plan_promotion, require_champion
+    from churn_kedro.registry import plan_manual_promotion, require_champion
 
     with _open_project(env, by) as project:
         registry = project.registry
         registry.settle()
-        standing = registry.standing()
-        number, expected = standing.find(version), _expected_champion(standing, expect_champion)
-        planned = plan_promotion(standing, number, alias, override)
+        state = registry.state()
+        number, expected = state.find(version), _expected_champion(state, expect_champion)
+        planned = plan_manual_promotion(state, number, alias, override)
         if planned.already is None and alias == "champion":
-            _confirm(f"Make version {number} of {project.model_name} champion{_instead_of(standing)}?", yes=yes)
+            _confirm(f"Make version {number} of {project.model_name} champion{_instead_of(state)}?", yes=yes)
 
-        def plan(now: Standing) -> Change:
+        def plan(now: RegistryState) -> Change:
             if now.aliases.get(alias) != number:
                 require_champion(now, expected)
-            return plan_promotion(now, number, alias, override)
+            return plan_manual_promotion(now, number, alias, override)
 
         _print_change(project.model_name, registry.carry_out(plan), as_json=as_json)
 
 
-def _expected_champion(standing: Standing, given: str | None) -> int | None:
+def _expected_champion(state: RegistryState, given: str | None) -> int | None:
     if given is None:
-        return standing.aliases.get("champion")
+        return state.aliases.get("champion")
     if given == _NOBODY:
         return None
     if not given.isdecimal():
@@ -325,8 +325,8 @@ def _expected_champion(standing: Standing, given: str | None) -> int | None:
     return int(given)
 
 
-def _instead_of(standing: Standing) -> str:
-    champion = standing.aliases.get("champion")
+def _instead_of(state: RegistryState) -> str:
+    champion = state.aliases.get("champion")
     return "" if champion is None else f" instead of version {champion}"
 
 
@@ -335,7 +335,7 @@ def _instead_of(standing: Standing) -> str:
 @_reasoned(required=False)
 @_YES
 @_acting
-@explain_instead_of_tracing
+@show_user_errors
 def approve(version: str | None, reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
     """Let VERSION (left out: the challenger), which waits for approval, become champion."""
     from churn_kedro.registry import plan_approval
@@ -343,12 +343,12 @@ def approve(version: str | None, reason: str | None, yes: bool, env: str | None,
     with _open_project(env, by) as project:
         registry = project.registry
         registry.settle()
-        standing = registry.standing()
-        if version is None and "challenger" not in standing.aliases:
+        state = registry.state()
+        if version is None and "challenger" not in state.aliases:
             raise ParameterError(f"No version of {project.model_name} waits for approval.")
-        number = standing.find(version or "challenger")
-        if plan_approval(standing, number, reason).already is None:
-            _confirm(f"Approve version {number} of {project.model_name} as champion{_instead_of(standing)}?", yes=yes)
+        number = state.find(version or "challenger")
+        if plan_approval(state, number, reason).already is None:
+            _confirm(f"Approve version {number} of {project.model_name} as champion{_instead_of(state)}?", yes=yes)
         change = registry.carry_out(lambda now: plan_approval(now, number, reason))
         _print_change(project.model_name, change, as_json=as_json)
 
@@ -357,7 +357,7 @@ def approve(version: str | None, reason: str | None, yes: bool, env: str | None,
 @click.argument("version")
 @_reasoned(required=True)
 @_acting
-@explain_instead_of_tracing
+@show_user_errors
 def reject(version: str, reason: str, env: str | None, by: str | None, as_json: bool) -> None:
     """Turn VERSION down: it loses its aliases, and the gate brings it back no more."""
     from churn_kedro.registry import plan_rejection
@@ -365,7 +365,7 @@ def reject(version: str, reason: str, env: str | None, by: str | None, as_json: 
     with _open_project(env, by) as project:
         registry = project.registry
         registry.settle()
-        number = registry.standing().find(version)
+        number = registry.state().find(version)
         change = registry.carry_out(lambda now: plan_rejection(now, number, reason))
         _print_change(project.model_name, change, as_json=as_json)
 
@@ -374,7 +374,7 @@ def reject(version: str, reason: str, env: str | None, by: str | None, as_json: 
 @_reasoned(required=False)
 @_YES
 @_acting
-@explain_instead_of_tracing
+@show_user_errors
 def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
     """Make the previous champion champion again; the gate brings this one back no more. Twice is as once."""
     from churn_kedro.registry import plan_rollback, require_champion
@@ -382,14 +382,14 @@ def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_
     with _open_project(env, by) as project:
         registry = project.registry
         registry.settle()
-        standing = registry.standing()
-        planned = plan_rollback(standing, registry.history(), reason)
+        state = registry.state()
+        planned = plan_rollback(state, registry.history(), reason)
         if planned.already is None:
             back = planned.moves["champion"].after
-            _confirm(f"Make version {back} of {project.model_name} champion again{_instead_of(standing)}?", yes=yes)
-        expected = standing.aliases.get("champion")
+            _confirm(f"Make version {back} of {project.model_name} champion again{_instead_of(state)}?", yes=yes)
+        expected = state.aliases.get("champion")
 
-        def plan(now: Standing) -> Change:
+        def plan(now: RegistryState) -> Change:
             history = registry.history()
             again = plan_rollback(now, history, reason)
             if again.already is None:
@@ -407,7 +407,7 @@ def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_
 @_reasoned(required=False)
 @_YES
 @_acting
-@explain_instead_of_tracing
+@show_user_errors
 def retire(
     version: str | None,
     expired: bool,
@@ -430,10 +430,10 @@ def retire(
             return
         registry = project.registry
         registry.settle()
-        number = registry.standing().find(str(version))
+        number = registry.state().find(str(version))
         at = datetime.now(UTC).isoformat(timespec="seconds")
 
-        def plan(now: Standing) -> Change:
+        def plan(now: RegistryState) -> Change:
             return plan_return(now, number, reason) if undo else plan_retirement(now, number, at, reason)
 
         _print_change(project.model_name, registry.carry_out(plan), as_json=as_json)
@@ -445,10 +445,10 @@ def _retire_expired(project: _Project, reason: str | None, *, delete: bool, yes:
 
     retention = RegistryParameters.model_validate(_parameters(project, "registry")).retention
     registry = project.registry
-    standing, rows = _rows(registry)
-    found = find_expired(standing, {row.version: row.age_days for row in rows}, retention)
+    state, rows = _rows(registry)
+    found = find_expired(state, {row.version: row.age_days for row in rows}, retention)
     if not delete:
-        found = [version for version in found if RETIRED_TAG not in standing.tags[version]]
+        found = [version for version in found if RETIRED_TAG not in state.tags[version]]
     why = reason or f"older than {retention.keep_days} days and not among the newest {retention.keep_last}"
     listed = ", ".join(map(str, found))
     if found and delete:
@@ -471,12 +471,12 @@ def _retire_expired(project: _Project, reason: str | None, *, delete: bool, yes:
 @click.option("--html", is_flag=True, help="The page instead of Markdown.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
 @_ENV
-@explain_instead_of_tracing
+@show_user_errors
 def card(version: str, html: bool, output: Path | None, env: str | None) -> None:
     """Print the model card of VERSION, as its last evaluation wrote it."""
     with _open_project(env) as project:
         registry = project.registry
-        text = registry.read_document(registry.standing().find(version), "model_card.html" if html else "model_card.md")
+        text = registry.read_document(registry.state().find(version), "model_card.html" if html else "model_card.md")
         if output is None:
             click.echo(text)
         else:
@@ -492,7 +492,7 @@ def card(version: str, html: bool, output: Path | None, env: str | None) -> None
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--force", is_flag=True, help="Overwrite PATH.")
 @_ENV
-@explain_instead_of_tracing
+@show_user_errors
 def export(version: str, path: Path, force: bool, env: str | None) -> None:
     """Write VERSION to PATH: a folder, or an archive (.zip, .tar.gz). It loads where this project is not installed."""
     from churn_kedro.datasets import EXPORT_FACTS
@@ -505,7 +505,7 @@ def export(version: str, path: Path, force: bool, env: str | None) -> None:
         )
     with _open_project(env) as project, tempfile.TemporaryDirectory(dir=_existing_parent(path)) as folder:
         registry = project.registry
-        number = registry.standing().find(version)
+        number = registry.state().find(version)
         made = Path(folder) / f"{project.model_name}-{number}"
         registry.export(number, made)
         kind = _ARCHIVES.get(path.suffix.lower())
@@ -529,7 +529,7 @@ def _existing_parent(path: Path) -> Path:
 @click.argument("version", required=False)
 @_ENV
 @_JSON
-@explain_instead_of_tracing
+@show_user_errors
 def history(version: str | None, env: str | None, as_json: bool) -> None:
     """Who did what and why, with all versions or with VERSION (a number, of a deleted version too, or an alias)."""
     with _open_project(env) as project:
@@ -537,7 +537,7 @@ def history(version: str | None, env: str | None, as_json: bool) -> None:
         events = registry.history()
         if version is not None:
             known = {str(event.version) for event in events}
-            number = int(version) if version in known else registry.standing().find(version)
+            number = int(version) if version in known else registry.state().find(version)
             events = [event for event in events if number in _touched(event)]
         if as_json:
             click.echo(json.dumps([event.model_dump(mode="json") for event in events], indent=2))
@@ -554,7 +554,7 @@ def _touched(event: Any) -> set[int | None]:
 @_ENV
 @_JSON
 @click.option("--at-commit", is_flag=True, help="Use the code of the commit that trained the version.")
-@explain_instead_of_tracing
+@show_user_errors
 def rebuild(version: str, env: str | None, as_json: bool, at_commit: bool) -> None:
     """Train VERSION (a number or an alias) again from its recorded data, parameters and seed, and compare.
 
@@ -582,14 +582,12 @@ def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild
         find_version,
         model_digest,
     )
-    from churn_kedro.training import NoArchive, NoProgress, Surroundings, compare_trainings, train_again
+    from churn_kedro.training import NoArchive, NoProgress, SearchContext, compare_trainings, train_again
 
     recorded = find_version(project.model_name, version)
     tables, manifest = find_splits(recorded, project.context.catalog)
-    surroundings = Surroundings(NoArchive(), TerminalProgress() if show_progress else NoProgress(), time.perf_counter)
-    rebuilt = train_again(
-        tables, manifest, recorded.summary, surroundings, project.context.catalog.load("matrix_parts")
-    )
+    context = SearchContext(NoArchive(), TerminalProgress() if show_progress else NoProgress(), time.perf_counter)
+    rebuilt = train_again(tables, manifest, recorded.summary, context, project.context.catalog.load("matrix_parts"))
     first = RegistryModelDataset(model_name=recorded.name, model_version=str(recorded.version)).load()
     if first is None:
         raise ParameterError(f"Version {recorded.version} of {recorded.name} was removed meanwhile.")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from churn_kedro.base import Parameters
 from churn_kedro.evaluation import LOWER_IS_BETTER, METRIC_TITLES, Estimate, ModelComparison
-from churn_kedro.registry import DECISION_TAG, RETIRED_TAG, AuditEvent, Change, Standing
+from churn_kedro.registry import DECISION_TAG, RETIRED_TAG, AuditEvent, Change, RegistryState
 from churn_kedro.reporting import metric_title
 
 # Metrics that a list of versions shows, where a version has them: at most two, and the profit.
@@ -49,12 +49,12 @@ def read_metrics(tags: Mapping[str, str]) -> dict[str, Estimate]:
 
 
 def describe_versions(
-    standing: Standing, created: Mapping[int, str], ages_in_days: Mapping[int, float]
+    state: RegistryState, created: Mapping[int, str], ages_in_days: Mapping[int, float]
 ) -> list[VersionRow]:
     """Rows of all versions.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         created: When each version was registered, ISO 8601.
         ages_in_days: How long ago.
 
@@ -64,7 +64,7 @@ def describe_versions(
     return [
         VersionRow(
             version=version,
-            aliases=standing.aliases_of(version),
+            aliases=state.aliases_of(version),
             decision="retired" if RETIRED_TAG in tags else tags.get(DECISION_TAG),
             created=created[version],
             age_days=round(ages_in_days[version], 5),
@@ -72,7 +72,7 @@ def describe_versions(
             metrics=read_metrics(tags),
             evaluated_at=tags.get("evaluated_at"),
         )
-        for version, tags in sorted(standing.tags.items(), reverse=True)
+        for version, tags in sorted(state.tags.items(), reverse=True)
     ]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from churn_kedro.base import Parameters, UnusableInputError
+from churn_kedro.base import Parameters, UserInputError
 from churn_kedro.customers.treatments import Treatment
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -26,7 +26,7 @@ CellType = Literal["number", "date", "text"]
 RESERVED_NAMES = frozenset({"probability", "prediction", "decision", "risk_band", "rank", "model_version", "scored_at"})
 
 
-class CustomerTableError(UnusableInputError):
+class CustomerTableError(UserInputError):
     """A customer table that cannot be used."""
 
 

@@ -28,7 +28,7 @@ from .mlflow.runs import (
     RunParametersDataset as RunParametersDataset,
     loggable_name as loggable_name,
 )
-from .mlflow.version_documents import PublicationDataset as PublicationDataset
+from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
 from .reports import ReportDataset as ReportDataset
 from .runtime.clock import ClockDataset as ClockDataset, StopwatchDataset as StopwatchDataset
 from .runtime.matrix_parts import PartsDataset as PartsDataset

@@ -13,7 +13,7 @@ from pydantic import Field
 from churn_kedro.base import Parameters
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, measure, paired_differences
-from churn_kedro.models import Estimator, RegisteredModel, ScoredCustomers, explain_other_table, score_known
+from churn_kedro.models import Estimator, RegisteredModel, ScoredCustomers, explain_table_mismatch, score_labelled
 
 # Simple models that are trained on the spot.
 BaselineName = Literal["constant", "logistic_regression", "ridge", "random_forest"]
@@ -98,7 +98,7 @@ def explain_incomparable(model: RegisteredModel, declaration: CustomerDeclaratio
     Returns:
         The difference between the two declarations, for people; None where the version can score the table.
     """
-    reason = explain_other_table(model, declaration)
+    reason = explain_table_mismatch(model, declaration)
     return None if reason is None else f"{reason}: there is nothing that both could score"
 
 
@@ -125,7 +125,7 @@ def compare_models(
     Returns:
         Scores of the other model, differences and disagreements.
     """
-    other = score_known(baseline.estimator, customers, declaration)
+    other = score_labelled(baseline.estimator, customers, declaration)
     first, second = measure(scores), measure(other)
     comparison = ModelComparison(
         baseline=baseline.label,

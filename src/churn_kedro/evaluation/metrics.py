@@ -163,7 +163,7 @@ class Evaluation(Parameters):
         default_factory=dict, description="Estimate of each of EXTENDED_METRICS that can be told."
     )
     scoring_seconds: float | None = Field(None, description="Seconds to score 1,000 customers; null: not measured.")
-    seen_share: float = Field(
+    training_row_share: float = Field(
         0.0, description="Share of the test customers that the version has learned from; they were let in by force."
     )
 

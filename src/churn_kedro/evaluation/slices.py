@@ -192,7 +192,7 @@ class _Candidate:
 
 
 @dataclass(frozen=True)
-class _Judges:
+class _Reference:
     """Customers that groups are judged on.
 
     Attributes:
@@ -268,8 +268,8 @@ def measure_slices(
     )
     counts = np.concatenate(list(resample_counts(len(looked_at), resampling)))
     everyone = np.arange(len(looked_at))
-    on_all = _judge_whole(seen, counts, everyone, metric)
-    on_half = _judge_whole(seen, counts, np.flatnonzero(~searched_half), metric) if found else on_all
+    on_all = _evaluate_whole(seen, counts, everyone, metric)
+    on_half = _evaluate_whole(seen, counts, np.flatnonzero(~searched_half), metric) if found else on_all
     slices = [_judge(candidate, on_all, seen, counts, metric, parameters) for candidate in declared]
     slices += [_judge(candidate, on_half, seen, counts, metric, parameters) for candidate in found]
     slices = _correct(slices, parameters.significance)
@@ -449,15 +449,15 @@ def _lacking(seen: ScoredCustomers, member: np.ndarray, least: int, min_events: 
     return np.where(enough & np.isfinite(lacking), lacking, -np.inf)
 
 
-def _judge_whole(seen: ScoredCustomers, counts: np.ndarray, rows: np.ndarray, metric: str) -> _Judges:
+def _evaluate_whole(seen: ScoredCustomers, counts: np.ndarray, rows: np.ndarray, metric: str) -> _Reference:
     judged, drawn = _subset(seen, rows), counts[:, rows]
     values = measure_counted(judged, np.ones((1, len(rows)), dtype=np.int32))[metric]
-    return _Judges(rows, float(values[0]), measure_counted(judged, drawn)[metric])
+    return _Reference(rows, float(values[0]), measure_counted(judged, drawn)[metric])
 
 
 def _judge(
     candidate: _Candidate,
-    judges: _Judges,
+    judges: _Reference,
     seen: ScoredCustomers,
     counts: np.ndarray,
     metric: str,

@@ -24,7 +24,7 @@ _LONGEST_NAME = 150
 _FILES = ("data_report", "evaluation_report", "rejected_customers", "predictions", "unscored_customers")
 
 
-class PlaceHooks:
+class TrackingServerHooks:
     """Looks whether the tracking server answers, before kedro-mlflow waits for it."""
 
     @hook_impl(tryfirst=True)

@@ -86,7 +86,7 @@ def _describe_training(report: TrainingSummary) -> list[str]:
             for place, candidate in enumerate(report.comparison.candidates)
         ]
     device = f" ({report.recipe.device})" if any(member.algorithm == "xgboost" for member in report.members) else ""
-    learned = f"{report.model}{device} on {report.rows['learned']:,} customers"
+    learned = f"{report.model}{device} on {report.rows['trained']:,} customers"
     if report.calibration is not None:
         learned += (
             f", calibration {report.calibration.method} (error {report.calibration.ece_before:.3f} to "
@@ -95,7 +95,7 @@ def _describe_training(report: TrainingSummary) -> list[str]:
     lines.append(_line("model", learned))
     lines += [
         _line("", f"{worth.column} earns {worth.earns:.3g} a customer and costs {worth.cost:.3g}")
-        for worth in report.column_worths
+        for worth in report.column_benefits
     ]
     if report.threshold is not None:
         choice = report.threshold
@@ -210,8 +210,8 @@ def _describe_evaluation(report: Evaluation, files: Mapping[str, str]) -> list[s
         lines.append(_line("", f"{label:<{width}}{_number(estimate.value)} ({coverage} {low} to {high})"))
     threshold = "" if report.threshold is None else f"; decision threshold {report.threshold:.3f}"
     lines.append(_line("", f"on {report.test_rows:,} test customers{threshold}"))
-    if report.seen_share > 0:
-        lines.append(_line("", f"it has learned from {report.seen_share:.1%} of them: too good to be true"))
+    if report.training_row_share > 0:
+        lines.append(_line("", f"it has learned from {report.training_row_share:.1%} of them: too good to be true"))
     if "evaluation_report" in files:
         lines.append(_line("", f"report: {files['evaluation_report']}"))
     return lines

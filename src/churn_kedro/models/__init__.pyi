@@ -4,12 +4,12 @@ from .interface import (
     RegisteredModel as RegisteredModel,
     ScoredCustomers as ScoredCustomers,
     TrainedModel as TrainedModel,
-    answer_of as answer_of,
     decision_threshold as decision_threshold,
-    explain_other_table as explain_other_table,
+    explain_table_mismatch as explain_table_mismatch,
     predict as predict,
-    require_table as require_table,
-    score_known as score_known,
+    prediction_method as prediction_method,
+    require_matching_table as require_matching_table,
+    score_labelled as score_labelled,
     task_facts as task_facts,
     unwrap as unwrap,
 )
@@ -19,4 +19,7 @@ from .learning import (
     Score as Score,
     describe_learning as describe_learning,
 )
-from .training_rows import find_seen_by as find_seen_by, record_learned as record_learned
+from .training_rows import (
+    digest_training_rows as digest_training_rows,
+    find_version_training_rows as find_version_training_rows,
+)

@@ -12,8 +12,8 @@ import pandas as pd
 
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SignatureType, Task
 
-# Method with which an estimator answers for its task; MLflow calls it, too.
-Answer = Literal["predict_proba", "predict"]
+# Method that gives the predictions of a task; MLflow calls it, too.
+PredictMethod = Literal["predict_proba", "predict"]
 # Tag of a version whose decisions depend on what each customer is worth: economics as JSON.
 CAMPAIGN_TAG = "campaign"
 
@@ -48,7 +48,7 @@ class TrainedModel:
         estimator: The estimator.
         inputs: Signature type of each raw column it reads, in order.
         example: A few raw rows, logged as the input example.
-        answer: Method that gives the model's answer.
+        predict_method: Method that gives the predictions.
         facts: Short facts for tags: task, data digest, decision threshold and their like.
         libraries: Distributions that it takes to load it, beside those that every model takes.
     """
@@ -56,7 +56,7 @@ class TrainedModel:
     estimator: Estimator
     inputs: Mapping[str, SignatureType]
     example: pd.DataFrame
-    answer: Answer = "predict_proba"
+    predict_method: PredictMethod = "predict_proba"
     facts: Mapping[str, str] = field(default_factory=dict)
     libraries: tuple[str, ...] = ()
 
@@ -120,7 +120,7 @@ class ScoredCustomers:
         return replace(self, target=self.target[members], prediction=self.prediction[members])
 
 
-def answer_of(task: Task) -> Answer:
+def prediction_method(task: Task) -> PredictMethod:
     """Method with which an estimator answers for its task.
 
     Args:
@@ -145,7 +145,7 @@ def task_facts(declaration: CustomerDeclaration) -> dict[str, str]:
     return {"task": declaration.task, **classes}
 
 
-def explain_other_task(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
+def explain_task_mismatch(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
     """Say why a version cannot answer for a declaration: its numbers would be read as something they are not.
 
     Args:
@@ -165,7 +165,7 @@ def explain_other_task(model: RegisteredModel, declaration: CustomerDeclaration)
     return None
 
 
-def explain_other_table(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
+def explain_table_mismatch(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
     """Say why a version cannot score the declared table. Columns that it does not read are no reason.
 
     Args:
@@ -177,12 +177,12 @@ def explain_other_table(model: RegisteredModel, declaration: CustomerDeclaration
     """
     kept = {column.name for column in declaration.required_columns(with_target=True)}
     absent = [name for name in model.inputs if name not in kept]
-    return explain_other_task(model, declaration) or (
+    return explain_task_mismatch(model, declaration) or (
         f"version {model.version} reads columns that are not declared: {', '.join(absent)}" if absent else None
     )
 
 
-def require_table(model: RegisteredModel, declaration: CustomerDeclaration) -> None:
+def require_matching_table(model: RegisteredModel, declaration: CustomerDeclaration) -> None:
     """Refuse a version that was trained for another task, for other classes or for columns that are not there.
 
     Args:
@@ -192,7 +192,7 @@ def require_table(model: RegisteredModel, declaration: CustomerDeclaration) -> N
     Raises:
         CustomerTableError: It was.
     """
-    reason = explain_other_table(model, declaration)
+    reason = explain_table_mismatch(model, declaration)
     if reason:
         raise CustomerTableError(
             f"{model.name}: {reason}. Train a version for this declaration (`kedro run --pipelines training`), "
@@ -247,7 +247,7 @@ def predict(estimator: Estimator, customers: pd.DataFrame, task: Task) -> np.nda
             return np.asarray(estimator.predict(customers), dtype=np.float64)
 
 
-def score_known(estimator: Estimator, customers: pd.DataFrame, declaration: CustomerDeclaration) -> ScoredCustomers:
+def score_labelled(estimator: Estimator, customers: pd.DataFrame, declaration: CustomerDeclaration) -> ScoredCustomers:
     """Score customers whose target is known.
 
     Args:

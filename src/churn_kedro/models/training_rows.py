@@ -20,7 +20,7 @@ def _name(columns: list[str]) -> str:
     return f"digest_{hashlib.sha256(chr(0).join(columns).encode()).hexdigest()[:12]}"
 
 
-def record_learned(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.DataFrame:
+def digest_training_rows(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.DataFrame:
     """Digests of the customers that a model learns from.
 
     Args:
@@ -34,13 +34,13 @@ def record_learned(customers: pd.DataFrame, declaration: CustomerDeclaration) ->
     return pd.DataFrame({_name(columns): np.unique(row_digests(customers[columns]))})
 
 
-def find_seen(
+def find_training_rows(
     learned: pd.DataFrame | None, customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> np.ndarray | None:
     """Find customers that a version has learned from, by identifiers, features and target together.
 
     Args:
-        learned: What :func:`record_learned` gave when the version was trained; None where nothing was recorded.
+        learned: What :func:`digest_training_rows` gave when the version was trained; None where nothing was recorded.
         customers: Customers with their target, shape (n, n_columns).
         declaration: The table's declaration.
 
@@ -53,7 +53,7 @@ def find_seen(
     return np.isin(row_digests(customers[columns]), learned[_name(columns)].to_numpy())
 
 
-def find_seen_by(
+def find_version_training_rows(
     model: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> np.ndarray | None:
     """Find test customers that a version has learned from.
@@ -73,7 +73,7 @@ def find_seen_by(
     own = (manifest.train.digest, manifest.validation.digest)
     if (model.tags.get("train_digest"), model.tags.get("validation_digest")) == own:
         return np.zeros(len(test), dtype=bool)
-    seen = find_seen(model.learned, test, declaration)
+    seen = find_training_rows(model.learned, test, declaration)
     if seen is None and manifest.test.digest in (model.tags.get("train_digest"), model.tags.get("validation_digest")):
         return np.ones(len(test), dtype=bool)
     return seen

@@ -5,7 +5,7 @@ from .gate import (
     Promotion as Promotion,
     decide as decide,
     describe_promotion as describe_promotion,
-    plan_decided as plan_decided,
+    plan_decision as plan_decision,
 )
 from .lifecycle import (
     DECISION_TAG as DECISION_TAG,
@@ -15,11 +15,11 @@ from .lifecycle import (
     Change as Change,
     Move as Move,
     RefusedActionError as RefusedActionError,
+    RegistryState as RegistryState,
     RetentionParameters as RetentionParameters,
-    Standing as Standing,
     find_expired as find_expired,
     plan_approval as plan_approval,
-    plan_promotion as plan_promotion,
+    plan_manual_promotion as plan_manual_promotion,
     plan_rejection as plan_rejection,
     plan_retirement as plan_retirement,
     plan_return as plan_return,

@@ -23,7 +23,13 @@ from churn_kedro.evaluation import (
     group_customers,
     measure,
 )
-from churn_kedro.models import RegisteredModel, ScoredCustomers, explain_other_table, find_seen_by, score_known
+from churn_kedro.models import (
+    RegisteredModel,
+    ScoredCustomers,
+    explain_table_mismatch,
+    find_version_training_rows,
+    score_labelled,
+)
 from churn_kedro.registry.lifecycle import (
     DECIDED_AGAINST_TAG,
     DECISION_TAG,
@@ -32,9 +38,9 @@ from churn_kedro.registry.lifecycle import (
     Alias,
     Change,
     Outcome,
-    Standing,
+    RegistryState,
     plan_challenge,
-    plan_coronation,
+    plan_promotion,
     require_champion,
 )
 
@@ -188,7 +194,7 @@ class Promotion(Parameters):
 
 
 def _check_task(candidate: RegisteredModel, declaration: CustomerDeclaration) -> GateCheck:
-    reason = explain_other_table(candidate, declaration)
+    reason = explain_table_mismatch(candidate, declaration)
     return GateCheck(
         name="trained for this table",
         passed=reason is None,
@@ -222,7 +228,7 @@ def _check_training(
     """The test customers are new to the candidate."""
     name = "test customers are new to it"
     trained_on, train_digest = candidate.tags.get("train_digest", "unknown"), manifest.train.digest
-    seen = find_seen_by(candidate, test, manifest, declaration)
+    seen = find_version_training_rows(candidate, test, manifest, declaration)
     if seen is not None:
         count = int(seen.sum())
         return GateCheck(
@@ -360,7 +366,7 @@ def compare_with_champion(
     Returns:
         A check of all customers and, where segments are declared, one of them.
     """
-    reason = explain_other_table(incumbent, declaration)
+    reason = explain_table_mismatch(incumbent, declaration)
     if reason:
         return [
             GateCheck(
@@ -372,7 +378,7 @@ def compare_with_champion(
         ]
     required = gate.of(declaration.task)
     test, caution = _fair_to_both(incumbent, test, manifest, declaration)
-    scores = [score_known(model.estimator, test, declaration) for model in (candidate, incumbent)]
+    scores = [score_labelled(model.estimator, test, declaration) for model in (candidate, incumbent)]
     gain, resampled, values = _gains(scores[0], scores[1], required.metric, _resampling(gate))
     bound = float(np.nanquantile(resampled, 1 - gate.confidence))
     passed = bool(bound >= -required.margin)
@@ -399,7 +405,7 @@ def _fair_to_both(
 
     Where too few are left, or it cannot be told, all of them count, which favours the champion.
     """
-    seen = find_seen_by(incumbent, test, manifest, declaration)
+    seen = find_version_training_rows(incumbent, test, manifest, declaration)
     if seen is None:
         return test, " (the champion was trained on another split; test customers among its training rows favour it)"
     if not seen.any():
@@ -430,7 +436,7 @@ def _compare_segments(
     judged = {
         name: [one.of(members) for one in scores]
         for name, members in segments.items()
-        if _can_be_judged(scores[0].of(members))
+        if _is_evaluable(scores[0].of(members))
     }
     share = (1 - gate.confidence) / max(1, len(judged))
     worst, lost = (0.0, ""), []
@@ -452,7 +458,7 @@ def _compare_segments(
     )
 
 
-def _can_be_judged(scores: ScoredCustomers) -> bool:
+def _is_evaluable(scores: ScoredCustomers) -> bool:
     if scores.task == "regression":
         return len(scores.target) >= _FEWEST_IN_SEGMENT and len(np.unique(scores.target)) > 1
     sizes = np.unique(scores.target, return_counts=True)[1]
@@ -567,11 +573,11 @@ def describe_promotion(decision: Decision) -> Promotion:
     )
 
 
-def plan_decided(standing: Standing, promotion: Promotion) -> Change:
+def plan_decision(state: RegistryState, promotion: Promotion) -> Change:
     """What a decision changes in the registry.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         promotion: What was decided.
 
     Returns:
@@ -580,17 +586,17 @@ def plan_decided(standing: Standing, promotion: Promotion) -> Change:
     Raises:
         RefusedActionError: Another champion was named since the decision.
     """
-    require_champion(standing, promotion.expected_champion)
+    require_champion(state, promotion.expected_champion)
     if promotion.outcome is None:
         return Change(
             action="decide", version=promotion.version, already=f"version {promotion.version} is champion already"
         )
-    plans = {"champion": plan_coronation, "challenger": plan_challenge}
+    plans = {"champion": plan_promotion, "challenger": plan_challenge}
     alias = promotion.alias
-    if promotion.outcome == "refused" and _awaits_approval(standing, standing.aliases.get("challenger")):
+    if promotion.outcome == "refused" and _awaits_approval(state, state.aliases.get("challenger")):
         # Whoever waits for approval keeps the place.
         alias = None
-    moves = plans[alias](standing, promotion.version) if alias in plans else {}
+    moves = plans[alias](state, promotion.version) if alias in plans else {}
     return Change(
         action="decide",
         version=promotion.version,
@@ -601,5 +607,5 @@ def plan_decided(standing: Standing, promotion: Promotion) -> Change:
     )
 
 
-def _awaits_approval(standing: Standing, version: int | None) -> bool:
-    return version is not None and standing.tags.get(version, {}).get(DECISION_TAG) == "awaiting_approval"
+def _awaits_approval(state: RegistryState, version: int | None) -> bool:
+    return version is not None and state.tags.get(version, {}).get(DECISION_TAG) == "awaiting_approval"

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from churn_kedro.base import ParameterError, Parameters, UnusableInputError
+from churn_kedro.base import ParameterError, Parameters, UserInputError
 
 Alias = Literal["challenger", "staging", "champion", "previous_champion"]
 Action = Literal["decide", "promote", "approve", "reject", "rollback", "retire", "restore", "delete"]
@@ -26,11 +26,11 @@ TURNED_DOWN_TAG = "turned_down"
 _PASSED = frozenset({"promoted", "approved"})
 
 
-class UnknownVersionError(UnusableInputError):
+class UnknownVersionError(UserInputError):
     """There is no version of that number or alias."""
 
 
-class RefusedActionError(UnusableInputError):
+class RefusedActionError(UserInputError):
     """The registry stands so that an action must not be done; nothing was changed."""
 
 
@@ -72,7 +72,7 @@ class AuditEvent(Parameters):
 
 
 @dataclass(frozen=True)
-class Standing:
+class RegistryState:
     """How a registered model stands.
 
     Attributes:
@@ -113,20 +113,20 @@ class Standing:
         )
 
 
-def _move(standing: Standing, **wanted: int | None) -> dict[Alias, Move]:
+def _move(state: RegistryState, **wanted: int | None) -> dict[Alias, Move]:
     """Moves from how the aliases stand to how they are wanted; those that stand so already are left out."""
     moves: dict[Alias, Move] = {}
     for alias in ALIASES:
-        if alias in wanted and standing.aliases.get(alias) != wanted[alias]:
-            moves[alias] = Move(before=standing.aliases.get(alias), after=wanted[alias])
+        if alias in wanted and state.aliases.get(alias) != wanted[alias]:
+            moves[alias] = Move(before=state.aliases.get(alias), after=wanted[alias])
     return moves
 
 
-def plan_coronation(standing: Standing, version: int) -> dict[Alias, Move]:
+def plan_promotion(state: RegistryState, version: int) -> dict[Alias, Move]:
     """Moves that make a version champion: the champion steps back, and other aliases of the version go.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         version: Number.
 
     Returns:
@@ -135,22 +135,22 @@ def plan_coronation(standing: Standing, version: int) -> dict[Alias, Move]:
     Raises:
         RefusedActionError: It is retired, or gone.
     """
-    _require_in_use(standing, version)
+    _require_in_use(state, version)
     wanted: dict[str, int | None] = {"champion": version}
-    champion = standing.aliases.get("champion")
+    champion = state.aliases.get("champion")
     for alias in ("challenger", "staging", "previous_champion"):
-        if standing.aliases.get(alias) == version:
+        if state.aliases.get(alias) == version:
             wanted[alias] = None
     if champion is not None and champion != version:
         wanted["previous_champion"] = champion
-    return _move(standing, **wanted)
+    return _move(state, **wanted)
 
 
-def plan_challenge(standing: Standing, version: int) -> dict[Alias, Move]:
+def plan_challenge(state: RegistryState, version: int) -> dict[Alias, Move]:
     """Moves that make a version challenger.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         version: Number.
 
     Returns:
@@ -159,14 +159,14 @@ def plan_challenge(standing: Standing, version: int) -> dict[Alias, Move]:
     Raises:
         RefusedActionError: It is retired, or gone.
     """
-    _require_in_use(standing, version)
-    return _move(standing, challenger=version)
+    _require_in_use(state, version)
+    return _move(state, challenger=version)
 
 
-def _require_present(standing: Standing, version: int) -> Mapping[str, str]:
-    tags = standing.tags.get(version)
+def _require_present(state: RegistryState, version: int) -> Mapping[str, str]:
+    tags = state.tags.get(version)
     if tags is None:
-        raise UnknownVersionError(f"There is no version {version} of the model '{standing.name}'.")
+        raise UnknownVersionError(f"There is no version {version} of the model '{state.name}'.")
     return tags
 
 
@@ -175,41 +175,43 @@ def _require_reason(reason: str | None, option: str) -> None:
         raise ParameterError(f"{option} is blank: say why, for whoever reads the history.")
 
 
-def _require_in_use(standing: Standing, version: int) -> Mapping[str, str]:
-    tags = _require_present(standing, version)
+def _require_in_use(state: RegistryState, version: int) -> Mapping[str, str]:
+    tags = _require_present(state, version)
     if RETIRED_TAG in tags:
         raise RefusedActionError(
-            f"Version {version} of {standing.name} was retired on {tags[RETIRED_TAG]}. Take it back first: "
+            f"Version {version} of {state.name} was retired on {tags[RETIRED_TAG]}. Take it back first: "
             f"`kedro models retire {version} --undo`."
         )
     return tags
 
 
-def require_champion(standing: Standing, expected: int | None) -> None:
+def require_champion(state: RegistryState, expected: int | None) -> None:
     """Check that the champion is still the one that somebody had in mind.
 
     Args:
-        standing: How the registry stands now.
+        state: How the registry stands now.
         expected: Champion at the time; None: there was none.
 
     Raises:
         RefusedActionError: It is another one.
     """
-    champion = standing.aliases.get("champion")
+    champion = state.aliases.get("champion")
     if champion != expected:
         now = "no version is champion" if champion is None else f"version {champion} is champion"
         then = "none" if expected is None else f"version {expected}"
         raise RefusedActionError(
-            f"Somebody else was faster: {now} of {standing.name} now, and this was decided when it was {then}. "
+            f"Somebody else was faster: {now} of {state.name} now, and this was decided when it was {then}. "
             "Nothing was changed. Look again: `kedro models list`."
         )
 
 
-def plan_promotion(standing: Standing, version: int, alias: Alias = "champion", override: str | None = None) -> Change:
+def plan_manual_promotion(
+    state: RegistryState, version: int, alias: Alias = "champion", override: str | None = None
+) -> Change:
     """Give an alias to a version by hand.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         version: Number.
         alias: champion, staging or challenger.
         override: Reason to make a version champion that has not passed the gate.
@@ -221,13 +223,13 @@ def plan_promotion(standing: Standing, version: int, alias: Alias = "champion", 
         RefusedActionError: The version is retired, or has not passed the gate and nothing overrides it; or the alias
             is not to be given by hand.
     """
-    tags = _require_in_use(standing, version)
+    tags = _require_in_use(state, version)
     _require_reason(override, "--override")
     if alias == "previous_champion":
         raise RefusedActionError("The alias previous_champion follows the champion; it is not given by hand.")
-    if standing.aliases.get(alias) == version:
+    if state.aliases.get(alias) == version:
         return Change(action="promote", version=version, already=f"version {version} is {alias} already")
-    if standing.aliases.get("champion") == version:
+    if state.aliases.get("champion") == version:
         raise RefusedActionError(
             f"Version {version} is the champion; it cannot be {alias}, too. Promote another version first, or roll "
             "back."
@@ -236,18 +238,18 @@ def plan_promotion(standing: Standing, version: int, alias: Alias = "champion", 
         return Change(
             action="promote",
             version=version,
-            moves=_move(standing, **{alias: version}),
+            moves=_move(state, **{alias: version}),
             reasons=[override] if override else [],
         )
     outcome = tags.get(DECISION_TAG)
     if override is None and (outcome not in _PASSED or TURNED_DOWN_TAG in tags):
-        raise RefusedActionError(_explain_unfit(standing.name, version, outcome, tags))
+        raise RefusedActionError(_explain_unfit(state.name, version, outcome, tags))
     if override is None:
-        return Change(action="promote", version=version, moves=plan_coronation(standing, version))
+        return Change(action="promote", version=version, moves=plan_promotion(state, version))
     return Change(
         action="promote",
         version=version,
-        moves=plan_coronation(standing, version),
+        moves=plan_promotion(state, version),
         tags={DECISION_TAG: "overridden", TURNED_DOWN_TAG: None},
         outcome="overridden",
         reasons=[f"the gate was overridden: {override}"],
@@ -271,11 +273,11 @@ def _explain_unfit(name: str, version: int, outcome: str | None, tags: Mapping[s
     )
 
 
-def plan_approval(standing: Standing, version: int, reason: str | None = None) -> Change:
+def plan_approval(state: RegistryState, version: int, reason: str | None = None) -> Change:
     """Let a waiting version become champion.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         version: Number.
         reason: Why, for the audit.
 
@@ -285,19 +287,19 @@ def plan_approval(standing: Standing, version: int, reason: str | None = None) -
     Raises:
         RefusedActionError: The version does not wait, or was compared with another champion than there is now.
     """
-    tags = _require_in_use(standing, version)
+    tags = _require_in_use(state, version)
     outcome = tags.get(DECISION_TAG)
-    if standing.aliases.get("champion") == version:
+    if state.aliases.get("champion") == version:
         return Change(action="approve", version=version, already=f"version {version} is champion already")
     if outcome != "awaiting_approval":
         raise RefusedActionError(
-            f"Version {version} of {standing.name} does not wait for approval: "
+            f"Version {version} of {state.name} does not wait for approval: "
             + (f"it was {outcome.replace('_', ' ')}." if outcome else "it has not been before the gate.")
         )
-    against, champion = tags.get(DECIDED_AGAINST_TAG, ""), standing.aliases.get("champion")
+    against, champion = tags.get(DECIDED_AGAINST_TAG, ""), state.aliases.get("champion")
     if against != ("" if champion is None else str(champion)):
         raise RefusedActionError(
-            f"Version {version} of {standing.name} passed the gate against "
+            f"Version {version} of {state.name} passed the gate against "
             f"{f'champion version {against}' if against else 'no champion'}, and "
             f"{'no version' if champion is None else f'version {champion}'} is champion now. Let it pass again: "
             f"`kedro run --pipelines evaluation,registry --params model_version={version}`."
@@ -305,18 +307,18 @@ def plan_approval(standing: Standing, version: int, reason: str | None = None) -
     return Change(
         action="approve",
         version=version,
-        moves=plan_coronation(standing, version),
+        moves=plan_promotion(state, version),
         tags={DECISION_TAG: "approved"},
         outcome="approved",
         reasons=[reason] if reason else [],
     )
 
 
-def plan_rejection(standing: Standing, version: int, reason: str) -> Change:
+def plan_rejection(state: RegistryState, version: int, reason: str) -> Change:
     """Turn a version down.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         version: Number.
         reason: Why, for the audit.
 
@@ -326,34 +328,34 @@ def plan_rejection(standing: Standing, version: int, reason: str) -> Change:
     Raises:
         RefusedActionError: It is the champion.
     """
-    tags = _require_in_use(standing, version)
+    tags = _require_in_use(state, version)
     _require_reason(reason, "--reason")
-    if standing.aliases.get("champion") == version:
+    if state.aliases.get("champion") == version:
         raise RefusedActionError(
-            f"Version {version} is the champion of {standing.name}: roll back (`kedro models rollback`) or promote "
+            f"Version {version} is the champion of {state.name}: roll back (`kedro models rollback`) or promote "
             "another version first."
         )
-    held = dict.fromkeys(standing.aliases_of(version))
+    held = dict.fromkeys(state.aliases_of(version))
     if tags.get(DECISION_TAG) == "rejected" and not held:
         return Change(action="reject", version=version, already=f"version {version} was rejected already")
     return Change(
         action="reject",
         version=version,
-        moves=_move(standing, **held),
+        moves=_move(state, **held),
         tags={DECISION_TAG: "rejected", TURNED_DOWN_TAG: f"rejected: {reason}"},
         outcome="rejected",
         reasons=[reason],
     )
 
 
-def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str | None = None) -> Change:
+def plan_rollback(state: RegistryState, history: Sequence[AuditEvent], reason: str | None = None) -> Change:
     """Take the champion back and return to the one before it.
 
     The gate promotes the version that was taken back no more. Doing it twice is doing it once: the alias
     previous_champion is used up by it.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         history: Audit, the oldest first.
         reason: Why, for the audit.
 
@@ -363,7 +365,7 @@ def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str
     Raises:
         RefusedActionError: There is no previous champion, or it was retired.
     """
-    champion, previous = standing.aliases.get("champion"), standing.aliases.get("previous_champion")
+    champion, previous = state.aliases.get("champion"), state.aliases.get("previous_champion")
     if previous is None:
         last = _last_champion_move(history)
         if last is not None and last.action == "rollback" and last.moves["champion"].after == champion:
@@ -373,19 +375,19 @@ def plan_rollback(standing: Standing, history: Sequence[AuditEvent], reason: str
                 already=f"rolled back to version {champion} already, on {last.at} by {last.by}",
             )
         raise RefusedActionError(
-            f"There is no previous champion of {standing.name} to return to. Name the version: "
+            f"There is no previous champion of {state.name} to return to. Name the version: "
             "`kedro models promote VERSION`."
         )
-    _require_in_use(standing, previous)
-    wanted = {**dict.fromkeys(standing.aliases_of(previous)), "champion": previous}
+    _require_in_use(state, previous)
+    wanted = {**dict.fromkeys(state.aliases_of(previous)), "champion": previous}
     if champion is None:
         raise RefusedActionError(
-            f"There is no champion of {standing.name} to take back. Name the version: `kedro models promote VERSION`."
+            f"There is no champion of {state.name} to take back. Name the version: `kedro models promote VERSION`."
         )
     return Change(
         action="rollback",
         version=champion,
-        moves=_move(standing, **wanted),
+        moves=_move(state, **wanted),
         tags={DECISION_TAG: "rolled_back", TURNED_DOWN_TAG: f"rolled back{f': {reason}' if reason else ''}"},
         outcome="rolled_back",
         reasons=[reason] if reason else [],
@@ -406,11 +408,11 @@ def _last_champion_move(history: Sequence[AuditEvent]) -> AuditEvent | None:
     return kept[-1] if kept else None
 
 
-def plan_retirement(standing: Standing, version: int, at: str, reason: str | None = None) -> Change:
+def plan_retirement(state: RegistryState, version: int, at: str, reason: str | None = None) -> Change:
     """Take a version out of use; it stays readable.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         version: Number.
         at: The present moment, ISO 8601.
         reason: Why, for the audit.
@@ -421,29 +423,29 @@ def plan_retirement(standing: Standing, version: int, at: str, reason: str | Non
     Raises:
         RefusedActionError: It is the champion, or there is no such version.
     """
-    tags = _require_present(standing, version)
-    if standing.aliases.get("champion") == version:
+    tags = _require_present(state, version)
+    if state.aliases.get("champion") == version:
         raise RefusedActionError(
-            f"Version {version} is the champion of {standing.name} and is not retired: promote another version or roll "
+            f"Version {version} is the champion of {state.name} and is not retired: promote another version or roll "
             "back first."
         )
     if RETIRED_TAG in tags:
         return Change(action="retire", version=version, already=f"version {version} is retired already")
-    held = dict.fromkeys(standing.aliases_of(version))
+    held = dict.fromkeys(state.aliases_of(version))
     return Change(
         action="retire",
         version=version,
-        moves=_move(standing, **held),
+        moves=_move(state, **held),
         tags={RETIRED_TAG: at},
         reasons=[reason] if reason else [],
     )
 
 
-def plan_return(standing: Standing, version: int, reason: str | None = None) -> Change:
+def plan_return(state: RegistryState, version: int, reason: str | None = None) -> Change:
     """Take a retired version back into use, without any alias.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         version: Number.
         reason: Why, for the audit.
 
@@ -453,7 +455,7 @@ def plan_return(standing: Standing, version: int, reason: str | None = None) -> 
     Raises:
         RefusedActionError: There is no such version.
     """
-    if RETIRED_TAG not in _require_present(standing, version):
+    if RETIRED_TAG not in _require_present(state, version):
         return Change(action="restore", version=version, already=f"version {version} is not retired")
     return Change(action="restore", version=version, tags={RETIRED_TAG: None}, reasons=[reason] if reason else [])
 
@@ -465,21 +467,21 @@ class RetentionParameters(Parameters):
     keep_days: int = Field(ge=0, description="Versions younger than so many days stay.")
 
 
-def find_expired(standing: Standing, ages_in_days: Mapping[int, float], retention: RetentionParameters) -> list[int]:
+def find_expired(state: RegistryState, ages_in_days: Mapping[int, float], retention: RetentionParameters) -> list[int]:
     """Versions that the retention rule lets go.
 
     Args:
-        standing: How the registry stands.
+        state: How the registry stands.
         ages_in_days: Age of each version.
         retention: The rule.
 
     Returns:
         Numbers, the oldest first: none with an alias, none among the newest, none too young.
     """
-    held = set(standing.aliases.values())
-    newest = set(sorted(standing.tags)[-retention.keep_last :])
+    held = set(state.aliases.values())
+    newest = set(sorted(state.tags)[-retention.keep_last :])
     return [
         version
-        for version in sorted(standing.tags)
+        for version in sorted(state.tags)
         if version not in held and version not in newest and ages_in_days[version] >= retention.keep_days
     ]

@@ -35,6 +35,6 @@ from .model_card import (
 from .report_content import CardFacts as CardFacts, EvaluationResults as EvaluationResults, metric_title as metric_title
 from .version_documents import (
     DOCUMENTS_FOLDER as DOCUMENTS_FOLDER,
-    PublishedEvaluation as PublishedEvaluation,
-    publish_evaluation as publish_evaluation,
+    VersionDocuments as VersionDocuments,
+    collect_version_documents as collect_version_documents,
 )

@@ -28,7 +28,7 @@ from churn_kedro.evaluation import (
 )
 
 Tone = Literal["good", "warning", "bad", ""]
-Standing = Literal["better", "worse", "unclear"]
+DifferenceOutcome = Literal["better", "worse", "unclear"]
 
 # One line for people who do not know the metric.
 _MEANINGS: Mapping[str, str] = {
@@ -169,7 +169,7 @@ class DifferenceRow:
     candidate: str
     baseline: str
     difference: str
-    standing: Standing
+    outcome: DifferenceOutcome
 
 
 def write_number(value: float) -> str:
@@ -274,7 +274,7 @@ def list_metrics(results: EvaluationResults) -> list[MetricRow]:
     return rows
 
 
-def judge_difference(name: str, difference: Estimate) -> Standing:
+def describe_difference(name: str, difference: Estimate) -> DifferenceOutcome:
     """Say whether a model is better than another one.
 
     Args:
@@ -305,8 +305,8 @@ def list_differences(results: EvaluationResults) -> list[DifferenceRow]:
     for name, difference in comparison.differences.items():
         candidate, baseline = comparison.values[name]
         said = f"{_signed(difference.value)} ({write_interval(difference)})"
-        standing = judge_difference(name, difference)
-        rows.append(DifferenceRow(metric_title(name), write_number(candidate), write_number(baseline), said, standing))
+        outcome = describe_difference(name, difference)
+        rows.append(DifferenceRow(metric_title(name), write_number(candidate), write_number(baseline), said, outcome))
     return rows
 
 
@@ -406,11 +406,11 @@ def _comparison_tile(comparison: ModelComparison, task: Task) -> Tile:
     if name is None:
         return Tile("–", f"against {comparison.baseline}: not comparable")  # noqa: RUF001
     difference = comparison.differences[name]
-    standing = judge_difference(name, difference)
-    tones: dict[Standing, Tone] = {"better": "good", "worse": "bad", "unclear": ""}
-    clear = "" if standing != "unclear" else "; no clear difference"
+    outcome = describe_difference(name, difference)
+    tones: dict[DifferenceOutcome, Tone] = {"better": "good", "worse": "bad", "unclear": ""}
+    clear = "" if outcome != "unclear" else "; no clear difference"
     label = f"{metric_title(name)} against {comparison.baseline}: {write_interval(difference)}{clear}"
-    return Tile(_signed(difference.value), label, tones[standing])
+    return Tile(_signed(difference.value), label, tones[outcome])
 
 
 def summarise(results: EvaluationResults) -> list[str]:
@@ -458,7 +458,9 @@ def _tried(results: EvaluationResults) -> str:
     said = (
         f"Version {evaluation.model_version} of {evaluation.model_name} was tried on {evaluation.test_rows:,} customers"
     )
-    said += " it had not learned from" if evaluation.seen_share == 0 else " (some it had learned from, see limits)"
+    said += (
+        " it had not learned from" if evaluation.training_row_share == 0 else " (some it had learned from, see limits)"
+    )
     if evaluation.task == "binary":
         left = _leavers(results)
         said += f", of whom {left:,} left ({_percent(left / evaluation.test_rows)})"
@@ -495,19 +497,19 @@ def _summarise_profit(campaign: CampaignReport) -> str:
 
 
 def _summarise_comparison(comparison: ModelComparison, task: Task) -> str:
-    standings = {name: judge_difference(name, found) for name, found in comparison.differences.items()}
+    outcomes = {name: describe_difference(name, found) for name, found in comparison.differences.items()}
     said = {
-        standing: [metric_title(name) for name in standings if standings[name] == standing]
-        for standing in ("better", "worse")
+        outcome: [metric_title(name) for name in outcomes if outcomes[name] == outcome]
+        for outcome in ("better", "worse")
     }
-    name = next((name for name in HEADLINES[task] if name in standings), None)
+    name = next((name for name in HEADLINES[task] if name in outcomes), None)
     begin = f"Compared with {comparison.baseline} on the same {comparison.rows:,} customers, it is"
     if name is None:
         return f"{begin} better in {len(said['better'])} and worse in {len(said['worse'])} metrics."
-    main = {"better": "better", "worse": "worse", "unclear": "not clearly different"}[standings[name]]
+    main = {"better": "better", "worse": "worse", "unclear": "not clearly different"}[outcomes[name]]
     difference = comparison.differences[name]
     counted = (
-        f"of all {len(standings)} metrics, it is clearly better in {len(said['better']) or 'none'} and clearly worse "
+        f"of all {len(outcomes)} metrics, it is clearly better in {len(said['better']) or 'none'} and clearly worse "
         f"in {len(said['worse']) or 'none'}"
     )
     size = f"{_signed(difference.value)}, {write_interval(difference)}"
@@ -604,9 +606,10 @@ def _sentence(text: str) -> str:
 def _limits_of_the_test(results: EvaluationResults) -> list[str]:
     evaluation, card = results.evaluation, results.card
     limits = []
-    if evaluation.seen_share > 0:
+    if evaluation.training_row_share > 0:
         limits.append(
-            f"{_percent(evaluation.seen_share)} of the test customers were learned from: all values here are too good."
+            f"{_percent(evaluation.training_row_share)} of the test customers are training rows: all values here "
+            "are too good."
         )
     if card.train_digest and card.split_train_digest and card.train_digest != card.split_train_digest:
         limits.append(
@@ -716,7 +719,7 @@ def describe_explanations(summary: ExplanationSummary) -> list[str]:
     said = [
         f"SHAP values divide {summary.output} between the columns; they were {how} for "
         f"{summary.explained_customers:,} of {summary.total_customers:,} test customers.",
-        f"Each column was also shuffled {summary.n_shuffles} times among {summary.shuffled_customers:,} customers: the "
+        f"Each column was also shuffled {summary.n_repeats} times among {summary.shuffled_customers:,} customers: the "
         f"more the {summary.loss_name} then rises over {write_number(summary.loss)}, the more rests on the column.",
     ]
     if summary.pairs:

@@ -17,7 +17,7 @@ EVALUATED_TAG = "evaluated_at"
 
 
 @dataclass(frozen=True)
-class PublishedEvaluation:
+class VersionDocuments:
     """What belongs to a version after its evaluation.
 
     Attributes:
@@ -55,7 +55,9 @@ def headline_tags(metrics: Mapping[str, Estimate], names: list[str]) -> dict[str
     return tags
 
 
-def publish_evaluation(results: EvaluationResults, files: Mapping[str, str], evaluated_at: str) -> PublishedEvaluation:
+def collect_version_documents(
+    results: EvaluationResults, files: Mapping[str, str], evaluated_at: str
+) -> VersionDocuments:
     """Put together what belongs to the version.
 
     Args:
@@ -73,7 +75,7 @@ def publish_evaluation(results: EvaluationResults, files: Mapping[str, str], eva
         "test_rows": str(evaluation.test_rows),
         **headline_tags(evaluation.metrics | evaluation.extended, [*HEADLINES[evaluation.task], "profit_per_customer"]),
     }
-    tags["seen_share"] = f"{evaluation.seen_share:.4f}" if evaluation.seen_share > 0 else None
+    tags["training_row_share"] = f"{evaluation.training_row_share:.4f}" if evaluation.training_row_share > 0 else None
     limits = [f"- {limit}" for limit in list_limits(results)]
     text = "\n\n".join(
         [
@@ -82,7 +84,7 @@ def publish_evaluation(results: EvaluationResults, files: Mapping[str, str], eva
             f"Report and model card are among the model's artifacts, in the folder `{DOCUMENTS_FOLDER}`.",
         ]
     )
-    return PublishedEvaluation(
+    return VersionDocuments(
         model_name=evaluation.model_name,
         version=evaluation.model_version,
         model_id=evaluation.model_id,

@@ -1,13 +1,17 @@
 from .algorithms import Problem as Problem
-from .baselines import simple_baseline as simple_baseline, train_baseline as train_baseline
+from .baselines import default_baseline as default_baseline, train_baseline as train_baseline
 from .calibration import CalibrationParameters as CalibrationParameters, choose_calibration as choose_calibration
-from .candidates import Candidate as Candidate, Judgement as Judgement, judge_candidates as judge_candidates
+from .candidates import (
+    Candidate as Candidate,
+    CandidateComparison as CandidateComparison,
+    compare_candidates as compare_candidates,
+)
 from .child_runs import ChildRun as ChildRun
 from .folds import (
     Development as Development,
     Folds as Folds,
-    gather_development as gather_development,
-    treat_folds as treat_folds,
+    build_development as build_development,
+    prepare_folds as prepare_folds,
 )
 from .recipe import (
     PartFolder as PartFolder,
@@ -33,9 +37,9 @@ from .search import (
     NoArchive as NoArchive,
     NoProgress as NoProgress,
     Progress as Progress,
+    SearchContext as SearchContext,
     SearchResult as SearchResult,
     Stopwatch as Stopwatch,
-    Surroundings as Surroundings,
     Trial as Trial,
     TrialArchive as TrialArchive,
 )

@@ -13,7 +13,7 @@ from churn_kedro.evaluation import BaselineName
 from churn_kedro.features import FeatureParameters, fit_features
 from churn_kedro.models import Estimator
 from churn_kedro.training.algorithms import load_algorithm
-from churn_kedro.training.folds import gather_development, sample_of
+from churn_kedro.training.folds import build_development, sample_of
 from churn_kedro.training.recipe import TrainingParameters, assemble_pipeline, decide_at, describe_problem
 
 _SIMPLE: dict[Task, BaselineName] = {
@@ -23,7 +23,7 @@ _SIMPLE: dict[Task, BaselineName] = {
 }
 
 
-def simple_baseline(task: Task) -> BaselineName:
+def default_baseline(task: Task) -> BaselineName:
     """The linear model of a task.
 
     Args:
@@ -97,7 +97,7 @@ def _fit_algorithm(
     algorithm = load_algorithm(name)
     if declaration.task not in algorithm.tasks:
         raise ParameterError(
-            f"The baseline {name} does not learn task {declaration.task}; {simple_baseline(declaration.task)} does."
+            f"The baseline {name} does not learn task {declaration.task}; {default_baseline(declaration.task)} does."
         )
     # Constraints bind the model that ships; a yardstick need not keep them.
     free = declaration.model_copy(
@@ -107,7 +107,7 @@ def _fit_algorithm(
         }
     )
     alone = parameters.model_copy(update={"algorithms": [name], "ensembles": [], "external_memory": False})
-    development = gather_development(train, validation, manifest, free, features)
+    development = build_development(train, validation, manifest, free, features)
     problem = describe_problem(development, free, alone)
     inputs = fit_features(train, free, features)
     sample = sample_of(train, inputs.values, inputs, free, None)

@@ -76,17 +76,17 @@ class LearningCurves:
 
     Attributes:
         algorithm: Whose they are.
-        learn: On the rows that were learned from.
-        judge: On the rows that were not.
+        train: On the rows that were learned from.
+        validation: On the rows that were not.
     """
 
     algorithm: AlgorithmName
-    learn: list[float]
-    judge: list[float]
+    train: list[float]
+    validation: list[float]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class CandidateComparison:
     """Everything that the comparison leaves to the final fit.
 
     Attributes:
@@ -109,19 +109,19 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class _Evaluated:
     candidate: Candidate
     predictions: list[np.ndarray]
     curves: LearningCurves | None = None
 
 
-def judge_candidates(
+def compare_candidates(
     searches: Sequence[AlgorithmSearch],
     ensembles: Sequence[Ensemble],
     folds: Folds,
     problem: Problem,
     stopwatch: Stopwatch,
-) -> Judgement:
+) -> CandidateComparison:
     """Fit the best trial of each algorithm on the judging folds and choose.
 
     Each fold gets the number of rounds that the final model will get, so the scores hold no early stopping on the rows
@@ -139,14 +139,16 @@ def judge_candidates(
         The comparison, the choice, and its out-of-fold predictions.
     """
     began = stopwatch()
-    judging = folds.judging
-    singles = [_judge_single(search, folds, problem, stopwatch) for search in searches]
-    judged = list(singles)
+    validation_folds = folds.comparison
+    singles = [_evaluate_single(search, folds, problem, stopwatch) for search in searches]
+    evaluated = list(singles)
     if len(singles) > 1:
-        judged += [_judge_ensemble(kind, singles, judging, problem.learning, stopwatch) for kind in ensembles]
-    chosen, reason = _choose(judged, judging, problem.learning)
-    candidates = [_compare(other, chosen, judging, problem.learning) for other in judged]
-    rows = np.concatenate([fold.fold.judge for fold in judging])
+        evaluated += [
+            _evaluate_ensemble(kind, singles, validation_folds, problem.learning, stopwatch) for kind in ensembles
+        ]
+    chosen, reason = _choose(evaluated, validation_folds, problem.learning)
+    candidates = [_compare(other, chosen, validation_folds, problem.learning) for other in evaluated]
+    rows = np.concatenate([fold.fold.validation for fold in validation_folds])
     comparison = Comparison(
         metric=problem.learning.score,
         rows=len(np.unique(rows)),
@@ -155,30 +157,30 @@ def judge_candidates(
         reason=reason,
     )
     last = (
-        _fit_last(_features_of(singles, problem.learning), _together(judging)[1], problem.learning)
+        _fit_last(_features_of(singles, problem.learning), _together(validation_folds)[1], problem.learning)
         if chosen.candidate.name == "stack"
         else None
     )
-    numbers, target, weight = _together(judging)
-    return Judgement(
+    numbers, target, weight = _together(validation_folds)
+    return CandidateComparison(
         comparison=comparison,
         chosen=next(candidate for candidate in candidates if candidate.name == chosen.candidate.name),
         out_of_fold=OutOfFold(rows, numbers, target, np.concatenate(chosen.predictions), weight),
         last=last,
         curves=next((single.curves for single in singles if single.curves is not None), None),
-        folds=judging,
+        folds=validation_folds,
         seconds=stopwatch() - began,
     )
 
 
-def _judge_single(search: AlgorithmSearch, folds: Folds, problem: Problem, stopwatch: Stopwatch) -> _Judged:
+def _evaluate_single(search: AlgorithmSearch, folds: Folds, problem: Problem, stopwatch: Stopwatch) -> _Evaluated:
     algorithm = load_algorithm(search.algorithm)
     began = stopwatch()
     fits = _fit_folds(algorithm, search, folds, problem)
     seconds = stopwatch() - began
-    scores = _scores([fit.prediction for fit in fits], folds.judging, problem.learning)
+    scores = _scores([fit.prediction for fit in fits], folds.comparison, problem.learning)
     rounds = [fit.rounds for fit in fits if fit.rounds is not None]
-    return _Judged(
+    return _Evaluated(
         Candidate(
             name=search.algorithm,
             members=[search.algorithm],
@@ -206,9 +208,9 @@ def _fit_folds(algorithm: Algorithm, search: AlgorithmSearch, folds: Folds, prob
             prepared, search.best.hyperparameters, problem, rounds=rounds, with_learning_curve=True
         )
 
-    workers = max(1, min(len(folds.judging), available_cores() // problem.threads))
+    workers = max(1, min(len(folds.comparison), available_cores() // problem.threads))
     with ThreadPoolExecutor(workers, thread_name_prefix="fold") as pool:
-        return list(pool.map(fit, folds.judging))
+        return list(pool.map(fit, folds.comparison))
 
 
 def _mean_curves(algorithm: AlgorithmName, fits: list[FoldFit]) -> LearningCurves | None:
@@ -220,10 +222,10 @@ def _mean_curves(algorithm: AlgorithmName, fits: list[FoldFit]) -> LearningCurve
     return LearningCurves(algorithm, [float(value) for value in learn], [float(value) for value in judge])
 
 
-def _scores(predictions: list[np.ndarray], judging: list[FoldInputs], learning: Learning) -> list[float]:
+def _scores(predictions: list[np.ndarray], validation_folds: list[FoldInputs], learning: Learning) -> list[float]:
     return [
-        learning.measure(fold.judge.target, prediction, fold.judge.weight)
-        for prediction, fold in zip(predictions, judging, strict=True)
+        learning.measure(fold.validation.target, prediction, fold.validation.weight)
+        for prediction, fold in zip(predictions, validation_folds, strict=True)
     ]
 
 
@@ -231,30 +233,36 @@ def _deviation(scores: list[float]) -> float:
     return float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
 
 
-def _together(judging: list[FoldInputs]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _together(validation_folds: list[FoldInputs]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     """Number of the fold, target and weight of each judged row."""
-    target = np.concatenate([fold.judge.target for fold in judging])
-    weights = [fold.judge.weight for fold in judging if fold.judge.weight is not None]
-    numbers = np.concatenate([np.full(len(fold.judge.target), place) for place, fold in enumerate(judging)])
-    if len(judging) == 1:
+    target = np.concatenate([fold.validation.target for fold in validation_folds])
+    weights = [fold.validation.weight for fold in validation_folds if fold.validation.weight is not None]
+    numbers = np.concatenate(
+        [np.full(len(fold.validation.target), place) for place, fold in enumerate(validation_folds)]
+    )
+    if len(validation_folds) == 1:
         # In the order of the target, so that no part lacks a class that two rows have.
         numbers[np.argsort(target, kind="stable")] = np.arange(len(target)) % _INNER_FOLDS
     return numbers, target, np.concatenate(weights) if weights else None
 
 
-def _judge_ensemble(
-    kind: Ensemble, singles: list[_Judged], judging: list[FoldInputs], learning: Learning, stopwatch: Stopwatch
-) -> _Judged:
+def _evaluate_ensemble(
+    kind: Ensemble,
+    singles: list[_Evaluated],
+    validation_folds: list[FoldInputs],
+    learning: Learning,
+    stopwatch: Stopwatch,
+) -> _Evaluated:
     began = stopwatch()
     if kind == "soft_vote":
         predictions = [
             np.asarray(np.mean([single.predictions[place] for single in singles], axis=0))
-            for place in range(len(judging))
+            for place in range(len(validation_folds))
         ]
     else:
-        predictions = _cross_stack(singles, judging, learning)
-    scores = _scores(predictions, judging, learning)
-    return _Judged(
+        predictions = _cross_stack(singles, validation_folds, learning)
+    scores = _scores(predictions, validation_folds, learning)
+    return _Evaluated(
         Candidate(
             name=kind,
             members=[member for single in singles for member in single.candidate.members],
@@ -269,7 +277,7 @@ def _judge_ensemble(
     )
 
 
-def _features_of(singles: list[_Judged], learning: Learning) -> np.ndarray:
+def _features_of(singles: list[_Evaluated], learning: Learning) -> np.ndarray:
     """What the last model of a stack sees: the members' log-odds or numbers, side by side."""
     from churn_estimators.transformers import log_odds
 
@@ -293,11 +301,11 @@ def _fit_last(values: np.ndarray, target: np.ndarray, learning: Learning) -> Any
     return LogisticRegression(C=1.0, max_iter=1000).fit(values, target)
 
 
-def _cross_stack(singles: list[_Judged], judging: list[FoldInputs], learning: Learning) -> list[np.ndarray]:
+def _cross_stack(singles: list[_Evaluated], validation_folds: list[FoldInputs], learning: Learning) -> list[np.ndarray]:
     from churn_kedro.training.algorithms import answer
 
     values = _features_of(singles, learning)
-    numbers, target, _ = _together(judging)
+    numbers, target, _ = _together(validation_folds)
     predictions = (
         np.empty((len(target), learning.n_classes)) if learning.task == "multiclass" else np.empty(len(target))
     )
@@ -305,11 +313,13 @@ def _cross_stack(singles: list[_Judged], judging: list[FoldInputs], learning: Le
         here = numbers == number
         last = _fit_last(values[~here], target[~here], learning)
         predictions[here] = answer(last, values[here], learning)
-    ends = np.cumsum([len(fold.judge.target) for fold in judging])[:-1]
+    ends = np.cumsum([len(fold.validation.target) for fold in validation_folds])[:-1]
     return np.split(predictions, ends)
 
 
-def _difference(one: _Judged, other: _Judged, judging: list[FoldInputs], learning: Learning) -> tuple[float, float]:
+def _difference(
+    one: _Evaluated, other: _Evaluated, validation_folds: list[FoldInputs], learning: Learning
+) -> tuple[float, float]:
     """Mean difference of two candidates' scores, and what of it may be chance.
 
     Over folds, the corrected resampled t-test, since folds share their learning rows (Nadeau and Bengio, Machine
@@ -317,12 +327,14 @@ def _difference(one: _Judged, other: _Judged, judging: list[FoldInputs], learnin
     """
     from scipy import stats
 
-    if len(judging) > 1:
+    if len(validation_folds) > 1:
         paired = np.subtract(one.candidate.fold_scores, other.candidate.fold_scores)
-        shares = [len(fold.judge.target) / len(fold.learn.target) for fold in judging]
+        shares = [len(fold.validation.target) / len(fold.train.target) for fold in validation_folds]
         variance = float(np.var(paired, ddof=1)) * (1 / len(paired) + float(np.mean(shares)))
         return float(paired.mean()), float(stats.t.ppf(1 - _NOISE / 2, len(paired) - 1)) * math.sqrt(variance)
-    losses = [learning.losses(judging[0].judge.target, judged.predictions[0]) for judged in (one, other)]
+    losses = [
+        learning.losses(validation_folds[0].validation.target, evaluated.predictions[0]) for evaluated in (one, other)
+    ]
     paired = losses[0] - losses[1]
     noise = float(stats.norm.ppf(1 - _NOISE / 2)) * float(paired.std(ddof=1)) / math.sqrt(len(paired))
     difference = one.candidate.score - other.candidate.score
@@ -331,15 +343,17 @@ def _difference(one: _Judged, other: _Judged, judging: list[FoldInputs], learnin
     return difference, noise / scale
 
 
-def _choose(judged: list[_Judged], judging: list[FoldInputs], learning: Learning) -> tuple[_Judged, str]:
-    lowest = min(judged, key=lambda one: one.candidate.score)
+def _choose(
+    evaluated: list[_Evaluated], validation_folds: list[FoldInputs], learning: Learning
+) -> tuple[_Evaluated, str]:
+    lowest = min(evaluated, key=lambda one: one.candidate.score)
     name = SCORE_NAMES[learning.score]
-    if len(judged) == 1:
+    if len(evaluated) == 1:
         return lowest, "It is the only candidate."
-    for earlier in judged:
+    for earlier in evaluated:
         if earlier is lowest:
             return lowest, f"It has the lowest {name} over the folds."
-        difference, noise = _difference(earlier, lowest, judging, learning)
+        difference, noise = _difference(earlier, lowest, validation_folds, learning)
         if difference <= noise:
             return earlier, (
                 f"{lowest.candidate.name} has the lowest {name}, by {difference:.3g}; that is within the noise of the "
@@ -348,8 +362,8 @@ def _choose(judged: list[_Judged], judging: list[FoldInputs], learning: Learning
     return lowest, f"It has the lowest {name} over the folds."
 
 
-def _compare(one: _Judged, chosen: _Judged, judging: list[FoldInputs], learning: Learning) -> Candidate:
+def _compare(one: _Evaluated, chosen: _Evaluated, validation_folds: list[FoldInputs], learning: Learning) -> Candidate:
     if one is chosen:
         return one.candidate
-    behind, noise = _difference(one, chosen, judging, learning)
+    behind, noise = _difference(one, chosen, validation_folds, learning)
     return one.candidate.model_copy(update={"behind": behind, "noise": noise, "differs": abs(behind) > noise})

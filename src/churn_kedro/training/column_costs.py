@@ -12,14 +12,14 @@ from churn_kedro.campaigns import ThresholdParameters, choose_threshold, custome
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.features import FeatureParameters
 from churn_kedro.training.algorithms import AlgorithmName, Problem, load_algorithm
-from churn_kedro.training.candidates import Judgement
-from churn_kedro.training.folds import ClassWeight, Development, FoldInputs, treat_fold
+from churn_kedro.training.candidates import CandidateComparison
+from churn_kedro.training.folds import ClassWeight, Development, FoldInputs, prepare_fold
 from churn_kedro.training.search_space import Value
 
 logger = logging.getLogger(__name__)
 
 
-class ColumnWorth(Parameters):
+class ColumnBenefit(Parameters):
     """What a column costs and what it earns, in money per customer."""
 
     column: str
@@ -28,7 +28,7 @@ class ColumnWorth(Parameters):
     worth_it: bool = Field(description="Whether it earns more than it costs.")
 
 
-def require_weighable(declaration: CustomerDeclaration, threshold: ThresholdParameters) -> None:
+def require_measurable_benefits(declaration: CustomerDeclaration, threshold: ThresholdParameters) -> None:
     """Refuse costs that nothing can be set against.
 
     Args:
@@ -46,17 +46,17 @@ def require_weighable(declaration: CustomerDeclaration, threshold: ThresholdPara
         )
 
 
-def weigh_columns(
+def measure_column_benefits(
     development: Development,
     folds: list[FoldInputs],
-    judgement: Judgement,
+    candidate_comparison: CandidateComparison,
     members: dict[AlgorithmName, tuple[dict[str, Value], int | None]],
     problem: Problem,
     declaration: CustomerDeclaration,
     features: FeatureParameters,
     threshold: ThresholdParameters,
     class_weight: ClassWeight,
-) -> list[ColumnWorth]:
+) -> list[ColumnBenefit]:
     """Fit the first algorithm of the chosen candidate without each costly column, and compare profits.
 
     Nothing is left out by this: whoever pays for the column decides, by giving it role ignored.
@@ -64,7 +64,7 @@ def weigh_columns(
     Args:
         development: Training and validation customers.
         folds: The judging folds.
-        judgement: The chosen candidate and its out-of-fold predictions.
+        candidate_comparison: The chosen candidate and its out-of-fold predictions.
         members: Hyperparameters and rounds by algorithm.
         problem: What is to be learned.
         declaration: The table's declaration.
@@ -80,13 +80,13 @@ def weigh_columns(
         return []
     name, (hyperparameters, rounds) = next(iter(members.items()))
     algorithm = load_algorithm(name)
-    rows, target = judgement.out_of_fold.rows, judgement.out_of_fold.target
+    rows, target = candidate_comparison.out_of_fold.rows, candidate_comparison.out_of_fold.target
     values = customer_values(threshold.economics, development.customers.iloc[rows])
 
     def earn(reduced: CustomerDeclaration) -> float:
         predictions = [
             algorithm.fit_fold(
-                algorithm.prepare(treat_fold(fold.fold, development, reduced, features, class_weight), problem),
+                algorithm.prepare(prepare_fold(fold.fold, development, reduced, features, class_weight), problem),
                 hyperparameters,
                 problem,
                 rounds=rounds,
@@ -100,7 +100,7 @@ def weigh_columns(
     found = []
     for column in costly:
         gain, cost = base - earn(_without(declaration, column.name)), column.cost or 0.0
-        worth = ColumnWorth(column=column.name, cost=cost, earns=gain, worth_it=gain > cost)
+        worth = ColumnBenefit(column=column.name, cost=cost, earns=gain, worth_it=gain > cost)
         found.append(worth)
         if not worth.worth_it:
             logger.warning(

@@ -71,12 +71,12 @@ class Fold:
     """One division of the development customers.
 
     Attributes:
-        learn: Positions of the rows to learn from.
-        judge: Positions of the rows to judge on.
+        train: Positions of the rows to learn from.
+        validation: Positions of the rows to judge on.
     """
 
-    learn: np.ndarray
-    judge: np.ndarray
+    train: np.ndarray
+    validation: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -110,14 +110,14 @@ class FoldInputs:
     Attributes:
         fold: The rows.
         inputs: The fitted treatment.
-        learn: What is learned from.
-        judge: What is judged on.
+        train: What is learned from.
+        validation: What is judged on.
     """
 
     fold: Fold
     inputs: TrainingInputs
-    learn: Sample
-    judge: Sample
+    train: Sample
+    validation: Sample
 
 
 @dataclass(frozen=True)
@@ -126,20 +126,20 @@ class Folds:
 
     Attributes:
         search: Folds that all trials share.
-        judging: Folds on which candidates are compared and probabilities are calibrated; the same ones, or where the
+        comparison: Folds on which candidates are compared and probabilities are calibrated; the same ones, or where the
             search looks at a sample, one fold of all rows.
     """
 
     search: list[FoldInputs]
-    judging: list[FoldInputs]
+    comparison: list[FoldInputs]
 
     @property
     def sampled(self) -> bool:
         """Whether the search looks at a sample."""
-        return self.search is not self.judging
+        return self.search is not self.comparison
 
 
-def gather_development(
+def build_development(
     train: pd.DataFrame,
     validation: pd.DataFrame,
     manifest: SplitManifest,
@@ -201,7 +201,7 @@ def divide_development(
     if sampled:
         rows = _draw(customers[declaration.target].to_numpy(), parameters.max_rows, declaration, random_state)
     divided = _divide(customers.iloc[rows], declaration, development.manifest.split, parameters.n_splits, random_state)
-    folds = [_learnable(Fold(rows[fold.learn], rows[fold.judge]), development) for fold in divided]
+    folds = [_learnable(Fold(rows[fold.train], rows[fold.validation]), development) for fold in divided]
     _require_classes(folds, customers, declaration, parameters)
     if not sampled:
         return folds, None
@@ -211,11 +211,11 @@ def divide_development(
         len(customers),
     )
     whole = Fold(np.arange(development.n_train), np.arange(development.n_train, len(customers)))
-    _require_judgeable(whole, customers, declaration, parameters)
+    _require_evaluable(whole, customers, declaration, parameters)
     return folds, [_learnable(whole, development)]
 
 
-def treat_folds(
+def prepare_folds(
     development: Development,
     declaration: CustomerDeclaration,
     features: FeatureParameters,
@@ -240,15 +240,17 @@ def treat_folds(
         CustomerTableError: A fold lacks a class.
         ParameterError: A treatment cannot be learned from a fold.
     """
-    search, judging = divide_development(development, declaration, parameters, random_state)
+    search, comparison = divide_development(development, declaration, parameters, random_state)
 
-    searched = [treat_fold(fold, development, declaration, features, class_weight) for fold in search]
-    if judging is None:
+    searched = [prepare_fold(fold, development, declaration, features, class_weight) for fold in search]
+    if comparison is None:
         return Folds(searched, searched)
-    return Folds(searched, [treat_fold(fold, development, declaration, features, class_weight) for fold in judging])
+    return Folds(
+        searched, [prepare_fold(fold, development, declaration, features, class_weight) for fold in comparison]
+    )
 
 
-def treat_fold(
+def prepare_fold(
     fold: Fold,
     development: Development,
     declaration: CustomerDeclaration,
@@ -267,13 +269,13 @@ def treat_fold(
     Returns:
         Inputs of the fold.
     """
-    learn, judge = development.customers.iloc[fold.learn], development.customers.iloc[fold.judge]
-    inputs = fit_features(learn, declaration, features)
+    train, validation = development.customers.iloc[fold.train], development.customers.iloc[fold.validation]
+    inputs = fit_features(train, declaration, features)
     return FoldInputs(
         fold=fold,
         inputs=inputs,
-        learn=sample_of(learn, inputs.values, inputs, declaration, class_weight),
-        judge=sample_of(judge, inputs.transformer.transform(judge), inputs, declaration),
+        train=sample_of(train, inputs.values, inputs, declaration, class_weight),
+        validation=sample_of(validation, inputs.transformer.transform(validation), inputs, declaration),
     )
 
 
@@ -318,7 +320,7 @@ def sample_of(
 
 
 def _learnable(fold: Fold, development: Development) -> Fold:
-    return Fold(fold.learn[development.learnable[fold.learn]], fold.judge)
+    return Fold(fold.train[development.learnable[fold.train]], fold.validation)
 
 
 def _draw(target: np.ndarray, n_rows: int, declaration: CustomerDeclaration, random_state: int) -> np.ndarray:
@@ -346,7 +348,7 @@ def _divide(
         divider = StratifiedGroupKFold(**arguments) if declaration.classes else GroupKFold(**arguments)
     else:
         divider = StratifiedKFold(**arguments) if declaration.classes else KFold(**arguments)
-    return [Fold(learn, judge) for learn, judge in divider.split(target, target, units)]
+    return [Fold(train, validation) for train, validation in divider.split(target, target, units)]
 
 
 def _units(customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters) -> np.ndarray | None:
@@ -404,10 +406,10 @@ def _divide_by_time(
     folds: list[Fold] = []
     later = np.zeros(len(moments), dtype=bool)
     for start in starts[::-1]:
-        learn, judge = moments < start - gap, (moments >= start) & ~later
-        if complete(learn) and complete(judge):
-            folds.insert(0, Fold(np.flatnonzero(learn), np.flatnonzero(judge)))
-            later |= judge
+        train, validation = moments < start - gap, (moments >= start) & ~later
+        if complete(train) and complete(validation):
+            folds.insert(0, Fold(np.flatnonzero(train), np.flatnonzero(validation)))
+            later |= validation
     if not folds:
         found = f" with {declaration.target} = {' and = '.join(map(repr, declaration.classes))}" if wanted > 1 else ""
         raise CustomerTableError(
@@ -425,17 +427,17 @@ def _divide_by_time(
     return folds
 
 
-def _require_judgeable(
+def _require_evaluable(
     whole: Fold, customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: FoldParameters
 ) -> None:
     """Calibration is cross-fitted on the judged rows: of each class, it takes two."""
     target = customers[declaration.target].to_numpy()
     for code, label in enumerate(declaration.classes):
-        found = int((target[whole.judge] == code).sum())
-        if found < _FEWEST or not (target[whole.learn] == code).any():
+        found = int((target[whole.validation] == code).sum())
+        if found < _FEWEST or not (target[whole.train] == code).any():
             raise CustomerTableError(
                 f"The search looks at a sample, so candidates are judged on the validation split, and {found} of its "
-                f"{len(whole.judge)} customers have {declaration.target} = {label!r}: each class needs {_FEWEST} "
+                f"{len(whole.validation)} customers have {declaration.target} = {label!r}: each class needs {_FEWEST} "
                 f"there, and one in the training split. Raise training.folds.max_rows (now {parameters.max_rows}) to "
                 f"{len(customers)}, or bring more customers."
             )
@@ -446,7 +448,7 @@ def _require_classes(
 ) -> None:
     target = customers[declaration.target].to_numpy()
     for number, fold in enumerate(folds, start=1):
-        for rows, purpose in ((fold.learn, "learn from"), (fold.judge, "judge on")):
+        for rows, purpose in ((fold.train, "learn from"), (fold.validation, "judge on")):
             absent = [label for code, label in enumerate(declaration.classes) if not (target[rows] == code).any()]
             if absent or not len(rows):
                 found = f"with {declaration.target} = {absent[0]!r} " if absent and len(rows) else ""

@@ -19,22 +19,22 @@ from churn_kedro.models import (
     Estimator,
     Score,
     TrainedModel,
-    answer_of,
     decision_threshold,
     describe_learning,
+    prediction_method,
     task_facts,
 )
 from churn_kedro.training.algorithms import AlgorithmName, Device, Problem, load_algorithm
 from churn_kedro.training.calibration import Calibration, CalibrationParameters, calibrate, choose_calibration
-from churn_kedro.training.candidates import Comparison, Ensemble, Judgement, judge_candidates
-from churn_kedro.training.column_costs import ColumnWorth, require_weighable, weigh_columns
-from churn_kedro.training.folds import ClassWeight, Development, FoldParameters, Folds, Sample, sample_of, treat_folds
+from churn_kedro.training.candidates import CandidateComparison, Comparison, Ensemble, compare_candidates
+from churn_kedro.training.column_costs import ColumnBenefit, measure_column_benefits, require_measurable_benefits
+from churn_kedro.training.folds import ClassWeight, Development, FoldParameters, Folds, Sample, prepare_folds, sample_of
 from churn_kedro.training.search import (
     AlgorithmSearch,
+    SearchContext,
     SearchParameters,
     SearchResult,
     Stopwatch,
-    Surroundings,
     search_algorithm,
     trials_per_algorithm,
 )
@@ -145,7 +145,7 @@ class TrainingSummary(Parameters):
     seconds: dict[str, float] = Field(description="Wall time of search, judging and fit.")
     threads: int = Field(description="Threads of the final fit.")
     comparison: Comparison = Field(description="Candidates side by side.")
-    column_worths: list[ColumnWorth] = Field(
+    column_benefits: list[ColumnBenefit] = Field(
         default_factory=list, description="Whether columns that cost money earn it."
     )
     recipe: Recipe = Field(description="What it takes to train the same model again.")
@@ -201,7 +201,7 @@ def describe_problem(
                 "keep them. Take it out of training.algorithms (xgboost can), or take them out of the declaration."
             )
     check_spaces(parameters.spaces, algorithms)
-    require_weighable(declaration, parameters.threshold)
+    require_measurable_benefits(declaration, parameters.threshold)
     return Problem(
         learning=learning,
         random_state=parameters.random_state,
@@ -233,7 +233,7 @@ def search_models(
     declaration: CustomerDeclaration,
     features: FeatureParameters,
     parameters: TrainingParameters,
-    surroundings: Surroundings,
+    context: SearchContext,
 ) -> SearchResult:
     """Search the hyperparameters of each algorithm within one budget.
 
@@ -244,7 +244,7 @@ def search_models(
         declaration: The table's declaration.
         features: Treatment of the columns.
         parameters: Algorithms, spaces and budget.
-        surroundings: Archive, progress and clock.
+        context: Archive, progress and clock.
 
     Returns:
         The best trial of each algorithm, and all others.
@@ -262,13 +262,13 @@ def search_models(
         "folds": parameters.folds.model_dump(mode="json"),
         "class_weight": parameters.class_weight,
     }
-    began = surroundings.stopwatch()
+    began = context.stopwatch()
     searches: list[AlgorithmSearch] = []
     for position, (name, n_trials) in enumerate(zip(parameters.algorithms, shares, strict=True)):
         left = None
         if parameters.search.timeout_seconds is not None:
             # What one algorithm leaves over goes to those after it.
-            rest = parameters.search.timeout_seconds - (surroundings.stopwatch() - began)
+            rest = parameters.search.timeout_seconds - (context.stopwatch() - began)
             left = max(rest, 0.0) / (len(parameters.algorithms) - position)
         searches.append(
             search_algorithm(
@@ -280,21 +280,23 @@ def search_models(
                 n_trials,
                 left,
                 identity,
-                surroundings,
+                context,
             )
         )
     return SearchResult(
         metric=problem.learning.score,
         objectives=parameters.search.objectives,
         n_splits=len(folds.search),
-        rows=len(np.unique(np.concatenate([np.append(fold.fold.learn, fold.fold.judge) for fold in folds.search]))),
+        rows=len(
+            np.unique(np.concatenate([np.append(fold.fold.train, fold.fold.validation) for fold in folds.search]))
+        ),
         searches=searches,
     )
 
 
 def fit_model(
     development: Development,
-    judgement: Judgement,
+    candidate_comparison: CandidateComparison,
     search: SearchResult,
     problem: Problem,
     declaration: CustomerDeclaration,
@@ -309,7 +311,7 @@ def fit_model(
 
     Args:
         development: Training and validation customers.
-        judgement: The candidate that goes on, and its out-of-fold predictions.
+        candidate_comparison: The candidate that goes on, and its out-of-fold predictions.
         search: What was found for each algorithm.
         problem: What is to be learned.
         declaration: The table's declaration.
@@ -329,18 +331,20 @@ def fit_model(
     inputs = fit_features(learned, declaration, features)
     sample = sample_of(learned, inputs.values, inputs, declaration, parameters.class_weight)
     problem = replace(problem, threads=training_threads(len(learned), parameters.n_jobs))
-    members, fitted = _fit_members(sample, judgement, search, problem, parts if parameters.external_memory else None)
+    members, fitted = _fit_members(
+        sample, candidate_comparison, search, problem, parts if parameters.external_memory else None
+    )
     step = "regressor" if declaration.task == "regression" else "classifier"
     pipeline = assemble_pipeline(inputs, step, fitted)
     fit_seconds = stopwatch() - began
-    estimator, calibration, probability = _calibrate(pipeline, judgement, problem, parameters)
+    estimator, calibration, probability = _calibrate(pipeline, candidate_comparison, problem, parameters)
     choice = None
     if declaration.task == "binary":
-        choice = _choose_threshold(development, judgement, probability, parameters)
+        choice = _choose_threshold(development, candidate_comparison, probability, parameters)
         estimator = decide_at(estimator, choice.threshold, learned, declaration)
     manifest = development.manifest
     threshold = decision_threshold(estimator)
-    chosen = judgement.chosen
+    chosen = candidate_comparison.chosen
     facts = {
         **task_facts(declaration),
         "algorithm": chosen.name,
@@ -356,11 +360,11 @@ def fit_model(
         estimator=estimator,
         inputs={column.name: column.signature_type for column in declaration.features},
         example=development.customers[declaration.feature_names].head(5),
-        answer=answer_of(declaration.task),
+        predict_method=prediction_method(declaration.task),
         facts=facts,
         libraries=tuple(sorted(_LIBRARIES.intersection(chosen.members))),
     )
-    curves = judgement.curves
+    curves = candidate_comparison.curves
     summary = TrainingSummary(
         task=declaration.task,
         model=chosen.name,
@@ -368,23 +372,23 @@ def fit_model(
         metric=problem.learning.score,
         score=chosen.score,
         fold_scores=chosen.fold_scores,
-        out_of_fold=_measure(judgement, probability, problem, threshold),
+        out_of_fold=_measure(candidate_comparison, probability, problem, threshold),
         calibration=calibration,
         threshold=choice,
-        learning_curves={} if curves is None else {"learn": curves.learn, "judge": curves.judge},
-        rows={"learned": len(learned), "judged": judgement.comparison.rows, "searched": search.rows},
+        learning_curves={} if curves is None else {"train": curves.train, "validation": curves.validation},
+        rows={"trained": len(learned), "validated": candidate_comparison.comparison.rows, "searched": search.rows},
         inputs=len(inputs.sources),
         seconds={
             "search": sum(found.seconds for found in search.searches),
-            "judging": judgement.seconds,
+            "comparison": candidate_comparison.seconds,
             "fit": fit_seconds,
         },
         threads=problem.threads,
-        comparison=judgement.comparison,
-        column_worths=weigh_columns(
+        comparison=candidate_comparison.comparison,
+        column_benefits=measure_column_benefits(
             development,
-            judgement.folds,
-            judgement,
+            candidate_comparison.folds,
+            candidate_comparison,
             {member.algorithm: (member.hyperparameters, member.n_estimators) for member in members},
             problem,
             declaration,
@@ -411,7 +415,7 @@ def train(
     declaration: CustomerDeclaration,
     features: FeatureParameters,
     parameters: TrainingParameters,
-    surroundings: Surroundings,
+    context: SearchContext,
     parts: PartFolder | None = None,
 ) -> Training:
     """All steps of training, one after the other.
@@ -421,26 +425,26 @@ def train(
         declaration: The table's declaration.
         features: Treatment of the columns.
         parameters: All that training was told.
-        surroundings: Archive, progress and clock.
+        context: Archive, progress and clock.
         parts: Folder for the matrix, where it is to be kept in files.
 
     Returns:
         The estimator, and what was done.
     """
     problem = describe_problem(development, declaration, parameters)
-    folds = treat_folds(
+    folds = prepare_folds(
         development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
     )
-    search = search_models(development, folds, problem, declaration, features, parameters, surroundings)
-    judgement = judge_candidates(search.searches, parameters.ensembles, folds, problem, surroundings.stopwatch)
+    search = search_models(development, folds, problem, declaration, features, parameters, context)
+    candidate_comparison = compare_candidates(search.searches, parameters.ensembles, folds, problem, context.stopwatch)
     return fit_model(
-        development, judgement, search, problem, declaration, features, parameters, surroundings.stopwatch, parts
+        development, candidate_comparison, search, problem, declaration, features, parameters, context.stopwatch, parts
     )
 
 
 def _fit_members(
     sample: Sample,
-    judgement: Judgement,
+    candidate_comparison: CandidateComparison,
     search: SearchResult,
     problem: Problem,
     parts: PartFolder | None,
@@ -448,12 +452,12 @@ def _fit_members(
     """Fit each algorithm of the chosen candidate, and put them together."""
     rounds = {
         candidate.name: candidate.n_estimators
-        for candidate in judgement.comparison.candidates
+        for candidate in candidate_comparison.comparison.candidates
         if candidate.members == [candidate.name]
     }
     members, fitted = [], []
     for found in search.searches:
-        if found.algorithm not in judgement.chosen.members:
+        if found.algorithm not in candidate_comparison.chosen.members:
             continue
         algorithm = load_algorithm(found.algorithm)
         hyperparameters, n_estimators = found.best.hyperparameters, rounds[found.algorithm]
@@ -475,7 +479,7 @@ def _fit_members(
     from churn_estimators.transformers import BlendClassifier, BlendRegressor
 
     kind = BlendRegressor if problem.learning.task == "regression" else BlendClassifier
-    return members, kind(fitted, judgement.last)
+    return members, kind(fitted, candidate_comparison.last)
 
 
 def grow_from_files(
@@ -541,10 +545,10 @@ def assemble_pipeline(inputs: TrainingInputs, step: str, fitted: Any) -> Pipelin
 
 
 def _calibrate(
-    pipeline: Pipeline, judgement: Judgement, problem: Problem, parameters: TrainingParameters
+    pipeline: Pipeline, candidate_comparison: CandidateComparison, problem: Problem, parameters: TrainingParameters
 ) -> tuple[Any, Calibration | None, np.ndarray]:
     """The pipeline behind its calibration, what was chosen, and the calibrated out-of-fold predictions."""
-    found = judgement.out_of_fold
+    found = candidate_comparison.out_of_fold
     if problem.learning.task == "regression":
         return pipeline, None, found.prediction
     calibration, probability = choose_calibration(
@@ -561,12 +565,15 @@ def _calibrate(
 
 
 def _choose_threshold(
-    development: Development, judgement: Judgement, probability: np.ndarray, parameters: TrainingParameters
+    development: Development,
+    candidate_comparison: CandidateComparison,
+    probability: np.ndarray,
+    parameters: TrainingParameters,
 ) -> ThresholdChoice:
     economics = parameters.threshold.economics if parameters.threshold.objective == "profit" else None
-    judged = development.customers.iloc[judgement.out_of_fold.rows]
+    judged = development.customers.iloc[candidate_comparison.out_of_fold.rows]
     values = None if economics is None else customer_values(economics, judged)
-    return choose_threshold(judgement.out_of_fold.target, probability, parameters.threshold, values)
+    return choose_threshold(candidate_comparison.out_of_fold.target, probability, parameters.threshold, values)
 
 
 def decide_at(
@@ -593,11 +600,13 @@ def decide_at(
 
 
 def _measure(
-    judgement: Judgement, prediction: np.ndarray, problem: Problem, threshold: float | None
+    candidate_comparison: CandidateComparison, prediction: np.ndarray, problem: Problem, threshold: float | None
 ) -> dict[str, float]:
     """Metrics of all out-of-fold predictions together."""
     from churn_kedro.evaluation import measure
     from churn_kedro.models import ScoredCustomers
 
     labels = tuple(str(code) for code in range(problem.learning.n_classes))
-    return measure(ScoredCustomers(problem.learning.task, judgement.out_of_fold.target, prediction, threshold, labels))
+    return measure(
+        ScoredCustomers(problem.learning.task, candidate_comparison.out_of_fold.target, prediction, threshold, labels)
+    )

@@ -29,7 +29,7 @@ def list_parameters(summary: TrainingSummary) -> dict[str, Any]:
         "n_splits": len(summary.fold_scores),
         "n_features": len(recipe.declaration.features),
         "n_inputs": summary.inputs,
-        "n_rows": summary.rows["learned"],
+        "n_rows": summary.rows["trained"],
         "missing_value_strategy": recipe.features.numeric.missing,
         "categorical_encoding": recipe.features.categorical.encoding,
         "scaling": recipe.features.numeric.scaling,

@@ -12,10 +12,10 @@ from pydantic import Field
 from churn_kedro.base import Parameters
 from churn_kedro.customers import SplitManifest
 from churn_kedro.evaluation import measure
-from churn_kedro.models import Estimator, score_known
-from churn_kedro.training.folds import gather_development
+from churn_kedro.models import Estimator, score_labelled
+from churn_kedro.training.folds import build_development
 from churn_kedro.training.recipe import PartFolder, Training, TrainingSummary, train
-from churn_kedro.training.search import Surroundings
+from churn_kedro.training.search import SearchContext
 
 
 class Difference(Parameters):
@@ -65,7 +65,7 @@ def train_again(
     customers: Mapping[str, pd.DataFrame],
     manifest: SplitManifest,
     recorded: TrainingSummary,
-    surroundings: Surroundings,
+    context: SearchContext,
     parts: PartFolder,
 ) -> Training:
     """Train with the recorded parameters on the recorded data.
@@ -74,7 +74,7 @@ def train_again(
         customers: Tables ``train`` and ``validation``.
         manifest: Identifies them.
         recorded: What the first training did.
-        surroundings: Archive, progress and clock.
+        context: Archive, progress and clock.
         parts: Folder for the matrix, where it is to be kept in files.
 
     Returns:
@@ -88,10 +88,10 @@ def train_again(
     n_trials = sum(one.trials for one in recorded.comparison.candidates if one.members == [one.name])
     search = recipe.training.search.model_copy(update={"n_trials": n_trials, "timeout_seconds": None, "resume": False})
     parameters = recipe.training.model_copy(update={"search": search})
-    development = gather_development(
+    development = build_development(
         customers["train"], customers["validation"], manifest, recipe.declaration, recipe.features
     )
-    return train(development, recipe.declaration, recipe.features, parameters, surroundings, parts)
+    return train(development, recipe.declaration, recipe.features, parameters, context, parts)
 
 
 def compare_trainings(
@@ -125,7 +125,7 @@ def compare_trainings(
         for name, value in recorded.out_of_fold.items()
     }
     if test is not None:
-        first, second = (measure(score_known(estimator, test, declaration)) for estimator in estimators)
+        first, second = (measure(score_labelled(estimator, test, declaration)) for estimator in estimators)
         metrics |= {f"test_{name}": MetricPair(recorded=first[name], rebuilt=second[name]) for name in first}
     differences = [
         Difference(what=what, recorded=str(was), rebuilt=str(now))

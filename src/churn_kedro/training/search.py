@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.base import ParameterError, Parameters, UnusableInputError, available_cores, library_versions
+from churn_kedro.base import ParameterError, Parameters, UserInputError, available_cores, library_versions
 from churn_kedro.models import SCORE_NAMES, Score
 from churn_kedro.training.algorithms import Algorithm, AlgorithmName, FoldFit, Problem
 from churn_kedro.training.folds import FoldInputs
@@ -93,7 +93,7 @@ class SearchResult(Parameters):
     searches: list[AlgorithmSearch] = Field(description="One for each algorithm, in the order of training.algorithms.")
 
 
-class SearchInterruptedError(UnusableInputError):
+class SearchInterruptedError(UserInputError):
     """Somebody stopped the search."""
 
 
@@ -134,7 +134,7 @@ class Stopwatch(Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SearchContext:
     """What a search has of the world.
 
     Attributes:
@@ -229,7 +229,7 @@ def search_algorithm(
     n_trials: int,
     timeout_seconds: float | None,
     identity: Mapping[str, Any],
-    surroundings: Surroundings,
+    context: SearchContext,
 ) -> AlgorithmSearch:
     """Search with Optuna's multivariate TPE for the lowest mean score over the folds.
 
@@ -246,7 +246,7 @@ def search_algorithm(
         n_trials: Trials, earlier ones counted in.
         timeout_seconds: Time for them; None: as long as it takes.
         identity: What tells this search from others, beside what this function knows.
-        surroundings: Archive, progress and clock.
+        context: Archive, progress and clock.
 
     Returns:
         The best trial and all others.
@@ -255,7 +255,7 @@ def search_algorithm(
         ParameterError: Every trial failed.
         SearchInterruptedError: Somebody pressed Ctrl-C.
     """
-    search = _Search(algorithm, space, folds, problem, parameters, identity, surroundings)
+    search = _Search(algorithm, space, folds, problem, parameters, identity, context)
     return search.run(n_trials, timeout_seconds)
 
 
@@ -268,15 +268,17 @@ class _Search:
         problem: Problem,
         parameters: SearchParameters,
         identity: Mapping[str, Any],
-        surroundings: Surroundings,
+        context: SearchContext,
     ) -> None:
         import optuna
 
         self._algorithm, self._space, self._parameters = algorithm, space, parameters
-        self._problem, self._world = problem, surroundings
+        self._problem, self._world = problem, context
         self._folds = folds
         self._prepared = [algorithm.prepare(fold, problem) for fold in folds]
-        self._constant = [problem.learning.measure_constant(fold.learn.target, fold.judge.target) for fold in folds]
+        self._constant = [
+            problem.learning.measure_constant(fold.train.target, fold.validation.target) for fold in folds
+        ]
         self._key = search_key(
             {
                 **identity,
@@ -289,7 +291,7 @@ class _Search:
             }
         )
         self._known = (
-            {trial.number: trial for trial in surroundings.archive.known_trials(self._key)} if parameters.resume else {}
+            {trial.number: trial for trial in context.archive.known_trials(self._key)} if parameters.resume else {}
         )
         self._single = parameters.objectives == ["loss"]
         self._stop = threading.Event()
@@ -429,7 +431,7 @@ class _Search:
 
     def _scores(self, fits: list[FoldFit]) -> list[float]:
         return [
-            self._problem.learning.measure(fold.judge.target, fit.prediction, fold.judge.weight)
+            self._problem.learning.measure(fold.validation.target, fit.prediction, fold.validation.weight)
             for fold, fit in zip(self._folds, fits, strict=False)
         ]
 

@@ -11,9 +11,9 @@ from mlflow import MlflowClient
 
 from churn_kedro.datasets.mlflow.baseline_versions import BaselineDataset
 from churn_kedro.datasets.mlflow.models import RegistryModelDataset, TrackedModelDataset
-from churn_kedro.datasets.mlflow.version_documents import PublicationDataset
+from churn_kedro.datasets.mlflow.version_documents import VersionDocumentsDataset
 from churn_kedro.models.interface import RegisteredModel, TrainedModel
-from churn_kedro.reporting.version_documents import PublishedEvaluation
+from churn_kedro.reporting.version_documents import VersionDocuments
 
 
 def _register(trained: TrainedModel, name: str, folder: Path) -> str:
@@ -76,8 +76,8 @@ def test_an_evaluation_stays_with_its_version_and_the_model_still_loads(
 ) -> None:
     model_id = _register(trained, "published", tmp_path)
     for text in ("first", "second"):
-        PublicationDataset().save(
-            PublishedEvaluation("published", 1, model_id, text, {"roc_auc": text}, {"model_card.md": text})
+        VersionDocumentsDataset().save(
+            VersionDocuments("published", 1, model_id, text, {"roc_auc": text}, {"model_card.md": text})
         )
 
     version = MlflowClient().get_model_version("published", "1")

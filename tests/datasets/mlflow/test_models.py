@@ -22,7 +22,7 @@ from churn_kedro.models.interface import (
     TrainedModel,
     churn_probability,
     decision_threshold,
-    explain_other_task,
+    explain_task_mismatch,
     predict,
 )
 from churn_kedro.registry.gate import Promotion
@@ -318,7 +318,7 @@ def test_a_model_of_another_task_answers_alike_through_the_registry_and_mlflow(
     answer = mlflow.pyfunc.load_model(f"models:/{name}/1").predict(case.raw)
 
     np.testing.assert_array_equal(predict(loaded.estimator, case.test, task), expected)
-    assert explain_other_task(loaded, case.declaration) is None
+    assert explain_task_mismatch(loaded, case.declaration) is None
     assert answer.shape == ((600, 3) if task == "multiclass" else (600,))
     in_test = case.raw["Id"].isin(case.test["Id"]).to_numpy()
     np.testing.assert_array_equal(answer[in_test].astype(np.float64), expected)

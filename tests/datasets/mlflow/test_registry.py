@@ -20,14 +20,14 @@ from mlflow.exceptions import MlflowException
 
 from churn_kedro.datasets.mlflow import registry as registry_module
 from churn_kedro.datasets.mlflow.registry import AUDIT_RUN_TAG, AUDIT_TAG, ModelRegistry
-from churn_kedro.registry.gate import Promotion, plan_decided
+from churn_kedro.registry.gate import Promotion, plan_decision
 from churn_kedro.registry.lifecycle import (
     AuditEvent,
     Change,
     Move,
     RefusedActionError,
-    Standing,
-    plan_promotion,
+    RegistryState,
+    plan_manual_promotion,
     plan_rejection,
     plan_retirement,
     plan_rollback,
@@ -36,7 +36,7 @@ from churn_kedro.registry.lifecycle import (
 from tests.mlflow_store import mlflow_at
 from tests.servers import FailingLine
 
-Plan = Callable[[Standing], Change]
+Plan = Callable[[RegistryState], Change]
 
 SQLITE = "sqlite"
 SERVER = pytest.param("server", marks=pytest.mark.slow)
@@ -59,12 +59,12 @@ class Place:
         )
 
     def state(self) -> State:
-        standing = self.registry().standing()
+        state = self.registry().state()
         tags = {
             version: {key: value for key, value in own.items() if not key.startswith(AUDIT_TAG)}
-            for version, own in standing.tags.items()
+            for version, own in state.tags.items()
         }
-        return dict(standing.aliases), tags
+        return dict(state.aliases), tags
 
     def locks(self) -> list[str]:
         """Locks that are left."""
@@ -121,7 +121,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
 
 
 def promote(version: int) -> Plan:
-    return lambda now: plan_promotion(now, version)
+    return lambda now: plan_manual_promotion(now, version)
 
 
 def after_events(events: Sequence[AuditEvent], begin: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -140,7 +140,7 @@ def after_events(events: Sequence[AuditEvent], begin: Mapping[str, int] | None =
 def test_a_promotion_moves_all_aliases_and_the_registry_stands_as_planned(place: Place) -> None:
     registry = place.registry()
     registry.carry_out(promote(1))
-    registry.carry_out(lambda now: plan_promotion(now, 2, "challenger"))
+    registry.carry_out(lambda now: plan_manual_promotion(now, 2, "challenger"))
 
     change = registry.carry_out(promote(2))
 
@@ -149,7 +149,7 @@ def test_a_promotion_moves_all_aliases_and_the_registry_stands_as_planned(place:
         "challenger": Move(before=2, after=None),
         "previous_champion": Move(before=None, after=1),
     }
-    assert registry.standing().aliases == {"champion": 2, "previous_champion": 1}
+    assert registry.state().aliases == {"champion": 2, "previous_champion": 1}
     assert place.locks() == []
     assert registry.carry_out(promote(2)).already == "version 2 is champion already"
 
@@ -172,7 +172,7 @@ def test_a_rollback_brings_back_the_former_champion_and_twice_is_as_once(place: 
 
 def test_the_audit_tells_who_did_what_when_and_why_in_order(place: Place) -> None:
     place.registry("Ann").carry_out(promote(1))
-    place.registry("Bob").carry_out(lambda now: plan_promotion(now, 2, override="no time"))
+    place.registry("Bob").carry_out(lambda now: plan_manual_promotion(now, 2, override="no time"))
     place.registry("Cid").carry_out(lambda now: plan_rollback(now, [], "complaints"))
     place.registry("Dan").carry_out(lambda now: plan_retirement(now, 2, "2026-01-01", "unfair"))
 
@@ -197,26 +197,26 @@ def test_the_audit_tells_who_did_what_when_and_why_in_order(place: Place) -> Non
 def test_a_version_carries_its_part_of_the_audit_and_what_became_of_it(place: Place) -> None:
     registry = place.registry()
     registry.carry_out(promote(1))
-    registry.carry_out(lambda now: plan_promotion(now, 2, "staging"))
+    registry.carry_out(lambda now: plan_manual_promotion(now, 2, "staging"))
     registry.carry_out(lambda now: plan_rejection(now, 2, "unfair"))
 
-    standing = registry.standing()
+    state = registry.state()
 
-    assert [event.action for event in registry.events_of(standing, 2)] == ["promote", "reject"]
-    assert registry.events_of(standing, 2) == [event for event in registry.history() if event.version == 2]
-    assert standing.tags[2]["decision"] == "rejected"
-    assert standing.tags[1]["decision"] == "promoted"
-    assert registry.events_of(standing, 3) == []
+    assert [event.action for event in registry.events_of(state, 2)] == ["promote", "reject"]
+    assert registry.events_of(state, 2) == [event for event in registry.history() if event.version == 2]
+    assert state.tags[2]["decision"] == "rejected"
+    assert state.tags[1]["decision"] == "promoted"
+    assert registry.events_of(state, 3) == []
 
 
 def test_a_deleted_version_is_gone_and_what_it_was_is_known(place: Place) -> None:
     registry = place.registry()
-    registry.carry_out(lambda now: plan_promotion(now, 3, "staging"))
+    registry.carry_out(lambda now: plan_manual_promotion(now, 3, "staging"))
     registry.carry_out(lambda now: plan_retirement(now, 3, "2026-01-01"))
 
     registry.delete(3, "older than 90 days")
 
-    assert sorted(registry.standing().tags) == [1, 2, 4]
+    assert sorted(registry.state().tags) == [1, 2, 4]
     events = [event for event in registry.history() if event.version == 3]
     assert [(event.action, event.reasons) for event in events] == [
         ("promote", []),
@@ -237,7 +237,7 @@ def test_a_version_with_an_alias_is_not_deleted(place: Place) -> None:
     with pytest.raises(RefusedActionError, match="is champion and is not deleted"):
         registry.delete(1, "old")
 
-    assert 1 in registry.standing().tags
+    assert 1 in registry.state().tags
     assert registry.history() == events
 
 
@@ -256,7 +256,7 @@ def test_a_plan_that_refuses_leaves_no_trace(place: Place) -> None:
 def test_a_reason_may_be_long_and_in_any_script(place: Place) -> None:
     reason = "zu alt, 太旧, \U0001f9ea; " * 600
 
-    place.registry("Жанна").carry_out(lambda now: plan_promotion(now, 1, override=reason))
+    place.registry("Жанна").carry_out(lambda now: plan_manual_promotion(now, 1, override=reason))
 
     [event] = place.registry().history()
     assert event.by == "Жанна"
@@ -297,7 +297,7 @@ OTHERS = ("rollback", "reject", "retire")
 def plan_of(action: str) -> tuple[Plan, Plan]:
     """What brings a registry to where the action begins, and the action."""
     plans: dict[str, Plan] = {
-        "override": lambda now: plan_promotion(now, 2, override="no time"),
+        "override": lambda now: plan_manual_promotion(now, 2, override="no time"),
         "rollback": lambda now: plan_rollback(now, []),
         "reject": lambda now: plan_rejection(now, 3, "no"),
         "retire": lambda now: plan_retirement(now, 4, "2026-01-01"),
@@ -311,7 +311,7 @@ def start(place: Place, action: str) -> tuple[State, State, Plan]:
     registry = place.registry()
     registry.carry_out(promote(1))
     registry.carry_out(prepare)
-    registry.carry_out(lambda now: plan_promotion(now, 4, "challenger"))
+    registry.carry_out(lambda now: plan_manual_promotion(now, 4, "challenger"))
     before = place.state()
     registry.carry_out(plan)
     after = place.state()
@@ -327,7 +327,7 @@ def check_whole(place: Place, before: State, after: State) -> tuple[bool, list[A
     """
     registry = place.registry("Eve")
 
-    registry.carry_out(lambda now: plan_promotion(now, 3, "staging"))
+    registry.carry_out(lambda now: plan_manual_promotion(now, 3, "staging"))
 
     events = registry.history()
     aliases, tags = place.state()
@@ -452,7 +452,7 @@ def decided(place: Place, version: int, champion: int | None) -> Plan:
         reasons=["+ better"],
         tags={"decision": "promoted"},
     )
-    return lambda now: plan_decided(now, promotion)
+    return lambda now: plan_decision(now, promotion)
 
 
 def at_once(place: Place, plans: Sequence[Plan]) -> list[Change | Exception]:
@@ -461,7 +461,7 @@ def at_once(place: Place, plans: Sequence[Plan]) -> list[Change | Exception]:
 
     def act(number: int) -> Change | Exception:
         registry = place.registry(f"person {number}")
-        registry.standing()
+        registry.state()
         barrier.wait(timeout=60)
         try:
             return registry.carry_out(plans[number])
@@ -492,11 +492,11 @@ def test_of_two_who_promote_at_once_one_wins_and_the_other_is_told(place: Place)
 def test_of_two_who_promote_the_same_version_at_once_one_does_it(place: Place) -> None:
     place.registry().carry_out(promote(1))
 
-    def plan(now: Standing) -> Change:
+    def plan(now: RegistryState) -> Change:
         # As `kedro models promote` does.
         if now.aliases.get("champion") != 2:
             require_champion(now, 1)
-        return plan_promotion(now, 2)
+        return plan_manual_promotion(now, 2)
 
     results = at_once(place, [plan, plan])
 
@@ -512,7 +512,7 @@ import mlflow
 from kedro.io import DatasetError
 from mlflow import MlflowClient
 from churn_kedro.datasets.mlflow.registry import ModelRegistry
-from churn_kedro.registry.lifecycle import RefusedActionError, plan_promotion
+from churn_kedro.registry.lifecycle import RefusedActionError, plan_manual_promotion
 
 place = json.loads(sys.argv[1])
 
@@ -547,7 +547,7 @@ class Deadly:
 def die(call):
     mine = registry("Bob")
     mine._client = Deadly(MlflowClient(), call)
-    mine.carry_out(lambda now: plan_promotion(now, 2, override="no time"))
+    mine.carry_out(lambda now: plan_manual_promotion(now, 2, override="no time"))
 
 
 def try_over(uri):
@@ -555,7 +555,7 @@ def try_over(uri):
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
     try:
-        registry("Bob").carry_out(lambda now: plan_promotion(now, 2, override="no time"))
+        registry("Bob").carry_out(lambda now: plan_manual_promotion(now, 2, override="no time"))
     except DatasetError as error:
         os._exit(1 if "Nothing was changed" in str(error) else 2)
 
@@ -565,7 +565,7 @@ def work(number, begin):
     time.sleep(max(0, begin - time.time()))
     for turn in range(3):
         version = random.Random(number * 10 + turn).randint(1, 4)
-        change = mine.carry_out(lambda now: plan_promotion(now, version))
+        change = mine.carry_out(lambda now: plan_manual_promotion(now, version))
         done += change.already is None
     os._exit(done)
 

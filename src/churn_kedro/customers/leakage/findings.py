@@ -63,8 +63,10 @@ class LeakageParameters(Parameters):
     certain_rate: float = Field(gt=0.5, lt=1, description="Share of one class from which on some rows are certain.")
     certain_share: float = Field(gt=0, le=1, description="Least share of that class that the certain rows hold.")
     unique_share: float = Field(gt=0, le=1, description="Different values per row from which on a column is an id.")
-    twins_warning: float = Field(gt=0, le=1, description="Share of validation or test rows that training repeats.")
-    twins_leak: float = Field(gt=0, le=1, description="Such a share that makes test metrics worthless.")
+    near_duplicates_warning: float = Field(
+        gt=0, le=1, description="Share of validation or test rows that training repeats."
+    )
+    near_duplicates_leak: float = Field(gt=0, le=1, description="Such a share that makes test metrics worthless.")
     model_min_class_rows: int = Field(ge=20, description="As min_class_rows, for the quick model.")
     model_warning: Limit = Field(description="Strength of a quick model from which on it is suspicious.")
     model_leak: Limit = Field(description="Strength of a quick model that no honest table allows.")
@@ -79,8 +81,11 @@ class LeakageParameters(Parameters):
             low, high = getattr(self, lesser), getattr(self, greater)
             if low.auc > high.auc or low.r2 > high.r2:
                 raise ValueError(f"{lesser} ({low.auc}, {low.r2}) is above {greater} ({high.auc}, {high.r2})")
-        if self.twins_warning > self.twins_leak:
-            raise ValueError(f"twins_warning {self.twins_warning} is above twins_leak {self.twins_leak}")
+        if self.near_duplicates_warning > self.near_duplicates_leak:
+            raise ValueError(
+                f"near_duplicates_warning {self.near_duplicates_warning} is above near_duplicates_leak "
+                f"{self.near_duplicates_leak}"
+            )
         return self
 
 

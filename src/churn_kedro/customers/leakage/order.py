@@ -123,7 +123,7 @@ def _curve(order: str, declaration: CustomerDeclaration, target: Target, numbers
     )
 
 
-def _judge_order(
+def _grade_order(
     order: str, strength: Strength, run: _Run | None, target: Target, parameters: LeakageParameters
 ) -> Finding | None:
     is_identifier = order != POSITION
@@ -187,7 +187,7 @@ def check_order(
         codes = bin_codes(np.arange(len(rows), dtype=np.float64), _BINS)
         run = _impossible_run(ordered, parameters)
         curves.append(_curve(order, declaration, ordered, numbers[rows]))
-        found = _judge_order(order, strength_of_codes(codes, ordered), run, ordered, parameters)
+        found = _grade_order(order, strength_of_codes(codes, ordered), run, ordered, parameters)
         return [found] if found is not None else []
 
     curves: list[OrderCurve] = []

@@ -207,9 +207,9 @@ def check_near_duplicates(
     copies = worst.rare >= _LEAST_JUDGED and worst.rare_same_label >= _COPIES_AGREE
     at_least = lowest_share(worst.share, worst.rows)
     severity: Severity = "notice"
-    if at_least >= parameters.twins_leak and unlikely:
+    if at_least >= parameters.near_duplicates_leak and unlikely:
         severity = "leak" if copies else "warning"
-    elif at_least >= parameters.twins_warning and unlikely and copies:
+    elif at_least >= parameters.near_duplicates_warning and unlikely and copies:
         severity = "warning"
     evidence = "; ".join(
         f"{twins.near:,} of {twins.rows:,} {twins.part} rows ({twins.share:.1%}) have a training row with the same "

@@ -64,7 +64,7 @@ class BaselineDataset(AbstractDataset[BaselineRequest, BaselineRequest]):
 
     def _find(self, wanted: str, *, missing_ok: bool) -> BaselineRequest:
         model = RegistryModelDataset(
-            model_name=self._model_name, model_version=wanted, missing_ok=missing_ok, with_learned=True
+            model_name=self._model_name, model_version=wanted, missing_ok=missing_ok, with_training_rows=True
         ).load()
         return BaselineRequest(model=model, alias=None if wanted.isdecimal() else wanted)
 

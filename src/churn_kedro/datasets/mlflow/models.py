@@ -20,15 +20,15 @@ from churn_kedro.datasets.mlflow.model_files import log_model
 from churn_kedro.datasets.mlflow.registry import ModelRegistry, find_model_version
 from churn_kedro.datasets.runtime.provenance import describe_code, describe_person
 from churn_kedro.models import RegisteredModel, TrainedModel
-from churn_kedro.registry import DECISION_TAG, Promotion, plan_decided
+from churn_kedro.registry import DECISION_TAG, Promotion, plan_decision
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
     from mlflow.models.model import ModelInfo
 
 _FLAVOR = "mlflow.sklearn"
-# Where training puts what it has learned from; the catalog's learned_customers.
-LEARNED_ARTIFACT = "training/learned_customers.parquet"
+# Where training puts what it has learned from; the catalog's training_rows.
+TRAINING_ROWS_ARTIFACT = "training/training_rows.parquet"
 # What churn_kedro's estimators are made of beyond the types that skops trusts by itself.
 TRUSTED_TYPES = (
     "catboost.core.CatBoostClassifier",
@@ -83,10 +83,10 @@ def _signature(model: TrainedModel) -> ModelSignature:
         "any": AnyType(),  # type: ignore[no-untyped-call]
         "string": DataType.string,
     }
-    answer = np.asarray(getattr(model.estimator, model.answer)(model.example))
+    predictions = np.asarray(getattr(model.estimator, model.predict_method)(model.example))
     return ModelSignature(
         inputs=Schema([ColSpec(types[kind], name) for name, kind in model.inputs.items()]),
-        outputs=Schema([TensorSpec(answer.dtype, (-1, *answer.shape[1:]))]),
+        outputs=Schema([TensorSpec(predictions.dtype, (-1, *predictions.shape[1:]))]),
     )
 
 
@@ -145,7 +145,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
                 f"{package}=={installed_version(package)}" for package in (*_REQUIREMENTS, *model.libraries)
             ],
             code_paths=[_model_code()],
-            pyfunc_predict_fn=model.answer,
+            pyfunc_predict_fn=model.predict_method,
             signature=_signature(model),
             input_example=model.example,
             metadata=dict(model.facts),
@@ -173,7 +173,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         version: Version number, or ``latest``; not together with ``alias``.
         alias: Alias of the version.
         missing_ok: Load None where there is no such version yet, instead of failing.
-        with_learned: Load the digests of the customers that the version has learned from, too.
+        with_training_rows: Load the digests of the customers that the version has learned from, too.
         metadata: For plugins; Kedro ignores it.
     """
 
@@ -184,7 +184,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         model_version: str | int | None = None,
         alias: str | None = None,
         missing_ok: bool = False,
-        with_learned: bool = False,
+        with_training_rows: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
@@ -195,7 +195,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
             metadata=metadata,
         )
         self._missing_ok = missing_ok
-        self._with_learned = with_learned
+        self._with_training_rows = with_training_rows
 
     def _load(self) -> RegisteredModel | None:
         found = find_model_version(self.model_name, self.alias or str(self.stage_or_version))
@@ -222,7 +222,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
             tags=dict(found.tags),
             estimator=estimator,
             inputs=tuple(info.signature.inputs.input_names()) if info.signature is not None else (),
-            learned=_load_learned(str(found.run_id)) if self._with_learned else None,
+            learned=_load_training_rows(str(found.run_id)) if self._with_training_rows else None,
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         )
 
@@ -253,13 +253,13 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         )
 
 
-def _load_learned(run_id: str) -> pd.DataFrame | None:
+def _load_training_rows(run_id: str) -> pd.DataFrame | None:
     """Digests of the customers that a run has learned from; None where it is from before they were kept."""
     from mlflow.artifacts import download_artifacts
 
     with tempfile.TemporaryDirectory() as folder:
         try:
-            path = download_artifacts(run_id=run_id, artifact_path=LEARNED_ARTIFACT, dst_path=folder)
+            path = download_artifacts(run_id=run_id, artifact_path=TRAINING_ROWS_ARTIFACT, dst_path=folder)
         except (MlflowException, OSError):
             return None
         return pd.read_parquet(path)
@@ -322,7 +322,7 @@ class PromotionDataset(AbstractDataset[Promotion, Promotion]):
         )
         tags = data.tags | {f"decision_{key}": value for key, value in code.items()} if data.tags else {}
         promotion = data.model_copy(update={"tags": tags})
-        registry.carry_out(lambda standing: plan_decided(standing, promotion))
+        registry.carry_out(lambda state: plan_decision(state, promotion))
 
     def _describe(self) -> dict[str, Any]:
         return {"experiment": self._experiment}

@@ -27,7 +27,7 @@ from mlflow.exceptions import MlflowException
 from pydantic import Field, ValidationError
 
 from churn_kedro.base import Parameters
-from churn_kedro.registry import Alias, AuditEvent, Change, Move, RefusedActionError, Standing
+from churn_kedro.registry import Alias, AuditEvent, Change, Move, RefusedActionError, RegistryState
 from churn_kedro.reporting import DOCUMENTS_FOLDER
 
 if TYPE_CHECKING:
@@ -107,9 +107,9 @@ def _absent(error: MlflowException) -> bool:
     return bool(error.error_code == "RESOURCE_DOES_NOT_EXIST")
 
 
-def _require_present(standing: Standing, version: int) -> None:
-    if version not in standing.tags:
-        raise RefusedActionError(f"There is no version {version} of {standing.name} any more.")
+def _require_present(state: RegistryState, version: int) -> None:
+    if version not in state.tags:
+        raise RefusedActionError(f"There is no version {version} of {state.name} any more.")
 
 
 class ModelRegistry:
@@ -144,7 +144,7 @@ class ModelRegistry:
             if not token:
                 return sorted(found, key=lambda version: int(version.version))
 
-    def standing(self, versions: Sequence[ModelVersion] | None = None) -> Standing:
+    def state(self, versions: Sequence[ModelVersion] | None = None) -> RegistryState:
         """How the registry stands.
 
         Args:
@@ -154,7 +154,7 @@ class ModelRegistry:
             DatasetError: There is no such registered model.
         """
         model = self._model()
-        return Standing(
+        return RegistryState(
             name=self.name,
             aliases={alias: int(version) for alias, version in model.aliases.items()},
             tags={
@@ -173,7 +173,7 @@ class ModelRegistry:
                 f"There is no registered model '{self.name}'. Train a version first: `kedro run`."
             ) from error
 
-    def carry_out(self, plan: Callable[[Standing], Change]) -> Change:
+    def carry_out(self, plan: Callable[[RegistryState], Change]) -> Change:
         """Do one action: all of it, or nothing.
 
         Args:
@@ -190,11 +190,11 @@ class ModelRegistry:
         try:
             self.recover()
             with self._alone(_LOCK) as token:
-                standing = self.standing()
-                change = plan(standing)
-                _require_present(standing, change.version)
+                state = self.state()
+                change = plan(state)
+                _require_present(state, change.version)
                 if change.already is None:
-                    self._do(change, standing, token)
+                    self._do(change, state, token)
                 return change
         except (MlflowException, OSError) as error:
             raise DatasetError(f"The registry of {self.name} failed: {error}. Nothing was changed.") from error
@@ -225,9 +225,9 @@ class ModelRegistry:
         try:
             self.recover()
             with self._alone(_LOCK):
-                standing = self.standing()
-                _require_present(standing, version)
-                held = standing.aliases_of(version)
+                state = self.state()
+                _require_present(state, version)
+                held = state.aliases_of(version)
                 if held:
                     raise RefusedActionError(f"Version {version} of {self.name} is {held[0]} and is not deleted.")
                 event = AuditEvent(
@@ -278,9 +278,9 @@ class ModelRegistry:
                     f"The audit of {self.name} (run {run_id}, folder {AUDIT_FOLDER}) cannot be read: {error}"
                 ) from error
 
-    def events_of(self, standing: Standing, version: int) -> list[AuditEvent]:
+    def events_of(self, state: RegistryState, version: int) -> list[AuditEvent]:
         """What was done with a version itself, from its tags, the oldest event first."""
-        tags = standing.tags[version]
+        tags = state.tags[version]
         return [AuditEvent.model_validate_json(tags[key]) for key in sorted(tags) if key.startswith(AUDIT_TAG)]
 
     def read_document(self, version: int, name: str) -> str:
@@ -331,7 +331,7 @@ class ModelRegistry:
             "version": version,
             "exported_at": _now(),
             "exported_by": self._by,
-            "aliases": self.standing().aliases_of(version),
+            "aliases": self.state().aliases_of(version),
             "run_id": found.run_id,
             "tags": dict(found.tags or {}),
         }
@@ -409,7 +409,7 @@ class ModelRegistry:
         found = self._client.get_registered_model(self.name).aliases.get(alias)
         return (None if found is None else int(found)) == journal.moves[alias].after
 
-    def _do(self, change: Change, standing: Standing, token: str) -> None:
+    def _do(self, change: Change, state: RegistryState, token: str) -> None:
         at = _now()
         event = AuditEvent(
             at=at,
@@ -430,7 +430,7 @@ class ModelRegistry:
             event=event,
             moves=change.moves,
             tags=tags,
-            tags_before={key: standing.tags[change.version].get(key) for key in tags},
+            tags_before={key: state.tags[change.version].get(key) for key in tags},
         )
         self._write_journal(journal)
         try:

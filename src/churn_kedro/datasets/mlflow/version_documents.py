@@ -8,10 +8,10 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from churn_kedro.reporting import DOCUMENTS_FOLDER, PublishedEvaluation
+from churn_kedro.reporting import DOCUMENTS_FOLDER, VersionDocuments
 
 
-class PublicationDataset(AbstractDataset[PublishedEvaluation, PublishedEvaluation]):
+class VersionDocumentsDataset(AbstractDataset[VersionDocuments, VersionDocuments]):
     """Attaches what an evaluation found to the registered version: the last evaluation is the one that shows.
 
     Every evaluation's own run keeps its documents; those beside the model are replaced.
@@ -25,11 +25,11 @@ class PublicationDataset(AbstractDataset[PublishedEvaluation, PublishedEvaluatio
         self._logging_activated = True
         self.metadata = metadata
 
-    def load(self) -> PublishedEvaluation:
+    def load(self) -> VersionDocuments:
         """Refuse."""
         raise DatasetError("What is attached to a version is read with `kedro models info` and `kedro models card`.")
 
-    def save(self, data: PublishedEvaluation) -> None:
+    def save(self, data: VersionDocuments) -> None:
         """Attach documents, then description and tags.
 
         Args:

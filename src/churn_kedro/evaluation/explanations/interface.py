@@ -17,8 +17,8 @@ class ExplanationParameters(Parameters):
     """How many customers explanations look at."""
 
     max_explained: int = Field(2000, ge=1, description="Most customers to explain; above, a seeded sample is.")
-    max_shuffled: int = Field(2000, ge=2, description="Most customers among whom columns are shuffled.")
-    n_shuffles: int = Field(5, ge=2, description="How often each column is shuffled.")
+    max_permuted: int = Field(2000, ge=2, description="Most customers among whom columns are shuffled.")
+    n_repeats: int = Field(5, ge=2, description="How often each column is shuffled.")
     max_grid_customers: int = Field(500, ge=1, description="Most customers whose cells are varied over a grid.")
     random_state: int = Field(42, ge=0, description="Seed of the samples and of the shuffling.")
 

@@ -27,7 +27,7 @@ class PermutationImportance:
     Attributes:
         loss: Without shuffling.
         score: Which loss.
-        rises: Loss after shuffling minus loss, shape (n_columns, n_shuffles), by column name.
+        rises: Loss after shuffling minus loss, shape (n_columns, n_repeats), by column name.
         customers: Customers among whom columns were shuffled.
     """
 
@@ -70,20 +70,20 @@ def permutation_importance(
     Returns:
         Rises of log loss, in nats, or of the root mean squared error.
     """
-    task, names, n_shuffles = declaration.task, declaration.feature_names, parameters.n_shuffles
-    affordable = max(_FEWEST_SHUFFLED, _SHUFFLED_ANSWERS // (len(names) * n_shuffles))
-    chosen = take_sample(customers, min(parameters.max_shuffled, affordable), parameters.random_state)
+    task, names, n_repeats = declaration.task, declaration.feature_names, parameters.n_repeats
+    affordable = max(_FEWEST_SHUFFLED, _SHUFFLED_ANSWERS // (len(names) * n_repeats))
+    chosen = take_sample(customers, min(parameters.max_permuted, affordable), parameters.random_state)
     learning = Learning(task, "rmse" if task == "regression" else "log_loss", n_classes=len(declaration.classes))
     random = np.random.default_rng(parameters.random_state)
     table, target = chosen[names], chosen[declaration.target].to_numpy()
     loss = learning.measure(target, predict(estimator, table, task))
     # All shuffles of a column are scored at once: of an ensemble, a call costs more than the rows.
-    copies = pd.concat([table] * n_shuffles, ignore_index=True)
+    copies = pd.concat([table] * n_repeats, ignore_index=True)
     rises = {}
     for name in names:
-        cells = [table[name].iloc[random.permutation(len(table))] for _ in range(n_shuffles)]
+        cells = [table[name].iloc[random.permutation(len(table))] for _ in range(n_repeats)]
         answers = predict(estimator, copies.assign(**{name: pd.concat(cells, ignore_index=True)}), task)
-        rises[name] = [learning.measure(target, part) - loss for part in np.split(answers, n_shuffles)]
+        rises[name] = [learning.measure(target, part) - loss for part in np.split(answers, n_repeats)]
     return PermutationImportance(loss, learning.score, pd.DataFrame.from_dict(rises, orient="index"), len(chosen))
 
 

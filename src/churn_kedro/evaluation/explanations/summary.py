@@ -40,7 +40,7 @@ class ExplanationSummary(Parameters):
     loss: float = Field(description="Without shuffling, on the customers shuffled.")
     shuffled: list[ColumnRise] = Field(description="Largest rise first.")
     shuffled_customers: int
-    n_shuffles: int
+    n_repeats: int
     strengths: list[ColumnStrength] = Field(description="Strongest first.")
     output: str = Field(description="What SHAP values add up to, for people.")
     exact: bool = Field(description="Whether SHAP values were computed, or else estimated from samples.")
@@ -73,7 +73,7 @@ def summarise_explanations(
             for (name, rise), spread in zip(shuffled.means.items(), shuffled.spreads, strict=True)
         ],
         shuffled_customers=shuffled.customers,
-        n_shuffles=shuffled.rises.shape[1],
+        n_repeats=shuffled.rises.shape[1],
         strengths=[
             ColumnStrength(column=str(name), mean_absolute=float(value)) for name, value in explained.strengths.items()
         ],

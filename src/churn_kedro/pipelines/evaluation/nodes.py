@@ -39,13 +39,20 @@ from churn_kedro.evaluation import (
     summarise_explanations,
 )
 from churn_kedro.features import FeatureParameters
-from churn_kedro.models import RegisteredModel, ScoredCustomers, find_seen_by, require_table, score_known
+from churn_kedro.models import (
+    RegisteredModel,
+    ScoredCustomers,
+    find_version_training_rows,
+    require_matching_table,
+    score_labelled,
+)
 from churn_kedro.reporting import (
     Assessment,
     CardFacts,
     EvaluationResults,
     Figure,
-    PublishedEvaluation,
+    VersionDocuments,
+    collect_version_documents,
     draw_campaign,
     draw_comparison,
     draw_dependence,
@@ -59,12 +66,11 @@ from churn_kedro.reporting import (
     draw_shap_summary,
     draw_slices,
     draw_waterfalls,
-    publish_evaluation,
     render_evaluation_report,
     render_model_card_html,
     render_model_card_markdown,
 )
-from churn_kedro.training import Stopwatch, TrainingParameters, TrainingSummary, simple_baseline, train_baseline
+from churn_kedro.training import Stopwatch, TrainingParameters, TrainingSummary, default_baseline, train_baseline
 
 # Customers that are scored to see how long it takes.
 _TIMED = 10_000
@@ -78,7 +84,7 @@ class EvaluationParameters(Parameters):
     explanations: ExplanationParameters
     slices: SliceParameters
     fairness: FairnessParameters
-    seen_customers: Literal["refuse", "include"] = Field(
+    training_rows_in_test: Literal["refuse", "include"] = Field(
         description="What to do where the version has learned from test customers: stop, or measure all the same."
     )
     n_disagreements: int = Field(ge=0, description="Customers to list on whom the version and the baseline disagree.")
@@ -103,30 +109,30 @@ def score_test_customers(
         stopwatch: The clock.
 
     Returns:
-        Target and prediction of each customer; and ``seen_share``, the share of them that the version has learned
-        from, with ``scoring_seconds``, the time that 1,000 of them take.
+        Target and prediction of each customer; and ``training_row_share``, the share of them that the version was
+        trained on, with ``scoring_seconds``, the time that 1,000 of them take.
 
     Raises:
         CustomerTableError: The table is not that of the manifest, the version was trained for another table, or it has
             learned from some of the customers.
     """
     manifest.verify(test=test)
-    require_table(candidate, declaration)
-    mask = find_seen_by(candidate, test, manifest, declaration)
+    require_matching_table(candidate, declaration)
+    mask = find_version_training_rows(candidate, test, manifest, declaration)
     seen = 0.0 if mask is None else float(mask.mean())
-    if seen > 0 and parameters.seen_customers == "refuse":
+    if seen > 0 and parameters.training_rows_in_test == "refuse":
         raise CustomerTableError(
-            f"{candidate.name} version {candidate.version} has learned from {seen:.1%} of the {len(test):,} test "
+            f"{candidate.name} version {candidate.version} was trained on {seen:.1%} of the {len(test):,} test "
             "customers: its metrics on them would say nothing about new ones. Train a version on this split, or "
-            "evaluate on the split that the version was trained on; `--params evaluation.seen_customers=include` "
-            "measures all the same, and says so in the report."
+            "evaluate on the split that the version was trained on; "
+            "`--params evaluation.training_rows_in_test=include` measures all the same and notes it in the report."
         )
-    scores = score_known(candidate.estimator, test, declaration)
+    scores = score_labelled(candidate.estimator, test, declaration)
     timed = test.head(_TIMED)
     began = stopwatch()
-    score_known(candidate.estimator, timed, declaration)
+    score_labelled(candidate.estimator, timed, declaration)
     seconds = (stopwatch() - began) * 1000 / len(timed)
-    return scores, {"seen_share": seen, "scoring_seconds": seconds}
+    return scores, {"training_row_share": seen, "scoring_seconds": seconds}
 
 
 def resample_performance(scores: ScoredCustomers, parameters: EvaluationParameters) -> dict[str, np.ndarray]:
@@ -180,13 +186,13 @@ def compare_with_baseline(
     """
     name, model, note = request.name, request.model, None
     if request.by_default and (model is None or model.version == candidate.version):
-        name, model = simple_baseline(declaration.task), None
+        name, model = default_baseline(declaration.task), None
     if model is not None and (reason := explain_incomparable(model, declaration)):
         if not request.by_default:
             raise CustomerTableError(f"{candidate.name} version {candidate.version} is not compared: {reason}.")
-        note, name, model = f"The champion is not compared with: {reason}.", simple_baseline(declaration.task), None
+        note, name, model = f"The champion is not compared with: {reason}.", default_baseline(declaration.task), None
     if model is not None:
-        seen = find_seen_by(model, test, manifest, declaration)
+        seen = find_version_training_rows(model, test, manifest, declaration)
         if seen is not None and seen.any():
             note = (
                 f"Version {model.version} has learned from {seen.mean():.1%} of the test customers, which favours it."
@@ -395,7 +401,7 @@ def gather_facts(
                 for name, value in {**member.hyperparameters, **_rounds(member.n_estimators)}.items()
             },
             "threshold_reason": trained.threshold.reason if trained.threshold else None,
-            "trained_rows": trained.rows["learned"],
+            "trained_rows": trained.rows["trained"],
             "libraries": trained.recipe.versions,
         }
     )
@@ -414,7 +420,7 @@ def write_report(
     explaining: dict[str, bytes],
     declaration: CustomerDeclaration,
     evaluated_at: str,
-) -> tuple[str, str, str, PublishedEvaluation]:
+) -> tuple[str, str, str, VersionDocuments]:
     """Write the report and the model card, and what the registry keeps of them.
 
     Args:
@@ -447,7 +453,7 @@ def write_report(
         report,
         card,
         page,
-        publish_evaluation(
+        collect_version_documents(
             results, {"report.html": report, "model_card.md": card, "model_card.html": page}, evaluated_at
         ),
     )

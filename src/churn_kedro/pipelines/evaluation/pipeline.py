@@ -115,7 +115,7 @@ def create_pipeline() -> Pipeline:
                     "params:customers",
                     "evaluation_time",
                 ],
-                outputs=["evaluation_report", "model_card", "model_card_page", "published_evaluation"],
+                outputs=["evaluation_report", "model_card", "model_card_page", "version_documents"],
                 name="write_report",
             ),
         ],

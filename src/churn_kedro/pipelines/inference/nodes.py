@@ -12,13 +12,13 @@ from churn_kedro.campaigns import (
     BandParameters,
     ScoringReport,
     count_unusual_cells,
-    find_worthy,
+    find_worth_contacting,
     list_predictions,
     require_readable,
 )
 from churn_kedro.customers import CustomerDeclaration, NormalisedCustomers, list_rejected, normalise
 from churn_kedro.evaluation import RunMetrics
-from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_table
+from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_matching_table
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ def score_customers(
     Raises:
         CustomerTableError: There is nobody to score, too many cannot be, or the champion is of another task.
     """
-    require_table(champion, declaration)
+    require_matching_table(champion, declaration)
     customers = normalised.table[~normalised.table.index.isin(normalised.unreadable["row"])]
     require_readable(len(normalised.table), len(unscored), parameters.max_unscored_share, normalised.unreadable)
     unusual = count_unusual_cells(customers, declaration)
@@ -94,7 +94,7 @@ def score_customers(
         parameters.bands,
         champion.version,
         scored_at,
-        find_worthy(champion.tags, customers),
+        find_worth_contacting(champion.tags, customers),
     )
     return predictions, ScoringReport(
         model_name=champion.name,

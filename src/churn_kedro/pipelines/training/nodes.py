@@ -9,30 +9,30 @@ import pandas as pd
 from churn_kedro.customers import CustomerDeclaration, SplitManifest
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.features import FeatureParameters, FittedFeatures, describe_features
-from churn_kedro.models import TrainedModel, record_learned
+from churn_kedro.models import TrainedModel, digest_training_rows
 from churn_kedro.training import (
+    CandidateComparison,
     ChildRun,
     Development,
     Folds,
-    Judgement,
     PartFolder,
     Problem,
     Progress,
+    SearchContext,
     SearchResult,
     Stopwatch,
-    Surroundings,
     TrainingParameters,
     TrainingSummary,
     TrialArchive,
+    build_development,
+    compare_candidates,
     describe_problem,
     fit_model,
-    gather_development,
-    judge_candidates,
     list_child_runs,
     list_parameters,
+    prepare_folds,
     search_models,
     summarise_metrics,
-    treat_folds,
 )
 
 
@@ -61,11 +61,11 @@ def gather_customers(
         CustomerTableError: The tables are not those of the manifest, or a declared class has no customer.
         ParameterError: What was told cannot be done.
     """
-    development = gather_development(train, validation, manifest, declaration, features)
+    development = build_development(train, validation, manifest, declaration, features)
     return development, describe_problem(development, declaration, parameters)
 
 
-def record_learned_customers(development: Development, declaration: CustomerDeclaration) -> pd.DataFrame:
+def record_training_rows(development: Development, declaration: CustomerDeclaration) -> pd.DataFrame:
     """Write down which customers the model learns from.
 
     Args:
@@ -75,10 +75,10 @@ def record_learned_customers(development: Development, declaration: CustomerDecl
     Returns:
         A digest of each.
     """
-    return record_learned(development.customers, declaration)
+    return digest_training_rows(development.customers, declaration)
 
 
-def treat_fold_customers(
+def prepare_fold_inputs(
     development: Development,
     declaration: CustomerDeclaration,
     features: FeatureParameters,
@@ -95,7 +95,7 @@ def treat_fold_customers(
     Returns:
         Inputs of each fold.
     """
-    return treat_folds(
+    return prepare_folds(
         development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
     )
 
@@ -129,13 +129,13 @@ def search_hyperparameters(
     Returns:
         The best trial of each algorithm and all others.
     """
-    surroundings = Surroundings(archive, progress, stopwatch)
-    return search_models(development, folds, problem, declaration, features, parameters, surroundings)
+    context = SearchContext(archive, progress, stopwatch)
+    return search_models(development, folds, problem, declaration, features, parameters, context)
 
 
-def compare_candidates(
+def choose_candidate(
     search: SearchResult, folds: Folds, problem: Problem, parameters: TrainingParameters, stopwatch: Stopwatch
-) -> Judgement:
+) -> CandidateComparison:
     """Fit the best of each algorithm, and ensembles of them, on the same folds, and choose.
 
     Args:
@@ -148,12 +148,12 @@ def compare_candidates(
     Returns:
         The comparison, the choice and its out-of-fold predictions.
     """
-    return judge_candidates(search.searches, parameters.ensembles, folds, problem, stopwatch)
+    return compare_candidates(search.searches, parameters.ensembles, folds, problem, stopwatch)
 
 
 def train_model(
     development: Development,
-    judgement: Judgement,
+    candidate_comparison: CandidateComparison,
     search: SearchResult,
     problem: Problem,
     declaration: CustomerDeclaration,
@@ -166,7 +166,7 @@ def train_model(
 
     Args:
         development: Development customers.
-        judgement: The candidate that goes on, and its out-of-fold predictions.
+        candidate_comparison: The candidate that goes on, and its out-of-fold predictions.
         search: What was found for each algorithm.
         problem: What is to be learned.
         declaration: The table's declaration.
@@ -178,7 +178,9 @@ def train_model(
     Returns:
         The estimator, ready to be registered; what the treatment learned; what was done.
     """
-    training = fit_model(development, judgement, search, problem, declaration, features, parameters, stopwatch, parts)
+    training = fit_model(
+        development, candidate_comparison, search, problem, declaration, features, parameters, stopwatch, parts
+    )
     return training.model, describe_features(training.inputs, declaration, features), training.summary
 
 

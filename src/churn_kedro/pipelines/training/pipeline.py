@@ -28,16 +28,16 @@ def create_pipeline() -> Pipeline:
                 name="gather_customers",
             ),
             Node(
-                nodes.record_learned_customers,
+                nodes.record_training_rows,
                 inputs=["development_customers", "params:customers"],
-                outputs="learned_customers",
-                name="record_learned_customers",
+                outputs="training_rows",
+                name="record_training_rows",
             ),
             Node(
-                nodes.treat_fold_customers,
+                nodes.prepare_fold_inputs,
                 inputs=["development_customers", "params:customers", "params:features", "params:training"],
                 outputs="fold_inputs",
-                name="treat_fold_customers",
+                name="prepare_fold_inputs",
             ),
             Node(
                 nodes.search_hyperparameters,
@@ -56,16 +56,16 @@ def create_pipeline() -> Pipeline:
                 name="search_hyperparameters",
             ),
             Node(
-                nodes.compare_candidates,
+                nodes.choose_candidate,
                 inputs=["search_result", "fold_inputs", "learning_problem", "params:training", "stopwatch"],
-                outputs="judgement",
-                name="compare_candidates",
+                outputs="candidate_comparison",
+                name="choose_candidate",
             ),
             Node(
                 nodes.train_model,
                 inputs=[
                     "development_customers",
-                    "judgement",
+                    "candidate_comparison",
                     "search_result",
                     "learning_problem",
                     "params:customers",
@@ -85,7 +85,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 draw_training,
-                inputs=["search_result", "training_summary", "judgement", "development_customers"],
+                inputs=["search_result", "training_summary", "candidate_comparison", "development_customers"],
                 outputs="training_figures",
                 name="draw_training",
             ),

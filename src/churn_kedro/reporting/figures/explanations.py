@@ -208,7 +208,7 @@ def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
     shown = means.head(_MOST_BARS)[::-1]
     spreads = shuffled.spreads[shown.index]
     name = SCORE_NAMES[shuffled.score]
-    n_shuffles = shuffled.rises.shape[1]
+    n_repeats = shuffled.rises.shape[1]
     title = f"Rise of the {name} when a column is shuffled"
     figure, axes = new_figure(title, 7.4, 1.6 + 0.28 * len(shown))
     axes.barh(
@@ -223,7 +223,7 @@ def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
     axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
     axes.set_xlabel(
         f"Added to {_short(shuffled.loss)}, the {name} of {shuffled.customers:,} customers{_left_out(shown, means)}.\n"
-        f"Mean of {n_shuffles} shuffles and their standard deviation"
+        f"Mean of {n_repeats} shuffles and their standard deviation"
     )
     return figure
 

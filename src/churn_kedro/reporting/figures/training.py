@@ -24,10 +24,10 @@ from churn_kedro.training import (
     AlgorithmSearch,
     CalibrationParameters,
     Candidate,
+    CandidateComparison,
     Choices,
     Development,
     Interval,
-    Judgement,
     SearchResult,
     Space,
     TrainingSummary,
@@ -56,14 +56,17 @@ _EDGE = 0.97
 
 
 def draw_training(
-    search: SearchResult, summary: TrainingSummary, judgement: Judgement, development: Development | None = None
+    search: SearchResult,
+    summary: TrainingSummary,
+    candidate_comparison: CandidateComparison,
+    development: Development | None = None,
 ) -> dict[str, Figure]:
     """Draw how the model came about.
 
     Args:
         search: Every trial.
         summary: What was done.
-        judgement: Candidates, and the out-of-fold predictions of the chosen one.
+        candidate_comparison: Candidates, and the out-of-fold predictions of the chosen one.
         development: Development customers; needed where a column tells what a saved customer is worth.
 
     Returns:
@@ -78,11 +81,11 @@ def draw_training(
         "candidate_comparison.png": draw_candidates(summary),
     }
     if summary.calibration is not None:
-        calibrated = _calibrated(summary, judgement)
-        figures["calibration_before_after.png"] = draw_calibration(summary, judgement, calibrated)
+        calibrated = _calibrated(summary, candidate_comparison)
+        figures["calibration_before_after.png"] = draw_calibration(summary, candidate_comparison, calibrated)
         if summary.threshold is not None:
             figures["threshold_objective.png"] = draw_threshold(
-                summary, summary.threshold, judgement, calibrated, development
+                summary, summary.threshold, candidate_comparison, calibrated, development
             )
     return {name: figure for name, figure in figures.items() if figure is not None}
 
@@ -493,7 +496,7 @@ def draw_learning_curves(summary: TrainingSummary) -> Figure | None:
     kept = grown.n_estimators or 0
     score_name = SCORE_NAMES[summary.metric]
     figure, axes = new_figure(f"Learning curves of {grown.name}", 7.4, 4.8)
-    for name, color, what in (("learn", MUTED, "rows learned from"), ("judge", MAIN, "rows left out")):
+    for name, color, what in (("train", MUTED, "rows learned from"), ("validation", MAIN, "rows left out")):
         curve = np.array(curves[name])
         last = curve[min(kept, len(curve)) - 1]
         axes.plot(
@@ -501,10 +504,13 @@ def draw_learning_curves(summary: TrainingSummary) -> Figure | None:
         )
     axes.axvline(kept, color=SECOND, linestyle="--", linewidth=1.5, label=f"{kept:,} rounds kept")
     # The first rounds fall steeply and would press what matters to the bottom.
-    judged = np.array(curves["judge"])
-    lowest, begin = min(min(curves["learn"]), judged.min()), judged[min(len(judged) - 1, max(3, len(judged) // 6))]
+    evaluated = np.array(curves["validation"])
+    lowest, begin = (
+        min(min(curves["train"]), evaluated.min()),
+        evaluated[min(len(evaluated) - 1, max(3, len(evaluated) // 6))],
+    )
     axes.set_ylim(lowest - 0.05 * (begin - lowest or 1), begin + 0.15 * (begin - lowest or 1))
-    axes.set_xlim(0, max(kept, len(judged)) * 1.03)
+    axes.set_xlim(0, max(kept, len(evaluated)) * 1.03)
     axes.set_xlabel("Round (tree)")
     axes.set_ylabel(f"{score_name[0].upper()}{score_name[1:]}, mean over the folds (lower is better)")
     figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=3)
@@ -581,9 +587,9 @@ def _learning(summary: TrainingSummary) -> Learning:
     return Learning(summary.task, summary.metric, n_classes=len(summary.recipe.declaration.classes))
 
 
-def _calibrated(summary: TrainingSummary, judgement: Judgement) -> np.ndarray:
+def _calibrated(summary: TrainingSummary, candidate_comparison: CandidateComparison) -> np.ndarray:
     """Out-of-fold predictions as the chosen map calibrates them, each by the map of the other folds."""
-    found = judgement.out_of_fold
+    found = candidate_comparison.out_of_fold
     method = "none" if summary.calibration is None else summary.calibration.method
     _, calibrated = choose_calibration(
         found.target,
@@ -610,12 +616,14 @@ def _bin(
     return np.array(means[0]), np.array(means[1]), np.array([len(rows) for rows in bins])
 
 
-def draw_calibration(summary: TrainingSummary, judgement: Judgement, calibrated: np.ndarray) -> Figure:
+def draw_calibration(
+    summary: TrainingSummary, candidate_comparison: CandidateComparison, calibrated: np.ndarray
+) -> Figure:
     """Reliability of the out-of-fold predictions before and after the map.
 
     Args:
         summary: The map that was chosen.
-        judgement: Out-of-fold predictions before it.
+        candidate_comparison: Out-of-fold predictions before it.
         calibrated: The same after it.
 
     Returns:
@@ -628,7 +636,7 @@ def draw_calibration(summary: TrainingSummary, judgement: Judgement, calibrated:
         raise ValueError("predictions of numbers are not calibrated")
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
-    found, calibration = judgement.out_of_fold, summary.calibration
+    found, calibration = candidate_comparison.out_of_fold, summary.calibration
     kept = calibration.method == "none"
     binary = summary.task == "binary"
     figure = Figure(figsize=(10.5, 4.9), layout="constrained")
@@ -674,7 +682,7 @@ def draw_calibration(summary: TrainingSummary, judgement: Judgement, calibrated:
 def draw_threshold(
     summary: TrainingSummary,
     choice: ThresholdChoice,
-    judgement: Judgement,
+    candidate_comparison: CandidateComparison,
     calibrated: np.ndarray,
     development: Development | None = None,
 ) -> Figure | None:
@@ -683,14 +691,14 @@ def draw_threshold(
     Args:
         summary: What was done.
         choice: The threshold.
-        judgement: Targets of the out-of-fold predictions.
+        candidate_comparison: Targets of the out-of-fold predictions.
         calibrated: Calibrated out-of-fold probabilities of leaving.
         development: Development customers; needed where a column tells what a saved customer is worth.
 
     Returns:
         The figure; None where one class alone leaves the objective undefined, or values of the customers are missing.
     """
-    target = judgement.out_of_fold.target
+    target = candidate_comparison.out_of_fold.target
     if np.ptp(target) == 0:
         return None
     economics = summary.recipe.training.threshold.economics
@@ -700,7 +708,7 @@ def draw_threshold(
         return _draw_profit(choice, economics, target, calibrated, np.full(len(target), float(economics.value)))
     if development is None:
         return None
-    values = customer_values(economics, development.customers.iloc[judgement.out_of_fold.rows])
+    values = customer_values(economics, development.customers.iloc[candidate_comparison.out_of_fold.rows])
     return _draw_profit(choice, economics, target, calibrated, values)
 
 

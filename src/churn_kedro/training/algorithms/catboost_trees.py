@@ -60,15 +60,18 @@ class CatBoost(ScikitAlgorithm):
 
     def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
         """Grow trees until the judged rows gain no more."""
-        names = CategoryNames(prepared.learn.categories)
-        learn, judge = names.transform(prepared.learn.values), names.transform(prepared.judge.values)
-        trees = self.build(hyperparameters, problem, prepared.learn).set_params(iterations=problem.max_rounds)
+        names = CategoryNames(prepared.train.categories)
+        train, validation = names.transform(prepared.train.values), names.transform(prepared.validation.values)
+        trees = self.build(hyperparameters, problem, prepared.train).set_params(iterations=problem.max_rounds)
         trees.fit(
-            learn,
-            prepared.learn.target,
-            sample_weight=prepared.learn.weight,
+            train,
+            prepared.train.target,
+            sample_weight=prepared.train.weight,
             eval_set=catboost.Pool(
-                judge, prepared.judge.target, weight=prepared.judge.weight, cat_features=prepared.learn.categories
+                validation,
+                prepared.validation.target,
+                weight=prepared.validation.weight,
+                cat_features=prepared.train.categories,
             ),
             early_stopping_rounds=problem.early_stopping_rounds,
         )
@@ -76,8 +79,8 @@ class CatBoost(ScikitAlgorithm):
 
         def predict() -> np.ndarray:
             if problem.learning.task == "regression":
-                return np.asarray(trees.predict(judge), dtype=np.float64)
-            probability = np.asarray(trees.predict_proba(judge), dtype=np.float64)
+                return np.asarray(trees.predict(validation), dtype=np.float64)
+            probability = np.asarray(trees.predict_proba(validation), dtype=np.float64)
             return probability[:, 1] if problem.learning.task == "binary" else probability
 
         return FoldFit(predict(), int(trees.get_best_iteration()) + 1, curve, predict=predict)

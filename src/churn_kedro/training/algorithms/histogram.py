@@ -56,21 +56,21 @@ class HistGradientBoosting(ScikitAlgorithm):
 
     def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
         """Grow trees until the judged rows gain no more."""
-        growing = self.build(hyperparameters, problem, prepared.learn).set_params(
+        growing = self.build(hyperparameters, problem, prepared.train).set_params(
             max_iter=problem.max_rounds,
             early_stopping=True,
             n_iter_no_change=problem.early_stopping_rounds,
             tol=0.0,
-            categorical_features=_categories(prepared.learn),
+            categorical_features=_categories(prepared.train),
         )
-        weights = {} if prepared.learn.weight is None else {"sample_weight": prepared.learn.weight}
-        if prepared.judge.weight is not None:
-            weights["sample_weight_val"] = prepared.judge.weight
+        weights = {} if prepared.train.weight is None else {"sample_weight": prepared.train.weight}
+        if prepared.validation.weight is not None:
+            weights["sample_weight_val"] = prepared.validation.weight
         growing.fit(
-            prepared.learn.values,
-            prepared.learn.target,
-            X_val=prepared.judge.values,
-            y_val=prepared.judge.target,
+            prepared.train.values,
+            prepared.train.target,
+            X_val=prepared.validation.values,
+            y_val=prepared.validation.target,
             **weights,
         )
         # The first score is that of no tree.

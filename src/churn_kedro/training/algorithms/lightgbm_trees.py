@@ -45,22 +45,22 @@ class LightGBM(ScikitAlgorithm):
 
     def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
         """Grow trees until the judged rows gain no more."""
-        trees = self.build(hyperparameters, problem, prepared.learn).set_params(n_estimators=problem.max_rounds)
+        trees = self.build(hyperparameters, problem, prepared.train).set_params(n_estimators=problem.max_rounds)
         trees.fit(
-            prepared.learn.values,
-            prepared.learn.target,
-            sample_weight=prepared.learn.weight,
-            eval_X=prepared.judge.values,
-            eval_y=prepared.judge.target,
-            eval_sample_weight=None if prepared.judge.weight is None else [prepared.judge.weight],
-            categorical_feature=prepared.learn.categories or "auto",
+            prepared.train.values,
+            prepared.train.target,
+            sample_weight=prepared.train.weight,
+            eval_X=prepared.validation.values,
+            eval_y=prepared.validation.target,
+            eval_sample_weight=None if prepared.validation.weight is None else [prepared.validation.weight],
+            categorical_feature=prepared.train.categories or "auto",
             callbacks=[lightgbm.early_stopping(problem.early_stopping_rounds, verbose=False)],
         )
         kept = int(trees.best_iteration_ or problem.max_rounds)
         curve = [float(score) for score in next(iter(next(iter(trees.evals_result_.values())).values()))]
 
         def predict() -> Any:
-            return answer(trees, prepared.judge.values, problem.learning)
+            return answer(trees, prepared.validation.values, problem.learning)
 
         return FoldFit(predict(), kept, curve, predict=predict)
 

@@ -42,10 +42,10 @@ class ScikitAlgorithm(ABC):
         """Fit on a fold; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
         if self.in_rounds and rounds is None:
             return self.stop_early(prepared, hyperparameters, problem)
-        fitted = self.fit(prepared.learn, hyperparameters, problem, rounds)
+        fitted = self.fit(prepared.train, hyperparameters, problem, rounds)
 
         def predict() -> np.ndarray:
-            return answer(fitted, prepared.judge.values, problem.learning)
+            return answer(fitted, prepared.validation.values, problem.learning)
 
         return FoldFit(predict(), rounds, predict=predict)
 

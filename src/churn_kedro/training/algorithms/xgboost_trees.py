@@ -52,8 +52,8 @@ _DEFAULT_LEARNING_RATE = 0.3
 
 @dataclass(frozen=True)
 class _Prepared:
-    learn: xgb.DMatrix
-    judge: xgb.DMatrix
+    train: xgb.DMatrix
+    validation: xgb.DMatrix
     constraints: InputConstraints
 
 
@@ -68,8 +68,8 @@ class XGBoost:
 
     def prepare(self, fold: FoldInputs, problem: Problem) -> _Prepared:
         """Bin a fold's inputs once for all trials."""
-        learn = build_matrix(fold.learn, problem)
-        return _Prepared(learn, build_matrix(fold.judge, problem, reference=learn), fold.learn.constraints)
+        train = build_matrix(fold.train, problem)
+        return _Prepared(train, build_matrix(fold.validation, problem, reference=train), fold.train.constraints)
 
     def fit_fold(
         self,
@@ -82,14 +82,14 @@ class XGBoost:
         with_learning_curve: bool = False,
     ) -> FoldFit:
         """Grow trees on a fold; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
-        evaluated = [(prepared.judge, "judge")]
+        evaluated = [(prepared.validation, "validation")]
         if with_learning_curve:
-            evaluated.insert(0, (prepared.learn, "learn"))
+            evaluated.insert(0, (prepared.train, "train"))
         found: dict[str, dict[str, list[float]]] = {}
         step = float(hyperparameters.get("learning_rate", _DEFAULT_LEARNING_RATE))
         booster = xgb.train(
             _settings(hyperparameters, problem, prepared.constraints),
-            prepared.learn,
+            prepared.train,
             num_boost_round=problem.max_rounds if rounds is None else rounds,
             # Without early stopping and without a curve, nobody looks at the score.
             evals=evaluated if rounds is None or with_learning_curve else [],
@@ -102,9 +102,9 @@ class XGBoost:
         curves = {name: next(iter(metrics.values())) for name, metrics in found.items()}
 
         def predict() -> np.ndarray:
-            return np.asarray(booster.predict(prepared.judge, iteration_range=(0, kept)), dtype=np.float64)
+            return np.asarray(booster.predict(prepared.validation, iteration_range=(0, kept)), dtype=np.float64)
 
-        return FoldFit(predict(), kept, curves.get("judge", []), curves.get("learn", []), predict)
+        return FoldFit(predict(), kept, curves.get("validation", []), curves.get("train", []), predict)
 
     def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
         """Grow the final trees; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
@@ -170,7 +170,7 @@ class _Onlooker(TrainingCallback):
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
         """Tell; growing goes on."""
-        scores = next(iter(evals_log["judge"].values()))
+        scores = next(iter(evals_log["validation"].values()))
         self._watch((epoch + 1) * self._step, scores[-1])
         return False
 
