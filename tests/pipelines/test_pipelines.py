@@ -488,9 +488,9 @@ def test_a_version_is_not_evaluated_on_customers_that_it_has_learned_from(
     model = replace(_registered(trained, 3), tags=older, learned=digest_training_rows(known, declaration))
     unrecorded = replace(_registered(trained, 3), tags={"train_digest": manifest.test.digest})
 
-    with pytest.raises(CustomerTableError, match=r"version 3 has learned from 25\.0% of the 100 test customers"):
+    with pytest.raises(CustomerTableError, match=r"version 3 was trained on 25\.0% of the 100 test customers"):
         _evaluate(model, splits, manifest, declaration)
-    with pytest.raises(CustomerTableError, match=r"version 3 has learned from 100\.0% of the 100 test customers"):
+    with pytest.raises(CustomerTableError, match=r"version 3 was trained on 100\.0% of the 100 test customers"):
         _evaluate(unrecorded, splits, manifest, declaration)
     forced = _evaluate(model, splits, manifest, declaration, training_rows_in_test="include")
     assert forced["evaluation"].training_row_share == 0.25

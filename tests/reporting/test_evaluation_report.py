@@ -174,7 +174,7 @@ def test_limits_name_what_was_found() -> None:
     card = results.card.model_copy(update={"train_digest": "another", "git_dirty": True})
     said = " ".join(list_limits(replace(results, evaluation=evaluation, card=card)))
 
-    assert "25.0 % of the test customers were learned from" in said
+    assert "25.0 % of the test customers are training rows" in said
     assert "trained on another split" in said
     assert "Only 150 test customers" in said
     assert "changes that are in no commit" in said

@@ -90,7 +90,7 @@ def test_metrics_are_those_of_customers_that_were_not_learned_from(task: Task) -
     assert metrics[f"cv_{score}_uncalibrated"] == pytest.approx(np.mean(folds))
     assert folds == found.chosen.fold_scores
     assert metrics["model_trees"] == 20 * (3 if task == "multiclass" else 1)
-    assert {"seconds_search", "seconds_judging", "seconds_fit"} <= metrics.keys()
+    assert {"seconds_search", "seconds_comparison", "seconds_fit"} <= metrics.keys()
     if task == "regression":
         error = found.out_of_fold.prediction - found.out_of_fold.target
         assert metrics["cv_rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
@@ -177,8 +177,8 @@ def test_each_trial_becomes_a_run_with_what_it_tried_and_how_it_ended() -> None:
     assert pruned.metrics["log_loss_fold_1"] == 0.7
     assert failed.tags["error"] == "XGBoostError: no depth"
     assert curves.curves == {
-        "learn_log_loss": summary.learning_curves["train"],
-        "judge_log_loss": summary.learning_curves["validation"],
+        "train_log_loss": summary.learning_curves["train"],
+        "validation_log_loss": summary.learning_curves["validation"],
     }
     assert len(summary.learning_curves["validation"]) == 20
 
