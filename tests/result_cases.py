@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from churn_kedro.campaigns.backtest import measure_campaign
-from churn_kedro.campaigns.economics import Economics
+from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import CustomerDeclaration, Task
 from churn_kedro.evaluation.comparison import Disagreement, ModelComparison
 from churn_kedro.evaluation.explanations import (
@@ -18,7 +18,7 @@ from churn_kedro.evaluation.fairness import measure_fairness
 from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation, measure_with_intervals
 from churn_kedro.evaluation.slices import SliceParameters, measure_slices
 from churn_kedro.models.interface import score_labelled
-from churn_kedro.reporting.report_content import CardFacts, EvaluationResults
+from churn_kedro.reporting.evaluation_results import CardFacts, EvaluationResults
 from tests.task_cases import task_case
 
 BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)

@@ -27,7 +27,8 @@ from churn_kedro.training.folds import (
     prepare_folds,
     sample_of,
 )
-from churn_kedro.training.recipe import PartFolder, Training, TrainingParameters, describe_problem, fit_model
+from churn_kedro.training.parameters import TrainingParameters
+from churn_kedro.training.recipe import PartFolder, Training, describe_problem, fit_model
 from churn_kedro.training.search import AlgorithmSearch, SearchResult, Trial
 
 CLASSES = ["basic", "plus", "premium"]

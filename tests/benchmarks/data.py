@@ -146,7 +146,8 @@ def _in_process(what: str, table: Path, small: Path, folder: Path) -> dict[str, 
 
 def compare(rows: int, repeats: int, folder: Path) -> None:
     """Measure one size of table, and print the ratios."""
-    from churn_kedro.pipelines.fabrication.shapes import FabricationParameters, fabricate
+    from churn_kedro.pipelines.fabrication.shapes import fabricate
+    from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParameters
 
     tables = {}
     for name, size in (("table", rows), ("small", WARM_UP_ROWS)):

@@ -86,8 +86,9 @@ def run(n_rows: int) -> None:
     from churn_kedro.features.parameters import FeatureParameters
     from churn_kedro.models.interface import RegisteredModel, unwrap
     from churn_kedro.pipelines.evaluation import nodes
-    from churn_kedro.pipelines.fabrication.shapes import FabricationParameters, fabricate
-    from churn_kedro.training.recipe import TrainingParameters
+    from churn_kedro.pipelines.fabrication.shapes import fabricate
+    from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParameters
+    from churn_kedro.training.parameters import TrainingParameters
     from tests.task_cases import train_given
 
     declaration = CustomerDeclaration.model_validate(_parameters("customers"))

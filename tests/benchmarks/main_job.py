@@ -153,16 +153,18 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     import pandas as pd
     import yaml
 
-    from churn_kedro.campaigns.scored_list import BandParameters
+    from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
     from churn_kedro.customers.declaration import CustomerDeclaration
     from churn_kedro.customers.normalisation import normalise
     from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
     from churn_kedro.features.parameters import FeatureParameters
     from churn_kedro.models.interface import RegisteredModel, churn_probability, unwrap
-    from churn_kedro.pipelines.inference.nodes import InferenceParameters, score_customers
+    from churn_kedro.pipelines.inference.nodes import score_customers
     from churn_kedro.training.folds import build_development
-    from churn_kedro.training.recipe import TrainingParameters, train
-    from churn_kedro.training.search import NoArchive, NoProgress, SearchContext
+    from churn_kedro.training.parameters import TrainingParameters
+    from churn_kedro.training.progress import NoProgress
+    from churn_kedro.training.recipe import train
+    from churn_kedro.training.search import NoArchive, SearchContext
 
     conf = ROOT / "conf" / "base" / "parameters"
     declaration = CustomerDeclaration.model_validate(

@@ -52,8 +52,10 @@ def fit_ours(declaration: CustomerDeclaration, budget: float) -> Fit:
     from churn_kedro.features.parameters import FeatureParameters
     from churn_kedro.models.interface import churn_probability
     from churn_kedro.training.folds import build_development
-    from churn_kedro.training.recipe import TrainingParameters, train
-    from churn_kedro.training.search import NoArchive, NoProgress, SearchContext
+    from churn_kedro.training.parameters import TrainingParameters
+    from churn_kedro.training.progress import NoProgress
+    from churn_kedro.training.recipe import train
+    from churn_kedro.training.search import NoArchive, SearchContext
 
     parameters = configured()
     parameters["search"] |= {"n_trials": 100_000, "timeout_seconds": budget * 0.85}
@@ -258,12 +260,13 @@ def work_at_scale(n_rows: int, external: bool, folder: Path) -> None:
     from churn_kedro.features.parameters import FeatureParameters
     from churn_kedro.features.treatment import fit_features
     from churn_kedro.models.learning import describe_learning
-    from churn_kedro.pipelines.fabrication.shapes import FabricationParameters, fabricate
+    from churn_kedro.pipelines.fabrication.shapes import fabricate
+    from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParameters
     from churn_kedro.training.algorithms import Problem
     from churn_kedro.training.algorithms.xgboost_trees import XGBoost
     from churn_kedro.training.folds import sample_of
-    from churn_kedro.training.recipe import TrainingParameters, grow_from_files
-    from churn_kedro.training.search_space import Interval, Space
+    from churn_kedro.training.parameters import Interval, Space, TrainingParameters
+    from churn_kedro.training.recipe import grow_from_files
 
     text = (ROOT / "conf" / "base" / "parameters" / "customers.yml").read_text(encoding="utf-8")
     declaration = CustomerDeclaration.model_validate(yaml.safe_load(text)["customers"])

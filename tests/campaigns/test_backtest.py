@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from churn_kedro.campaigns.backtest import Alternative, CampaignReport, PolicyName, SensitivityPoint, measure_campaign
-from churn_kedro.campaigns.economics import Economics
+from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.evaluation.metrics import BootstrapParameters
 from churn_kedro.models.interface import ScoredCustomers

@@ -11,10 +11,8 @@ import pytest
 from hypothesis import assume, given, strategies as st
 from pydantic import ValidationError
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.campaigns.economics import (
-    Economics,
-    ValueColumn,
     break_even,
     break_even_probabilities,
     campaign_profit,
@@ -23,6 +21,7 @@ from churn_kedro.campaigns.economics import (
     threshold_steps,
     worth_contacting,
 )
+from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers.declaration import CustomerTableError
 from tests import ROOT
 

@@ -15,8 +15,9 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 
-from churn_kedro.campaigns.economics import Economics, ValueColumn, campaign_profit, worth_contacting
-from churn_kedro.campaigns.thresholds import ThresholdChoice, ThresholdParameters, choose_threshold
+from churn_kedro.campaigns.economics import campaign_profit, worth_contacting
+from churn_kedro.campaigns.parameters import CampaignParameters, Economics, ValueColumn
+from churn_kedro.campaigns.thresholds import ThresholdChoice, choose_threshold
 from tests import ROOT
 
 GUIDE = ROOT / "docs" / "profit.md"
@@ -44,11 +45,11 @@ LIMITS = {
 }
 
 
-def parameters(objective: str, **others: Any) -> ThresholdParameters:
-    return ThresholdParameters.model_validate({"objective": objective, **others})
+def parameters(objective: str, **others: Any) -> CampaignParameters:
+    return CampaignParameters.model_validate({"objective": objective, **others})
 
 
-def for_profit(**changes: Any) -> ThresholdParameters:
+def for_profit(**changes: Any) -> CampaignParameters:
     return parameters("profit", economics={**NUMBERS, **changes})
 
 
@@ -96,7 +97,7 @@ def test_no_other_threshold_has_a_better_metric_and_none_as_good_is_higher(
 )
 @given(customers=CUSTOMERS)
 def test_the_report_describes_the_decision_as_scikit_learn_would(
-    settings: ThresholdParameters, customers: list[tuple[int, float]]
+    settings: CampaignParameters, customers: list[tuple[int, float]]
 ) -> None:
     target, probability = separable(customers)
 
@@ -409,7 +410,7 @@ def test_a_million_customers_take_about_a_second(objective: str) -> None:
 )
 def test_parameters_that_do_not_fit_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        ThresholdParameters.model_validate(settings)
+        CampaignParameters.model_validate(settings)
 
 
 @pytest.mark.parametrize(
@@ -454,7 +455,7 @@ def test_with_different_values_more_are_flagged_than_contacted() -> None:
     values = np.where(random.uniform(0, 1, 500) < 0.4, 5.0, 500.0)
     economics = Economics(contact_cost=1, offer_cost=10, save_probability=0.5, value=ValueColumn(column="Value"))
 
-    choice = choose_threshold(target, probability, ThresholdParameters(objective="profit", economics=economics), values)
+    choice = choose_threshold(target, probability, CampaignParameters(objective="profit", economics=economics), values)
 
     flagged = probability >= choice.threshold
     assert choice.flagged_share == pytest.approx(flagged.mean())

@@ -7,7 +7,7 @@ import mlflow
 import pytest
 from kedro.io import DatasetError
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.cli.errors import EXIT_NO, show_user_errors
 from churn_kedro.registry.lifecycle import RefusedActionError
 from tests.mlflow_store import mlflow_at

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 from pydantic import ValidationError
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.digests import table_digest
 from churn_kedro.customers.splits import SplitManifest, SplitParameters, describe_splits, split_customers

@@ -27,8 +27,8 @@ def summarise_outputs(project: Path, use_case: str) -> dict[str, Any]:
         use_case: Use case that ran.
 
     Returns:
-        ``splits``: digests of the three parts; ``metrics``: each metric with its interval; ``assessment``: how many numbers
-        each section has, and their sum; ``predictions``: of each column, mean and spread of its numbers or
+        ``splits``: digests of the three parts; ``metrics``: each metric with its interval; ``assessment``: how many
+        numbers each section has, and their sum; ``predictions``: of each column, mean and spread of its numbers or
         counts of its values; ``figures``: brightness of a coarse grid, 0 to 255, as hexadecimal digits.
     """
     reporting = project / "data/08_reporting" / use_case
@@ -90,7 +90,7 @@ def differences(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
         One line for each difference; numbers may differ in the seventh digit, which depends on the processor, and cells
         of figures by two shades of 255.
     """
-    found_numbers, recorded_numbers = (_numbers({key: part for key, part in one.items()}) for one in (found, recorded))
+    found_numbers, recorded_numbers = (_numbers(dict(one)) for one in (found, recorded))
     lines = [f"splits: {found['splits']}"] if found["splits"] != recorded["splits"] else []
     lines += [f"only on one side: {name}" for name in sorted(recorded_numbers.keys() ^ found_numbers.keys())]
     lines += [

@@ -149,8 +149,8 @@ def test_a_search_space_with_an_unknown_parameter_is_refused(project: Project) -
         ("training.search.n_trials=0", "search.n_trials"),
         ("training.device=cuda", "XGBoost finds no CUDA device here"),
         ("training.spaces.xgboost.max_depth=deep", "each value must be one that xgboost takes"),
-        ("training.threshold.objective=recall_at_precision", "min_precision"),
-        ("training.threshold.economics.value=40", "nobody"),
+        ("campaigns.objective=recall_at_precision", "min_precision"),
+        ("campaigns.economics.value=40", "nobody"),
         ("training.class_weight=balanced,training.calibration.method=none", "such scores are no probabilities"),
     ],
 )

@@ -17,7 +17,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 from churn_kedro.customers.digests import table_digest
 from churn_kedro.datasets.mlflow.models import RegistryModelDataset
 from churn_kedro.models.interface import RegisteredModel, churn_probability
-from churn_kedro.pipelines.fabrication.shapes import Ceiling
+from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling
 from churn_kedro.training.recipe import TrainingSummary
 from tests import ROOT
 from tests.end_to_end.conftest import Project

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import log_loss, roc_auc_score
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import Task
 from churn_kedro.customers.splits import describe_splits
 from churn_kedro.evaluation.comparison import Baseline, BaselineName, compare_models
@@ -195,7 +195,7 @@ def test_who_moved_from_validation_to_test_is_known_again() -> None:
     validation, test = case.validation.head(50), case.validation.tail(100)
     moved = describe_splits(case.train, validation, test, case.declaration, SPLIT, {})
     learned = digest_training_rows(pd.concat([case.train, case.validation]), case.declaration)
-    model = replace(case.registered(1), learned=learned)
+    model = replace(case.registered(1), training_rows=learned)
 
     own = find_version_training_rows(model, case.test, case.manifest, case.declaration)
     shifted = find_version_training_rows(model, test, moved, case.declaration)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.splits import describe_splits
 from churn_kedro.features.constraints import InputConstraints, find_constraints

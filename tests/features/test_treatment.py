@@ -10,7 +10,7 @@ from sklearn.ensemble import IsolationForest
 from sklearn.impute import KNNImputer
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration, Task
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.features.fitted import FittedFeatures, describe_features

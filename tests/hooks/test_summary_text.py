@@ -10,7 +10,7 @@ from churn_kedro.customers.quality import DataQuality
 from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation
 from churn_kedro.hooks.summary_text import summarise
 from churn_kedro.models.learning import Score
-from churn_kedro.pipelines.fabrication.shapes import Ceiling
+from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling
 from churn_kedro.registry.gate import Decision, GateCheck
 from churn_kedro.training.search import AlgorithmSearch, SearchResult, Trial
 from tests.task_cases import task_case

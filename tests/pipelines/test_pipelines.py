@@ -13,28 +13,27 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from churn_kedro.campaigns.scored_list import BandParameters
+from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError, Task
 from churn_kedro.customers.leakage import LeakageReport
+from churn_kedro.customers.parameters import DataProcessingParameters
 from churn_kedro.customers.splits import SplitManifest, SplitParameters
 from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
-from churn_kedro.datasets.runtime.progress import TerminalProgress
 from churn_kedro.datasets.runtime.trial_archive import StudyArchive
 from churn_kedro.evaluation.comparison import BaselineRequest
 from churn_kedro.evaluation.explanations import ExplanationParameters
 from churn_kedro.evaluation.fairness import FairnessParameters
 from churn_kedro.evaluation.metrics import BootstrapParameters
+from churn_kedro.evaluation.parameters import EvaluationParameters
 from churn_kedro.evaluation.slices import SliceParameters
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.models.interface import RegisteredModel, TrainedModel, churn_probability
 from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
-from churn_kedro.pipelines.data_processing.nodes import DataProcessingParameters
-from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
-from churn_kedro.pipelines.inference.nodes import InferenceParameters
-from churn_kedro.pipelines.registry.nodes import RegistryParameters
 from churn_kedro.registry.gate import GateParameters, TaskGate
 from churn_kedro.registry.lifecycle import RetentionParameters
+from churn_kedro.registry.parameters import RegistryParameters
+from churn_kedro.training.progress import TerminalProgress
 from tests import ROOT
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
@@ -485,7 +484,7 @@ def test_a_version_is_not_evaluated_on_customers_that_it_has_learned_from(
 ) -> None:
     known = pd.concat([splits[0], splits[2].head(25)])
     older = {**trained.facts, "train_digest": "of another split"}
-    model = replace(_registered(trained, 3), tags=older, learned=digest_training_rows(known, declaration))
+    model = replace(_registered(trained, 3), tags=older, training_rows=digest_training_rows(known, declaration))
     unrecorded = replace(_registered(trained, 3), tags={"train_digest": manifest.test.digest})
 
     with pytest.raises(CustomerTableError, match=r"version 3 was trained on 25\.0% of the 100 test customers"):
@@ -495,7 +494,7 @@ def test_a_version_is_not_evaluated_on_customers_that_it_has_learned_from(
     forced = _evaluate(model, splits, manifest, declaration, training_rows_in_test="include")
     assert forced["evaluation"].training_row_share == 0.25
     assert "25" in forced["version_documents"].tags["training_row_share"]
-    fresh = replace(model, learned=digest_training_rows(splits[0], declaration))
+    fresh = replace(model, training_rows=digest_training_rows(splits[0], declaration))
     unseen = _evaluate(fresh, splits, manifest, declaration, last="measure_performance")
     assert unseen["evaluation"].training_row_share == 0
 

@@ -710,8 +710,10 @@ def test_customers_that_a_version_has_learned_from_are_counted(scored: pd.DataFr
     table = in_regions(scored, rows=60)
     fresh, known = table.iloc[:300], table.iloc[250:]
     other = {"train_digest": "other"}
-    candidate = replace(model("good", 2), learned=digest_training_rows(known, declaration), tags=other)
-    untouched = replace(model("good", 2), learned=digest_training_rows(known.assign(good=0.5), declaration), tags=other)
+    candidate = replace(model("good", 2), training_rows=digest_training_rows(known, declaration), tags=other)
+    untouched = replace(
+        model("good", 2), training_rows=digest_training_rows(known.assign(good=0.5), declaration), tags=other
+    )
     own = replace(candidate, tags={"train_digest": "t", "validation_digest": "v"})
 
     seen = Case(fresh, declaration).decide(candidate, None)
@@ -729,7 +731,9 @@ def test_champion_and_candidate_are_compared_on_customers_that_are_new_to_both(s
     cheat = np.where(np.arange(400) < 150, table["Left"], table["poor"])
     table = table.assign(cheat=cheat)
     champion = replace(
-        model("cheat", 1), tags={"train_digest": "old"}, learned=digest_training_rows(table.iloc[:150], declaration)
+        model("cheat", 1),
+        tags={"train_digest": "old"},
+        training_rows=digest_training_rows(table.iloc[:150], declaration),
     )
 
     decision = Case(table, declaration).decide(model("good", 2), champion)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from hypothesis import given, strategies as st
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.registry.lifecycle import (
     ALIASES,
     Alias,

@@ -33,8 +33,8 @@ from churn_kedro.reporting.figures.performance import (
     draw_residual_distribution,
     draw_residuals_against_predicted,
     draw_roc_curve,
-    new_figure,
 )
+from churn_kedro.reporting.figures.style import new_figure
 from tests.task_cases import CLASSES, task_case
 
 Splits = tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from churn_kedro.campaigns.backtest import CampaignReport, measure_campaign
-from churn_kedro.campaigns.economics import Economics
+from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.evaluation.fairness import FairnessReport, measure_fairness
 from churn_kedro.evaluation.metrics import (

@@ -17,7 +17,8 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from sklearn.metrics import balanced_accuracy_score, f1_score, matthews_corrcoef
 
-from churn_kedro.campaigns.economics import Economics, customer_values, profit_curve
+from churn_kedro.campaigns.economics import customer_values, profit_curve
+from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import Task
 from churn_kedro.evaluation.probability_bins import bin_probabilities
 from churn_kedro.features.parameters import FeatureParameters

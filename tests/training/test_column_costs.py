@@ -4,12 +4,14 @@ import time
 
 import pytest
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.training.folds import build_development
-from churn_kedro.training.recipe import Training, TrainingParameters, train
-from churn_kedro.training.search import NoArchive, NoProgress, SearchContext
+from churn_kedro.training.parameters import TrainingParameters
+from churn_kedro.training.progress import NoProgress
+from churn_kedro.training.recipe import Training, train
+from churn_kedro.training.search import NoArchive, SearchContext
 from tests.task_cases import task_case
 
 CAMPAIGN = {"contact_cost": 1, "offer_cost": 10, "save_probability": 0.5, "value": 100}

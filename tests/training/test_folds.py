@@ -8,19 +8,12 @@ import pandas as pd
 import pytest
 from sklearn.utils.class_weight import compute_sample_weight
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError, Task
 from churn_kedro.customers.splits import SplitParameters, describe_splits
 from churn_kedro.features.parameters import FeatureParameters
-from churn_kedro.training.folds import (
-    Development,
-    Fold,
-    FoldParameters,
-    Folds,
-    build_development,
-    divide_development,
-    prepare_folds,
-)
+from churn_kedro.training.folds import Development, Fold, Folds, build_development, divide_development, prepare_folds
+from churn_kedro.training.parameters import FoldParameters
 from tests.task_cases import declare, task_case
 
 SHARES: dict[str, Any] = {"test_size": 0.25, "validation_size": 0.25, "random_state": 3}
@@ -345,7 +338,7 @@ def test_outliers_that_are_dropped_are_judged_and_never_learned_from() -> None:
     dropped = np.flatnonzero(~made.learnable)
     assert {300, 301, 302, 303} <= set(dropped)
     assert (dropped >= 300).all()
-    assert len(made.learned) == 450 - len(dropped)
+    assert len(made.training_customers) == 450 - len(dropped)
     assert sorted(np.concatenate([fold.fold.validation for fold in folds])) == list(range(450))
     assert not any(set(dropped) & set(fold.fold.train) for fold in folds)
     assert all(len(fold.train.target) == len(fold.fold.train) for fold in folds)

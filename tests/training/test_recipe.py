@@ -16,7 +16,7 @@ import xgboost as xgb
 from pydantic import ValidationError
 from sklearn.metrics import f1_score, log_loss
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError, Task
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.splits import SplitManifest, describe_splits
@@ -35,8 +35,9 @@ from churn_kedro.models.interface import (
 from churn_kedro.models.learning import describe_learning
 from churn_kedro.training.algorithms import AlgorithmName, Problem, load_algorithm
 from churn_kedro.training.calibration import choose_calibration
-from churn_kedro.training.candidates import Ensemble, compare_candidates
+from churn_kedro.training.candidates import compare_candidates
 from churn_kedro.training.folds import build_development
+from churn_kedro.training.parameters import Ensemble
 from churn_kedro.training.recipe import Training, describe_problem, fit_model
 from tests.task_cases import (
     SMALL,

@@ -10,9 +10,11 @@ from churn_kedro.datasets.mlflow.model_files import model_digest
 from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.training.folds import build_development
-from churn_kedro.training.recipe import Training, TrainingParameters, train
+from churn_kedro.training.parameters import TrainingParameters
+from churn_kedro.training.progress import NoProgress
+from churn_kedro.training.recipe import Training, train
 from churn_kedro.training.reproduction import Code, Rebuild, compare_trainings, train_again
-from churn_kedro.training.search import NoArchive, NoProgress, SearchContext
+from churn_kedro.training.search import NoArchive, SearchContext
 from tests.task_cases import TaskCase, task_case
 
 WORLD = SearchContext(NoArchive(), NoProgress(), time.perf_counter)

@@ -15,21 +15,21 @@ import xgboost as xgb
 from optuna.trial import FrozenTrial
 from sklearn.metrics import log_loss, root_mean_squared_error
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration, Task
 from churn_kedro.customers.splits import describe_splits
-from churn_kedro.datasets.runtime.progress import TerminalProgress
 from churn_kedro.datasets.runtime.trial_archive import StudyArchive
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.training.algorithms import FoldFit
 from churn_kedro.training.algorithms.xgboost_trees import XGBoost
-from churn_kedro.training.folds import Development, FoldParameters, Folds, build_development, prepare_folds
+from churn_kedro.training.folds import Development, Folds, build_development, prepare_folds
+from churn_kedro.training.parameters import FoldParameters, SearchParameters
+from churn_kedro.training.progress import TerminalProgress
 from churn_kedro.training.recipe import describe_problem, search_models
 from churn_kedro.training.search import (
     AlgorithmSearch,
     SearchContext,
     SearchInterruptedError,
-    SearchParameters,
     SearchResult,
     Trial,
     search_algorithm,

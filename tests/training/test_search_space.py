@@ -6,18 +6,10 @@ import optuna
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.training.algorithms import load_algorithm
-from churn_kedro.training.recipe import TrainingParameters
-from churn_kedro.training.search_space import (
-    Choices,
-    Interval,
-    Space,
-    check_spaces,
-    describe_space,
-    find_start,
-    suggest,
-)
+from churn_kedro.training.parameters import Choices, Interval, Space, TrainingParameters
+from churn_kedro.training.search_space import check_spaces, describe_space, find_start, suggest
 from tests import ROOT
 from tests.task_cases import quick_parameters
 

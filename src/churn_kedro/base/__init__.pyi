@@ -1,7 +1,5 @@
-from .parameters import (
-    ParameterError as ParameterError,
-    Parameters as Parameters,
-    UserInputError as UserInputError,
-)
+from .clock import Clock as Clock, Stopwatch as Stopwatch, perf_counter as perf_counter, utc_now as utc_now
+from .errors import ParameterError as ParameterError, UserInputError as UserInputError
+from .parameters import Parameters as Parameters
 from .threads import available_cores as available_cores, training_threads as training_threads
 from .versions import library_versions as library_versions

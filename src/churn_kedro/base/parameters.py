@@ -5,14 +5,6 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 
-class UserInputError(ValueError):
-    """Something a user gave that cannot be used; the message says what was found, what was expected and what to do."""
-
-
-class ParameterError(UserInputError):
-    """A parameter that cannot be used."""
-
-
 class Parameters(BaseModel):
     """Base of all typed parameters: immutable, and an unknown key is an error."""
 

@@ -6,22 +6,17 @@ from .backtest import (
     measure_campaign as measure_campaign,
 )
 from .economics import (
-    Economics as Economics,
-    ValueColumn as ValueColumn,
     customer_values as customer_values,
     profit_curve as profit_curve,
     threshold_steps as threshold_steps,
 )
+from .parameters import CampaignParameters as CampaignParameters, Economics as Economics, ValueColumn as ValueColumn
 from .scored_list import (
-    BandParameters as BandParameters,
+    InferenceParameters as InferenceParameters,
     ScoringReport as ScoringReport,
     count_unusual_cells as count_unusual_cells,
     find_worth_contacting as find_worth_contacting,
     list_predictions as list_predictions,
     require_readable as require_readable,
 )
-from .thresholds import (
-    ThresholdChoice as ThresholdChoice,
-    ThresholdParameters as ThresholdParameters,
-    choose_threshold as choose_threshold,
-)
+from .thresholds import ThresholdChoice as ThresholdChoice, choose_threshold as choose_threshold

@@ -16,9 +16,7 @@ from pydantic import Field
 
 from churn_kedro.base import Parameters
 from churn_kedro.campaigns.economics import (
-    Economics,
     ProfitCurve,
-    ValueColumn,
     break_even,
     contact_profits,
     contact_spending,
@@ -26,6 +24,7 @@ from churn_kedro.campaigns.economics import (
     profit_curve,
     worth_contacting,
 )
+from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers import Column, CustomerDeclaration
 from churn_kedro.evaluation import BootstrapParameters, Estimate, resample_counts
 from churn_kedro.models import ScoredCustomers

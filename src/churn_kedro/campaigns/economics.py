@@ -10,63 +10,18 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
 
-from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.base import ParameterError
+from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers import CustomerTableError
 
 logger = logging.getLogger(__name__)
 
 # Spending is a sum of decimal numbers, which binary floats only come near to.
 _ROUNDING = 1e-9
-
-
-class ValueColumn(Parameters):
-    """A column that tells what a saved customer is worth."""
-
-    column: str = Field(min_length=1, description="Column of the customer table, numbers.")
-    factor: float = Field(1, gt=0, allow_inf_nan=False, description="Money per unit of the column.")
-
-
-class Economics(Parameters):
-    """What a campaign costs and brings. All money is in one currency of the user's choice."""
-
-    contact_cost: float = Field(ge=0, allow_inf_nan=False, description="Money spent on every contacted customer.")
-    offer_cost: float = Field(
-        ge=0, allow_inf_nan=False, description="Money spent on every contacted customer who takes the offer."
-    )
-    save_probability: float = Field(
-        gt=0, le=1, description="Probability that a contacted customer who would leave takes the offer and stays."
-    )
-    value: Annotated[float, Field(gt=0, allow_inf_nan=False)] | ValueColumn = Field(
-        description="Money that a saved customer is worth, before costs: a number, or a column of the table."
-    )
-    capacity: float | None = Field(
-        None, gt=0, le=1, description="Largest share of the customers that can be contacted; null: no limit."
-    )
-    budget: float | None = Field(
-        None,
-        gt=0,
-        allow_inf_nan=False,
-        description="Most expected spending per customer of the table, contacted or not; null: no limit.",
-    )
-
-    @model_validator(mode="after")
-    def _worth_a_contact(self) -> Self:
-        if not isinstance(self.value, ValueColumn):
-            gain = self.save_probability * (self.value - self.offer_cost)
-            if gain <= self.contact_cost:
-                raise ValueError(
-                    "nobody is worth a contact: even a customer who is certain to leave brings save_probability * "
-                    f"(value - offer_cost) = {self.save_probability:g} * ({self.value:g} - {self.offer_cost:g}) = "
-                    f"{gain:g}, which must be more than the contact_cost of {self.contact_cost:g}; correct the "
-                    "numbers, or choose another objective than profit"
-                )
-        return self
 
 
 @dataclass(frozen=True)
@@ -183,7 +138,7 @@ def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray
         raise ParameterError(
             f"economics.value.column is '{name}', which is no column of the customer table ("
             + (f"nearest: {', '.join(map(repr, nearest))}" if nearest else f"it has: {', '.join(columns)}")
-            + "). Correct the name in training.threshold.economics."
+            + "). Correct the name in campaigns.economics."
         )
     cells = customers[name]
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -193,12 +148,12 @@ def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray
         raise CustomerTableError(
             f"Column '{name}' is to tell what a customer is worth, but {strange.sum()} of {len(cells)} cells hold no "
             f"finite number, such as '{cells[strange].iloc[0]}'. Name a column of numbers in "
-            "training.threshold.economics.value.column, or correct the cells."
+            "campaigns.economics.value.column, or correct the cells."
         )
     if len(numbers) and unknown.all():
         raise CustomerTableError(
             f"Column '{name}' is to tell what a customer is worth, but all {len(cells)} cells are empty. Name another "
-            "column in training.threshold.economics.value.column, or give one number as training.threshold.economics."
+            "column in campaigns.economics.value.column, or give one number as campaigns.economics."
             "value."
         )
     if unknown.any():

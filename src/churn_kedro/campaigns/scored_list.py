@@ -11,7 +11,8 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from churn_kedro.base import Parameters
-from churn_kedro.campaigns.economics import Economics, ValueColumn, customer_values, worth_contacting
+from churn_kedro.campaigns.economics import customer_values, worth_contacting
+from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Range, Task
 from churn_kedro.models import CAMPAIGN_TAG
 
@@ -32,6 +33,13 @@ class BandParameters(Parameters):
         if self.medium >= self.high:
             raise ValueError(f"the medium band ({self.medium:g}) must begin below the high band ({self.high:g})")
         return self
+
+
+class InferenceParameters(Parameters):
+    """Parameters of the inference pipeline."""
+
+    bands: BandParameters
+    max_unscored_share: float = Field(ge=0, le=1, description="Largest share of customers that may be left unscored.")
 
 
 class ScoringReport(Parameters):

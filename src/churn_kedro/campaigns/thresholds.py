@@ -4,58 +4,21 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from churn_kedro.base import Parameters
-from churn_kedro.campaigns.economics import (
-    Economics,
-    ProfitCurve,
-    ThresholdSteps,
-    ValueColumn,
-    break_even,
-    profit_curve,
-    threshold_steps,
-)
+from churn_kedro.campaigns.economics import ProfitCurve, ThresholdSteps, break_even, profit_curve, threshold_steps
+from churn_kedro.campaigns.parameters import CampaignParameters, Economics, Objective, ValueColumn
 
 logger = logging.getLogger(__name__)
 
-Objective = Literal["profit", "f1", "balanced_accuracy", "matthews_corrcoef", "accuracy", "recall_at_precision"]
 
 # Where no customer can tell a better one.
 _NEUTRAL_THRESHOLD = 0.5
 # Values that differ by less, relative to the largest, are equal: the difference is one of rounding.
 _ROUNDING = 1e-12
-
-
-class ThresholdParameters(Parameters):
-    """What the decision threshold is to be best at."""
-
-    objective: Objective = Field(description="What the threshold maximises.")
-    min_precision: float | None = Field(
-        None, gt=0, le=1, description="Least precision (recall_at_precision); null with other objectives."
-    )
-    economics: Economics | None = Field(
-        None, description="Costs and value of a campaign (profit); other objectives leave it unused."
-    )
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        if self.objective == "profit" and self.economics is None:
-            raise ValueError(
-                "objective profit needs economics: contact_cost, offer_cost, save_probability and value; give them, or "
-                "choose another objective"
-            )
-        if self.objective == "recall_at_precision" and self.min_precision is None:
-            raise ValueError("objective recall_at_precision needs min_precision, a number above 0 and at most 1")
-        if self.objective != "recall_at_precision" and self.min_precision is not None:
-            raise ValueError(
-                f"min_precision is {self.min_precision:g}, but objective {self.objective} does not look at it; set it "
-                "to null, or choose objective recall_at_precision"
-            )
-        return self
 
 
 class ThresholdChoice(Parameters):
@@ -159,7 +122,7 @@ def _percent(share: float) -> str:
 
 
 def choose_threshold(
-    target: np.ndarray, probability: np.ndarray, parameters: ThresholdParameters, values: np.ndarray | None = None
+    target: np.ndarray, probability: np.ndarray, parameters: CampaignParameters, values: np.ndarray | None = None
 ) -> ThresholdChoice:
     """Choose the decision threshold that is best at the objective.
 

@@ -221,9 +221,8 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
     """Score the test customers with versions FIRST and SECOND: paired differences, customers they disagree on."""
     from churn_kedro.customers import CustomerDeclaration
     from churn_kedro.datasets import RegistryModelDataset
-    from churn_kedro.evaluation import Baseline, compare_models, explain_incomparable
+    from churn_kedro.evaluation import Baseline, EvaluationParameters, compare_models, explain_incomparable
     from churn_kedro.models import find_version_training_rows, score_labelled
-    from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
 
     with _open_project(env) as project:
         state = project.registry.state()
@@ -440,8 +439,7 @@ def retire(
 
 
 def _retire_expired(project: _Project, reason: str | None, *, delete: bool, yes: bool, as_json: bool) -> None:
-    from churn_kedro.pipelines.registry.nodes import RegistryParameters
-    from churn_kedro.registry import RETIRED_TAG, find_expired, plan_retirement
+    from churn_kedro.registry import RETIRED_TAG, RegistryParameters, find_expired, plan_retirement
 
     retention = RegistryParameters.model_validate(_parameters(project, "registry")).retention
     registry = project.registry
@@ -574,15 +572,15 @@ def rebuild(version: str, env: str | None, as_json: bool, at_commit: bool) -> No
 def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild:
     import time
 
-    from churn_kedro.datasets import (
-        RegistryModelDataset,
+    from churn_kedro.datasets import RegistryModelDataset, describe_code, find_splits, find_version, model_digest
+    from churn_kedro.training import (
+        NoArchive,
+        NoProgress,
+        SearchContext,
         TerminalProgress,
-        describe_code,
-        find_splits,
-        find_version,
-        model_digest,
+        compare_trainings,
+        train_again,
     )
-    from churn_kedro.training import NoArchive, NoProgress, SearchContext, compare_trainings, train_again
 
     recorded = find_version(project.model_name, version)
     tables, manifest = find_splits(recorded, project.context.catalog)

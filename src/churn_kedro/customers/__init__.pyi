@@ -10,13 +10,13 @@ from .declaration import (
     Task as Task,
 )
 from .digests import row_digests as row_digests, table_digest as table_digest
-from .leakage import (
+from .leakage import check_leakage as check_leakage
+from .leakage.findings import (
     Finding as Finding,
     LeakageParameters as LeakageParameters,
-    check_leakage as check_leakage,
+    LeakageReport as LeakageReport,
     require_no_leak as require_no_leak,
 )
-from .leakage.findings import LeakageReport as LeakageReport
 from .normalisation import NormalisedCustomers as NormalisedCustomers, normalise as normalise
 from .onboarding.configuration_files import (
     render_catalog as render_catalog,
@@ -25,9 +25,11 @@ from .onboarding.configuration_files import (
     render_globals as render_globals,
 )
 from .onboarding.inference import Onboarding as Onboarding, infer_declaration as infer_declaration
+from .parameters import DataProcessingParameters as DataProcessingParameters
 from .profile import (
     ColumnProfile as ColumnProfile,
     Histogram as Histogram,
+    ProfiledColumns as ProfiledColumns,
     ProfileParameters as ProfileParameters,
     SchemaChanges as SchemaChanges,
     TableProfile as TableProfile,
@@ -57,6 +59,7 @@ from .snapshots import (
     build_snapshots as build_snapshots,
 )
 from .splits import (
+    CustomerParts as CustomerParts,
     SplitManifest as SplitManifest,
     SplitParameters as SplitParameters,
     describe_splits as describe_splits,

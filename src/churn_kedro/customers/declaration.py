@@ -97,7 +97,7 @@ class Column(Parameters):
         "else equal; the model keeps to it.",
     )
     cost: float | None = Field(
-        None, gt=0, description="Money that the column costs per scored customer (training.threshold.economics)."
+        None, gt=0, description="Money that the column costs per scored customer (campaigns.economics)."
     )
     segment: bool = Field(False, description="Whether evaluation reports on the groups of this column.")
     protected: bool = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -183,9 +183,25 @@ def describe_stages(
     ]
 
 
+class ProfiledColumns(NamedTuple):
+    """Profiles of all columns.
+
+    Attributes:
+        columns: One for each declared column.
+        rate_name: What the rates are of.
+        overall_rate: The rate among all customers.
+        sampled_rows: Rows that were looked at where that is a sample; None: all.
+    """
+
+    columns: list[ColumnProfile]
+    rate_name: str
+    overall_rate: float
+    sampled_rows: int | None
+
+
 def profile_columns(
     customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: ProfileParameters
-) -> tuple[list[ColumnProfile], str, float, int | None]:
+) -> ProfiledColumns:
     """Describe every declared column of the accepted customers.
 
     Args:
@@ -194,7 +210,7 @@ def profile_columns(
         parameters: Most rows to look at, and the seed of their sample.
 
     Returns:
-        The columns, what the rates are of, the overall rate, and the size of the sample or None.
+        Profile of each column, and what they have in common.
     """
     target, rate_name = target_rate(customers[declaration.target], declaration)
     sampled = len(customers) > parameters.max_rows
@@ -204,7 +220,7 @@ def profile_columns(
         _profile_column(customers[column.name], shown[column.name], rates, column)
         for column in declaration.required_columns(with_target=True)
     ]
-    return columns, rate_name, float(target.mean()), len(shown) if sampled else None
+    return ProfiledColumns(columns, rate_name, float(target.mean()), len(shown) if sampled else None)
 
 
 def target_rate(target: pd.Series, declaration: CustomerDeclaration) -> tuple[pd.Series, str]:

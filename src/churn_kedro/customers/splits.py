@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,20 @@ class SplitParameters(Parameters):
         return self
 
 
+class CustomerParts(NamedTuple):
+    """The three parts of the customers.
+
+    Attributes:
+        train: Training customers.
+        validation: Validation customers.
+        test: Test customers.
+    """
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+
+
 class SplitRecord(Parameters):
     """One part of a split."""
 
@@ -89,7 +103,7 @@ class SplitManifest(Parameters):
 
 def split_customers(
     customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+) -> CustomerParts:
     """Divide customers into three parts.
 
     Args:
@@ -111,8 +125,7 @@ def split_customers(
     parts = divide(customers, declaration, parameters)
     for name, rows in zip(_PARTS, parts, strict=True):
         _require_usable(name, customers[declaration.target].to_numpy()[rows], declaration, parameters)
-    train, validation, test = (customers.iloc[np.sort(rows)].reset_index(drop=True) for rows in parts)
-    return train, validation, test
+    return CustomerParts(*(customers.iloc[np.sort(rows)].reset_index(drop=True) for rows in parts))
 
 
 _Parts = tuple[np.ndarray, np.ndarray, np.ndarray]

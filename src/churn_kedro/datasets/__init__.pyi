@@ -30,9 +30,7 @@ from .mlflow.runs import (
 )
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
 from .reports import ReportDataset as ReportDataset
-from .runtime.clock import ClockDataset as ClockDataset, StopwatchDataset as StopwatchDataset
 from .runtime.matrix_parts import PartsDataset as PartsDataset
-from .runtime.progress import ProgressDataset as ProgressDataset, TerminalProgress as TerminalProgress
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
 from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
 from .tables import RawTableDataset as RawTableDataset, TableDataset as TableDataset

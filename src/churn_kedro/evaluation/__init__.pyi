@@ -1,6 +1,7 @@
 from .comparison import (
     BASELINES as BASELINES,
     Baseline as Baseline,
+    BaselineChoice as BaselineChoice,
     BaselineName as BaselineName,
     BaselineRequest as BaselineRequest,
     ComparedCustomers as ComparedCustomers,
@@ -8,29 +9,32 @@ from .comparison import (
     compare_models as compare_models,
     explain_incomparable as explain_incomparable,
 )
-from .explanations import (
+from .explanations.dependence import PartialDependence as PartialDependence, partial_dependence as partial_dependence
+from .explanations.explained_customers import (
     AxisKind as AxisKind,
     ExplainedCustomers as ExplainedCustomers,
-    Explanation as Explanation,
-    ExplanationParameters as ExplanationParameters,
-    ImportanceMeasure as ImportanceMeasure,
-    PartialDependence as PartialDependence,
-    Partner as Partner,
-    PermutationImportance as PermutationImportance,
-    ShownCustomer as ShownCustomer,
     column_strengths as column_strengths,
     explain_customers as explain_customers,
+)
+from .explanations.interactions import (
+    Partner as Partner,
     explain_interactions as explain_interactions,
-    explain_shown as explain_shown,
     find_partners as find_partners,
-    partial_dependence as partial_dependence,
+)
+from .explanations.interface import ExplanationParameters as ExplanationParameters
+from .explanations.shap_values import Explanation as Explanation
+from .explanations.shown_customers import ShownCustomer as ShownCustomer, explain_shown as explain_shown
+from .explanations.shuffling import (
+    ImportanceMeasure as ImportanceMeasure,
+    PermutationImportance as PermutationImportance,
     permutation_importance as permutation_importance,
     share_importance as share_importance,
+)
+from .explanations.summary import (
+    ExplanationSummary as ExplanationSummary,
     summarise_explanations as summarise_explanations,
 )
-from .explanations.summary import ExplanationSummary as ExplanationSummary
 from .fairness import (
-    FairnessParameters as FairnessParameters,
     FairnessReport as FairnessReport,
     ProtectedColumn as ProtectedColumn,
     RateGap as RateGap,
@@ -49,16 +53,13 @@ from .metrics import (
     Estimate as Estimate,
     Evaluation as Evaluation,
     RunMetrics as RunMetrics,
+    ScoringMeasurement as ScoringMeasurement,
     bootstrap as bootstrap,
     measure as measure,
     measure_with_intervals as measure_with_intervals,
     metrics_over_thresholds as metrics_over_thresholds,
     resample_counts as resample_counts,
 )
+from .parameters import EvaluationParameters as EvaluationParameters
 from .probability_bins import bin_probabilities as bin_probabilities, group_by_probability as group_by_probability
-from .slices import (
-    Slice as Slice,
-    SliceParameters as SliceParameters,
-    SliceReport as SliceReport,
-    measure_slices as measure_slices,
-)
+from .slices import Slice as Slice, SliceReport as SliceReport, measure_slices as measure_slices

@@ -74,6 +74,21 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class BaselineChoice:
+    """What a version is to be compared with.
+
+    Attributes:
+        baseline: Another version; None for a simple model, or for no comparison.
+        name: Simple model to train; None for another version, or for no comparison.
+        note: What to bear in mind of the choice, for people.
+    """
+
+    baseline: Baseline | None = None
+    name: BaselineName | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
 class ComparedCustomers:
     """Customers that two models have scored.
 

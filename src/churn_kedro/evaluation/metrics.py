@@ -176,6 +176,21 @@ class Evaluation(Parameters):
 
 
 @dataclass(frozen=True)
+class ScoringMeasurement:
+    """How test customers were scored.
+
+    Attributes:
+        test_digest: Content digest of the test table.
+        training_row_share: Share of the test customers that the version was trained on, 0 to 1.
+        scoring_seconds: Seconds to score 1,000 customers.
+    """
+
+    test_digest: str
+    training_row_share: float
+    scoring_seconds: float
+
+
+@dataclass(frozen=True)
 class RunMetrics:
     """Metrics for the tracking server.
 

@@ -11,6 +11,7 @@ from kedro.utils import find_kedro_project
 
 from churn_kedro.base import ParameterError
 from churn_kedro.datasets import artifact_location, study_url, tracking_uri
+from churn_kedro.hooks.parameters import validate_parameters
 
 DECLARATION = "customers"
 
@@ -26,7 +27,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         arguments: What :class:`kedro.config.OmegaConfigLoader` takes.
 
     Raises:
-        ParameterError: The environment is no use case.
+        ParameterError: The environment is no use case; or, when the parameters are read, one cannot be used.
     """
 
     def __init__(self, conf_source: str, **arguments: Any) -> None:
@@ -52,6 +53,11 @@ class ProjectConfigLoader(OmegaConfigLoader):
             },
             **arguments,
         )
+
+    def __getitem__(self, key: str) -> Any:
+        """Load a part of the configuration; parameters are validated, whichever pipeline runs."""
+        found = super().__getitem__(key)
+        return validate_parameters(found) if key == "parameters" else found
 
     @staticmethod
     def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:

@@ -9,7 +9,7 @@ from churn_kedro.campaigns import ScoringReport
 from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges
 from churn_kedro.evaluation import HEADLINES, Evaluation
 from churn_kedro.models import SCORE_NAMES
-from churn_kedro.pipelines.fabrication.shapes import Ceiling, SampleReport, ValueCeiling
+from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling, SampleReport, ValueCeiling
 from churn_kedro.registry import Decision
 from churn_kedro.reporting import Assessment
 from churn_kedro.training import SearchResult, TrainingSummary

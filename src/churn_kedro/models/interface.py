@@ -73,7 +73,7 @@ class RegisteredModel:
         tags: Tags of the version.
         estimator: The loaded estimator.
         inputs: Raw columns that it reads; empty where its signature does not tell.
-        learned: Digests of the customers it has learned from, see :mod:`churn_kedro.models.training_rows`; None where
+        training_rows: Digests of the rows it was trained on, see :mod:`churn_kedro.models.training_rows`; None where
             they were not recorded, or not asked for.
         created: When it was registered, ISO 8601.
     """
@@ -85,7 +85,7 @@ class RegisteredModel:
     tags: Mapping[str, str]
     estimator: Estimator
     inputs: tuple[str, ...] = ()
-    learned: pd.DataFrame | None = field(default=None, repr=False, compare=False)
+    training_rows: pd.DataFrame | None = field(default=None, repr=False, compare=False)
     created: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Which customers a version has learned from, so that it is never judged on them unawares."""
+"""Training rows of a version, as digests, so that no evaluation uses them as test customers unnoticed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _name(columns: list[str]) -> str:
 
 
 def digest_training_rows(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.DataFrame:
-    """Digests of the customers that a model learns from.
+    """Compute digests of the customers that a model is trained on.
 
     Args:
         customers: Customers with their target.
@@ -35,45 +35,45 @@ def digest_training_rows(customers: pd.DataFrame, declaration: CustomerDeclarati
 
 
 def find_training_rows(
-    learned: pd.DataFrame | None, customers: pd.DataFrame, declaration: CustomerDeclaration
+    training_rows: pd.DataFrame | None, customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> np.ndarray | None:
-    """Find customers that a version has learned from, by identifiers, features and target together.
+    """Find customers that a version was trained on, by identifiers, features and target together.
 
     Args:
-        learned: What :func:`digest_training_rows` gave when the version was trained; None where nothing was recorded.
+        training_rows: Result of :func:`digest_training_rows` at training time; None where it was not recorded.
         customers: Customers with their target, shape (n, n_columns).
         declaration: The table's declaration.
 
     Returns:
-        Boolean mask of shape (n,); None where it cannot be told: nothing was recorded, or of other columns.
+        Boolean mask of shape (n,); None where it is unknown: nothing was recorded, or other columns were.
     """
     columns = _identifying(declaration)
-    if learned is None or _name(columns) not in learned:
+    if training_rows is None or _name(columns) not in training_rows:
         return None
-    return np.isin(row_digests(customers[columns]), learned[_name(columns)].to_numpy())
+    return np.isin(row_digests(customers[columns]), training_rows[_name(columns)].to_numpy())
 
 
 def find_version_training_rows(
     model: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> np.ndarray | None:
-    """Find test customers that a version has learned from.
+    """Find test customers that a version was trained on.
 
-    Of the split that it was trained on, it knows nobody in the test part, though customers without identifier may be
-    alike. Of another one, digests of customers tell; where these were not recorded, those of whole tables.
+    The test part of the split that it was trained on holds none of them, though customers without identifier may be
+    equal. In another split, digests of rows decide; where these were not recorded, digests of whole tables.
 
     Args:
-        model: The version, loaded with what it has learned from.
+        model: The version, loaded with its training rows.
         test: Test customers, shape (n, n_columns).
         manifest: The split that they belong to.
         declaration: The table's declaration.
 
     Returns:
-        Boolean mask of shape (n,); None where it cannot be told.
+        Boolean mask of shape (n,); None where it is unknown.
     """
     own = (manifest.train.digest, manifest.validation.digest)
     if (model.tags.get("train_digest"), model.tags.get("validation_digest")) == own:
         return np.zeros(len(test), dtype=bool)
-    seen = find_training_rows(model.learned, test, declaration)
+    seen = find_training_rows(model.training_rows, test, declaration)
     if seen is None and manifest.test.digest in (model.tags.get("train_digest"), model.tags.get("validation_digest")):
         return np.ones(len(test), dtype=bool)
     return seen

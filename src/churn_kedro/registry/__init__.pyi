@@ -1,8 +1,9 @@
 from .gate import (
-    Approval as Approval,
+    ChecksOnTestTable as ChecksOnTestTable,
     Decision as Decision,
     GateParameters as GateParameters,
     Promotion as Promotion,
+    check_test_table as check_test_table,
     decide as decide,
     describe_promotion as describe_promotion,
     plan_decision as plan_decision,
@@ -16,7 +17,6 @@ from .lifecycle import (
     Move as Move,
     RefusedActionError as RefusedActionError,
     RegistryState as RegistryState,
-    RetentionParameters as RetentionParameters,
     find_expired as find_expired,
     plan_approval as plan_approval,
     plan_manual_promotion as plan_manual_promotion,
@@ -26,3 +26,4 @@ from .lifecycle import (
     plan_rollback as plan_rollback,
     require_champion as require_champion,
 )
+from .parameters import RegistryParameters as RegistryParameters

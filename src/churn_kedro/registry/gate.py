@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Annotated, Literal, Self
 
@@ -147,6 +148,23 @@ class GateCheck(Parameters):
     value: float | None = Field(None, description="The number that was looked at.")
     relation: Relation | None = Field(None, description="How it must stand to the bound.")
     bound: float | None = Field(None, description="The bound.")
+
+
+@dataclass(frozen=True)
+class ChecksOnTestTable:
+    """Checks that depend on the test customers.
+
+    Attributes:
+        test_digest: Content digest of the test table.
+        incumbent: Version of the champion; None: there is none.
+        training_rows: Whether the candidate was trained on none of the test customers.
+        comparison: The comparison with the champion.
+    """
+
+    test_digest: str
+    incumbent: int | None
+    training_rows: GateCheck
+    comparison: list[GateCheck]
 
 
 class Decision(Parameters):
@@ -472,12 +490,47 @@ def _guarded(what: str, name: str, compare: Callable[[], list[GateCheck]]) -> li
         return [GateCheck(name=name, passed=False, reason=f"{what} failed: {type(error).__name__}: {error}")]
 
 
-def decide(
-    evaluation: Evaluation,
+def check_test_table(
     candidate: RegisteredModel,
     incumbent: RegisteredModel | None,
     test: pd.DataFrame,
     manifest: SplitManifest,
+    declaration: CustomerDeclaration,
+    gate: GateParameters,
+) -> ChecksOnTestTable:
+    """Make the checks that depend on the test customers.
+
+    Args:
+        candidate: The version that is to become champion.
+        incumbent: The champion, or None where there is none.
+        test: Test customers.
+        manifest: The split that they belong to.
+        declaration: The table's declaration.
+        gate: Metric and margins of the task, confidence and resamples.
+
+    Returns:
+        Whether they are new to the candidate, and the comparison with the champion.
+    """
+    version = None if incumbent is None else incumbent.version
+    training_rows = _check_training(candidate, test, manifest, declaration)
+    if incumbent is None:
+        reason = "no champion yet: the bounds alone decide"
+        comparison = [GateCheck(name="no champion yet", passed=True, reason=reason)]
+    elif version == candidate.version:
+        comparison = []
+    else:
+        comparison = _guarded(
+            f"the comparison with champion version {version}",
+            "comparison with the champion",
+            lambda: compare_with_champion(candidate, incumbent, test, manifest, declaration, gate),
+        )
+    return ChecksOnTestTable(manifest.test.digest, version, training_rows, comparison)
+
+
+def decide(
+    evaluation: Evaluation,
+    candidate: RegisteredModel,
+    checked: ChecksOnTestTable,
     leakage: LeakageReport,
     declaration: CustomerDeclaration,
     gate: GateParameters,
@@ -487,11 +540,9 @@ def decide(
 
     Args:
         evaluation: Evaluation of the candidate.
-        candidate: The version that wants to become champion.
-        incumbent: The champion, or None where there is none: then the bounds alone decide.
-        test: Test customers.
-        manifest: The split that ``test`` belongs to.
-        leakage: What the leakage checks of that table found.
+        candidate: The version that is to become champion.
+        checked: Checks that depend on the test customers.
+        leakage: Findings of the leakage checks of that table.
         declaration: The table's declaration.
         gate: What the candidate must show.
         approval: Whether a person must approve what passes.
@@ -499,43 +550,33 @@ def decide(
     Returns:
         The verdict with every check and its reason.
     """
-
-    def decision(verdict: Verdict, checks: list[GateCheck]) -> Decision:
-        return Decision(
-            model_name=candidate.name,
-            candidate=candidate.version,
-            incumbent=incumbent.version if incumbent else None,
-            verdict=verdict,
-            approval=approval,
-            checks=checks,
-            evaluated_on=manifest.test.digest,
-        )
-
-    if incumbent is not None and incumbent.version == candidate.version:
+    if checked.incumbent == candidate.version:
         reason = f"version {candidate.version} is the champion already"
-        return decision("unchanged", [GateCheck(name="another version", passed=False, reason=reason)])
-    task = _check_task(candidate, declaration)
-    checks = [
-        _check_identity(evaluation, candidate, manifest.test.digest, declaration.task),
-        _check_training(candidate, test, manifest, declaration),
-        *_check_people(candidate),
-        _check_leakage(leakage),
-        *([] if task.passed else [task]),
-        *_check_bounds(evaluation, gate.of(declaration.task).bounds),
-        *_check_cost(evaluation, candidate, gate),
-    ]
-    if incumbent is None:
-        checks.append(GateCheck(name="no champion yet", passed=True, reason="no champion yet: the bounds alone decide"))
+        checks = [GateCheck(name="another version", passed=False, reason=reason)]
+        verdict: Verdict = "unchanged"
     else:
-        champion = incumbent
-        checks += _guarded(
-            f"the comparison with champion version {champion.version}",
-            "comparison with the champion",
-            lambda: compare_with_champion(candidate, champion, test, manifest, declaration, gate),
-        )
-    if not all(check.passed for check in checks):
-        return decision("refused", checks)
-    return decision("promoted" if approval == "auto" else "awaiting_approval", checks)
+        task = _check_task(candidate, declaration)
+        checks = [
+            _check_identity(evaluation, candidate, checked.test_digest, declaration.task),
+            checked.training_rows,
+            *_check_people(candidate),
+            _check_leakage(leakage),
+            *([] if task.passed else [task]),
+            *_check_bounds(evaluation, gate.of(declaration.task).bounds),
+            *_check_cost(evaluation, candidate, gate),
+            *checked.comparison,
+        ]
+        passed: Verdict = "promoted" if approval == "auto" else "awaiting_approval"
+        verdict = passed if all(check.passed for check in checks) else "refused"
+    return Decision(
+        model_name=candidate.name,
+        candidate=candidate.version,
+        incumbent=checked.incumbent,
+        verdict=verdict,
+        approval=approval,
+        checks=checks,
+        evaluated_on=checked.test_digest,
+    )
 
 
 def describe_promotion(decision: Decision) -> Promotion:

@@ -1,13 +1,12 @@
-from .data_report import PICTURES as PICTURES, render_data_report as render_data_report
+from .data_report import render_data_report as render_data_report
 from .evaluation_report import render_evaluation_report as render_evaluation_report
-from .evaluation_results import Assessment as Assessment
+from .evaluation_results import Assessment as Assessment, CardFacts as CardFacts, EvaluationResults as EvaluationResults
 from .figures.comparison import draw_comparison as draw_comparison
 from .figures.data import (
     draw_correlations as draw_correlations,
     draw_distributions as draw_distributions,
     draw_encoded as draw_encoded,
     draw_stages as draw_stages,
-    render_png as render_png,
 )
 from .figures.explanations import (
     draw_dependence as draw_dependence,
@@ -19,20 +18,21 @@ from .figures.explanations import (
     draw_waterfalls as draw_waterfalls,
 )
 from .figures.gate import draw_gate as draw_gate
-from .figures.performance import Figure as Figure, draw_findings as draw_findings, draw_performance as draw_performance
+from .figures.performance import draw_findings as draw_findings, draw_performance as draw_performance
 from .figures.ranking import (
     draw_campaign as draw_campaign,
     draw_fairness as draw_fairness,
     draw_ranking as draw_ranking,
     draw_slices as draw_slices,
 )
+from .figures.style import Figure as Figure
 from .figures.text_figure import PlainTextFigure as PlainTextFigure
 from .figures.training import draw_training as draw_training
 from .model_card import (
     render_model_card_html as render_model_card_html,
     render_model_card_markdown as render_model_card_markdown,
 )
-from .report_content import CardFacts as CardFacts, EvaluationResults as EvaluationResults, metric_title as metric_title
+from .report_content import metric_title as metric_title
 from .version_documents import (
     DOCUMENTS_FOLDER as DOCUMENTS_FOLDER,
     VersionDocuments as VersionDocuments,

@@ -15,7 +15,7 @@ from churn_kedro.customers import (
 )
 from churn_kedro.reporting.pages import embed_picture, html_templates
 
-PICTURES = ("stages", "leakage", "distributions", "correlations", "encoded")
+_PICTURES = ("stages", "leakage", "distributions", "correlations", "treatment")
 
 
 def render_data_report(
@@ -35,7 +35,7 @@ def render_data_report(
         schema: What changed since the last run.
         leakage: Findings of the checks.
         manifest: How the splits were made.
-        pictures: PNG images named as in :data:`PICTURES`.
+        pictures: PNG images ``stages``, ``leakage``, ``distributions``, ``correlations`` and ``treatment``.
         declaration: The table's declaration.
 
     Returns:
@@ -58,7 +58,7 @@ def render_data_report(
         n_leaks=sum(finding.severity == "leak" for finding in unallowed),
         n_warnings=sum(finding.severity == "warning" for finding in unallowed),
         manifest=manifest,
-        pictures={name: embed_picture(pictures[name]) for name in PICTURES},
+        pictures={name: embed_picture(pictures[name]) for name in _PICTURES},
     )
 
 

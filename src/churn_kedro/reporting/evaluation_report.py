@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.pages import embed_picture, html_templates
 from churn_kedro.reporting.report_content import (
-    EvaluationResults,
     describe_economics,
     describe_explanations,
     describe_gaps,
@@ -108,9 +108,9 @@ def render_evaluation_report(results: EvaluationResults, pictures: Mapping[str, 
         "money": write_money,
         "rate": write_rate,
     }
-    evaluation, campaign = results.evaluation, results.campaign
-    groups = results.slices.slices
-    comparison = results.comparison
+    evaluation, campaign = results.evaluation, results.assessment.campaign
+    groups = results.assessment.slices.slices
+    comparison = results.assessment.comparison
     return environment.get_template("evaluation_report.html").render(
         results=results,
         evaluation=evaluation,
@@ -124,12 +124,14 @@ def render_evaluation_report(results: EvaluationResults, pictures: Mapping[str, 
         explanations=results.explanations,
         explained=describe_explanations(results.explanations),
         columns=_list_columns(results),
-        slices=results.slices,
-        slice_metric=metric_title(results.slices.metric),
+        slices=results.assessment.slices,
+        slice_metric=metric_title(results.assessment.slices.metric),
         groups=[(group, describe_group(group, evaluation.task)) for group in groups[:_MOST_GROUPS]],
         groups_left_out=max(0, len(groups) - _MOST_GROUPS),
-        fairness=results.fairness,
-        gaps={} if results.fairness is None else {one.column: describe_gaps(one) for one in results.fairness.columns},
+        fairness=results.assessment.fairness,
+        gaps={}
+        if results.assessment.fairness is None
+        else {one.column: describe_gaps(one) for one in results.assessment.fairness.columns},
         comparison=comparison,
         differences=list_differences(results),
         disagreements=[] if comparison is None else comparison.disagreements[:_MOST_DISAGREEMENTS],

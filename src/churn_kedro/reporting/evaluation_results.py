@@ -1,12 +1,22 @@
-"""Everything that an evaluation finds out beyond the metrics of a version, put together."""
+"""Results of an evaluation, put together for report, model card and registry."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from pydantic import Field
 
 from churn_kedro.base import Parameters
 from churn_kedro.campaigns import CampaignReport
-from churn_kedro.evaluation import Estimate, FairnessReport, ModelComparison, SliceReport
+from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.evaluation import (
+    Estimate,
+    Evaluation,
+    ExplanationSummary,
+    FairnessReport,
+    ModelComparison,
+    SliceReport,
+)
 
 _GAPS = (
     "demographic_parity_difference",
@@ -37,3 +47,50 @@ class Assessment(Parameters):
                 worst = min if name.endswith("ratio") else max
                 found[name] = worst(known, key=lambda gap: gap.value)
         return found
+
+
+class CardFacts(Parameters):
+    """What is known of a version beside its evaluation."""
+
+    use_case: str = Field(description="Name of the use case.")
+    purpose: str = Field(description="Whose customers, which table; from the declaration.")
+    model_name: str
+    model_version: int
+    model_id: str = Field(description="MLflow's id of the model.")
+    run_id: str = Field(description="Run that trained it.")
+    algorithm: str = Field(description="Algorithm, or way of putting several together.")
+    hyperparameters: dict[str, str] = Field(default_factory=dict, description="As trained.")
+    calibration: str | None = Field(None, description="Method; null where there is none.")
+    threshold: float | None = Field(None, description="Decision threshold; null for other tasks than binary.")
+    threshold_reason: str | None = Field(None, description="Why this threshold, for people.")
+    trained_rows: int | None = Field(None, description="Customers that it learned from; null: not known.")
+    trained_at: str | None = Field(None, description="When, as text.")
+    train_digest: str | None = Field(None, description="Content digest of the training table of the version.")
+    test_digest: str = Field(description="Content digest of the test table.")
+    split_train_digest: str | None = Field(
+        None, description="Content digest of the training table of the split that the test table is of."
+    )
+    split_method: str | None = Field(None, description="How that split was made.")
+    git_commit: str | None = Field(None, description="Commit of the code that trained it.")
+    git_dirty: bool | None = Field(None, description="Whether that code had uncommitted changes.")
+    libraries: dict[str, str] = Field(default_factory=dict, description="Versions of Python and of the libraries.")
+    tags: dict[str, str] = Field(default_factory=dict, description="Tags of the version.")
+
+
+@dataclass(frozen=True)
+class EvaluationResults:
+    """Everything that is known of a version on the test customers.
+
+    Attributes:
+        evaluation: Metrics with intervals.
+        assessment: Campaign, groups, fairness and comparison.
+        explanations: Strengths of the columns.
+        card: Where the version comes from.
+        declaration: The table's declaration.
+    """
+
+    evaluation: Evaluation
+    assessment: Assessment
+    explanations: ExplanationSummary
+    card: CardFacts
+    declaration: CustomerDeclaration

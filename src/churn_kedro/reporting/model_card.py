@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.pages import Verbatim, html_templates, markdown_templates
 from churn_kedro.reporting.report_content import (
-    EvaluationResults,
     Tile,
     describe_economics,
     describe_explanations,
@@ -88,14 +88,16 @@ def _gather(results: EvaluationResults, date: str) -> dict[str, Any]:
         "limits": _cut(limits, _MOST_LIMITS),
         "limits_left_out": max(0, len(limits) - _MOST_LIMITS),
         "slices": _list_groups(results),
-        "slice_metric": metric_title(results.slices.metric),
-        "slices_left_out": max(0, len(results.slices.slices) - _MOST_GROUPS),
-        "slices_how": results.slices.how,
+        "slice_metric": metric_title(results.assessment.slices.metric),
+        "slices_left_out": max(0, len(results.assessment.slices.slices) - _MOST_GROUPS),
+        "slices_how": results.assessment.slices.how,
         "fairness": _list_protected(results),
-        "fairness_how": "" if results.fairness is None else results.fairness.how,
-        "economics": [] if results.campaign is None else describe_economics(results.campaign.economics),
+        "fairness_how": "" if results.assessment.fairness is None else results.assessment.fairness.how,
+        "economics": []
+        if results.assessment.campaign is None
+        else describe_economics(results.assessment.campaign.economics),
         "policies": _list_policies(results),
-        "baseline": "" if results.comparison is None else results.comparison.baseline,
+        "baseline": "" if results.assessment.comparison is None else results.assessment.comparison.baseline,
         "differences": list_differences(results),
         "explained": describe_explanations(results.explanations),
         "loss_name": results.explanations.loss_name,
@@ -121,7 +123,7 @@ def _facts_of(facts: dict[str, str]) -> list[tuple[str, str]]:
 
 def _list_groups(results: EvaluationResults) -> list[dict[str, str]]:
     rows = []
-    for group in results.slices.slices[:_MOST_GROUPS]:
+    for group in results.assessment.slices.slices[:_MOST_GROUPS]:
         odd = group.calibration is not None and group.calibration.miscalibrated
         kinds = (("worse", group.worse and not group.by_nature), ("harder", group.by_nature), ("miscalibrated", odd))
         marks = [mark for mark, holds in kinds if holds]
@@ -131,7 +133,7 @@ def _list_groups(results: EvaluationResults) -> list[dict[str, str]]:
 
 
 def _list_protected(results: EvaluationResults) -> list[dict[str, Any]]:
-    if results.fairness is None:
+    if results.assessment.fairness is None:
         return []
     return [
         {
@@ -150,13 +152,13 @@ def _list_protected(results: EvaluationResults) -> list[dict[str, Any]]:
             ],
             "gaps": describe_gaps(column),
         }
-        for column in results.fairness.columns
+        for column in results.assessment.fairness.columns
     ]
 
 
 def _list_policies(results: EvaluationResults) -> list[tuple[str, str, str, str]]:
     """Title, share contacted, profit, and by how much the model brings more."""
-    campaign = results.campaign
+    campaign = results.assessment.campaign
     if campaign is None:
         return []
     own = campaign.chosen

@@ -6,18 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import Field
-
-from churn_kedro.base import Parameters
 from churn_kedro.campaigns import Alternative, CampaignReport, Economics, ValueColumn
-from churn_kedro.customers import CustomerDeclaration, Task
+from churn_kedro.customers import Task
 from churn_kedro.evaluation import (
     HEADLINES,
     LOWER_IS_BETTER,
     METRIC_TITLES,
     UNORDERED,
     Estimate,
-    Evaluation,
     ExplanationSummary,
     FairnessReport,
     ModelComparison,
@@ -26,6 +22,7 @@ from churn_kedro.evaluation import (
     Slice,
     SliceReport,
 )
+from churn_kedro.reporting.evaluation_results import EvaluationResults
 
 Tone = Literal["good", "warning", "bad", ""]
 DifferenceOutcome = Literal["better", "worse", "unclear"]
@@ -80,59 +77,6 @@ _FEW_ROWS, _FEW_OF_A_CLASS = 500, 50
 # Below, three decimals would show nothing.
 _SMALL = 5e-4
 _MOST_NAMED = 3
-
-
-class CardFacts(Parameters):
-    """What is known of a version beside its evaluation."""
-
-    use_case: str = Field(description="Name of the use case.")
-    purpose: str = Field(description="Whose customers, which table; from the declaration.")
-    model_name: str
-    model_version: int
-    model_id: str = Field(description="MLflow's id of the model.")
-    run_id: str = Field(description="Run that trained it.")
-    algorithm: str = Field(description="Algorithm, or way of putting several together.")
-    hyperparameters: dict[str, str] = Field(default_factory=dict, description="As trained.")
-    calibration: str | None = Field(None, description="Method; null where there is none.")
-    threshold: float | None = Field(None, description="Decision threshold; null for other tasks than binary.")
-    threshold_reason: str | None = Field(None, description="Why this threshold, for people.")
-    trained_rows: int | None = Field(None, description="Customers that it learned from; null: not known.")
-    trained_at: str | None = Field(None, description="When, as text.")
-    train_digest: str | None = Field(None, description="Content digest of the training table of the version.")
-    test_digest: str = Field(description="Content digest of the test table.")
-    split_train_digest: str | None = Field(
-        None, description="Content digest of the training table of the split that the test table is of."
-    )
-    split_method: str | None = Field(None, description="How that split was made.")
-    git_commit: str | None = Field(None, description="Commit of the code that trained it.")
-    git_dirty: bool | None = Field(None, description="Whether that code had uncommitted changes.")
-    libraries: dict[str, str] = Field(default_factory=dict, description="Versions of Python and of the libraries.")
-    tags: dict[str, str] = Field(default_factory=dict, description="Tags of the version.")
-
-
-@dataclass(frozen=True)
-class EvaluationResults:
-    """Everything that is known of a version on the test customers.
-
-    Attributes:
-        evaluation: Metrics with intervals.
-        slices: The model on groups of customers.
-        explanations: What it rests on.
-        card: Where the version comes from.
-        declaration: The table's declaration.
-        campaign: What a campaign brings; task binary with economics only.
-        fairness: Protected groups; task binary with protected columns only.
-        comparison: Beside another model; None where there is none to compare with.
-    """
-
-    evaluation: Evaluation
-    slices: SliceReport
-    explanations: ExplanationSummary
-    card: CardFacts
-    declaration: CustomerDeclaration
-    campaign: CampaignReport | None = None
-    fairness: FairnessReport | None = None
-    comparison: ModelComparison | None = None
 
 
 @dataclass(frozen=True)
@@ -298,7 +242,7 @@ def list_differences(results: EvaluationResults) -> list[DifferenceRow]:
     Returns:
         A row for each metric; none without a comparison.
     """
-    comparison = results.comparison
+    comparison = results.assessment.comparison
     if comparison is None:
         return []
     rows = []
@@ -335,8 +279,8 @@ def contacted_share(results: EvaluationResults) -> float | None:
     evaluation = results.evaluation
     if evaluation.task != "binary":
         return None
-    if results.campaign is not None:
-        return results.campaign.chosen.contacted_share
+    if results.assessment.campaign is not None:
+        return results.assessment.campaign.chosen.contacted_share
     precision, recall = evaluation.metrics["precision"].value, evaluation.metrics["recall"].value
     return recall * _leavers(results) / (precision * evaluation.test_rows) if precision > 0 else 0.0
 
@@ -364,8 +308,8 @@ def list_tiles(results: EvaluationResults) -> list[Tile]:
         estimate = evaluation.metrics[name]
         at_best = "; 0.5 is chance, 1 is perfect" if name == "roc_auc" else ""
         tiles.append(Tile(write_number(estimate.value), f"{title} ({write_interval(estimate)}){at_best}"))
-    if results.campaign is not None:
-        tiles.append(_profit_tile(results.campaign))
+    if results.assessment.campaign is not None:
+        tiles.append(_profit_tile(results.assessment.campaign))
     if "ece" in evaluation.metrics:
         estimate = evaluation.metrics["ece"]
         low, high = 100 * estimate.low, 100 * estimate.high
@@ -379,13 +323,14 @@ def list_tiles(results: EvaluationResults) -> list[Tile]:
     share = contacted_share(results)
     if share is not None and evaluation.threshold is not None:
         tiles.append(Tile(_percent(share), f"of the customers contacted, at threshold {evaluation.threshold:.3f}"))
-    if results.comparison is not None:
-        tiles.append(_comparison_tile(results.comparison, task))
-    if not results.slices.tested:
+    if results.assessment.comparison is not None:
+        tiles.append(_comparison_tile(results.assessment.comparison, task))
+    if not results.assessment.slices.tested:
         return tiles
-    worse, odd = results.slices.failing, results.slices.miscalibrated
+    worse, odd = results.assessment.slices.failing, results.assessment.slices.miscalibrated
     affected = {one.name for one in [*worse, *odd]}
-    label = f"of {_count(results.slices.tested, 'group')} tested: model worse ({len(worse)}) or misjudging ({len(odd)})"
+    tested = _count(results.assessment.slices.tested, "group")
+    label = f"of {tested} tested: model worse ({len(worse)}) or misjudging ({len(odd)})"
     tiles.append(Tile(str(len(affected)), label, "warning" if affected else "good"))
     return tiles
 
@@ -441,15 +386,15 @@ def summarise(results: EvaluationResults) -> list[str]:
                 f"of its errors are smaller than {write_number(metrics['median_ae'].value)}, their mean is "
                 f"{write_number(metrics['mae'].value)}."
             )
-    if results.campaign is not None:
-        sentences.append(_summarise_profit(results.campaign))
-    if results.comparison is not None:
-        sentences.append(_summarise_comparison(results.comparison, results.evaluation.task))
+    if results.assessment.campaign is not None:
+        sentences.append(_summarise_profit(results.assessment.campaign))
+    if results.assessment.comparison is not None:
+        sentences.append(_summarise_comparison(results.assessment.comparison, results.evaluation.task))
     strongest = [one.column for one in results.explanations.strengths[:_MOST_NAMED] if one.mean_absolute > 0]
     sentences.append(f"Its answers rest most on {_join(strongest)}." if strongest else "Its answers rest on no column.")
-    sentences.append(_summarise_groups(results.slices))
-    if results.fairness is not None:
-        sentences += [said for column in results.fairness.columns for said in _summarise_protected(column)]
+    sentences.append(_summarise_groups(results.assessment.slices))
+    if results.assessment.fairness is not None:
+        sentences += [said for column in results.assessment.fairness.columns for said in _summarise_protected(column)]
     return sentences
 
 
@@ -564,19 +509,19 @@ def list_limits(results: EvaluationResults) -> list[str]:
     """
     limits = [
         *_limits_of_the_test(results),
-        *(_describe_worse(group, results.slices) for group in results.slices.failing),
-        *_describe_harder(results.slices),
-        *(_describe_miscalibrated(group, results.evaluation.task) for group in results.slices.miscalibrated),
+        *(_describe_worse(group, results.assessment.slices) for group in results.assessment.slices.failing),
+        *_describe_harder(results.assessment.slices),
+        *(_describe_miscalibrated(group, results.evaluation.task) for group in results.assessment.slices.miscalibrated),
     ]
-    unjudged = [group for group in results.slices.slices if group.p_value is None]
+    unjudged = [group for group in results.assessment.slices.slices if group.p_value is None]
     if unjudged:
         limits.append(f"Could not be compared with the whole: {_named(unjudged)}.")
-    if results.campaign is not None:
-        limits += _limits_of_the_campaign(results.campaign)
-    if results.fairness is not None:
-        limits += _limits_of_fairness(results.fairness)
-    if results.comparison is not None and results.comparison.note:
-        limits.append(_sentence(results.comparison.note))
+    if results.assessment.campaign is not None:
+        limits += _limits_of_the_campaign(results.assessment.campaign)
+    if results.assessment.fairness is not None:
+        limits += _limits_of_fairness(results.assessment.fairness)
+    if results.assessment.comparison is not None and results.assessment.comparison.note:
+        limits.append(_sentence(results.assessment.comparison.note))
     if not results.explanations.exact:
         limits.append(
             "SHAP values are estimates from samples, of "

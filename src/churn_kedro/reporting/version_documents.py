@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from churn_kedro.evaluation import HEADLINES, Estimate
-from churn_kedro.reporting.report_content import EvaluationResults, list_limits, summarise
+from churn_kedro.reporting.evaluation_results import EvaluationResults
+from churn_kedro.reporting.report_content import list_limits, summarise
 
 # A registry may hold no longer description.
 _DESCRIPTION_LENGTH = 4500

@@ -1,6 +1,6 @@
-from .algorithms import Problem as Problem
+from .algorithms.interface import Problem as Problem
 from .baselines import default_baseline as default_baseline, train_baseline as train_baseline
-from .calibration import CalibrationParameters as CalibrationParameters, choose_calibration as choose_calibration
+from .calibration import choose_calibration as choose_calibration
 from .candidates import (
     Candidate as Candidate,
     CandidateComparison as CandidateComparison,
@@ -11,11 +11,21 @@ from .folds import (
     Development as Development,
     Folds as Folds,
     build_development as build_development,
-    prepare_folds as prepare_folds,
+    prepare_configured_folds as prepare_configured_folds,
 )
+from .parameters import (
+    CalibrationParameters as CalibrationParameters,
+    Choices as Choices,
+    Ensemble as Ensemble,
+    Interval as Interval,
+    Space as Space,
+    TrainingConfiguration as TrainingConfiguration,
+    TrainingParameters as TrainingParameters,
+    configure_training as configure_training,
+)
+from .progress import NoProgress as NoProgress, TerminalProgress as TerminalProgress
 from .recipe import (
     PartFolder as PartFolder,
-    TrainingParameters as TrainingParameters,
     TrainingSummary as TrainingSummary,
     describe_problem as describe_problem,
     fit_model as fit_model,
@@ -35,12 +45,8 @@ from .reproduction import (
 from .search import (
     AlgorithmSearch as AlgorithmSearch,
     NoArchive as NoArchive,
-    NoProgress as NoProgress,
-    Progress as Progress,
     SearchContext as SearchContext,
     SearchResult as SearchResult,
-    Stopwatch as Stopwatch,
     Trial as Trial,
     TrialArchive as TrialArchive,
 )
-from .search_space import Choices as Choices, Interval as Interval, Space as Space

@@ -10,11 +10,12 @@ from churn_kedro.base import ParameterError
 from churn_kedro.campaigns import choose_threshold, customer_values
 from churn_kedro.customers import CustomerDeclaration, SplitManifest, Task
 from churn_kedro.evaluation import BaselineName
-from churn_kedro.features import FeatureParameters, fit_features
+from churn_kedro.features import fit_features
 from churn_kedro.models import Estimator
 from churn_kedro.training.algorithms import load_algorithm
 from churn_kedro.training.folds import build_development, sample_of
-from churn_kedro.training.recipe import TrainingParameters, assemble_pipeline, decide_at, describe_problem
+from churn_kedro.training.parameters import TrainingConfiguration
+from churn_kedro.training.recipe import assemble_pipeline, decide_at, describe_problem
 
 _SIMPLE: dict[Task, BaselineName] = {
     "binary": "logistic_regression",
@@ -40,9 +41,7 @@ def train_baseline(
     train: pd.DataFrame,
     validation: pd.DataFrame,
     manifest: SplitManifest,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
+    configuration: TrainingConfiguration,
 ) -> Estimator:
     """Train a simple model with its defaults: no search, no calibration, on the training customers alone.
 
@@ -53,9 +52,7 @@ def train_baseline(
         train: Training customers.
         validation: Validation customers.
         manifest: Identifies both.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        parameters: Seed, threads and the objective of the threshold.
+        configuration: Declaration, features, seed, threads and the objective of the threshold.
 
     Returns:
         A fitted estimator on raw columns.
@@ -63,18 +60,19 @@ def train_baseline(
     Raises:
         ParameterError: The model does not learn this task, or cannot keep a declared constraint.
     """
+    declaration, campaigns = configuration.declaration, configuration.campaigns
     fitted = (
         _fit_constant(train, declaration)
         if name == "constant"
-        else _fit_algorithm(name, train, validation, manifest, declaration, features, parameters)
+        else _fit_algorithm(name, train, validation, manifest, configuration)
     )
     if declaration.task != "binary":
         return fitted  # type: ignore[no-any-return]
     target = validation[declaration.target].to_numpy()
     probability = fitted.predict_proba(validation[declaration.feature_names])[:, 1]
-    economics = parameters.threshold.economics if parameters.threshold.objective == "profit" else None
+    economics = campaigns.economics if campaigns.objective == "profit" else None
     values = None if economics is None else customer_values(economics, validation)
-    choice = choose_threshold(target, probability, parameters.threshold, values)
+    choice = choose_threshold(target, probability, campaigns, values)
     return decide_at(fitted, choice.threshold, train, declaration)
 
 
@@ -90,10 +88,9 @@ def _fit_algorithm(
     train: pd.DataFrame,
     validation: pd.DataFrame,
     manifest: SplitManifest,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
+    configuration: TrainingConfiguration,
 ) -> Any:
+    declaration, features = configuration.declaration, configuration.features
     algorithm = load_algorithm(name)
     if declaration.task not in algorithm.tasks:
         raise ParameterError(
@@ -106,9 +103,10 @@ def _fit_algorithm(
             "interactions": [],
         }
     )
-    alone = parameters.model_copy(update={"algorithms": [name], "ensembles": [], "external_memory": False})
+    alone = configuration.training.model_copy(update={"algorithms": [name], "ensembles": [], "external_memory": False})
+    simple = configuration.model_copy(update={"declaration": free, "training": alone})
     development = build_development(train, validation, manifest, free, features)
-    problem = describe_problem(development, free, alone)
+    problem = describe_problem(development, simple)
     inputs = fit_features(train, free, features)
     sample = sample_of(train, inputs.values, inputs, free, None)
     step = "regressor" if declaration.task == "regression" else "classifier"

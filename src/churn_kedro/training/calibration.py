@@ -12,6 +12,7 @@ from pydantic import Field
 from churn_kedro.base import ParameterError, Parameters
 from churn_kedro.evaluation import bin_probabilities
 from churn_kedro.models import Learning
+from churn_kedro.training.parameters import CalibrationParameters
 
 if TYPE_CHECKING:
     from sklearn.calibration import CalibratedClassifierCV
@@ -22,14 +23,6 @@ Method = Literal["none", "temperature", "sigmoid", "isotonic"]
 # From the simplest to the most flexible: of equals, the first is taken.
 _METHODS: tuple[Method, ...] = ("none", "temperature", "sigmoid", "isotonic")
 _BINS = 10
-
-
-class CalibrationParameters(Parameters):
-    """How scores become probabilities."""
-
-    method: Literal["auto", "none", "temperature", "sigmoid", "isotonic"] = Field(
-        "auto", description="auto: the one with the lowest cross-validated log loss."
-    )
 
 
 class Calibration(Parameters):

@@ -6,18 +6,18 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.base import Parameters, available_cores
+from churn_kedro.base import Parameters, Stopwatch, available_cores, perf_counter
 from churn_kedro.models import SCORE_NAMES, Learning, Score
 from churn_kedro.training.algorithms import Algorithm, AlgorithmName, FoldFit, Problem, load_algorithm
 from churn_kedro.training.folds import FoldInputs, Folds
-from churn_kedro.training.search import AlgorithmSearch, Stopwatch
+from churn_kedro.training.parameters import Ensemble, Value
+from churn_kedro.training.search import AlgorithmSearch
 
-Ensemble = Literal["soft_vote", "stack"]
 # Two-sided probability of a difference that is mere noise.
 _NOISE = 0.05
 # Where there is one fold, the last model of a stack is cross-fitted within it.
@@ -49,6 +49,15 @@ class Comparison(Parameters):
     candidates: list[Candidate] = Field(description="In the order of training.algorithms, ensembles last.")
     chosen: str = Field(description="Name of the one that goes on.")
     reason: str = Field(description="Why, in a sentence.")
+
+
+class Member(Parameters):
+    """A fitted algorithm."""
+
+    algorithm: AlgorithmName
+    hyperparameters: dict[str, Value] = Field(description="As searched.")
+    n_estimators: int | None = Field(description="Rounds, of an algorithm that grows in rounds.")
+    complexity: dict[str, int] = Field(description="Trees and leaves, or coefficients.")
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ def compare_candidates(
     ensembles: Sequence[Ensemble],
     folds: Folds,
     problem: Problem,
-    stopwatch: Stopwatch,
+    stopwatch: Stopwatch = perf_counter,
 ) -> CandidateComparison:
     """Fit the best trial of each algorithm on the judging folds and choose.
 
@@ -133,7 +142,7 @@ def compare_candidates(
         ensembles: Ensembles to try, where there are several algorithms.
         folds: Inputs of each fold.
         problem: What is to be learned.
-        stopwatch: The clock.
+        stopwatch: Measures time, in seconds.
 
     Returns:
         The comparison, the choice, and its out-of-fold predictions.

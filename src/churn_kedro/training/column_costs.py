@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 from pydantic import Field
 
 from churn_kedro.base import ParameterError, Parameters
-from churn_kedro.campaigns import ThresholdParameters, choose_threshold, customer_values
+from churn_kedro.campaigns import CampaignParameters, choose_threshold, customer_values
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.features import FeatureParameters
-from churn_kedro.training.algorithms import AlgorithmName, Problem, load_algorithm
-from churn_kedro.training.candidates import CandidateComparison
-from churn_kedro.training.folds import ClassWeight, Development, FoldInputs, prepare_fold
-from churn_kedro.training.search_space import Value
+from churn_kedro.training.algorithms import Problem, load_algorithm
+from churn_kedro.training.candidates import CandidateComparison, Member
+from churn_kedro.training.folds import Development, prepare_fold
+from churn_kedro.training.parameters import TrainingConfiguration
 
 logger = logging.getLogger(__name__)
 
@@ -28,34 +28,30 @@ class ColumnBenefit(Parameters):
     worth_it: bool = Field(description="Whether it earns more than it costs.")
 
 
-def require_measurable_benefits(declaration: CustomerDeclaration, threshold: ThresholdParameters) -> None:
+def require_measurable_benefits(declaration: CustomerDeclaration, campaigns: CampaignParameters) -> None:
     """Refuse costs that nothing can be set against.
 
     Args:
         declaration: The table's declaration.
-        threshold: Objective of the decision.
+        campaigns: Objective of the decision.
 
     Raises:
         ParameterError: A column has a cost, and decisions are not made by profit.
     """
     costly = [column.name for column in declaration.features if column.cost is not None]
-    if costly and (declaration.task != "binary" or threshold.objective != "profit"):
+    if costly and (declaration.task != "binary" or campaigns.objective != "profit"):
         raise ParameterError(
             f"Columns {costly} have a cost, which is set against the profit of a campaign: that takes task binary and "
-            "training.threshold.objective profit. Take cost out of parameters/customers.yml, or decide by profit."
+            "campaigns.objective profit. Take cost out of parameters/customers.yml, or decide by profit."
         )
 
 
 def measure_column_benefits(
     development: Development,
-    folds: list[FoldInputs],
     candidate_comparison: CandidateComparison,
-    members: dict[AlgorithmName, tuple[dict[str, Value], int | None]],
+    members: Sequence[Member],
     problem: Problem,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    threshold: ThresholdParameters,
-    class_weight: ClassWeight,
+    configuration: TrainingConfiguration,
 ) -> list[ColumnBenefit]:
     """Fit the first algorithm of the chosen candidate without each costly column, and compare profits.
 
@@ -63,37 +59,39 @@ def measure_column_benefits(
 
     Args:
         development: Training and validation customers.
-        folds: The judging folds.
-        candidate_comparison: The chosen candidate and its out-of-fold predictions.
-        members: Hyperparameters and rounds by algorithm.
+        candidate_comparison: The chosen candidate, its folds and its out-of-fold predictions.
+        members: Fitted algorithms of the chosen candidate.
         problem: What is to be learned.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        threshold: Economics of the campaign.
-        class_weight: How much the classes count in learning.
+        configuration: Declaration, features and economics.
 
     Returns:
         Cost and earnings of each column that has a cost.
     """
+    declaration, campaigns = configuration.declaration, configuration.campaigns
     costly = [column for column in declaration.features if column.cost is not None]
-    if not costly or threshold.economics is None:
+    if not costly or campaigns.economics is None:
         return []
-    name, (hyperparameters, rounds) = next(iter(members.items()))
-    algorithm = load_algorithm(name)
+    member = members[0]
+    algorithm = load_algorithm(member.algorithm)
     rows, target = candidate_comparison.out_of_fold.rows, candidate_comparison.out_of_fold.target
-    values = customer_values(threshold.economics, development.customers.iloc[rows])
+    values = customer_values(campaigns.economics, development.customers.iloc[rows])
 
     def earn(reduced: CustomerDeclaration) -> float:
         predictions = [
             algorithm.fit_fold(
-                algorithm.prepare(prepare_fold(fold.fold, development, reduced, features, class_weight), problem),
-                hyperparameters,
+                algorithm.prepare(
+                    prepare_fold(
+                        fold.fold, development, reduced, configuration.features, configuration.training.class_weight
+                    ),
+                    problem,
+                ),
+                member.hyperparameters,
                 problem,
-                rounds=rounds,
+                rounds=member.n_estimators,
             ).prediction
-            for fold in folds
+            for fold in candidate_comparison.folds
         ]
-        choice = choose_threshold(target, np.concatenate(predictions), threshold, values)
+        choice = choose_threshold(target, np.concatenate(predictions), campaigns, values)
         return choice.profit_per_customer or 0.0
 
     base = earn(declaration)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
-from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.base import ParameterError
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SplitManifest, SplitParameters
 from churn_kedro.features import (
     FeatureParameters,
@@ -20,28 +18,11 @@ from churn_kedro.features import (
     find_training_outliers,
     fit_features,
 )
+from churn_kedro.training.parameters import ClassWeight, FoldParameters, TrainingConfiguration
 
 logger = logging.getLogger(__name__)
 
-# None: each customer counts as declared; balanced: each class counts as much as any other.
-ClassWeight = Literal["balanced"] | None
 _FEWEST = 2
-
-
-class FoldParameters(Parameters):
-    """How the development customers are divided for cross-validation."""
-
-    n_splits: int = Field(
-        5,
-        ge=_FEWEST,
-        description="Folds; fewer where a class has fewer customers. Method time: blocks that are judged.",
-    )
-    max_rows: int = Field(
-        100_000,
-        ge=100,
-        description="Rows that the search looks at; of more, a sample. Then a candidate is judged once on all rows: "
-        "learned on the training split, judged on the validation split.",
-    )
 
 
 @dataclass(frozen=True)
@@ -61,8 +42,8 @@ class Development:
     manifest: SplitManifest
 
     @property
-    def learned(self) -> pd.DataFrame:
-        """Customers that the final model learns from."""
+    def training_customers(self) -> pd.DataFrame:
+        """Customers that the final model is trained on."""
         return self.customers if self.learnable.all() else self.customers[self.learnable]
 
 
@@ -247,6 +228,19 @@ def prepare_folds(
         return Folds(searched, searched)
     return Folds(
         searched, [prepare_fold(fold, development, declaration, features, class_weight) for fold in comparison]
+    )
+
+
+def prepare_configured_folds(development: Development, configuration: TrainingConfiguration) -> Folds:
+    """Prepare the folds as the configuration asks, see :func:`prepare_folds`."""
+    parameters = configuration.training
+    return prepare_folds(
+        development,
+        configuration.declaration,
+        configuration.features,
+        parameters.folds,
+        parameters.random_state,
+        parameters.class_weight,
     )
 
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from churn_kedro.base import ParameterError, Parameters, library_versions, training_threads
-from churn_kedro.campaigns import ThresholdChoice, ThresholdParameters, ValueColumn, choose_threshold, customer_values
+from churn_kedro.base import ParameterError, Parameters, Stopwatch, library_versions, perf_counter, training_threads
+from churn_kedro.campaigns import CampaignParameters, ThresholdChoice, ValueColumn, choose_threshold, customer_values
 from churn_kedro.customers import CustomerDeclaration, SplitParameters, Task
-from churn_kedro.features import FeatureParameters, TrainingInputs, fit_features
+from churn_kedro.features import TrainingInputs, fit_features
 from churn_kedro.models import (
     CAMPAIGN_TAG,
     Estimator,
@@ -24,21 +24,24 @@ from churn_kedro.models import (
     prediction_method,
     task_facts,
 )
-from churn_kedro.training.algorithms import AlgorithmName, Device, Problem, load_algorithm
-from churn_kedro.training.calibration import Calibration, CalibrationParameters, calibrate, choose_calibration
-from churn_kedro.training.candidates import CandidateComparison, Comparison, Ensemble, compare_candidates
+from churn_kedro.training.algorithms import Device, Problem, load_algorithm
+from churn_kedro.training.calibration import Calibration, calibrate, choose_calibration
+from churn_kedro.training.candidates import Candidate, CandidateComparison, Comparison, Member, compare_candidates
 from churn_kedro.training.column_costs import ColumnBenefit, measure_column_benefits, require_measurable_benefits
-from churn_kedro.training.folds import ClassWeight, Development, FoldParameters, Folds, Sample, prepare_folds, sample_of
+from churn_kedro.training.folds import Development, Folds, Sample, prepare_configured_folds, sample_of
+from churn_kedro.training.parameters import (
+    TrainingConfiguration,
+    TrainingParameters,
+    Value,
+)
 from churn_kedro.training.search import (
     AlgorithmSearch,
     SearchContext,
-    SearchParameters,
     SearchResult,
-    Stopwatch,
     search_algorithm,
     trials_per_algorithm,
 )
-from churn_kedro.training.search_space import Space, Value, check_spaces
+from churn_kedro.training.search_space import check_spaces
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -47,41 +50,6 @@ if TYPE_CHECKING:
 _ROWS_PER_PART = 200_000
 # Algorithms that are distributions of their own.
 _LIBRARIES = frozenset({"catboost", "lightgbm"})
-
-
-class TrainingParameters(Parameters):
-    """Everything that training can be told."""
-
-    random_state: int = Field(42, ge=0, description="Seed of folds, search and models.")
-    n_jobs: int | None = Field(None, ge=1, description="Threads of one fit; null: one per 20,000 rows.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where XGBoost grows trees.")
-    algorithms: list[AlgorithmName] = Field(["xgboost"], min_length=1, description="Algorithms that compete, in order.")
-    ensembles: list[Ensemble] = Field(
-        default_factory=list, description="Ways of putting the algorithms together that compete, too."
-    )
-    spaces: dict[AlgorithmName, Space] = Field(description="Search space of each algorithm.")
-    folds: FoldParameters = Field(FoldParameters(), description="Cross-validation.")
-    search: SearchParameters = Field(description="Budget and manner of the search.")
-    class_weight: ClassWeight = Field(None, description="balanced: each class counts as much as any other in learning.")
-    external_memory: bool = Field(False, description="Keep the final XGBoost matrix in files instead of memory.")
-    calibration: CalibrationParameters = Field(CalibrationParameters(), description="From scores to probabilities.")
-    threshold: ThresholdParameters = Field(description="The decision threshold of task binary.")
-    child_runs: bool = Field(True, description="Whether each trial becomes an MLflow run under the training's.")
-
-    @model_validator(mode="after")
-    def _competition(self) -> Self:
-        if len(set(self.algorithms)) != len(self.algorithms):
-            raise ValueError(f"algorithms names one twice: {self.algorithms}")
-        if self.ensembles and len(self.algorithms) < 2:
-            raise ValueError(f"ensembles {self.ensembles} need at least two algorithms, found {self.algorithms}")
-        if self.class_weight is not None and len(self.algorithms) > 1:
-            raise ValueError(
-                "class_weight balanced distorts the scores by which candidates are compared, before they are "
-                f"calibrated: name one algorithm, found {self.algorithms}"
-            )
-        if self.external_memory and self.algorithms != ["xgboost"]:
-            raise ValueError(f"external_memory is XGBoost's: algorithms must be [xgboost], found {self.algorithms}")
-        return self
 
 
 class PartFolder(Protocol):
@@ -108,23 +76,12 @@ class PartFolder(Protocol):
 class Recipe(Parameters):
     """All that it takes to train the same model on the same data again."""
 
-    declaration: CustomerDeclaration
-    features: FeatureParameters
-    training: TrainingParameters
+    configuration: TrainingConfiguration
     split: SplitParameters
     train_digest: str = Field(description="Content digest of the training split.")
     validation_digest: str = Field(description="Content digest of the validation split.")
     versions: dict[str, str] = Field(description="Versions of Python and of the libraries.")
     device: Device = Field(description="Where trees grew.")
-
-
-class Member(Parameters):
-    """A fitted algorithm."""
-
-    algorithm: AlgorithmName
-    hyperparameters: dict[str, Value] = Field(description="As searched.")
-    n_estimators: int | None = Field(description="Rounds, of an algorithm that grows in rounds.")
-    complexity: dict[str, int] = Field(description="Trees and leaves, or coefficients.")
 
 
 class TrainingSummary(Parameters):
@@ -166,15 +123,12 @@ class Training:
     summary: TrainingSummary
 
 
-def describe_problem(
-    development: Development, declaration: CustomerDeclaration, parameters: TrainingParameters
-) -> Problem:
+def describe_problem(development: Development, configuration: TrainingConfiguration) -> Problem:
     """Say what is to be learned and with which means.
 
     Args:
         development: Training and validation customers.
-        declaration: The table's declaration.
-        parameters: All that training was told.
+        configuration: Declaration and parameters.
 
     Returns:
         The problem, as the folds of a search see it.
@@ -183,6 +137,7 @@ def describe_problem(
         CustomerTableError: A declared class has no customer.
         ParameterError: An algorithm cannot learn this task, cannot keep a declared constraint, or is not installed.
     """
+    declaration, parameters = configuration.declaration, configuration.training
     learning = describe_learning(development.customers, declaration)
     wanted = {"monotone"} if any(column.monotone for column in declaration.features) else set()
     wanted |= {"interactions"} if declaration.interactions else set()
@@ -201,7 +156,7 @@ def describe_problem(
                 "keep them. Take it out of training.algorithms (xgboost can), or take them out of the declaration."
             )
     check_spaces(parameters.spaces, algorithms)
-    require_measurable_benefits(declaration, parameters.threshold)
+    require_measurable_benefits(declaration, configuration.campaigns)
     return Problem(
         learning=learning,
         random_state=parameters.random_state,
@@ -230,9 +185,7 @@ def search_models(
     development: Development,
     folds: Folds,
     problem: Problem,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
+    configuration: TrainingConfiguration,
     context: SearchContext,
 ) -> SearchResult:
     """Search the hyperparameters of each algorithm within one budget.
@@ -241,10 +194,8 @@ def search_models(
         development: Training and validation customers.
         folds: Inputs of each fold.
         problem: What is to be learned.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        parameters: Algorithms, spaces and budget.
-        context: Archive, progress and clock.
+        configuration: Algorithms, spaces and budget; declaration and features identify the search.
+        context: Archive, progress and stopwatch.
 
     Returns:
         The best trial of each algorithm, and all others.
@@ -253,12 +204,13 @@ def search_models(
         ParameterError: The budget allows an algorithm no trial, or all its trials failed.
         SearchInterruptedError: Somebody pressed Ctrl-C.
     """
+    parameters = configuration.training
     shares = trials_per_algorithm(parameters.search.n_trials, parameters.algorithms)
     identity = {
         "train": development.manifest.train.digest,
         "validation": development.manifest.validation.digest,
-        "declaration": declaration.model_dump(mode="json"),
-        "features": features.model_dump(mode="json"),
+        "declaration": configuration.declaration.model_dump(mode="json"),
+        "features": configuration.features.model_dump(mode="json"),
         "folds": parameters.folds.model_dump(mode="json"),
         "class_weight": parameters.class_weight,
     }
@@ -299,11 +251,9 @@ def fit_model(
     candidate_comparison: CandidateComparison,
     search: SearchResult,
     problem: Problem,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
-    stopwatch: Stopwatch,
+    configuration: TrainingConfiguration,
     parts: PartFolder | None = None,
+    stopwatch: Stopwatch = perf_counter,
 ) -> Training:
     """Fit the chosen candidate on all development customers; calibrate it and choose its threshold out of fold.
 
@@ -314,11 +264,9 @@ def fit_model(
         candidate_comparison: The candidate that goes on, and its out-of-fold predictions.
         search: What was found for each algorithm.
         problem: What is to be learned.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        parameters: All that training was told.
-        stopwatch: The clock.
+        configuration: Declaration and parameters.
         parts: Folder for the matrix, where it is to be kept in files.
+        stopwatch: Measures time, in seconds.
 
     Returns:
         The estimator on raw columns, without the target, and what was done.
@@ -327,44 +275,40 @@ def fit_model(
         ParameterError: Treatment, calibration or threshold do not fit the customers.
     """
     began = stopwatch()
-    learned = development.learned
-    inputs = fit_features(learned, declaration, features)
-    sample = sample_of(learned, inputs.values, inputs, declaration, parameters.class_weight)
-    problem = replace(problem, threads=training_threads(len(learned), parameters.n_jobs))
+    declaration, parameters = configuration.declaration, configuration.training
+    trained = development.training_customers
+    inputs = fit_features(trained, declaration, configuration.features)
+    sample = sample_of(trained, inputs.values, inputs, declaration, parameters.class_weight)
+    problem = replace(problem, threads=training_threads(len(trained), parameters.n_jobs))
     members, fitted = _fit_members(
         sample, candidate_comparison, search, problem, parts if parameters.external_memory else None
     )
     step = "regressor" if declaration.task == "regression" else "classifier"
     pipeline = assemble_pipeline(inputs, step, fitted)
-    fit_seconds = stopwatch() - began
+    seconds = {
+        "search": sum(found.seconds for found in search.searches),
+        "comparison": candidate_comparison.seconds,
+        "fit": stopwatch() - began,
+    }
     estimator, calibration, probability = _calibrate(pipeline, candidate_comparison, problem, parameters)
     choice = None
     if declaration.task == "binary":
-        choice = _choose_threshold(development, candidate_comparison, probability, parameters)
-        estimator = decide_at(estimator, choice.threshold, learned, declaration)
-    manifest = development.manifest
+        choice = _choose_threshold(development, candidate_comparison, probability, configuration.campaigns)
+        estimator = decide_at(estimator, choice.threshold, trained, declaration)
     threshold = decision_threshold(estimator)
-    chosen = candidate_comparison.chosen
-    facts = {
-        **task_facts(declaration),
-        "algorithm": chosen.name,
-        **({} if chosen.n_estimators is None else {"n_estimators": str(chosen.n_estimators)}),
-        **({} if calibration is None else {"calibration": calibration.method}),
-        **({} if choice is None else {"threshold_objective": choice.objective}),
-        **_campaign(parameters.threshold),
-        **({} if threshold is None else {"decision_threshold": f"{threshold:.6f}"}),
-        "train_digest": manifest.train.digest,
-        "validation_digest": manifest.validation.digest,
-    }
+    chosen, comparison, curves = (
+        candidate_comparison.chosen,
+        candidate_comparison.comparison,
+        candidate_comparison.curves,
+    )
     model = TrainedModel(
         estimator=estimator,
         inputs={column.name: column.signature_type for column in declaration.features},
         example=development.customers[declaration.feature_names].head(5),
         predict_method=prediction_method(declaration.task),
-        facts=facts,
+        facts=_list_facts(development, chosen, calibration, choice, threshold, configuration),
         libraries=tuple(sorted(_LIBRARIES.intersection(chosen.members))),
     )
-    curves = candidate_comparison.curves
     summary = TrainingSummary(
         task=declaration.task,
         model=chosen.name,
@@ -376,45 +320,54 @@ def fit_model(
         calibration=calibration,
         threshold=choice,
         learning_curves={} if curves is None else {"train": curves.train, "validation": curves.validation},
-        rows={"trained": len(learned), "validated": candidate_comparison.comparison.rows, "searched": search.rows},
+        rows={"trained": len(trained), "validated": comparison.rows, "searched": search.rows},
         inputs=len(inputs.sources),
-        seconds={
-            "search": sum(found.seconds for found in search.searches),
-            "comparison": candidate_comparison.seconds,
-            "fit": fit_seconds,
-        },
+        seconds=seconds,
         threads=problem.threads,
-        comparison=candidate_comparison.comparison,
-        column_benefits=measure_column_benefits(
-            development,
-            candidate_comparison.folds,
-            candidate_comparison,
-            {member.algorithm: (member.hyperparameters, member.n_estimators) for member in members},
-            problem,
-            declaration,
-            features,
-            parameters.threshold,
-            parameters.class_weight,
-        ),
-        recipe=Recipe(
-            declaration=declaration,
-            features=features,
-            training=parameters,
-            split=manifest.split,
-            train_digest=manifest.train.digest,
-            validation_digest=manifest.validation.digest,
-            versions=library_versions(),
-            device=problem.device,
-        ),
+        comparison=comparison,
+        column_benefits=measure_column_benefits(development, candidate_comparison, members, problem, configuration),
+        recipe=_write_recipe(development, problem, configuration),
     )
     return Training(model, inputs, summary)
 
 
+def _list_facts(
+    development: Development,
+    chosen: Candidate,
+    calibration: Calibration | None,
+    choice: ThresholdChoice | None,
+    threshold: float | None,
+    configuration: TrainingConfiguration,
+) -> dict[str, str]:
+    """Tags of the version."""
+    return {
+        **task_facts(configuration.declaration),
+        "algorithm": chosen.name,
+        **({} if chosen.n_estimators is None else {"n_estimators": str(chosen.n_estimators)}),
+        **({} if calibration is None else {"calibration": calibration.method}),
+        **({} if choice is None else {"threshold_objective": choice.objective}),
+        **_campaign(configuration.campaigns),
+        **({} if threshold is None else {"decision_threshold": f"{threshold:.6f}"}),
+        "train_digest": development.manifest.train.digest,
+        "validation_digest": development.manifest.validation.digest,
+    }
+
+
+def _write_recipe(development: Development, problem: Problem, configuration: TrainingConfiguration) -> Recipe:
+    manifest = development.manifest
+    return Recipe(
+        configuration=configuration,
+        split=manifest.split,
+        train_digest=manifest.train.digest,
+        validation_digest=manifest.validation.digest,
+        versions=library_versions(),
+        device=problem.device,
+    )
+
+
 def train(
     development: Development,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
+    configuration: TrainingConfiguration,
     context: SearchContext,
     parts: PartFolder | None = None,
 ) -> Training:
@@ -422,24 +375,20 @@ def train(
 
     Args:
         development: Training and validation customers.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        parameters: All that training was told.
-        context: Archive, progress and clock.
+        configuration: Declaration and parameters.
+        context: Archive, progress and stopwatch.
         parts: Folder for the matrix, where it is to be kept in files.
 
     Returns:
         The estimator, and what was done.
     """
-    problem = describe_problem(development, declaration, parameters)
-    folds = prepare_folds(
-        development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
+    problem = describe_problem(development, configuration)
+    folds = prepare_configured_folds(development, configuration)
+    search = search_models(development, folds, problem, configuration, context)
+    candidate_comparison = compare_candidates(
+        search.searches, configuration.training.ensembles, folds, problem, context.stopwatch
     )
-    search = search_models(development, folds, problem, declaration, features, parameters, context)
-    candidate_comparison = compare_candidates(search.searches, parameters.ensembles, folds, problem, context.stopwatch)
-    return fit_model(
-        development, candidate_comparison, search, problem, declaration, features, parameters, context.stopwatch, parts
-    )
+    return fit_model(development, candidate_comparison, search, problem, configuration, parts, context.stopwatch)
 
 
 def _fit_members(
@@ -519,10 +468,10 @@ def grow_from_files(
         parts.clear()
 
 
-def _campaign(threshold: ThresholdParameters) -> dict[str, str]:
-    """The economics that scoring needs to leave out who is not worth a contact."""
-    economics = threshold.economics
-    if threshold.objective != "profit" or economics is None or not isinstance(economics.value, ValueColumn):
+def _campaign(campaigns: CampaignParameters) -> dict[str, str]:
+    """The economics by which scoring decides which customers are worth a contact."""
+    economics = campaigns.economics
+    if campaigns.objective != "profit" or economics is None or not isinstance(economics.value, ValueColumn):
         return {}
     return {CAMPAIGN_TAG: economics.model_dump_json(exclude_none=True)}
 
@@ -568,12 +517,12 @@ def _choose_threshold(
     development: Development,
     candidate_comparison: CandidateComparison,
     probability: np.ndarray,
-    parameters: TrainingParameters,
+    campaigns: CampaignParameters,
 ) -> ThresholdChoice:
-    economics = parameters.threshold.economics if parameters.threshold.objective == "profit" else None
-    judged = development.customers.iloc[candidate_comparison.out_of_fold.rows]
-    values = None if economics is None else customer_values(economics, judged)
-    return choose_threshold(candidate_comparison.out_of_fold.target, probability, parameters.threshold, values)
+    economics = campaigns.economics if campaigns.objective == "profit" else None
+    validated = development.customers.iloc[candidate_comparison.out_of_fold.rows]
+    values = None if economics is None else customer_values(economics, validated)
+    return choose_threshold(candidate_comparison.out_of_fold.target, probability, campaigns, values)
 
 
 def decide_at(

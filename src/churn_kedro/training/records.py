@@ -6,7 +6,7 @@ from typing import Any
 
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.training.child_runs import ChildRun
-from churn_kedro.training.recipe import TrainingParameters, TrainingSummary
+from churn_kedro.training.recipe import TrainingSummary
 from churn_kedro.training.search import SearchResult, Trial
 
 
@@ -22,18 +22,18 @@ def list_parameters(summary: TrainingSummary) -> dict[str, Any]:
     recipe = summary.recipe
     found: dict[str, Any] = {
         "algorithm": summary.model,
-        "random_state": recipe.training.random_state,
+        "random_state": recipe.configuration.training.random_state,
         "test_size": recipe.split.test_size,
         "validation_size": recipe.split.validation_size,
         "split_method": recipe.split.method,
         "n_splits": len(summary.fold_scores),
-        "n_features": len(recipe.declaration.features),
+        "n_features": len(recipe.configuration.declaration.features),
         "n_inputs": summary.inputs,
         "n_rows": summary.rows["trained"],
-        "missing_value_strategy": recipe.features.numeric.missing,
-        "categorical_encoding": recipe.features.categorical.encoding,
-        "scaling": recipe.features.numeric.scaling,
-        "class_weight": recipe.training.class_weight,
+        "missing_value_strategy": recipe.configuration.features.numeric.missing,
+        "categorical_encoding": recipe.configuration.features.categorical.encoding,
+        "scaling": recipe.configuration.features.numeric.scaling,
+        "class_weight": recipe.configuration.training.class_weight,
         "device": recipe.device,
         "n_jobs": summary.threads,
     }
@@ -75,18 +75,18 @@ def summarise_metrics(summary: TrainingSummary) -> RunMetrics:
     return RunMetrics(values)
 
 
-def list_child_runs(summary: TrainingSummary, search: SearchResult, parameters: TrainingParameters) -> list[ChildRun]:
+def list_child_runs(summary: TrainingSummary, search: SearchResult, wanted: bool) -> list[ChildRun]:
     """A run for each trial, and one that holds the learning curves of the chosen hyperparameters.
 
     Args:
         summary: What training did.
         search: Every trial.
-        parameters: Whether they are wanted.
+        wanted: Whether trials become runs.
 
     Returns:
         The runs, those of the first algorithm first; none where they are not wanted.
     """
-    if not parameters.child_runs:
+    if not wanted:
         return []
     runs = [
         _describe_trial(trial, found.algorithm, search, best=trial.number == found.best.number)

@@ -86,12 +86,13 @@ def train_again(
     recipe = recorded.recipe
     # As many trials as there were, whatever the clock said then.
     n_trials = sum(one.trials for one in recorded.comparison.candidates if one.members == [one.name])
-    search = recipe.training.search.model_copy(update={"n_trials": n_trials, "timeout_seconds": None, "resume": False})
-    parameters = recipe.training.model_copy(update={"search": search})
+    former = recipe.configuration
+    search = former.training.search.model_copy(update={"n_trials": n_trials, "timeout_seconds": None, "resume": False})
+    configuration = former.model_copy(update={"training": former.training.model_copy(update={"search": search})})
     development = build_development(
-        customers["train"], customers["validation"], manifest, recipe.declaration, recipe.features
+        customers["train"], customers["validation"], manifest, former.declaration, former.features
     )
-    return train(development, recipe.declaration, recipe.features, parameters, context, parts)
+    return train(development, configuration, context, parts)
 
 
 def compare_trainings(
@@ -119,7 +120,7 @@ def compare_trainings(
     Returns:
         Whether they agree, and what differs.
     """
-    declaration = recorded.recipe.declaration
+    declaration = recorded.recipe.configuration.declaration
     metrics = {
         f"cv_{name}": MetricPair(recorded=value, rebuilt=rebuilt.out_of_fold.get(name, float("nan")))
         for name, value in recorded.out_of_fold.items()

@@ -8,24 +8,33 @@ import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.base import ParameterError, Parameters, UserInputError, available_cores, library_versions
+from churn_kedro.base import (
+    ParameterError,
+    Parameters,
+    Stopwatch,
+    UserInputError,
+    available_cores,
+    library_versions,
+    perf_counter,
+)
 from churn_kedro.models import SCORE_NAMES, Score
 from churn_kedro.training.algorithms import Algorithm, AlgorithmName, FoldFit, Problem
 from churn_kedro.training.folds import FoldInputs
-from churn_kedro.training.search_space import Space, Value, describe_space, find_start, suggest
+from churn_kedro.training.parameters import Objective, SearchParameters, Space, Value
+from churn_kedro.training.progress import Progress, TerminalProgress
+from churn_kedro.training.search_space import describe_space, find_start, suggest
 
 if TYPE_CHECKING:
     import optuna
 
 logger = logging.getLogger(__name__)
 
-Objective = Literal["loss", "scoring_time"]
 # Shrinkage times rounds between two looks at the score of a growing model, and the most looks.
 _GROWTH, _MOST_LOOKS = 1.0, 50
 # Trials that run to the end before others are compared with them: a median needs some.
@@ -34,25 +43,6 @@ _UNPRUNED_TRIALS = 4
 _UNPRUNED_GROWTH = 6
 _TIMED_PREDICTIONS = 3
 _LONGEST_ERROR = 500
-
-
-class SearchParameters(Parameters):
-    """Budget and manner of the search."""
-
-    n_trials: int = Field(ge=1, description="Hyperparameter sets to try, over all algorithms.")
-    timeout_seconds: float | None = Field(None, gt=0, description="Stop the search after this long; null: never.")
-    batch_size: int = Field(
-        4, ge=1, description="Trials that are proposed together and run side by side, as far as there are cores."
-    )
-    max_rounds: int = Field(3000, ge=1, description="Most rounds of an algorithm that grows in rounds.")
-    early_stopping_rounds: int = Field(
-        50, ge=1, description="Stop growing after this many rounds without a better score."
-    )
-    prune: bool = Field(True, description="Give a trial up that is worse than half of the others were at that point.")
-    objectives: list[Objective] = Field(
-        ["loss"], min_length=1, description="What is minimised: loss, or loss and scoring_time."
-    )
-    resume: bool = Field(True, description="Take trials up that an earlier search of the same kind has finished.")
 
 
 class Trial(Parameters):
@@ -109,45 +99,6 @@ class TrialArchive(Protocol):
         ...
 
 
-class Progress(Protocol):
-    """Shows how far a search is."""
-
-    def start(self, name: str, total: int) -> None:
-        """A search of so many trials begins."""
-        ...
-
-    def show(self, message: str, done: int, seconds_left: float | None) -> None:
-        """A trial ended."""
-        ...
-
-    def stop(self) -> None:
-        """The search ended."""
-        ...
-
-
-class Stopwatch(Protocol):
-    """Tells time that has passed."""
-
-    def __call__(self) -> float:
-        """Seconds since some moment."""
-        ...
-
-
-@dataclass(frozen=True)
-class SearchContext:
-    """What a search has of the world.
-
-    Attributes:
-        archive: Keeps trials.
-        progress: Shows them.
-        stopwatch: Times them.
-    """
-
-    archive: TrialArchive
-    progress: Progress
-    stopwatch: Stopwatch
-
-
 class NoArchive:
     """An archive that keeps nothing: for a search that is to be made anew."""
 
@@ -159,17 +110,19 @@ class NoArchive:
         """Nothing is kept."""
 
 
-class NoProgress:
-    """Progress that nobody looks at."""
+@dataclass(frozen=True)
+class SearchContext:
+    """External resources of a search.
 
-    def start(self, name: str, total: int) -> None:
-        """Nothing to show."""
+    Attributes:
+        archive: Keeps finished trials.
+        progress: Shows how far the search is.
+        stopwatch: Measures time, in seconds.
+    """
 
-    def show(self, message: str, done: int, seconds_left: float | None) -> None:
-        """Nothing to show."""
-
-    def stop(self) -> None:
-        """Nothing to show."""
+    archive: TrialArchive
+    progress: Progress = field(default_factory=TerminalProgress)
+    stopwatch: Stopwatch = perf_counter
 
 
 class _OutOfTimeError(Exception):
@@ -273,7 +226,7 @@ class _Search:
         import optuna
 
         self._algorithm, self._space, self._parameters = algorithm, space, parameters
-        self._problem, self._world = problem, context
+        self._problem, self._context = problem, context
         self._folds = folds
         self._prepared = [algorithm.prepare(fold, problem) for fold in folds]
         self._constant = [
@@ -310,10 +263,10 @@ class _Search:
 
     def run(self, n_trials: int, timeout_seconds: float | None) -> AlgorithmSearch:
         """Try hyperparameters until the budget is spent."""
-        began = self._world.stopwatch()
+        began = self._context.stopwatch()
         self._deadline = None if timeout_seconds is None else began + timeout_seconds
         workers = max(1, min(self._parameters.batch_size, available_cores() // self._problem.threads))
-        self._world.progress.start(self._algorithm.name, n_trials)
+        self._context.progress.start(self._algorithm.name, n_trials)
         out_of_time = False
         try:
             with ThreadPoolExecutor(workers, thread_name_prefix="trial") as pool:
@@ -330,12 +283,12 @@ class _Search:
                 )
             ) from None
         finally:
-            self._world.progress.stop()
+            self._context.progress.stop()
         return AlgorithmSearch(
             algorithm=self._algorithm.name,
             best=self._choose(),
             trials=self._trials,
-            seconds=self._world.stopwatch() - began,
+            seconds=self._context.stopwatch() - began,
             stopped_by_time=out_of_time and len(self._trials) < n_trials,
         )
 
@@ -382,7 +335,7 @@ class _Search:
         return False
 
     def _out_of_time(self) -> bool:
-        return self._deadline is not None and self._world.stopwatch() >= self._deadline
+        return self._deadline is not None and self._context.stopwatch() >= self._deadline
 
     def _recall(self, running: _Running) -> Trial | None:
         """The result of an earlier search, if it tried the same."""
@@ -398,7 +351,7 @@ class _Search:
         """Fit all folds; None where the time was up first."""
         import optuna
 
-        began = self._world.stopwatch()
+        began = self._context.stopwatch()
         # The first trial runs in any case: a budget that is too small for it would find nothing.
         hurried = self._trials or running.trial.number
         if hurried and self._out_of_time():
@@ -426,7 +379,7 @@ class _Search:
             fold_scores=self._scores(fits),
             fold_n_estimators=rounds,
             n_estimators=max(1, round(float(np.mean(rounds)))) if rounds else None,
-            seconds=self._world.stopwatch() - began,
+            seconds=self._context.stopwatch() - began,
         )
 
     def _scores(self, fits: list[FoldFit]) -> list[float]:
@@ -465,9 +418,9 @@ class _Search:
             return None
         times = []
         for _ in range(_TIMED_PREDICTIONS):
-            began = self._world.stopwatch()
+            began = self._context.stopwatch()
             rows = sum(len(fit.predict()) for fit in fits)
-            times.append((self._world.stopwatch() - began) * 1000 / rows)
+            times.append((self._context.stopwatch() - began) * 1000 / rows)
         return min(times)
 
     def _finish(self, running: _Running, n_trials: int, began: float) -> None:
@@ -487,13 +440,13 @@ class _Search:
         self._trials.append(result)
         # A failure may have had a reason that is gone.
         if not result.known and result.state != "failed" and self._parameters.resume:
-            self._world.archive.keep(self._key, told)
+            self._context.archive.keep(self._key, told)
         ran = [trial for trial in self._trials if not trial.known]
-        mean = (self._world.stopwatch() - began) / len(ran) if ran else 0.0
+        mean = (self._context.stopwatch() - began) / len(ran) if ran else 0.0
         left = mean * (n_trials - len(self._trials))
         if self._deadline is not None:
-            left = min(left, max(0.0, self._deadline - self._world.stopwatch()))
-        self._world.progress.show(self._describe(result, n_trials), len(self._trials), left)
+            left = min(left, max(0.0, self._deadline - self._context.stopwatch()))
+        self._context.progress.show(self._describe(result, n_trials), len(self._trials), left)
 
     def _values(self, result: Trial) -> list[float]:
         found = {"loss": result.score, "scoring_time": result.scoring_seconds}

@@ -5,60 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic import Field, model_validator
-
-from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.base import ParameterError
 from churn_kedro.training.algorithms import Algorithm, AlgorithmName
+from churn_kedro.training.parameters import Choices, Interval, Space, Value
 
 if TYPE_CHECKING:
     import optuna
-
-Value = int | float | str | bool
-
-
-class Interval(Parameters):
-    """Numbers that a hyperparameter may be."""
-
-    low: float = Field(description="Smallest value.")
-    high: float = Field(description="Largest value.")
-    log: bool = Field(False, description="Search on a logarithmic scale.")
-    integer: bool = Field(False, description="Whole numbers only.")
-    start: float | None = Field(None, description="Value of the first trial.")
-
-    @model_validator(mode="after")
-    def _searchable(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"low {self.low:g} is above high {self.high:g}")
-        if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic scale needs low above 0, found {self.low:g}")
-        if self.integer and math.ceil(self.low) > math.floor(self.high):
-            raise ValueError(f"there is no whole number from low {self.low:g} to high {self.high:g}")
-        return self
-
-    @property
-    def first(self) -> int | float | None:
-        """Value of the first trial; None where none is given, or where a narrower interval has left it behind."""
-        if self.start is None or not self.low <= self.start <= self.high:
-            return None
-        return round(self.start) if self.integer else self.start
-
-
-class Choices(Parameters):
-    """Values that a hyperparameter may have."""
-
-    choices: list[Value] = Field(min_length=1, description="The values.")
-    start: Value | None = Field(None, description="Value of the first trial.")
-
-    @property
-    def first(self) -> Value | None:
-        """Value of the first trial, where it is one of the choices."""
-        return self.start if self.start in self.choices else None
-
-
-# A value alone is given to every trial; null takes a hyperparameter of conf/base out.
-Space = dict[str, Interval | Choices | Value | None]
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Value]:

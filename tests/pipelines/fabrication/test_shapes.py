@@ -14,21 +14,12 @@ from scipy.stats import norm
 from sklearn.datasets import load_iris
 from sklearn.metrics import r2_score, roc_auc_score, root_mean_squared_error
 
-from churn_kedro.base.parameters import ParameterError
+from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.pipelines.fabrication.nodes import fabricate_customers, measure_ceiling
-from churn_kedro.pipelines.fabrication.shapes import (
-    CHURN_SHAPES,
-    SHAPES,
-    FabricatedCustomers,
-    FabricationParameters,
-    SampleReport,
-    ShapeName,
-    describe_ceiling,
-    describe_value_ceiling,
-    fabricate,
-)
+from churn_kedro.pipelines.fabrication.shapes import CHURN_SHAPES, SHAPES, fabricate
 from churn_kedro.pipelines.fabrication.shapes.bank import bank_effects_on_log_odds
+from churn_kedro.pipelines.fabrication.shapes.ceiling import SampleReport, describe_ceiling, describe_value_ceiling
 from churn_kedro.pipelines.fabrication.shapes.churn import churn_probability, solve_intercept
 from churn_kedro.pipelines.fabrication.shapes.housing import (
     CITIES,
@@ -37,6 +28,7 @@ from churn_kedro.pipelines.fabrication.shapes.housing import (
     expected_house_value,
     log_house_value,
 )
+from churn_kedro.pipelines.fabrication.shapes.interface import FabricatedCustomers, FabricationParameters, ShapeName
 from churn_kedro.pipelines.fabrication.shapes.subscription import subscription_effects_on_log_odds
 from churn_kedro.pipelines.fabrication.shapes.telco import INTERNET_ADD_ONS, telco_effects_on_log_odds
 from tests import ROOT

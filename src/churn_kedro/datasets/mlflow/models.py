@@ -222,7 +222,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
             tags=dict(found.tags),
             estimator=estimator,
             inputs=tuple(info.signature.inputs.input_names()) if info.signature is not None else (),
-            learned=_load_training_rows(str(found.run_id)) if self._with_training_rows else None,
+            training_rows=_load_training_rows(str(found.run_id)) if self._with_training_rows else None,
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         )
 

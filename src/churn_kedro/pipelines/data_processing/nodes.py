@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pandas as pd
-from pydantic import Field
 
-from churn_kedro.base import Parameters
 from churn_kedro.customers import (
     CustomerDeclaration,
+    CustomerParts,
     DataQuality,
     LeakageParameters,
     LeakageReport,
     NormalisedCustomers,
+    ProfiledColumns,
     ProfileParameters,
     SchemaChanges,
     SplitManifest,
@@ -37,24 +37,14 @@ from churn_kedro.customers import (
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.features import EncodedCustomers, FeatureParameters, encode_training_customers, find_training_outliers
 from churn_kedro.reporting import (
-    PICTURES,
+    Figure,
     draw_correlations,
     draw_distributions,
     draw_encoded,
     draw_findings,
     draw_stages,
     render_data_report,
-    render_png,
 )
-
-
-class DataProcessingParameters(Parameters):
-    """Parameters of the data_processing pipeline."""
-
-    max_rejected_share: float = Field(ge=0, le=1, description="Largest share of rows that may break the declaration.")
-    split: SplitParameters
-    leakage: LeakageParameters
-    profile: ProfileParameters
 
 
 def normalise_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NormalisedCustomers:
@@ -119,36 +109,33 @@ def measure_quality(
     return describe_quality(normalised=normalised, violations=violations, kept=customers, declaration=declaration)
 
 
-def accept_customers(
-    customers: pd.DataFrame, quality: DataQuality, parameters: DataProcessingParameters
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def accept_customers(customers: pd.DataFrame, quality: DataQuality, max_rejected_share: float) -> pd.DataFrame:
     """Refuse to go on with a table of which too much was rejected.
 
     Args:
         customers: Customers that remain.
         quality: Counts of the table.
-        parameters: Largest share of rejected rows that is accepted.
+        max_rejected_share: Largest share of rejected rows that is accepted, 0 to 1.
 
     Returns:
-        The customers under a fresh index, twice: to be kept as a file, and for the nodes that follow.
+        The customers under a fresh index.
 
     Raises:
         CustomerTableError: Too many rows were rejected, or none is left.
     """
-    require_few_rejections(quality, parameters.max_rejected_share)
-    accepted = customers.reset_index(drop=True)
-    return accepted, accepted
+    require_few_rejections(quality, max_rejected_share)
+    return customers.reset_index(drop=True)
 
 
 def divide_customers(
-    customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: DataProcessingParameters
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters
+) -> CustomerParts:
     """Divide the customers into train, validation and test.
 
     Args:
         customers: Accepted customers.
         declaration: The table's declaration.
-        parameters: Method, shares and seed.
+        split: Method, shares and seed.
 
     Returns:
         Train, validation and test.
@@ -156,108 +143,78 @@ def divide_customers(
     Raises:
         CustomerTableError: A class is absent or too rare, or a part would be empty.
     """
-    return split_customers(customers, declaration, parameters.split)
+    return split_customers(customers, declaration, split)
 
 
 def leave_out_training_outliers(
-    train: pd.DataFrame, declaration: CustomerDeclaration, features: FeatureParameters
-) -> pd.DataFrame:
+    divided: CustomerParts, declaration: CustomerDeclaration, features: FeatureParameters
+) -> CustomerParts:
     """Leave outliers out of training, where the treatment says so. No other part loses a row.
 
     Args:
-        train: Training customers.
+        divided: All parts.
         declaration: The table's declaration.
         features: Treatment of the columns.
 
     Returns:
-        Training customers without them, under a fresh index.
+        The parts, training customers without outliers under a fresh index.
     """
-    outlying = find_training_outliers(train, declaration, features)
-    return train[~outlying].reset_index(drop=True) if outlying.any() else train
+    outlying = find_training_outliers(divided.train, declaration, features)
+    return divided._replace(train=divided.train[~outlying].reset_index(drop=True)) if outlying.any() else divided
 
 
 def check_customers(
     customers: pd.DataFrame,
-    train: pd.DataFrame,
-    validation: pd.DataFrame,
-    test: pd.DataFrame,
+    parts: CustomerParts,
     scoring_header: list[str] | None,
     declaration: CustomerDeclaration,
-    parameters: DataProcessingParameters,
+    leakage: LeakageParameters,
+    split: SplitParameters,
 ) -> LeakageReport:
-    """Look for what would make a model lie, before there is one.
+    """Check the table and its parts for leaks, before any model is trained.
 
     Args:
         customers: Accepted customers in the order of the file.
-        train: Training customers.
-        validation: Validation customers.
-        test: Test customers.
+        parts: Train, validation and test.
         scoring_header: Columns of the table to score; None where there is none yet.
         declaration: The table's declaration.
-        parameters: Limits of the checks.
+        leakage: Limits of the checks.
+        split: How the parts were made.
 
     Returns:
         Every finding with its evidence.
     """
-    return check_leakage(
-        customers,
-        train,
-        validation,
-        test,
-        scoring_header,
-        declaration,
-        parameters.leakage,
-        by_time=parameters.split.method == "time",
-    )
-
-
-def draw_leakage(report: LeakageReport, parameters: DataProcessingParameters) -> bytes:
-    """Draw the evidence of the checks.
-
-    Args:
-        report: Findings.
-        parameters: Limits of the checks.
-
-    Returns:
-        PNG image.
-    """
-    return render_png(draw_findings(report, parameters.leakage))
+    return check_leakage(customers, *parts, scoring_header, declaration, leakage, by_time=split.method == "time")
 
 
 def describe_parts(
     customers: pd.DataFrame,
-    divided: pd.DataFrame,
-    train: pd.DataFrame,
-    validation: pd.DataFrame,
-    test: pd.DataFrame,
+    divided: CustomerParts,
+    parts: CustomerParts,
     declaration: CustomerDeclaration,
-    parameters: DataProcessingParameters,
+    split: SplitParameters,
 ) -> SplitManifest:
     """Write down what the split made.
 
     Args:
         customers: Accepted customers.
-        divided: Training customers before outliers were left out.
-        train: Training customers.
-        validation: Validation customers.
-        test: Test customers.
+        divided: The parts before outliers were left out.
+        parts: Train, validation and test.
         declaration: The table's declaration.
-        parameters: How the split was made.
+        split: How the parts were made.
 
     Returns:
         Rows, classes and digest of each part, and the rows that are in none.
     """
     left_out = {
-        "gap": len(customers) - len(divided) - len(validation) - len(test),
-        "outliers": len(divided) - len(train),
+        "gap": len(customers) - sum(map(len, divided)),
+        "outliers": len(divided.train) - len(parts.train),
     }
-    return describe_splits(train, validation, test, declaration, parameters.split, left_out)
+    return describe_splits(*parts, declaration, split, left_out)
 
 
 def accept_splits(
-    train: pd.DataFrame,
-    validation: pd.DataFrame,
-    test: pd.DataFrame,
+    parts: CustomerParts,
     manifest: SplitManifest,
     report: LeakageReport,
     page: str,
@@ -266,12 +223,10 @@ def accept_splits(
     """Let the parts through to training, unless something leaks.
 
     Args:
-        train: Training customers.
-        validation: Validation customers.
-        test: Test customers.
+        parts: Train, validation and test.
         manifest: Identifies them.
         report: Findings of the checks.
-        page: The data report, which people need most where the run stops here.
+        page: The data report; as an input, it is written before this node can stop the run.
         declaration: The table's declaration; it may allow a finding by name.
 
     Returns:
@@ -281,7 +236,7 @@ def accept_splits(
         CustomerTableError: There is a leak that the declaration does not allow.
     """
     require_no_leak(report, declaration)
-    return train, validation, test, manifest
+    return *parts, manifest
 
 
 def compare_with_last_schema(
@@ -301,80 +256,98 @@ def compare_with_last_schema(
     return present, compare_schemas(previous, present)
 
 
+def encode_customers(
+    parts: CustomerParts, declaration: CustomerDeclaration, features: FeatureParameters
+) -> EncodedCustomers:
+    """Treat the training customers as a model sees them.
+
+    Args:
+        parts: Train, validation and test.
+        declaration: The table's declaration.
+        features: Treatment of the columns.
+
+    Returns:
+        Model inputs of the training customers.
+    """
+    return encode_training_customers(parts.train, declaration, features)
+
+
+def profile_customers(
+    customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: ProfileParameters
+) -> tuple[ProfiledColumns, pd.DataFrame]:
+    """Describe the columns.
+
+    Args:
+        customers: Accepted customers.
+        declaration: The table's declaration.
+        parameters: Most rows to look at, and the seed of their sample.
+
+    Returns:
+        Profile of each column, and rank correlations.
+    """
+    return profile_columns(customers, declaration, parameters), correlate(customers, declaration, parameters)
+
+
 def profile_stages(
     normalised: NormalisedCustomers,
     valid: pd.DataFrame,
     customers: pd.DataFrame,
-    train: pd.DataFrame,
-    validation: pd.DataFrame,
-    test: pd.DataFrame,
+    parts: CustomerParts,
+    encoded: EncodedCustomers,
     manifest: SplitManifest,
-    declaration: CustomerDeclaration,
-    parameters: DataProcessingParameters,
-    features: FeatureParameters,
-) -> tuple[TableProfile, RunMetrics, EncodedCustomers]:
+    profiled: ProfiledColumns,
+) -> tuple[TableProfile, RunMetrics]:
     """Describe the table from the file to the model's inputs.
 
     Args:
         normalised: Typed table.
         valid: Rows that keep the declaration.
         customers: Accepted customers.
-        train: Training customers.
-        validation: Validation customers.
-        test: Test customers.
-        manifest: How the splits were made.
-        declaration: The table's declaration.
-        parameters: How much is looked at.
-        features: Treatment of the columns.
+        parts: Train, validation and test.
+        encoded: Model inputs of the training customers.
+        manifest: How the parts were made.
+        profiled: Profiles of the columns.
 
     Returns:
-        The profile, its metrics, and the training customers as the model sees them.
+        The profile and its metrics.
     """
-    encoded = encode_training_customers(train, declaration, features)
-    parts = {"train": train, "validation": validation, "test": test}
-    columns, rate_name, overall, sampled = profile_columns(customers, declaration, parameters.profile)
     profile = TableProfile(
-        stages=describe_stages(normalised, valid, customers, parts, encoded.table, manifest),
-        columns=columns,
-        rate_name=rate_name,
-        overall_rate=overall,
-        sampled_rows=sampled,
+        stages=describe_stages(normalised, valid, customers, parts._asdict(), encoded.table, manifest),
+        **profiled._asdict(),
         train_classes=manifest.train.classes,
         outliers_removed=manifest.rows_left_out.get("outliers", 0),
     )
-    return profile, RunMetrics(profile.metrics()), encoded
+    return profile, RunMetrics(profile.metrics())
 
 
-def draw_profile(
+def draw_data(
     profile: TableProfile,
-    customers: pd.DataFrame,
-    train: pd.DataFrame,
+    correlations: pd.DataFrame,
+    parts: CustomerParts,
     encoded: EncodedCustomers,
-    declaration: CustomerDeclaration,
-    parameters: DataProcessingParameters,
-) -> tuple[bytes, bytes, bytes, bytes]:
-    """Draw the pictures of the data report.
+    report: LeakageReport,
+    leakage: LeakageParameters,
+) -> dict[str, Figure]:
+    """Draw the figures of the data report.
 
     Args:
         profile: Stages and columns.
-        customers: Accepted customers.
-        train: Training customers.
-        encoded: What the model sees of them.
-        declaration: The table's declaration.
-        parameters: How much is looked at.
+        correlations: Rank correlations.
+        parts: Train, validation and test.
+        encoded: Model inputs of the training customers.
+        report: Findings of the leakage checks.
+        leakage: Limits of the checks.
 
     Returns:
-        PNG images: stages, distributions, correlations, and numbers before and after treatment.
+        Figures by file name.
     """
-    correlations = correlate(customers, declaration, parameters.profile)
-    figures = (
-        draw_stages(profile),
-        draw_distributions(profile),
-        draw_correlations(correlations),
-        draw_encoded(train, encoded.table, encoded.sources),
-    )
-    stages, distributions, correlated, treated = map(render_png, figures)
-    return stages, distributions, correlated, treated
+    return {
+        "stages.png": draw_stages(profile),
+        "leakage.png": draw_findings(report, leakage),
+        "distributions.png": draw_distributions(profile),
+        "correlations.png": draw_correlations(correlations),
+        "treatment.png": draw_encoded(parts.train, encoded.table, encoded.sources),
+    }
 
 
 def write_data_report(
@@ -383,30 +356,21 @@ def write_data_report(
     schema: SchemaChanges,
     report: LeakageReport,
     manifest: SplitManifest,
-    stages: bytes,
-    leakage: bytes,
-    distributions: bytes,
-    correlations: bytes,
-    encoded: bytes,
+    pictures: dict[str, bytes],
     declaration: CustomerDeclaration,
 ) -> str:
-    """Write the page that tells people what is in the table.
+    """Write the data report.
 
     Args:
         quality: Counts of what was read, set aside and dropped.
         profile: Stages and columns.
         schema: What changed since the last run.
         report: Findings of the leakage checks.
-        manifest: How the splits were made.
-        stages: Picture of the stages.
-        leakage: Picture of the checks' evidence.
-        distributions: Picture of the columns.
-        correlations: Picture of the correlations.
-        encoded: Picture of the treatment.
+        manifest: How the parts were made.
+        pictures: Figures as PNG by name.
         declaration: The table's declaration.
 
     Returns:
         A self-contained HTML page.
     """
-    pictures = dict(zip(PICTURES, (stages, leakage, distributions, correlations, encoded), strict=True))
     return render_data_report(quality, profile, schema, report, manifest, pictures, declaration)

@@ -4,8 +4,6 @@ from kedro.pipeline import Node, Pipeline
 
 from churn_kedro.pipelines.data_processing import nodes
 
-_PARTS = ["train_part", "validation_part", "test_part"]
-
 
 def create_pipeline() -> Pipeline:
     """Build the pipeline.
@@ -42,49 +40,43 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.accept_customers,
-                inputs=["distinct_customers", "data_quality", "params:data_processing"],
-                # What is kept as a file would be read anew by every node that takes it.
-                outputs=["customers", "accepted_customers"],
+                inputs=["distinct_customers", "data_quality", "params:data_processing.max_rejected_share"],
+                outputs="customers",
                 name="accept_customers",
             ),
             Node(
                 nodes.divide_customers,
-                inputs=["accepted_customers", "params:customers", "params:data_processing"],
-                outputs=["train_part_with_outliers", "validation_part", "test_part"],
+                inputs=["customers", "params:customers", "params:data_processing.split"],
+                outputs="divided_customers",
                 name="divide_customers",
             ),
             Node(
                 nodes.leave_out_training_outliers,
-                inputs=["train_part_with_outliers", "params:customers", "params:features"],
-                outputs="train_part",
+                inputs=["divided_customers", "params:customers", "params:features"],
+                outputs="customer_parts",
                 name="leave_out_training_outliers",
             ),
             Node(
                 nodes.check_customers,
                 inputs=[
-                    "accepted_customers",
-                    *_PARTS,
+                    "customers",
+                    "customer_parts",
                     "scoring_header",
                     "params:customers",
-                    "params:data_processing",
+                    "params:data_processing.leakage",
+                    "params:data_processing.split",
                 ],
                 outputs="leakage_report",
                 name="check_customers",
             ),
             Node(
-                nodes.draw_leakage,
-                inputs=["leakage_report", "params:data_processing"],
-                outputs="leakage_picture",
-                name="draw_leakage",
-            ),
-            Node(
                 nodes.describe_parts,
                 inputs=[
-                    "accepted_customers",
-                    "train_part_with_outliers",
-                    *_PARTS,
+                    "customers",
+                    "divided_customers",
+                    "customer_parts",
                     "params:customers",
-                    "params:data_processing",
+                    "params:data_processing.split",
                 ],
                 outputs="parts_manifest",
                 name="describe_parts",
@@ -96,32 +88,43 @@ def create_pipeline() -> Pipeline:
                 name="compare_with_last_schema",
             ),
             Node(
+                nodes.encode_customers,
+                inputs=["customer_parts", "params:customers", "params:features"],
+                outputs="encoded_customers",
+                name="encode_customers",
+            ),
+            Node(
+                nodes.profile_customers,
+                inputs=["customers", "params:customers", "params:data_processing.profile"],
+                outputs=["profiled_columns", "correlations"],
+                name="profile_customers",
+            ),
+            Node(
                 nodes.profile_stages,
                 inputs=[
                     "normalised_customers",
                     "valid_customers",
-                    "accepted_customers",
-                    *_PARTS,
+                    "customers",
+                    "customer_parts",
+                    "encoded_customers",
                     "parts_manifest",
-                    "params:customers",
-                    "params:data_processing",
-                    "params:features",
+                    "profiled_columns",
                 ],
-                outputs=["table_profile", "data_metrics", "encoded_customers"],
+                outputs=["table_profile", "data_metrics"],
                 name="profile_stages",
             ),
             Node(
-                nodes.draw_profile,
+                nodes.draw_data,
                 inputs=[
                     "table_profile",
-                    "accepted_customers",
-                    "train_part",
+                    "correlations",
+                    "customer_parts",
                     "encoded_customers",
-                    "params:customers",
-                    "params:data_processing",
+                    "leakage_report",
+                    "params:data_processing.leakage",
                 ],
-                outputs=["stages_picture", "distributions_picture", "correlations_picture", "treatment_picture"],
-                name="draw_profile",
+                outputs="data_figures",
+                name="draw_data",
             ),
             Node(
                 nodes.write_data_report,
@@ -131,11 +134,7 @@ def create_pipeline() -> Pipeline:
                     "schema_changes",
                     "leakage_report",
                     "parts_manifest",
-                    "stages_picture",
-                    "leakage_picture",
-                    "distributions_picture",
-                    "correlations_picture",
-                    "treatment_picture",
+                    "data_figures",
                     "params:customers",
                 ],
                 outputs="data_report",
@@ -143,7 +142,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.accept_splits,
-                inputs=[*_PARTS, "parts_manifest", "leakage_report", "data_report", "params:customers"],
+                inputs=["customer_parts", "parts_manifest", "leakage_report", "data_report", "params:customers"],
                 outputs=["train_customers", "validation_customers", "test_customers", "split_manifest"],
                 name="accept_splits",
             ),

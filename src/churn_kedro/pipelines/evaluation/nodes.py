@@ -7,22 +7,22 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
-from churn_kedro.base import Parameters
-from churn_kedro.campaigns import measure_campaign
+from churn_kedro.base import Clock, Stopwatch, perf_counter, utc_now
+from churn_kedro.campaigns import CampaignParameters, measure_campaign
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SplitManifest, Task
 from churn_kedro.evaluation import (
     Baseline,
+    BaselineChoice,
     BaselineRequest,
     BootstrapParameters,
     ComparedCustomers,
     Evaluation,
+    EvaluationParameters,
     ExplanationParameters,
     ExplanationSummary,
-    FairnessParameters,
     RunMetrics,
-    SliceParameters,
+    ScoringMeasurement,
     bootstrap,
     compare_models,
     explain_customers,
@@ -38,7 +38,6 @@ from churn_kedro.evaluation import (
     share_importance,
     summarise_explanations,
 )
-from churn_kedro.features import FeatureParameters
 from churn_kedro.models import (
     RegisteredModel,
     ScoredCustomers,
@@ -70,24 +69,16 @@ from churn_kedro.reporting import (
     render_model_card_html,
     render_model_card_markdown,
 )
-from churn_kedro.training import Stopwatch, TrainingParameters, TrainingSummary, default_baseline, train_baseline
+from churn_kedro.training import (
+    TrainingConfiguration,
+    TrainingSummary,
+    default_baseline,
+    train_baseline,
+)
 
 # Customers that are scored to see how long it takes.
 _TIMED = 10_000
 _STRONGEST = 6
-
-
-class EvaluationParameters(Parameters):
-    """Parameters of the evaluation pipeline."""
-
-    bootstrap: BootstrapParameters
-    explanations: ExplanationParameters
-    slices: SliceParameters
-    fairness: FairnessParameters
-    training_rows_in_test: Literal["refuse", "include"] = Field(
-        description="What to do where the version has learned from test customers: stop, or measure all the same."
-    )
-    n_disagreements: int = Field(ge=0, description="Customers to list on whom the version and the baseline disagree.")
 
 
 def score_test_customers(
@@ -95,9 +86,9 @@ def score_test_customers(
     test: pd.DataFrame,
     manifest: SplitManifest,
     declaration: CustomerDeclaration,
-    parameters: EvaluationParameters,
-    stopwatch: Stopwatch,
-) -> tuple[ScoredCustomers, dict[str, float]]:
+    training_rows_in_test: Literal["refuse", "include"],
+    stopwatch: Stopwatch = perf_counter,
+) -> tuple[ScoredCustomers, ScoringMeasurement]:
     """Score the test customers with a registered version.
 
     Args:
@@ -105,12 +96,11 @@ def score_test_customers(
         test: Test customers.
         manifest: Identifies them.
         declaration: The table's declaration.
-        parameters: What to do with customers that the version has learned from.
-        stopwatch: The clock.
+        training_rows_in_test: What to do with test customers that the version was trained on.
+        stopwatch: Measures time, in seconds.
 
     Returns:
-        Target and prediction of each customer; and ``training_row_share``, the share of them that the version was
-        trained on, with ``scoring_seconds``, the time that 1,000 of them take.
+        Target and prediction of each customer, and how they were scored.
 
     Raises:
         CustomerTableError: The table is not that of the manifest, the version was trained for another table, or it has
@@ -120,7 +110,7 @@ def score_test_customers(
     require_matching_table(candidate, declaration)
     mask = find_version_training_rows(candidate, test, manifest, declaration)
     seen = 0.0 if mask is None else float(mask.mean())
-    if seen > 0 and parameters.training_rows_in_test == "refuse":
+    if seen > 0 and training_rows_in_test == "refuse":
         raise CustomerTableError(
             f"{candidate.name} version {candidate.version} was trained on {seen:.1%} of the {len(test):,} test "
             "customers: its metrics on them would say nothing about new ones. Train a version on this split, or "
@@ -132,10 +122,10 @@ def score_test_customers(
     began = stopwatch()
     score_labelled(candidate.estimator, timed, declaration)
     seconds = (stopwatch() - began) * 1000 / len(timed)
-    return scores, {"training_row_share": seen, "scoring_seconds": seconds}
+    return scores, ScoringMeasurement(manifest.test.digest, seen, seconds)
 
 
-def resample_performance(scores: ScoredCustomers, parameters: EvaluationParameters) -> dict[str, np.ndarray]:
+def resample_performance(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[str, np.ndarray]:
     """Measure the version on bootstrap resamples; intervals and the comparison with another model rest on them.
 
     Args:
@@ -145,41 +135,27 @@ def resample_performance(scores: ScoredCustomers, parameters: EvaluationParamete
     Returns:
         Each metric on each resample.
     """
-    return bootstrap(scores, parameters.bootstrap)
+    return bootstrap(scores, parameters)
 
 
-def compare_with_baseline(
+def choose_baseline(
     request: BaselineRequest,
     candidate: RegisteredModel,
-    scores: ScoredCustomers,
-    resampled: dict[str, np.ndarray],
-    train: pd.DataFrame,
-    validation: pd.DataFrame,
     test: pd.DataFrame,
     manifest: SplitManifest,
     declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    training: TrainingParameters,
-    parameters: EvaluationParameters,
-) -> list[ComparedCustomers]:
-    """Compare the version with another one, or with a simple model that is trained here.
+) -> BaselineChoice:
+    """Choose what the version is compared with: another version, or a simple model that is trained here.
 
     Args:
         request: What to compare with.
         candidate: The version.
-        scores: What it says of the test customers.
-        resampled: Its metrics on the resamples.
-        train: Training customers, from which a simple model learns.
-        validation: Validation customers, which choose its threshold.
         test: Test customers.
-        manifest: Identifies all three.
+        manifest: Identifies them.
         declaration: The table's declaration.
-        features: Treatment of the columns.
-        training: Seed, and objective of the threshold.
-        parameters: Resamples, and how many disagreements to list.
 
     Returns:
-        One comparison; none where none is wanted.
+        The choice; empty where no comparison is wanted.
 
     Raises:
         CustomerTableError: The version that was asked for cannot score this table.
@@ -191,21 +167,69 @@ def compare_with_baseline(
         if not request.by_default:
             raise CustomerTableError(f"{candidate.name} version {candidate.version} is not compared: {reason}.")
         note, name, model = f"The champion is not compared with: {reason}.", default_baseline(declaration.task), None
-    if model is not None:
-        seen = find_version_training_rows(model, test, manifest, declaration)
-        if seen is not None and seen.any():
-            note = (
-                f"Version {model.version} has learned from {seen.mean():.1%} of the test customers, which favours it."
-            )
-        alias = f" ({request.alias})" if request.alias else ""
-        baseline = Baseline(f"version {model.version}{alias}", model.estimator, note)
-    elif name is not None:
-        estimator = train_baseline(name, train, validation, manifest, declaration, features, training)
-        baseline = Baseline(f"{name} (trained here)", estimator, note)
-    else:
+    if model is None:
+        return BaselineChoice(name=name, note=note)
+    seen = find_version_training_rows(model, test, manifest, declaration)
+    if seen is not None and seen.any():
+        note = f"Version {model.version} was trained on {seen.mean():.1%} of the test customers, which favours it."
+    alias = f" ({request.alias})" if request.alias else ""
+    return BaselineChoice(baseline=Baseline(f"version {model.version}{alias}", model.estimator, note))
+
+
+def fit_baseline(
+    choice: BaselineChoice,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    manifest: SplitManifest,
+    configuration: TrainingConfiguration,
+) -> list[Baseline]:
+    """Train the simple model, where one was chosen.
+
+    Args:
+        choice: What the version is compared with.
+        train: Training customers, on which a simple model is trained.
+        validation: Validation customers, on which its threshold is chosen.
+        manifest: Identifies both.
+        configuration: Declaration, treatment, seed, and objective of the threshold.
+
+    Returns:
+        The baseline; none where no comparison is wanted.
+    """
+    if choice.baseline is not None:
+        return [choice.baseline]
+    if choice.name is None:
         return []
-    most = parameters.n_disagreements
-    return [compare_models(scores, baseline, test, declaration, parameters.bootstrap, most, resampled)]
+    estimator = train_baseline(choice.name, train, validation, manifest, configuration)
+    return [Baseline(f"{choice.name} (trained here)", estimator, choice.note)]
+
+
+def compare_with_baseline(
+    baselines: list[Baseline],
+    scores: ScoredCustomers,
+    resampled: dict[str, np.ndarray],
+    test: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    parameters: BootstrapParameters,
+    n_disagreements: int,
+) -> list[ComparedCustomers]:
+    """Compare the version with its baseline on the same test customers.
+
+    Args:
+        baselines: The baseline, or none.
+        scores: Scores of the version.
+        resampled: Its metrics on the resamples.
+        test: Test customers.
+        declaration: The table's declaration.
+        parameters: Resamples and coverage.
+        n_disagreements: Customers to list on whom both disagree.
+
+    Returns:
+        One comparison for each baseline.
+    """
+    return [
+        compare_models(scores, baseline, test, declaration, parameters, n_disagreements, resampled)
+        for baseline in baselines
+    ]
 
 
 def assess_version(
@@ -214,24 +238,24 @@ def assess_version(
     train: pd.DataFrame,
     compared: list[ComparedCustomers],
     declaration: CustomerDeclaration,
-    training: TrainingParameters,
+    campaigns: CampaignParameters,
     parameters: EvaluationParameters,
 ) -> Assessment:
-    """Find out what the version is worth, and for whom it fails.
+    """Measure what the version is worth in a campaign, and in which groups it fails.
 
     Args:
-        scores: What it says of the test customers.
+        scores: Scores of the version on the test customers.
         test: Test customers.
         train: Training customers, from which a simple rule is learned to compare with.
         compared: The comparison with another model, if there is one.
         declaration: The table's declaration.
-        training: Economics of a campaign, with the objective of the threshold.
+        campaigns: Economics of a campaign.
         parameters: Resamples, sizes of groups.
 
     Returns:
         Campaign, groups, fairness and comparison.
     """
-    economics = training.threshold.economics if declaration.task == "binary" else None
+    economics = campaigns.economics if declaration.task == "binary" else None
     return Assessment(
         slices=measure_slices(scores, test, declaration, parameters.slices),
         campaign=None
@@ -246,10 +270,9 @@ def measure_performance(
     candidate: RegisteredModel,
     scores: ScoredCustomers,
     resampled: dict[str, np.ndarray],
-    measured: dict[str, float],
+    measured: ScoringMeasurement,
     assessment: Assessment,
-    manifest: SplitManifest,
-    parameters: EvaluationParameters,
+    parameters: BootstrapParameters,
 ) -> tuple[Evaluation, RunMetrics]:
     """Measure the version with bootstrap intervals.
 
@@ -257,9 +280,8 @@ def measure_performance(
         candidate: The version.
         scores: Scored test customers.
         resampled: Its metrics on the resamples.
-        measured: Share of customers seen, and time of scoring.
+        measured: Test table, share of training rows, and time of scoring.
         assessment: Profit and fairness, which become metrics, too.
-        manifest: Identifies the test table.
         parameters: Resamples, coverage and seed.
 
     Returns:
@@ -269,15 +291,16 @@ def measure_performance(
         model_name=candidate.name,
         model_version=candidate.version,
         model_id=candidate.model_id,
-        test_digest=manifest.test.digest,
+        test_digest=measured.test_digest,
         task=scores.task,
         test_rows=len(scores.target),
         test_classes={label: int((scores.target == code).sum()) for code, label in enumerate(scores.classes)},
         threshold=scores.threshold,
-        bootstrap=parameters.bootstrap,
-        metrics=measure_with_intervals(scores, parameters.bootstrap, resampled),
+        bootstrap=parameters,
+        metrics=measure_with_intervals(scores, parameters, resampled),
         extended=assessment.extended_metrics,
-        **measured,
+        scoring_seconds=measured.scoring_seconds,
+        training_row_share=measured.training_row_share,
     )
     return evaluation, RunMetrics(evaluation.flat(), candidate.model_id)
 
@@ -313,7 +336,7 @@ def explain_version(
     test: pd.DataFrame,
     scores: ScoredCustomers,
     declaration: CustomerDeclaration,
-    parameters: EvaluationParameters,
+    limits: ExplanationParameters,
 ) -> tuple[ExplanationSummary, dict[str, Figure]]:
     """Find out what the version rests on, in the columns that people know.
 
@@ -322,12 +345,12 @@ def explain_version(
         test: Test customers.
         scores: What it says of them.
         declaration: The table's declaration.
-        parameters: Most customers to look at, and seeds.
+        limits: Most customers to look at, and seeds.
 
     Returns:
         Strengths of the columns, and figures by file name.
     """
-    estimator, limits = candidate.estimator, parameters.explanations
+    estimator = candidate.estimator
     explained = explain_customers(estimator, test, declaration, limits)
     shuffled = permutation_importance(estimator, test, declaration, limits)
     interactions = explain_interactions(estimator, test, limits.random_state)
@@ -419,7 +442,7 @@ def write_report(
     performance: dict[str, bytes],
     explaining: dict[str, bytes],
     declaration: CustomerDeclaration,
-    evaluated_at: str,
+    clock: Clock = utc_now,
 ) -> tuple[str, str, str, VersionDocuments]:
     """Write the report and the model card, and what the registry keeps of them.
 
@@ -431,21 +454,13 @@ def write_report(
         performance: Pictures of how good it is.
         explaining: Pictures of what it rests on.
         declaration: The table's declaration.
-        evaluated_at: Time of the evaluation, ISO 8601.
+        clock: Gives the time of the evaluation.
 
     Returns:
         Report (HTML), model card (Markdown and HTML), and what belongs to the registered version.
     """
-    results = EvaluationResults(
-        evaluation=evaluation,
-        slices=assessment.slices,
-        explanations=explanations,
-        card=facts,
-        declaration=declaration,
-        campaign=assessment.campaign,
-        fairness=assessment.fairness,
-        comparison=assessment.comparison,
-    )
+    evaluated_at = clock()
+    results = EvaluationResults(evaluation, assessment, explanations, facts, declaration)
     report = render_evaluation_report(results, {**performance, **explaining}, evaluated_at)
     card = render_model_card_markdown(results, evaluated_at)
     page = render_model_card_html(results, evaluated_at)

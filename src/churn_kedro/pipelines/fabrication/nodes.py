@@ -6,14 +6,9 @@ import pandas as pd
 
 from churn_kedro.base import ParameterError
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.pipelines.fabrication.shapes import (
-    SHAPES,
-    FabricationParameters,
-    SampleReport,
-    describe_ceiling,
-    describe_value_ceiling,
-    fabricate,
-)
+from churn_kedro.pipelines.fabrication.shapes import SHAPES, fabricate
+from churn_kedro.pipelines.fabrication.shapes.ceiling import SampleReport, describe_ceiling, describe_value_ceiling
+from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParameters
 
 
 def fabricate_customers(

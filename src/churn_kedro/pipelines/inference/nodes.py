@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 
 import pandas as pd
-from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Clock, utc_now
 from churn_kedro.campaigns import (
-    BandParameters,
+    InferenceParameters,
     ScoringReport,
     count_unusual_cells,
     find_worth_contacting,
@@ -21,13 +20,6 @@ from churn_kedro.evaluation import RunMetrics
 from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_matching_table
 
 logger = logging.getLogger(__name__)
-
-
-class InferenceParameters(Parameters):
-    """Parameters of the inference pipeline."""
-
-    bands: BandParameters
-    max_unscored_share: float = Field(ge=0, le=1, description="Largest share of customers that may be left unscored.")
 
 
 def normalise_new_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NormalisedCustomers:
@@ -62,7 +54,7 @@ def score_customers(
     champion: RegisteredModel,
     declaration: CustomerDeclaration,
     parameters: InferenceParameters,
-    scored_at: str,
+    clock: Clock = utc_now,
 ) -> tuple[pd.DataFrame, ScoringReport]:
     """Score new customers. Unknown levels and numbers out of range are scored, counted and warned of.
 
@@ -72,7 +64,7 @@ def score_customers(
         champion: The model.
         declaration: The table's declaration.
         parameters: Where the risk bands begin, and how many customers may be left unscored.
-        scored_at: Time of scoring.
+        clock: Gives the time of scoring.
 
     Returns:
         The scored customers in the order of the file, and the counts.
@@ -93,7 +85,7 @@ def score_customers(
         decision_threshold(champion.estimator),
         parameters.bands,
         champion.version,
-        scored_at,
+        clock(),
         find_worth_contacting(champion.tags, customers),
     )
     return predictions, ScoringReport(

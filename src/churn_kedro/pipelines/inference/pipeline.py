@@ -33,7 +33,6 @@ def create_pipeline() -> Pipeline:
                     "champion_model@registry",
                     "params:customers",
                     "params:inference",
-                    "scoring_time",
                 ],
                 outputs=["predictions", "scoring_report"],
                 name="score_customers",

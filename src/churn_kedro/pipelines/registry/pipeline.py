@@ -16,13 +16,24 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.decide_promotion,
+                nodes.check_on_test_customers,
                 inputs=[
-                    "evaluation",
                     "churn_model@registry",
                     "incumbent_model",
                     "test_customers",
                     "split_manifest",
+                    "params:customers",
+                    "params:registry.gate",
+                ],
+                outputs="test_table_checks",
+                name="check_on_test_customers",
+            ),
+            Node(
+                nodes.decide_promotion,
+                inputs=[
+                    "evaluation",
+                    "churn_model@registry",
+                    "test_table_checks",
                     "leakage_report",
                     "params:customers",
                     "params:registry",

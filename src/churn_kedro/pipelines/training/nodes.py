@@ -8,20 +8,19 @@ import pandas as pd
 
 from churn_kedro.customers import CustomerDeclaration, SplitManifest
 from churn_kedro.evaluation import RunMetrics
-from churn_kedro.features import FeatureParameters, FittedFeatures, describe_features
+from churn_kedro.features import FittedFeatures, describe_features
 from churn_kedro.models import TrainedModel, digest_training_rows
 from churn_kedro.training import (
     CandidateComparison,
     ChildRun,
     Development,
+    Ensemble,
     Folds,
     PartFolder,
     Problem,
-    Progress,
     SearchContext,
     SearchResult,
-    Stopwatch,
-    TrainingParameters,
+    TrainingConfiguration,
     TrainingSummary,
     TrialArchive,
     build_development,
@@ -30,39 +29,32 @@ from churn_kedro.training import (
     fit_model,
     list_child_runs,
     list_parameters,
-    prepare_folds,
+    prepare_configured_folds,
     search_models,
     summarise_metrics,
 )
 
 
 def gather_customers(
-    train: pd.DataFrame,
-    validation: pd.DataFrame,
-    manifest: SplitManifest,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
+    train: pd.DataFrame, validation: pd.DataFrame, manifest: SplitManifest, configuration: TrainingConfiguration
 ) -> tuple[Development, Problem]:
-    """Put the training and the validation customers together, and say what is to be learned of them.
+    """Put the training and the validation customers together, and describe what is to be learned of them.
 
     Args:
         train: Training customers.
         validation: Validation customers.
         manifest: Identifies both.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        parameters: All that training was told.
+        configuration: Declaration and parameters.
 
     Returns:
         Development customers, and the problem.
 
     Raises:
         CustomerTableError: The tables are not those of the manifest, or a declared class has no customer.
-        ParameterError: What was told cannot be done.
+        ParameterError: The configuration does not fit the customers or the task.
     """
-    development = build_development(train, validation, manifest, declaration, features)
-    return development, describe_problem(development, declaration, parameters)
+    development = build_development(train, validation, manifest, configuration.declaration, configuration.features)
+    return development, describe_problem(development, configuration)
 
 
 def record_training_rows(development: Development, declaration: CustomerDeclaration) -> pd.DataFrame:
@@ -78,38 +70,25 @@ def record_training_rows(development: Development, declaration: CustomerDeclarat
     return digest_training_rows(development.customers, declaration)
 
 
-def prepare_fold_inputs(
-    development: Development,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
-) -> Folds:
-    """Divide the development customers into folds, and learn the treatment of the columns within each.
+def prepare_fold_inputs(development: Development, configuration: TrainingConfiguration) -> Folds:
+    """Divide the development customers into folds, and fit the treatment of the columns within each.
 
     Args:
         development: Development customers.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        parameters: Number of folds, seed.
+        configuration: Number of folds, seed, treatment.
 
     Returns:
         Inputs of each fold.
     """
-    return prepare_folds(
-        development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
-    )
+    return prepare_configured_folds(development, configuration)
 
 
 def search_hyperparameters(
     development: Development,
     folds: Folds,
     problem: Problem,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
+    configuration: TrainingConfiguration,
     archive: TrialArchive,
-    progress: Progress,
-    stopwatch: Stopwatch,
 ) -> SearchResult:
     """Search the hyperparameters of each algorithm by cross-validation.
 
@@ -119,22 +98,17 @@ def search_hyperparameters(
         development: Development customers.
         folds: Inputs of each fold.
         problem: What is to be learned.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        parameters: Algorithms, spaces and budget.
+        configuration: Algorithms, spaces and budget.
         archive: Keeps trials from one search to the next.
-        progress: Shows how far the search is.
-        stopwatch: The clock.
 
     Returns:
         The best trial of each algorithm and all others.
     """
-    context = SearchContext(archive, progress, stopwatch)
-    return search_models(development, folds, problem, declaration, features, parameters, context)
+    return search_models(development, folds, problem, configuration, SearchContext(archive))
 
 
 def choose_candidate(
-    search: SearchResult, folds: Folds, problem: Problem, parameters: TrainingParameters, stopwatch: Stopwatch
+    search: SearchResult, folds: Folds, problem: Problem, ensembles: list[Ensemble]
 ) -> CandidateComparison:
     """Fit the best of each algorithm, and ensembles of them, on the same folds, and choose.
 
@@ -142,13 +116,12 @@ def choose_candidate(
         search: What was found for each algorithm.
         folds: Inputs of each fold.
         problem: What is to be learned.
-        parameters: Ensembles.
-        stopwatch: The clock.
+        ensembles: Ways of combining the algorithms.
 
     Returns:
         The comparison, the choice and its out-of-fold predictions.
     """
-    return compare_candidates(search.searches, parameters.ensembles, folds, problem, stopwatch)
+    return compare_candidates(search.searches, ensembles, folds, problem)
 
 
 def train_model(
@@ -156,45 +129,38 @@ def train_model(
     candidate_comparison: CandidateComparison,
     search: SearchResult,
     problem: Problem,
-    declaration: CustomerDeclaration,
-    features: FeatureParameters,
-    parameters: TrainingParameters,
-    stopwatch: Stopwatch,
+    configuration: TrainingConfiguration,
     parts: PartFolder,
 ) -> tuple[TrainedModel, FittedFeatures, TrainingSummary]:
     """Fit the chosen candidate on all development customers, calibrate it and choose its threshold.
 
     Args:
         development: Development customers.
-        candidate_comparison: The candidate that goes on, and its out-of-fold predictions.
+        candidate_comparison: The chosen candidate, and its out-of-fold predictions.
         search: What was found for each algorithm.
         problem: What is to be learned.
-        declaration: The table's declaration.
-        features: Treatment of the columns.
-        parameters: All that training was told.
-        stopwatch: The clock.
+        configuration: Declaration and parameters.
         parts: Folder for the matrix, where it is to be kept in files.
 
     Returns:
         The estimator, ready to be registered; what the treatment learned; what was done.
     """
-    training = fit_model(
-        development, candidate_comparison, search, problem, declaration, features, parameters, stopwatch, parts
-    )
-    return training.model, describe_features(training.inputs, declaration, features), training.summary
+    training = fit_model(development, candidate_comparison, search, problem, configuration, parts)
+    fitted = describe_features(training.inputs, configuration.declaration, configuration.features)
+    return training.model, fitted, training.summary
 
 
 def record_training(
-    summary: TrainingSummary, search: SearchResult, parameters: TrainingParameters
+    summary: TrainingSummary, search: SearchResult, child_runs: bool
 ) -> tuple[dict[str, Any], RunMetrics, list[ChildRun]]:
-    """Put the training into the words that users of an experiment tracker look for.
+    """List parameters and metrics of the training for the experiment tracker.
 
     Args:
         summary: What was done.
         search: Every trial.
-        parameters: Whether trials become runs.
+        child_runs: Whether trials become runs.
 
     Returns:
         Parameters and metrics of the run, and a run for each trial.
     """
-    return list_parameters(summary), summarise_metrics(summary), list_child_runs(summary, search, parameters)
+    return list_parameters(summary), summarise_metrics(summary), list_child_runs(summary, search, child_runs)

@@ -4,6 +4,7 @@ from kedro.pipeline import Node, Pipeline
 
 from churn_kedro.pipelines.training import nodes
 from churn_kedro.reporting import draw_training
+from churn_kedro.training import configure_training
 
 
 def create_pipeline() -> Pipeline:
@@ -15,15 +16,14 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
+                configure_training,
+                inputs=["params:customers", "params:features", "params:training", "params:campaigns"],
+                outputs="training_configuration",
+                name="configure_training",
+            ),
+            Node(
                 nodes.gather_customers,
-                inputs=[
-                    "train_customers",
-                    "validation_customers",
-                    "split_manifest",
-                    "params:customers",
-                    "params:features",
-                    "params:training",
-                ],
+                inputs=["train_customers", "validation_customers", "split_manifest", "training_configuration"],
                 outputs=["development_customers", "learning_problem"],
                 name="gather_customers",
             ),
@@ -35,7 +35,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.prepare_fold_inputs,
-                inputs=["development_customers", "params:customers", "params:features", "params:training"],
+                inputs=["development_customers", "training_configuration"],
                 outputs="fold_inputs",
                 name="prepare_fold_inputs",
             ),
@@ -45,19 +45,15 @@ def create_pipeline() -> Pipeline:
                     "development_customers",
                     "fold_inputs",
                     "learning_problem",
-                    "params:customers",
-                    "params:features",
-                    "params:training",
+                    "training_configuration",
                     "trial_archive",
-                    "search_progress",
-                    "stopwatch",
                 ],
                 outputs="search_result",
                 name="search_hyperparameters",
             ),
             Node(
                 nodes.choose_candidate,
-                inputs=["search_result", "fold_inputs", "learning_problem", "params:training", "stopwatch"],
+                inputs=["search_result", "fold_inputs", "learning_problem", "params:training.ensembles"],
                 outputs="candidate_comparison",
                 name="choose_candidate",
             ),
@@ -68,10 +64,7 @@ def create_pipeline() -> Pipeline:
                     "candidate_comparison",
                     "search_result",
                     "learning_problem",
-                    "params:customers",
-                    "params:features",
-                    "params:training",
-                    "stopwatch",
+                    "training_configuration",
                     "matrix_parts",
                 ],
                 outputs=["churn_model@tracking", "fitted_features", "training_summary"],
@@ -79,7 +72,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.record_training,
-                inputs=["training_summary", "search_result", "params:training"],
+                inputs=["training_summary", "search_result", "params:training.child_runs"],
                 outputs=["model_parameters", "training_metrics", "trial_runs"],
                 name="record_training",
             ),

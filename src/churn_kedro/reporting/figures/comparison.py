@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,14 +15,10 @@ from churn_kedro.evaluation import (
     group_by_probability,
 )
 from churn_kedro.models import ScoredCustomers
-from churn_kedro.reporting.figures.performance import MAIN, MUTED, SECOND, new_figure
+from churn_kedro.reporting.figures.style import MAIN, MUTED, SECOND, Figure, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Figure
-else:
-    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
-    Figure = Any
 
 _LONGEST_LABEL = 48
 _GROUPS = 10

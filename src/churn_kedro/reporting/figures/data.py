@@ -1,45 +1,25 @@
-"""Pictures of a customer table, drawn once: the same bytes go to a file, to MLflow and into the report."""
+"""Figures of a customer table."""
 
 from __future__ import annotations
 
-import io
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from churn_kedro.customers import ColumnProfile, Histogram, TableProfile, shorten_name
+from churn_kedro.reporting.figures.style import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Figure
-else:
-    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
-    Figure = Any
 
 _BARS, _RATE, _MUTED = "#9db7d1", "#c8553d", "#5b6770"
-_DPI = 110
 _PER_ROW = 4
 _LABEL_CHARACTERS = 14
 _WRITTEN_COEFFICIENTS = 16
 _MOST_TREATED = 24
 _LEAST_ROWS = 10
-
-
-def render_png(figure: Figure) -> bytes:
-    """Draw a figure.
-
-    Args:
-        figure: A matplotlib figure.
-
-    Returns:
-        PNG image; the same figure gives the same bytes.
-    """
-    buffer = io.BytesIO()
-    # The version of matplotlib would be written into the file.
-    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def draw_distributions(profile: TableProfile) -> Figure:

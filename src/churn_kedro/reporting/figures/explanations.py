@@ -23,16 +23,12 @@ from churn_kedro.evaluation import (
     explain_customers,
 )
 from churn_kedro.models import SCORE_NAMES, Estimator
-from churn_kedro.reporting.figures.performance import MAIN, MOST_CURVES, MUTED, SECOND, new_figure
+from churn_kedro.reporting.figures.style import MAIN, MOST_CURVES, MUTED, SECOND, Figure, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Figure
-else:
-    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
-    Figure = Any
 
 # Names that fit into a figure.
 _MOST_BARS, _MOST_STEPS, _MOST_TICKS, _MOST_COLOURS = 20, 8, 12, 6

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any
 
 from churn_kedro.registry import Decision
-from churn_kedro.reporting.figures.performance import MAIN, SECOND, new_figure
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Figure
-else:
-    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
-    Figure = Any
+from churn_kedro.reporting.figures.style import MAIN, SECOND, Figure, new_figure
 
 _CHARACTERS = 104
 _LINE_INCHES = 0.2

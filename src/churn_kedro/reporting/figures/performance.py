@@ -9,41 +9,14 @@ import numpy as np
 from churn_kedro.customers import LeakageParameters, LeakageReport, shorten_name
 from churn_kedro.evaluation import Estimate, Evaluation, group_by_probability
 from churn_kedro.models import ScoredCustomers
+from churn_kedro.reporting.figures.style import MAIN, MOST_CURVES, MUTED, SECOND, Figure, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Figure
-else:
-    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
-    Figure = Any
 
-MAIN, SECOND, MUTED = "#1f4e79", "#c8553d", "#9aa5b1"
-# Of more classes than can be told apart, the most frequent ones are drawn.
-MOST_CURVES = 8
 # Shares are written into a confusion matrix of at most so many classes, counts of at most so many.
 _MOST_SHARES, _MOST_COUNTS = 16, 6
-
-
-def new_figure(title: str, width: float = 6.4, height: float = 4.8) -> tuple[Figure, Axes]:
-    """Begin a figure with one pair of axes.
-
-    Args:
-        title: Over the axes, on the left.
-        width: Inches.
-        height: Inches.
-
-    Returns:
-        The figure, which pyplot does not know, and its axes.
-    """
-    from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def _with_interval(estimate: Estimate) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,14 +21,10 @@ from churn_kedro.evaluation import (
     metrics_over_thresholds,
 )
 from churn_kedro.models import ScoredCustomers
-from churn_kedro.reporting.figures.performance import MAIN, MUTED, SECOND, new_figure
+from churn_kedro.reporting.figures.style import MAIN, MUTED, SECOND, Figure, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Figure
-else:
-    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
-    Figure = Any
 
 # Points of a curve over the customers: more than a picture can show.
 _POINTS = 2000

@@ -19,7 +19,7 @@ from churn_kedro.campaigns import (
 )
 from churn_kedro.evaluation import group_by_probability
 from churn_kedro.models import SCORE_NAMES, Learning
-from churn_kedro.reporting.figures.performance import MAIN, MUTED, SECOND, new_figure
+from churn_kedro.reporting.figures.style import MAIN, MUTED, SECOND, Figure, new_figure
 from churn_kedro.training import (
     AlgorithmSearch,
     CalibrationParameters,
@@ -38,10 +38,6 @@ from churn_kedro.training import (
 if TYPE_CHECKING:
     import optuna
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Figure
-else:
-    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
-    Figure = Any
 
 _COLORS = (MAIN, SECOND, "#5b8c5a", "#d9a441", "#7a5c99", "#3d9fa8", "#a05a77", "#6b6b47")
 # Fewer trials say nothing about what matters.
@@ -75,7 +71,7 @@ def draw_training(
     figures: dict[str, Figure | None] = {
         "search_history.png": draw_search_history(search),
         "hyperparameter_importance.png": draw_hyperparameter_importance(search, summary),
-        "hyperparameter_slices.png": draw_slices(search, summary),
+        "hyperparameter_slices.png": draw_hyperparameter_slices(search, summary),
         "parallel_coordinates.png": draw_parallel_coordinates(search, summary),
         "learning_curves.png": draw_learning_curves(summary),
         "candidate_comparison.png": draw_candidates(summary),
@@ -109,7 +105,7 @@ def _searched(space: Space) -> dict[str, Interval | Choices]:
 
 
 def _space(search: AlgorithmSearch, summary: TrainingSummary) -> dict[str, Interval | Choices]:
-    return _searched(summary.recipe.training.spaces.get(search.algorithm, {}))
+    return _searched(summary.recipe.configuration.training.spaces.get(search.algorithm, {}))
 
 
 def _leading(search: SearchResult, summary: TrainingSummary) -> AlgorithmSearch:
@@ -290,7 +286,7 @@ def _values_of(trials: Sequence[Trial], name: str, values: Interval | Choices) -
     return np.array(found, dtype=np.float64)
 
 
-def draw_slices(search: SearchResult, summary: TrainingSummary) -> Figure | None:
+def draw_hyperparameter_slices(search: SearchResult, summary: TrainingSummary) -> Figure | None:
     """Score against each hyperparameter, of each algorithm.
 
     Args:
@@ -584,7 +580,7 @@ def _draw_candidate(
 
 
 def _learning(summary: TrainingSummary) -> Learning:
-    return Learning(summary.task, summary.metric, n_classes=len(summary.recipe.declaration.classes))
+    return Learning(summary.task, summary.metric, n_classes=len(summary.recipe.configuration.declaration.classes))
 
 
 def _calibrated(summary: TrainingSummary, candidate_comparison: CandidateComparison) -> np.ndarray:
@@ -701,7 +697,7 @@ def draw_threshold(
     target = candidate_comparison.out_of_fold.target
     if np.ptp(target) == 0:
         return None
-    economics = summary.recipe.training.threshold.economics
+    economics = summary.recipe.configuration.campaigns.economics
     if choice.objective != "profit" or economics is None:
         return _draw_objective(summary, choice, target, calibrated)
     if not isinstance(economics.value, ValueColumn):
@@ -778,7 +774,7 @@ def _draw_objective(
         ]
         axes.plot(steps.thresholds[shown], scores, color=color, linewidth=2, label=_spaced(name))
     first = _spaced(next(iter(_metrics_of(choice.objective))))
-    floor = summary.recipe.training.threshold.min_precision
+    floor = summary.recipe.configuration.campaigns.min_precision
     if floor is not None:
         axes.axhline(floor, color=SECOND, linestyle=":", label=f"least precision {floor:.0%}")
     if choice.value is not None:

@@ -8,7 +8,6 @@ from typing import cast
 from churn_kedro.base import ParameterError
 from churn_kedro.training.algorithms.interface import (
     Algorithm,
-    AlgorithmName,
     Device,
     FoldFit,
     Hyperparameters,
@@ -16,6 +15,7 @@ from churn_kedro.training.algorithms.interface import (
     Watch,
     answer,
 )
+from churn_kedro.training.parameters import AlgorithmName
 
 __all__ = [
     "Algorithm",

@@ -10,9 +10,10 @@ from sklearn.pipeline import Pipeline
 
 from churn_estimators.transformers import CategoryNames
 from churn_kedro.customers import Task
-from churn_kedro.training.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem
+from churn_kedro.training.algorithms.interface import FoldFit, Hyperparameters, Problem
 from churn_kedro.training.algorithms.scikit import ScikitAlgorithm
 from churn_kedro.training.folds import FoldInputs, Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 _LOSSES: dict[Task, str] = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
 # What tells two equal models apart.

@@ -7,9 +7,10 @@ from typing import Any
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from churn_kedro.customers import Task
-from churn_kedro.training.algorithms.interface import AlgorithmName, Hyperparameters, Problem
+from churn_kedro.training.algorithms.interface import Hyperparameters, Problem
 from churn_kedro.training.algorithms.scikit import ScikitAlgorithm
 from churn_kedro.training.folds import Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 _FIXED = frozenset({"n_jobs", "random_state", "warm_start", "verbose", "oob_score", "class_weight", "monotonic_cst"})
 

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
-from churn_kedro.training.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem
+from churn_kedro.training.algorithms.interface import FoldFit, Hyperparameters, Problem
 from churn_kedro.training.algorithms.scikit import ScikitAlgorithm
 from churn_kedro.training.folds import FoldInputs, Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 _FIXED = frozenset(
     {

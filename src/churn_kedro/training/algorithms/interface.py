@@ -11,18 +11,9 @@ import numpy as np
 from churn_kedro.customers import Task
 from churn_kedro.models import Learning
 from churn_kedro.training.folds import FoldInputs, Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 Hyperparameters = Mapping[str, int | float | str | bool]
-AlgorithmName = Literal[
-    "xgboost",
-    "logistic_regression",
-    "ridge",
-    "random_forest",
-    "hist_gradient_boosting",
-    "neural_network",
-    "catboost",
-    "lightgbm",
-]
 Device = Literal["cpu", "cuda"]
 # Told now and then how far a model has grown (shrinkage times rounds) and its score on the judged rows; may raise.
 Watch = Callable[[float, float], None]

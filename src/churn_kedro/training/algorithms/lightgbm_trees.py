@@ -6,9 +6,10 @@ from typing import Any
 
 import lightgbm
 
-from churn_kedro.training.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem, answer
+from churn_kedro.training.algorithms.interface import FoldFit, Hyperparameters, Problem, answer
 from churn_kedro.training.algorithms.scikit import ScikitAlgorithm
 from churn_kedro.training.folds import FoldInputs, Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 _FIXED = frozenset(
     {"class_weight", "importance_type", "n_estimators", "n_jobs", "objective", "random_state", "subsample_for_bin"}

@@ -10,9 +10,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from churn_kedro.customers import Task
-from churn_kedro.training.algorithms.interface import AlgorithmName, Hyperparameters, Problem
+from churn_kedro.training.algorithms.interface import Hyperparameters, Problem
 from churn_kedro.training.algorithms.scikit import ScikitAlgorithm, standardise
 from churn_kedro.training.folds import Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 _PATIENCE = 2000
 

@@ -9,10 +9,11 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 
-from churn_kedro.training.algorithms.interface import AlgorithmName, Hyperparameters, Problem
+from churn_kedro.training.algorithms.interface import Hyperparameters, Problem
 from churn_kedro.training.algorithms.linear import scaled_target
 from churn_kedro.training.algorithms.scikit import ScikitAlgorithm, standardise
 from churn_kedro.training.folds import Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 _PATIENCE = 200
 # Of the rows, a share to stop by; fewer rows than this have none to spare.

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from churn_kedro.customers import Task
-from churn_kedro.training.algorithms.interface import AlgorithmName, FoldFit, Hyperparameters, Problem, Watch, answer
+from churn_kedro.training.algorithms.interface import FoldFit, Hyperparameters, Problem, Watch, answer
 from churn_kedro.training.folds import FoldInputs, Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 
 class ScikitAlgorithm(ABC):

@@ -16,8 +16,9 @@ from xgboost.callback import TrainingCallback
 from churn_kedro.customers import Task
 from churn_kedro.features import InputConstraints
 from churn_kedro.models import Learning
-from churn_kedro.training.algorithms.interface import AlgorithmName, Device, FoldFit, Hyperparameters, Problem, Watch
+from churn_kedro.training.algorithms.interface import Device, FoldFit, Hyperparameters, Problem, Watch
 from churn_kedro.training.folds import FoldInputs, Sample
+from churn_kedro.training.parameters import AlgorithmName
 
 # What training gives to XGBoost on its own account.
 _FIXED = frozenset(

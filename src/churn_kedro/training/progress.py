@@ -1,16 +1,41 @@
-"""How far a long computation is, for whoever waits."""
+"""Progress of a search."""
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
-
-from kedro.io import AbstractDataset, DatasetError
-
-from churn_kedro.training import Progress
+from typing import Any, Protocol
 
 logger = logging.getLogger(__name__)
+
+
+class Progress(Protocol):
+    """Shows how far a search is."""
+
+    def start(self, name: str, total: int) -> None:
+        """A search of so many trials begins."""
+        ...
+
+    def show(self, message: str, done: int, seconds_left: float | None) -> None:
+        """A trial ended."""
+        ...
+
+    def stop(self) -> None:
+        """The search ended."""
+        ...
+
+
+class NoProgress:
+    """Progress that nobody looks at."""
+
+    def start(self, name: str, total: int) -> None:
+        """Nothing to show."""
+
+    def show(self, message: str, done: int, seconds_left: float | None) -> None:
+        """Nothing to show."""
+
+    def stop(self) -> None:
+        """Nothing to show."""
 
 
 class TerminalProgress:
@@ -61,29 +86,3 @@ def _duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-class ProgressDataset(AbstractDataset[Progress, Progress]):
-    """Where a computation shows how far it is.
-
-    Args:
-        metadata: For plugins; Kedro ignores it.
-    """
-
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
-        self.metadata = metadata
-
-    def load(self) -> Progress:
-        """Hand it over.
-
-        Returns:
-            A bar on a terminal, lines in the log elsewhere.
-        """
-        return TerminalProgress()
-
-    def save(self, data: Progress) -> None:
-        """Refuse."""
-        raise DatasetError("Progress is shown, not saved.")
-
-    def _describe(self) -> dict[str, Any]:
-        return {}

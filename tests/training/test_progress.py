@@ -4,10 +4,10 @@ import io
 import sys
 
 import pytest
+from churn_kedro.datasets.runtime.progress import ProgressDataset
 from kedro.io import DatasetError
 
-from churn_kedro.datasets.runtime.progress import ProgressDataset, TerminalProgress
-from churn_kedro.training.search import Progress
+from churn_kedro.training.progress import Progress, TerminalProgress
 
 
 class Terminal(io.StringIO):

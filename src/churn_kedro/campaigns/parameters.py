@@ -1,0 +1,83 @@
+"""Parameters of decisions and campaigns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from churn_kedro.base import Parameters
+
+Objective = Literal["profit", "f1", "balanced_accuracy", "matthews_corrcoef", "accuracy", "recall_at_precision"]
+
+
+class ValueColumn(Parameters):
+    """A column that tells what a saved customer is worth."""
+
+    column: str = Field(min_length=1, description="Column of the customer table, numbers.")
+    factor: float = Field(1, gt=0, allow_inf_nan=False, description="Money per unit of the column.")
+
+
+class Economics(Parameters):
+    """What a campaign costs and brings. All money is in one currency of the user's choice."""
+
+    contact_cost: float = Field(ge=0, allow_inf_nan=False, description="Money spent on every contacted customer.")
+    offer_cost: float = Field(
+        ge=0, allow_inf_nan=False, description="Money spent on every contacted customer who takes the offer."
+    )
+    save_probability: float = Field(
+        gt=0, le=1, description="Probability that a contacted customer who would leave takes the offer and stays."
+    )
+    value: Annotated[float, Field(gt=0, allow_inf_nan=False)] | ValueColumn = Field(
+        description="Money that a saved customer is worth, before costs: a number, or a column of the table."
+    )
+    capacity: float | None = Field(
+        None, gt=0, le=1, description="Largest share of the customers that can be contacted; null: no limit."
+    )
+    budget: float | None = Field(
+        None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Most expected spending per customer of the table, contacted or not; null: no limit.",
+    )
+
+    @model_validator(mode="after")
+    def _worth_a_contact(self) -> Self:
+        if not isinstance(self.value, ValueColumn):
+            gain = self.save_probability * (self.value - self.offer_cost)
+            if gain <= self.contact_cost:
+                raise ValueError(
+                    "nobody is worth a contact: even a customer who is certain to leave brings save_probability * "
+                    f"(value - offer_cost) = {self.save_probability:g} * ({self.value:g} - {self.offer_cost:g}) = "
+                    f"{gain:g}, which must be more than the contact_cost of {self.contact_cost:g}; correct the "
+                    "numbers, or choose another objective than profit"
+                )
+        return self
+
+
+class CampaignParameters(Parameters):
+    """What decisions maximise, and what a campaign costs and brings."""
+
+    objective: Objective = Field(description="What the threshold maximises.")
+    min_precision: float | None = Field(
+        None, gt=0, le=1, description="Least precision (recall_at_precision); null with other objectives."
+    )
+    economics: Economics | None = Field(
+        None, description="Costs and value of a campaign (profit); other objectives leave it unused."
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.objective == "profit" and self.economics is None:
+            raise ValueError(
+                "objective profit needs economics: contact_cost, offer_cost, save_probability and value; give them, or "
+                "choose another objective"
+            )
+        if self.objective == "recall_at_precision" and self.min_precision is None:
+            raise ValueError("objective recall_at_precision needs min_precision, a number above 0 and at most 1")
+        if self.objective != "recall_at_precision" and self.min_precision is not None:
+            raise ValueError(
+                f"min_precision is {self.min_precision:g}, but objective {self.objective} does not look at it; set it "
+                "to null, or choose objective recall_at_precision"
+            )
+        return self
