@@ -1,5 +1,6 @@
 """Everything that an evaluation finds out about the small models of the tests, and the same under hostile names."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from churn_kedro.evaluation.fairness import measure_fairness
 from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation, measure_with_intervals
 from churn_kedro.evaluation.slices import SliceParameters, measure_slices
 from churn_kedro.models.interface import score_labelled
-from churn_kedro.reporting.evaluation_results import CardFacts, EvaluationResults
+from churn_kedro.reporting.evaluation_results import Assessment, CardFacts, EvaluationResults
 from tests.task_cases import task_case
 
 BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)
@@ -59,7 +60,14 @@ def results_of(task: Task) -> EvaluationResults:
     binary = task == "binary"
     return EvaluationResults(
         evaluation=evaluation,
-        slices=measure_slices(scores, case.test, declaration, SliceParameters(min_rows=20, n_resamples=100)),
+        assessment=Assessment(
+            slices=measure_slices(scores, case.test, declaration, SliceParameters(min_rows=20, n_resamples=100)),
+            campaign=measure_campaign(scores, case.test, case.train, declaration, economics, BOOTSTRAP)
+            if binary
+            else None,
+            fairness=measure_fairness(scores, case.test, declaration) if binary else None,
+            comparison=_compare(evaluation),
+        ),
         explanations=summarise_explanations(explained, shuffled, explain_interactions(estimator, case.test)),
         card=CardFacts(
             use_case="test",
@@ -80,9 +88,6 @@ def results_of(task: Task) -> EvaluationResults:
             libraries={"python": "3.11.9"},
         ),
         declaration=declaration,
-        campaign=measure_campaign(scores, case.test, case.train, declaration, economics, BOOTSTRAP) if binary else None,
-        fairness=measure_fairness(scores, case.test, declaration) if binary else None,
-        comparison=_compare(evaluation),
     )
 
 
@@ -101,23 +106,29 @@ def _compare(evaluation: Evaluation) -> ModelComparison:
     )
 
 
+def reassess(results: EvaluationResults, **changed: Any) -> EvaluationResults:
+    """The results with another campaign, other groups and their like."""
+    return replace(results, assessment=results.assessment.model_copy(update=changed))
+
+
 def hostile_results() -> EvaluationResults:
     """The binary case with a name in every place that would break a page if it were not escaped."""
     found = results_of("binary")
-    dumped: dict[str, Any] = found.slices.model_dump()
+    assessment = found.assessment
+    dumped: dict[str, Any] = assessment.slices.model_dump()
     for group in dumped["slices"]:
         group["name"] = group["note"] = HOSTILE
-    assert found.fairness is not None
-    protected = found.fairness.model_dump()
+    assert assessment.fairness is not None
+    protected = assessment.fairness.model_dump()
     protected["columns"][0] |= {"column": HOSTILE, "left_out": [HOSTILE]}
     for group in protected["columns"][0]["groups"]:
         group["group"] = HOSTILE
-    assert found.campaign is not None
-    campaign = found.campaign.model_dump()
+    assert assessment.campaign is not None
+    campaign = assessment.campaign.model_dump()
     for one in campaign["alternatives"]:
         one |= {"title": HOSTILE, "description": HOSTILE}
-    assert found.comparison is not None
-    comparison = found.comparison.model_dump()
+    assert assessment.comparison is not None
+    comparison = assessment.comparison.model_dump()
     comparison |= {"baseline": HOSTILE, "note": HOSTILE}
     comparison["disagreements"] = [{"ids": {HOSTILE: HOSTILE}, "outcome": HOSTILE, "candidate": 1.0, "baseline": 0.0}]
     explanations = found.explanations.model_dump()
@@ -133,11 +144,13 @@ def hostile_results() -> EvaluationResults:
     ]
     return EvaluationResults(
         evaluation=found.evaluation.model_copy(update={"model_name": HOSTILE}),
-        slices=type(found.slices).model_validate(dumped),
+        assessment=Assessment(
+            slices=type(assessment.slices).model_validate(dumped),
+            campaign=type(assessment.campaign).model_validate(campaign),
+            fairness=type(assessment.fairness).model_validate(protected),
+            comparison=type(assessment.comparison).model_validate(comparison),
+        ),
         explanations=type(found.explanations).model_validate(explanations),
         card=card,
         declaration=found.declaration.model_copy(update={"columns": columns}),
-        campaign=type(found.campaign).model_validate(campaign),
-        fairness=type(found.fairness).model_validate(protected),
-        comparison=type(found.comparison).model_validate(comparison),
     )

@@ -1,6 +1,5 @@
 """For each task a small table and a small model trained on it, and the shortest way from a table to a model."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.customers.declaration import CustomerDeclaration, Task
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.splits import SplitManifest, SplitParameters, describe_splits, split_customers
@@ -24,10 +24,10 @@ from churn_kedro.training.folds import (
     Sample,
     build_development,
     divide_development,
-    prepare_folds,
+    prepare_configured_folds,
     sample_of,
 )
-from churn_kedro.training.parameters import TrainingParameters
+from churn_kedro.training.parameters import TrainingConfiguration, TrainingParameters
 from churn_kedro.training.recipe import PartFolder, Training, describe_problem, fit_model
 from churn_kedro.training.search import AlgorithmSearch, SearchResult, Trial
 
@@ -136,9 +136,23 @@ def quick_parameters(**changed: Any) -> TrainingParameters:
         "folds": {"n_splits": 2},
         "search": {"n_trials": 1, "max_rounds": 30, "early_stopping_rounds": 5},
         "calibration": {"method": "temperature"},
-        "threshold": {"objective": "f1"},
     }
     return TrainingParameters.model_validate(fields | changed)
+
+
+def configure(
+    declaration: CustomerDeclaration,
+    features: FeatureParameters | None = None,
+    campaigns: Mapping[str, Any] | None = None,
+    **changed: Any,
+) -> TrainingConfiguration:
+    """Configuration of a training with quick parameters; decisions are made by F1 unless told otherwise."""
+    return TrainingConfiguration(
+        declaration=declaration,
+        features=features or FeatureParameters(),
+        training=quick_parameters(**changed),
+        campaigns=CampaignParameters.model_validate(campaigns or {"objective": "f1"}),
+    )
 
 
 def given_search(
@@ -172,7 +186,7 @@ class Compared:
     folds: Folds
     search: SearchResult
     candidate_comparison: CandidateComparison
-    parameters: TrainingParameters
+    configuration: TrainingConfiguration
 
 
 def _share_treatment(
@@ -207,18 +221,17 @@ def compare_given(
 
     Where a treatment is slow to learn, and its folds are not the point, all of them may share a given one.
     """
-    parameters, features = quick_parameters(**changed), features or FeatureParameters()
-    development = build_development(train, validation, manifest, declaration, features)
-    problem = describe_problem(development, declaration, parameters)
+    configuration = configure(declaration, features, **changed)
+    parameters = configuration.training
+    development = build_development(train, validation, manifest, declaration, configuration.features)
+    problem = describe_problem(development, configuration)
     if fold_inputs is None:
-        folds = prepare_folds(
-            development, declaration, features, parameters.folds, parameters.random_state, parameters.class_weight
-        )
+        folds = prepare_configured_folds(development, configuration)
     else:
         folds = _share_treatment(development, declaration, fold_inputs, parameters)
     search = given_search(parameters, development, folds, declaration, given)
-    candidate_comparison = compare_candidates(search.searches, parameters.ensembles, folds, problem, time.perf_counter)
-    return Compared(development, problem, folds, search, candidate_comparison, parameters)
+    candidate_comparison = compare_candidates(search.searches, parameters.ensembles, folds, problem)
+    return Compared(development, problem, folds, search, candidate_comparison, configuration)
 
 
 def train_given(
@@ -238,10 +251,7 @@ def train_given(
         compared.candidate_comparison,
         compared.search,
         compared.problem,
-        declaration,
-        features or FeatureParameters(),
-        compared.parameters,
-        time.perf_counter,
+        compared.configuration,
         parts,
     )
 

@@ -19,6 +19,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from churn_kedro.campaigns.parameters import CampaignParameters
+from churn_kedro.evaluation.comparison import Baseline
+from churn_kedro.evaluation.parameters import EvaluationParameters
 from tests import ROOT
 
 SEED = 20260101
@@ -80,7 +83,6 @@ def run(n_rows: int) -> None:
     from churn_kedro.customers.declaration import CustomerDeclaration
     from churn_kedro.customers.normalisation import normalise
     from churn_kedro.customers.splits import SplitParameters, describe_splits
-    from churn_kedro.evaluation.comparison import BaselineRequest
     from churn_kedro.evaluation.explanations import explain_customers
     from churn_kedro.evaluation.metrics import measure_with_intervals
     from churn_kedro.features.parameters import FeatureParameters
@@ -88,7 +90,6 @@ def run(n_rows: int) -> None:
     from churn_kedro.pipelines.evaluation import nodes
     from churn_kedro.pipelines.fabrication.shapes import fabricate
     from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParameters
-    from churn_kedro.training.parameters import TrainingParameters
     from tests.task_cases import train_given
 
     declaration = CustomerDeclaration.model_validate(_parameters("customers"))
@@ -103,38 +104,44 @@ def run(n_rows: int) -> None:
         train, validation, test, declaration, SplitParameters(test_size=0.8, validation_size=0.05, random_state=0), {}
     )
     features = FeatureParameters.model_validate(_parameters("features"))
-    training = TrainingParameters.model_validate(_parameters("training"))
+    campaigns = CampaignParameters.model_validate(_parameters("campaigns"))
     small = {"xgboost": ({"max_depth": 5, "learning_rate": 0.05}, 300)}
     model = train_given(
-        train, validation, manifest, declaration, features=features, given=small, threshold=training.threshold
+        train, validation, manifest, declaration, features=features, given=small, campaigns=_parameters("campaigns")
     ).model
     candidate = RegisteredModel("bank_churn", 2, "m-2", "r", model.facts, model.estimator)
-    parameters = nodes.EvaluationParameters.model_validate(_parameters("evaluation"))
+    parameters = EvaluationParameters.model_validate(_parameters("evaluation"))
     seconds: dict[str, float] = {}
 
     scores, measured = _timed(
         "score",
-        lambda: nodes.score_test_customers(candidate, test, manifest, declaration, parameters, time.perf_counter),
+        lambda: nodes.score_test_customers(candidate, test, manifest, declaration, "refuse"),
         seconds,
     )
-    resampled = _timed("metrics on resamples", lambda: nodes.resample_performance(scores, parameters), seconds)
+    resampled = _timed(
+        "metrics on resamples", lambda: nodes.resample_performance(scores, parameters.bootstrap), seconds
+    )
     compared = _timed(
         "compare with the champion",
         lambda: nodes.compare_with_baseline(
-            BaselineRequest(model=RegisteredModel("bank_churn", 1, "m-1", "r", model.facts, model.estimator)),
-            candidate, scores, resampled, train, validation, test, manifest,
-            declaration, features, training, parameters,
+            [Baseline("version 1", model.estimator)],
+            scores,
+            resampled,
+            test,
+            declaration,
+            parameters.bootstrap,
+            parameters.n_disagreements,
         ),
         seconds,
-    )  # fmt: skip
+    )
     assessment = _timed(
         "campaign, groups, fairness",
-        lambda: nodes.assess_version(scores, test, train, compared, declaration, training, parameters),
+        lambda: nodes.assess_version(scores, test, train, compared, declaration, campaigns, parameters),
         seconds,
     )
     evaluation, _ = _timed(
         "intervals",
-        lambda: nodes.measure_performance(candidate, scores, resampled, measured, assessment, manifest, parameters),
+        lambda: nodes.measure_performance(candidate, scores, resampled, measured, assessment, parameters.bootstrap),
         seconds,
     )
     _timed("figures", lambda: _save(nodes.draw_evaluation(scores, evaluation, assessment, compared)), seconds)
@@ -161,7 +168,7 @@ def run(n_rows: int) -> None:
     )
     _timed(
         "all explanations, with figures",
-        lambda: _save(nodes.explain_version(candidate, test, scores, declaration, parameters)[1]),
+        lambda: _save(nodes.explain_version(candidate, test, scores, declaration, parameters.explanations)[1]),
         explained,
     )
     treatment, trees = unwrap(candidate.estimator)

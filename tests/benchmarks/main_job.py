@@ -18,6 +18,8 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
+from churn_kedro.campaigns.parameters import CampaignParameters
+from churn_kedro.training.parameters import configure_training
 from tests import ROOT
 
 KEDRO = Path(sys.executable).with_name("kedro")
@@ -176,6 +178,7 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     learned, validation, test = split_customers(table, declaration, shares)
     manifest = describe_splits(learned, validation, test, declaration, shares, {})
     training = yaml.safe_load((conf / "training.yml").read_text(encoding="utf-8"))["training"]
+    campaigns = yaml.safe_load((conf / "campaigns.yml").read_text(encoding="utf-8"))["campaigns"]
     # As many trees of this depth as they are told, and no fewer.
     training["search"] |= {"n_trials": 1, "max_rounds": 300, "early_stopping_rounds": 300}
     training["spaces"] = {"xgboost": {"max_depth": 6, "learning_rate": 0.01}}
@@ -183,10 +186,13 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     features = FeatureParameters()
     estimator = train(
         build_development(learned, validation, manifest, declaration, features),
-        declaration,
-        features,
-        TrainingParameters.model_validate(training),
-        SearchContext(NoArchive(), NoProgress(), time.perf_counter),
+        configure_training(
+            declaration,
+            features,
+            TrainingParameters.model_validate(training),
+            CampaignParameters.model_validate(campaigns),
+        ),
+        SearchContext(NoArchive(), NoProgress()),
     ).model.estimator
     champion = RegisteredModel("bank_churn", 1, "m", "r", {}, estimator)
     raw_rows = raw.sample(n_rows, replace=True, random_state=1, ignore_index=True)
@@ -195,16 +201,15 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     prepared = np.ascontiguousarray(treatment.transform(customers.table), dtype=np.float32)
     booster = classifier.get_booster()
     parameters = InferenceParameters(bands=BandParameters(medium=0.2, high=0.5), max_unscored_share=0.05)
-    now = "2026-01-01T00:00:00+00:00"
     nobody = raw_rows.iloc[:0]
     timed = {
         "Booster.inplace_predict, rows prepared": lambda: booster.inplace_predict(prepared),
         "estimator on typed columns": lambda: churn_probability(estimator, customers.table),
         "score_customers (list with ranks and bands)": lambda: score_customers(
-            customers, nobody, champion, declaration, parameters, now
+            customers, nobody, champion, declaration, parameters
         ),
         "from the file's text to the list": lambda: score_customers(
-            normalise(raw_rows, declaration, with_target=False), nobody, champion, declaration, parameters, now
+            normalise(raw_rows, declaration, with_target=False), nobody, champion, declaration, parameters
         ),
     }
     seconds: dict[str, list[float]] = {name: [] for name in timed}

@@ -27,7 +27,9 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.customers.declaration import CustomerDeclaration
+from churn_kedro.training.parameters import configure_training
 from tests import ROOT
 from tests.benchmarks.treatments import SEED, TABLES, load
 
@@ -58,6 +60,9 @@ def fit_ours(declaration: CustomerDeclaration, budget: float) -> Fit:
     from churn_kedro.training.search import NoArchive, SearchContext
 
     parameters = configured()
+    campaigns = CampaignParameters.model_validate(
+        yaml.safe_load((ROOT / "conf/base/parameters/campaigns.yml").read_text(encoding="utf-8"))["campaigns"]
+    )
     parameters["search"] |= {"n_trials": 100_000, "timeout_seconds": budget * 0.85}
     training, features = TrainingParameters.model_validate(parameters), FeatureParameters()
     split = SplitParameters(test_size=0.2, validation_size=0.2, random_state=SEED)
@@ -69,8 +74,8 @@ def fit_ours(declaration: CustomerDeclaration, budget: float) -> Fit:
         learned = pd.concat([first, third], ignore_index=True)
         manifest = describe_splits(learned, second, second, declaration, split, {})
         development = build_development(learned, second, manifest, declaration, features)
-        context = SearchContext(NoArchive(), NoProgress(), time.perf_counter)
-        fitted = train(development, declaration, features, training, context)
+        configuration = configure_training(declaration, features, training, campaigns)
+        fitted = train(development, configuration, SearchContext(NoArchive(), NoProgress()))
         return lambda others: churn_probability(fitted.model.estimator, others)
 
     return fit

@@ -18,6 +18,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
+from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.pipeline_registry import MAIN_JOB
 from tests import ROOT
 
@@ -112,7 +113,7 @@ def test_configuration_files_are_named_like_pipelines(registered: dict[str, Pipe
     allowed = set(registered) - {"__default__"}
 
     assert {path.stem for path in (CONF / "base" / "catalog").glob("*.yml")} == allowed
-    assert {path.stem for path in PARAMETER_FILES} <= allowed | {"customers", "features"}
+    assert {path.stem for path in PARAMETER_FILES} <= allowed | {"customers", "features", "campaigns"}
 
 
 def _leaves(value: Any, name: str) -> list[str]:
@@ -151,7 +152,7 @@ def test_a_use_case_declares_its_whole_table_and_takes_nothing_from_base(own_sto
             "customers"
         ]
         loader = _context(use_case).config_loader
-        assert loader["parameters"]["customers"] == own
+        assert loader["parameters"]["customers"] == CustomerDeclaration.model_validate(own)
         assert loader["globals"]["customers"] == own
 
 

@@ -14,7 +14,6 @@ from churn_kedro.customers.splits import describe_splits
 from churn_kedro.evaluation.comparison import Baseline, BaselineName, compare_models
 from churn_kedro.evaluation.metrics import BootstrapParameters, bootstrap
 from churn_kedro.evaluation.slices import measure_slices
-from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.models.interface import score_labelled
 from churn_kedro.models.training_rows import digest_training_rows, find_training_rows, find_version_training_rows
 from churn_kedro.registry.gate import Decision, GateCheck
@@ -22,7 +21,7 @@ from churn_kedro.reporting.evaluation_results import Assessment
 from churn_kedro.reporting.figures.comparison import draw_comparison
 from churn_kedro.reporting.figures.gate import draw_gate
 from churn_kedro.training.baselines import default_baseline, train_baseline
-from tests.task_cases import SPLIT, quick_parameters, task_case
+from tests.task_cases import SPLIT, configure, task_case
 
 BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.9, random_state=0)
 TASKS: list[Task] = ["binary", "multiclass", "regression"]
@@ -30,9 +29,7 @@ TASKS: list[Task] = ["binary", "multiclass", "regression"]
 
 def trained_here(task: Task, name: BaselineName) -> Baseline:
     case = task_case(task)
-    estimator = train_baseline(
-        name, case.train, case.validation, case.manifest, case.declaration, FeatureParameters(), quick_parameters()
-    )
+    estimator = train_baseline(name, case.train, case.validation, case.manifest, configure(case.declaration))
     return Baseline(f"{name} (trained here)", estimator)
 
 

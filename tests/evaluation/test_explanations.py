@@ -1,6 +1,5 @@
 """Claims about explanations: they add up, and they agree with the model."""
 
-import time
 from dataclasses import replace
 from functools import cache
 from itertools import permutations
@@ -39,7 +38,6 @@ from churn_kedro.evaluation.explanations import (
     tree_importance,
     write_cell,
 )
-from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.features.sources import source_columns
 from churn_kedro.models.interface import ScoredCustomers, TrainedModel, predict, score_labelled, unwrap
 from churn_kedro.training.algorithms import AlgorithmName
@@ -251,10 +249,7 @@ def blend(task: Task, algorithms: list[str], kind: str) -> Any:
         replace(candidate_comparison, chosen=ensemble, last=last),
         compared.search,
         compared.problem,
-        case.declaration,
-        FeatureParameters(),
-        compared.parameters,
-        time.perf_counter,
+        compared.configuration,
     )
     assert type(unwrap(training.model.estimator)[1]).__name__.startswith("Blend")
     return training.model.estimator

@@ -1,8 +1,8 @@
 """Each pipeline on a small table, with every dataset in memory."""
 
 import io
-import time
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import yaml
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError, Task
 from churn_kedro.customers.leakage import LeakageReport
@@ -33,7 +34,6 @@ from churn_kedro.pipelines import data_processing, evaluation, inference, regist
 from churn_kedro.registry.gate import GateParameters, TaskGate
 from churn_kedro.registry.lifecycle import RetentionParameters
 from churn_kedro.registry.parameters import RegistryParameters
-from churn_kedro.training.progress import TerminalProgress
 from tests import ROOT
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
@@ -93,13 +93,26 @@ class KeptFigures(Kept):
         return pictures
 
 
+def _catalog_of(pipeline: Any, inputs: dict[str, Any]) -> DataCatalog:
+    """The inputs of a pipeline, parts of parameters among them, in memory."""
+    given = {}
+    for name in pipeline.inputs():
+        whole, *parts = name.split(".")
+        given[name] = reduce(getattr, parts, inputs[whole]) if name.startswith("params:") else inputs[name]
+    catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in given.items()})
+    for name in pipeline.all_outputs():
+        if name in ("data_figures", "performance_figures", "explanation_figures"):
+            catalog[name] = KeptFigures(copy_mode="assign")
+    return catalog
+
+
 def _run(pipeline: Any, inputs: dict[str, Any]) -> dict[str, Any]:
     """Run a pipeline and give every dataset it made, by name."""
-    catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
+    catalog = _catalog_of(pipeline, inputs)
     made = pipeline.all_outputs()
     for name in made:
-        kind = KeptFigures if name in ("performance_figures", "explanation_figures") else Kept
-        catalog[name] = kind(copy_mode="assign")
+        if name not in catalog:
+            catalog[name] = Kept(copy_mode="assign")
     SequentialRunner().run(pipeline, catalog)
     return {name: catalog.load(name) for name in made}
 
@@ -227,7 +240,7 @@ def test_a_leak_stops_the_run_after_the_report_was_written_unless_it_is_allowed(
 ) -> None:
     leaking = raw_customers.assign(City=raw_customers["Left"].map({"0": "Lyon", "1": "Vigo"}))
     inputs = _data_inputs(leaking, declaration)
-    catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
+    catalog = _catalog_of(data_processing.create_pipeline(), inputs)
     catalog["data_report"] = (page := Kept())
 
     with pytest.raises(CustomerTableError, match=r"target_copy of 'City'(.|\n)*check: target_copy"):
@@ -260,7 +273,7 @@ def test_a_table_with_too_many_broken_rows_stops_after_they_were_set_aside(
 ) -> None:
     raw_customers.loc[:39, "Age"] = "young"
     inputs = _data_inputs(raw_customers, declaration)
-    catalog = DataCatalog({name: MemoryDataset(data, copy_mode="assign") for name, data in inputs.items()})
+    catalog = _catalog_of(data_processing.create_pipeline(), inputs)
     catalog["rejected_customers"] = (rejected := Kept())
 
     with pytest.raises(CustomerTableError, match=r"40 of 400 rows \(10\.0%\) break the declaration"):
@@ -293,9 +306,8 @@ def _training_inputs(
         "params:customers": declaration,
         "params:features": FeatureParameters(),
         "params:training": quick_parameters(**(fields | changed)),
+        "params:campaigns": CampaignParameters(objective="f1"),
         "trial_archive": StudyArchive(f"sqlite:///{folder / 'studies.db'}"),
-        "search_progress": TerminalProgress(),
-        "stopwatch": time.perf_counter,
         "matrix_parts": ParquetParts(folder / "matrix"),
     }
 
@@ -310,7 +322,7 @@ def _train(
 ) -> dict[str, Any]:
     inputs = _training_inputs(train, validation, manifest, declaration, folder, **changed)
     pipeline = training.create_pipeline()
-    return _run(pipeline, {name: data for name, data in inputs.items() if name in pipeline.inputs()})
+    return _run(pipeline, inputs)
 
 
 def test_training_gives_an_estimator_that_ranks_churners_first(
@@ -409,11 +421,10 @@ def _evaluate(
             "test_customers": splits[2],
             "split_manifest": manifest,
             "training_record": None,
-            "evaluation_time": "2026-01-31T09:30:00+00:00",
-            "stopwatch": time.perf_counter,
             "params:customers": declaration,
             "params:features": FeatureParameters(),
             "params:training": quick_parameters(),
+            "params:campaigns": CampaignParameters(objective="f1"),
             "params:evaluation": EVALUATION.model_copy(update=changed),
         },
     )
@@ -558,7 +569,6 @@ def test_inference_scores_readable_customers_and_sets_the_others_aside(
             "champion_model@registry": _registered(trained, 4),
             "params:customers": declaration,
             "params:inference": INFERENCE,
-            "scoring_time": "2026-01-31T09:30:00+00:00",
         },
     )
 
@@ -596,7 +606,6 @@ def test_inference_stops_when_a_whole_column_cannot_be_read(
                 "champion_model@registry": _registered(trained, 4),
                 "params:customers": declaration,
                 "params:inference": INFERENCE,
-                "scoring_time": "2026-01-31T09:30:00+00:00",
             },
         )
 
@@ -631,7 +640,6 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
             "champion_model@registry": candidate,
             "params:customers": case.declaration,
             "params:inference": INFERENCE,
-            "scoring_time": "2026-01-31T09:30:00+00:00",
         },
     )
 
@@ -674,6 +682,5 @@ def test_a_version_of_another_task_is_neither_evaluated_nor_scored_with() -> Non
                 "champion_model@registry": stranger,
                 "params:customers": case.declaration,
                 "params:inference": INFERENCE,
-                "scoring_time": "2026-01-31T09:30:00+00:00",
             },
         )

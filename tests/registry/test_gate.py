@@ -17,11 +17,13 @@ from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evalua
 from churn_kedro.models.interface import RegisteredModel, ScoredCustomers, churn_probability, score_labelled
 from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.registry.gate import (
+    Approval,
     Decision,
     GateCheck,
     GateParameters,
+    check_test_table,
     compare_with_champion,
-    decide,
+    decide as decide_by_checks,
     describe_promotion,
     plan_decision,
 )
@@ -134,6 +136,22 @@ def evaluate(table: pd.DataFrame, candidate: RegisteredModel, **changed: Any) ->
         metrics=measure_with_intervals(scores, RESAMPLING),
     )
     return evaluation.model_copy(update=changed)
+
+
+def decide(
+    evaluation: Evaluation,
+    candidate: RegisteredModel,
+    incumbent: RegisteredModel | None,
+    test: pd.DataFrame,
+    manifest: SplitManifest,
+    leakage: LeakageReport,
+    declaration: CustomerDeclaration,
+    parameters: GateParameters,
+    approval: Approval = "auto",
+) -> Decision:
+    """The two steps of a decision."""
+    checked = check_test_table(candidate, incumbent, test, manifest, declaration, parameters)
+    return decide_by_checks(evaluation, candidate, checked, leakage, declaration, parameters, approval)
 
 
 class Case:

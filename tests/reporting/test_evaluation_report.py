@@ -22,7 +22,7 @@ from churn_kedro.reporting.report_content import (
     write_money,
     write_number,
 )
-from tests.result_cases import HOSTILE, SCRIPT, hostile_results, results_of
+from tests.result_cases import HOSTILE, SCRIPT, hostile_results, reassess, results_of
 
 PNG = b"\x89PNG\r\n"
 VOID = {"meta", "img", "br"}
@@ -94,7 +94,7 @@ def test_every_metric_is_there_with_its_interval_and_its_meaning(task: Task) -> 
 def test_what_a_task_does_not_have_is_left_out() -> None:
     binary = Page(render(results_of("binary"))).anchors
     assert binary == ["good", "worth", "why", "whom", "compared", "lineage", "limits"]
-    page = Page(render(replace(results_of("multiclass"), comparison=None)))
+    page = Page(render(reassess(results_of("multiclass"), comparison=None)))
     assert page.anchors == ["good", "why", "whom", "lineage", "limits"]
     assert "profit" not in page.shown.casefold()
     assert "protected columns" not in page.shown.casefold()
@@ -102,7 +102,7 @@ def test_what_a_task_does_not_have_is_left_out() -> None:
 
 def test_sentences_repeat_the_numbers() -> None:
     results = results_of("binary")
-    metrics, campaign = results.evaluation.metrics, results.campaign
+    metrics, campaign = results.evaluation.metrics, results.assessment.campaign
     assert campaign is not None
     said = " ".join(summarise(results))
 
@@ -118,14 +118,16 @@ def test_sentences_repeat_the_numbers() -> None:
 
 def test_the_share_contacted_follows_from_precision_and_recall() -> None:
     results = results_of("binary")
-    assert results.campaign is not None
+    assert results.assessment.campaign is not None
 
-    assert contacted_share(replace(results, campaign=None)) == pytest.approx(results.campaign.chosen.contacted_share)
+    assert contacted_share(reassess(results, campaign=None)) == pytest.approx(
+        results.assessment.campaign.chosen.contacted_share
+    )
     assert contacted_share(results_of("regression")) is None
 
 
 def test_the_best_alternative_can_be_afforded_and_knows_no_more_than_people_do() -> None:
-    campaign = results_of("binary").campaign
+    campaign = results_of("binary").assessment.campaign
     assert campaign is not None
 
     best = best_alternative(campaign)
@@ -138,7 +140,7 @@ def test_the_best_alternative_can_be_afforded_and_knows_no_more_than_people_do()
     )
     assert best_alternative(dear) is None
     assert any(
-        tile.label.startswith("expected profit") for tile in list_tiles(replace(results_of("binary"), campaign=dear))
+        tile.label.startswith("expected profit") for tile in list_tiles(reassess(results_of("binary"), campaign=dear))
     )
 
 
@@ -184,14 +186,14 @@ def test_limits_name_what_was_found() -> None:
 
 def test_weak_groups_are_named_in_tiles_sentences_and_limits() -> None:
     results = results_of("binary")
-    first = results.slices.slices[0]
+    first = results.assessment.slices.slices[0]
     calibration = first.calibration
     assert calibration is not None
     weak = first.model_copy(
         update={"worse": True, "calibration": calibration.model_copy(update={"miscalibrated": True})}
     )
-    slices = results.slices.model_copy(update={"slices": [weak]})
-    changed = replace(results, slices=slices)
+    slices = results.assessment.slices.model_copy(update={"slices": [weak]})
+    changed = reassess(results, slices=slices)
 
     page = Page(render(changed))
 
@@ -230,7 +232,7 @@ def test_hostile_names_are_shown_and_not_obeyed() -> None:
 
 
 def test_a_model_that_contacts_nobody_is_described() -> None:
-    results = replace(results_of("binary"), campaign=None)
+    results = reassess(results_of("binary"), campaign=None)
     nothing = Estimate(value=0.0, low=0.0, high=0.0)
     metrics = results.evaluation.metrics | {"precision": nothing, "recall": nothing}
     changed = replace(results, evaluation=results.evaluation.model_copy(update={"metrics": metrics}))

@@ -91,12 +91,12 @@ def test_a_card_of_very_many_columns_and_groups_stays_short() -> None:
     results = results_of("binary")
     features = results.declaration.features
     many = [features[0].model_copy(update={"name": f"c{place}", "description": "d" * 900}) for place in range(500)]
-    slices = results.slices.model_copy(update={"slices": results.slices.slices * 100})
+    slices = results.assessment.slices.model_copy(update={"slices": results.assessment.slices.slices * 100})
     strengths = results.explanations.strengths * 200
     changed = replace(
         results,
         declaration=results.declaration.model_copy(update={"columns": [*results.declaration.columns, *many]}),
-        slices=slices,
+        assessment=results.assessment.model_copy(update={"slices": slices}),
         explanations=results.explanations.model_copy(update={"strengths": strengths}),
     )
 

@@ -3,7 +3,6 @@
 import io
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -21,7 +20,6 @@ from churn_kedro.campaigns.economics import customer_values, profit_curve
 from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import Task
 from churn_kedro.evaluation.probability_bins import bin_probabilities
-from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.reporting.figures.training import draw_training
 from churn_kedro.training.calibration import expected_calibration_error
 from churn_kedro.training.candidates import CandidateComparison
@@ -93,10 +91,7 @@ def train(task: Task, **changed: Any) -> Trained:
         compared.candidate_comparison,
         compared.search,
         compared.problem,
-        case.declaration,
-        FeatureParameters(),
-        compared.parameters,
-        time.perf_counter,
+        compared.configuration,
     )
     searches = [
         found.model_copy(update={"trials": TRIALS, "best": TRIALS[1]}) if found.algorithm == "xgboost" else found
@@ -108,7 +103,7 @@ def train(task: Task, **changed: Any) -> Trained:
 
 @cache
 def trained(task: Task) -> Trained:
-    return train(task, **({"threshold": PROFIT} if task == "binary" else {}))
+    return train(task, **({"campaigns": PROFIT} if task == "binary" else {}))
 
 
 @cache
@@ -335,7 +330,7 @@ def test_scores_that_are_kept_as_they_are_are_drawn_once() -> None:
 
 
 def test_profit_is_drawn_over_the_customers_contacted_with_the_choice_of_the_report() -> None:
-    one = train("binary", threshold=PROFIT, calibration={"method": "none"})
+    one = train("binary", campaigns=PROFIT, calibration={"method": "none"})
     axes = one.draw()["threshold_objective.png"].axes[0]
     choice, found = one.summary.threshold, one.candidate_comparison.out_of_fold
     assert choice is not None
@@ -366,7 +361,7 @@ def test_limits_of_the_campaign_are_drawn() -> None:
 
 def test_customers_are_worth_what_their_column_says() -> None:
     economics = ECONOMICS | {"value": {"column": "Age", "factor": 2.0}}
-    one = train("binary", threshold={"objective": "profit", "economics": economics}, calibration={"method": "none"})
+    one = train("binary", campaigns={"objective": "profit", "economics": economics}, calibration={"method": "none"})
     choice, found = one.summary.threshold, one.candidate_comparison.out_of_fold
     assert choice is not None
 
@@ -384,7 +379,7 @@ def test_customers_are_worth_what_their_column_says() -> None:
     [("f1", f1_score), ("balanced_accuracy", balanced_accuracy_score), ("matthews_corrcoef", matthews_corrcoef)],
 )
 def test_another_objective_is_drawn_over_thresholds(objective: str, score: Any) -> None:
-    one = train("binary", threshold={"objective": objective}, calibration={"method": "none"})
+    one = train("binary", campaigns={"objective": objective}, calibration={"method": "none"})
     choice, found = one.summary.threshold, one.candidate_comparison.out_of_fold
     assert choice is not None
     assert choice.value is not None
@@ -399,7 +394,7 @@ def test_another_objective_is_drawn_over_thresholds(objective: str, score: Any) 
 
 
 def test_recall_is_drawn_with_the_precision_that_is_asked_for() -> None:
-    one = train("binary", threshold={"objective": "recall_at_precision", "min_precision": 0.6})
+    one = train("binary", campaigns={"objective": "recall_at_precision", "min_precision": 0.6})
 
     axes = one.draw()["threshold_objective.png"].axes[0]
 

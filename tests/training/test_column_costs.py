@@ -1,14 +1,13 @@
 """Claims about what a costly column earns."""
 
-import time
-
 import pytest
 
 from churn_kedro.base.errors import ParameterError
+from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.training.folds import build_development
-from churn_kedro.training.parameters import TrainingParameters
+from churn_kedro.training.parameters import TrainingParameters, configure_training
 from churn_kedro.training.progress import NoProgress
 from churn_kedro.training.recipe import Training, train
 from churn_kedro.training.search import NoArchive, SearchContext
@@ -32,13 +31,13 @@ def train_with(costs: dict[str, float], objective: str = "profit") -> Training:
             "spaces": {"xgboost": {"max_depth": 3, "learning_rate": 0.2}},
             "folds": {"n_splits": 3},
             "search": {"n_trials": 1, "max_rounds": 40},
-            "threshold": {"objective": objective, "economics": CAMPAIGN},
         }
     )
+    campaigns = CampaignParameters.model_validate({"objective": objective, "economics": CAMPAIGN})
     declaration, features = declare_costs(costs), FeatureParameters()
     development = build_development(case.train, case.validation, case.manifest, declaration, features)
-    world = SearchContext(NoArchive(), NoProgress(), time.perf_counter)
-    return train(development, declaration, features, parameters, world)
+    configuration = configure_training(declaration, features, parameters, campaigns)
+    return train(development, configuration, SearchContext(NoArchive(), NoProgress()))
 
 
 def test_a_column_that_decides_earns_its_cost_and_one_that_says_nothing_does_not(
@@ -62,17 +61,13 @@ def test_what_a_column_earns_is_the_profit_that_is_lost_without_it() -> None:
     without = CustomerDeclaration.model_validate(declared)
     features = FeatureParameters()
     development = build_development(case.train, case.validation, case.manifest, without, features)
-    world = SearchContext(NoArchive(), NoProgress(), time.perf_counter)
     # The best number of rounds is not searched for anew: the one that the whole model has is kept.
     rounds = with_it.members[0].n_estimators
-    parameters = with_it.recipe.training.model_copy(
-        update={
-            "search": with_it.recipe.training.search.model_copy(
-                update={"max_rounds": rounds, "early_stopping_rounds": rounds}
-            )
-        }
-    )
-    other = train(development, without, features, parameters, world).summary
+    former = with_it.recipe.configuration
+    search = former.training.search.model_copy(update={"max_rounds": rounds, "early_stopping_rounds": rounds})
+    parameters = former.training.model_copy(update={"search": search})
+    configuration = configure_training(without, features, parameters, former.campaigns)
+    other = train(development, configuration, SearchContext(NoArchive(), NoProgress())).summary
 
     assert with_it.threshold is not None
     assert other.threshold is not None

@@ -1,11 +1,9 @@
-"""Whoever waits is told how far a computation is."""
+"""Progress of a search, on a terminal and in a log."""
 
 import io
 import sys
 
 import pytest
-from churn_kedro.datasets.runtime.progress import ProgressDataset
-from kedro.io import DatasetError
 
 from churn_kedro.training.progress import Progress, TerminalProgress
 
@@ -28,7 +26,7 @@ def show_three(progress: Progress) -> None:
 def test_where_nobody_looks_each_step_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="churn_kedro")
 
-    show_three(ProgressDataset().load())
+    show_three(TerminalProgress())
 
     assert [record.getMessage() for record in caplog.records] == [
         "xgboost trial 1 of 3: log loss 0.5 (best 0.5), about 1 min 30 s left",
@@ -66,7 +64,7 @@ def test_on_a_terminal_there_is_one_bar_and_the_log_stays_silent(
     monkeypatch.setattr(sys, "stderr", terminal)
     caplog.set_level("INFO", logger="churn_kedro")
 
-    show_three(ProgressDataset().load())
+    show_three(TerminalProgress())
 
     frames = terminal.getvalue().split("\r")
     assert any("xgboost:" in frame and "2/3" in frame and "best 0.4), about 30 s left" in frame for frame in frames)
@@ -77,8 +75,3 @@ def test_on_a_terminal_there_is_one_bar_and_the_log_stays_silent(
 
 def test_a_computation_may_stop_before_it_began_to_show() -> None:
     TerminalProgress().stop()
-
-
-def test_progress_is_not_saved() -> None:
-    with pytest.raises(DatasetError, match="Progress is shown, not saved"):
-        ProgressDataset().save(TerminalProgress())

@@ -44,6 +44,7 @@ from tests.task_cases import (
     SPLIT,
     TaskCase,
     compare_given,
+    configure,
     declare,
     quick_parameters,
     task_case,
@@ -164,7 +165,11 @@ def test_the_threshold_is_the_best_of_a_hundred_on_customers_that_were_not_learn
     compared = compare_given(*splits[:2], manifest, declaration, calibration={"method": calibration})
     found = compared.candidate_comparison.out_of_fold
     probability = choose_calibration(
-        found.target, found.prediction, found.fold, compared.problem.learning, compared.parameters.calibration
+        found.target,
+        found.prediction,
+        found.fold,
+        compared.problem.learning,
+        compared.configuration.training.calibration,
     )[1]
     summary = train_given(*splits[:2], manifest, declaration, calibration={"method": calibration}).summary
 
@@ -324,10 +329,7 @@ def ensemble_of(kind: Ensemble, task: Task) -> TrainedModel:
         candidate_comparison,
         compared.search,
         compared.problem,
-        case.declaration,
-        FeatureParameters(),
-        compared.parameters,
-        time.perf_counter,
+        compared.configuration,
     ).model
 
 
@@ -564,7 +566,7 @@ def test_the_summary_tells_the_model_that_was_fitted() -> None:
     assert member.complexity == {"trees": 60, "leaves": leaves}
     assert summary.rows == {"trained": 450, "validated": 450, "searched": 450}
     assert summary.recipe.train_digest == facts["train_digest"] == case.manifest.train.digest
-    assert summary.recipe.declaration == case.declaration
+    assert summary.recipe.configuration.declaration == case.declaration
     assert summary.inputs == len(case.training.inputs.sources)
 
 
@@ -572,14 +574,17 @@ def test_a_training_can_be_repeated_from_its_recipe() -> None:
     case = task_case("binary")
     recipe = type(case.training.summary.recipe).model_validate_json(case.training.summary.recipe.model_dump_json())
 
+    configuration = recipe.configuration
+
     again = train_given(
         case.train,
         case.validation,
         case.manifest,
-        recipe.declaration,
-        features=recipe.features,
+        configuration.declaration,
+        features=configuration.features,
         given={"xgboost": ({"max_depth": 3, "learning_rate": 0.3}, 20)},
-        **recipe.training.model_dump(),
+        campaigns=configuration.campaigns.model_dump(),
+        **configuration.training.model_dump(),
     )
 
     np.testing.assert_array_equal(
@@ -649,7 +654,7 @@ def describe(task: Task, declaration: CustomerDeclaration | None = None, **chang
     case = task_case(task)
     declaration = declaration or case.declaration
     development = build_development(case.train, case.validation, case.manifest, declaration, FeatureParameters())
-    return describe_problem(development, declaration, quick_parameters(**changed))
+    return describe_problem(development, configure(declaration, **changed))
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_profit_is_a_metric_where_the_threshold_is_chosen_for_it() -> None:
         case.validation,
         case.manifest,
         case.declaration,
-        threshold={"objective": "profit", "economics": economics},
+        campaigns={"objective": "profit", "economics": economics},
     ).summary
 
     assert summary.threshold is not None
@@ -160,7 +160,7 @@ SEARCH = SearchResult(
 def test_each_trial_becomes_a_run_with_what_it_tried_and_how_it_ended() -> None:
     summary = task_case("binary").training.summary
 
-    pruned, best, failed, curves = list_child_runs(summary, SEARCH, quick_parameters())
+    pruned, best, failed, curves = list_child_runs(summary, SEARCH, True)
 
     assert [run.name for run in (pruned, best, failed)] == [f"xgboost trial {number}" for number in (1, 2, 3)]
     assert best.params == {"max_depth": 3}
@@ -184,4 +184,4 @@ def test_each_trial_becomes_a_run_with_what_it_tried_and_how_it_ended() -> None:
 
 
 def test_no_runs_are_made_where_none_are_wanted() -> None:
-    assert list_child_runs(task_case("binary").training.summary, SEARCH, quick_parameters(child_runs=False)) == []
+    assert list_child_runs(task_case("binary").training.summary, SEARCH, False) == []

@@ -1,23 +1,22 @@
 """Claims about training a version again."""
 
-import time
-
 import pytest
 
+from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.cli.models import describe_rebuild
 from churn_kedro.customers.declaration import Task
 from churn_kedro.datasets.mlflow.model_files import model_digest
 from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.training.folds import build_development
-from churn_kedro.training.parameters import TrainingParameters
+from churn_kedro.training.parameters import TrainingParameters, configure_training
 from churn_kedro.training.progress import NoProgress
 from churn_kedro.training.recipe import Training, train
 from churn_kedro.training.reproduction import Code, Rebuild, compare_trainings, train_again
 from churn_kedro.training.search import NoArchive, SearchContext
 from tests.task_cases import TaskCase, task_case
 
-WORLD = SearchContext(NoArchive(), NoProgress(), time.perf_counter)
+CONTEXT = SearchContext(NoArchive(), NoProgress())
 CODE = Code("a" * 40, "false")
 
 
@@ -28,7 +27,6 @@ def parameters(random_state: int = 3) -> TrainingParameters:
             "spaces": {"xgboost": {"max_depth": {"low": 2, "high": 4, "integer": True}, "learning_rate": 0.3}},
             "folds": {"n_splits": 3},
             "search": {"n_trials": 100, "timeout_seconds": 0.5, "max_rounds": 20},
-            "threshold": {"objective": "f1"},
         }
     )
 
@@ -36,13 +34,16 @@ def parameters(random_state: int = 3) -> TrainingParameters:
 def first_training(case: TaskCase, random_state: int = 3) -> Training:
     features = FeatureParameters()
     development = build_development(case.train, case.validation, case.manifest, case.declaration, features)
-    return train(development, case.declaration, features, parameters(random_state), WORLD)
+    configuration = configure_training(
+        case.declaration, features, parameters(random_state), CampaignParameters(objective="f1")
+    )
+    return train(development, configuration, CONTEXT)
 
 
 def again(case: TaskCase, recorded: Training, tmp_path_factory: pytest.TempPathFactory) -> Training:
     tables = {"train": case.train, "validation": case.validation}
     return train_again(
-        tables, case.manifest, recorded.summary, WORLD, ParquetParts(tmp_path_factory.mktemp("parts") / "matrix")
+        tables, case.manifest, recorded.summary, CONTEXT, ParquetParts(tmp_path_factory.mktemp("parts") / "matrix")
     )
 
 

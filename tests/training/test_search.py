@@ -35,7 +35,7 @@ from churn_kedro.training.search import (
     search_algorithm,
     trials_per_algorithm,
 )
-from tests.task_cases import SPLIT, TaskCase, quick_parameters, task_case
+from tests.task_cases import SPLIT, TaskCase, configure, task_case
 
 SPACE: dict[str, Any] = {
     "max_depth": {"low": 1.5, "high": 4.5, "integer": True},
@@ -98,11 +98,10 @@ def search(
     }
     spaces = {"xgboost": SPACE, **changed.pop("spaces", {})}
     fields = {"search": manner | changed.pop("search", {}), "folds": {"n_splits": n_splits}, "spaces": spaces} | changed
-    parameters = quick_parameters(**fields)
-    declaration = declaration or case.declaration
-    problem = describe_problem(development, declaration, parameters)
-    world = SearchContext(archive, progress or Silent(), stopwatch)
-    return search_models(development, folds, problem, declaration, FeatureParameters(), parameters, world)
+    configuration = configure(declaration or case.declaration, **fields)
+    problem = describe_problem(development, configuration)
+    context = SearchContext(archive, progress or Silent(), stopwatch)
+    return search_models(development, folds, problem, configuration, context)
 
 
 def only(result: SearchResult) -> AlgorithmSearch:
@@ -268,12 +267,12 @@ class InterruptedXGBoost(XGBoost):
 
 def interrupted_search(at: int, archive: StudyArchive, progress: Silent, **manner: Any) -> AlgorithmSearch:
     case, _, folds = folded()
-    parameters = quick_parameters(spaces={"xgboost": SPACE})
+    configuration = configure(case.declaration, spaces={"xgboost": SPACE})
     fields = {"n_trials": 9, "batch_size": 4, "max_rounds": 30, "early_stopping_rounds": 4}
-    problem = describe_problem(folded()[1], case.declaration, parameters)
+    problem = describe_problem(folded()[1], configuration)
     return search_algorithm(
         InterruptedXGBoost(at),
-        parameters.spaces["xgboost"],
+        configuration.training.spaces["xgboost"],
         folds.search,
         problem,
         SearchParameters.model_validate(fields | manner),
@@ -354,7 +353,7 @@ def test_a_search_of_other_data_space_seed_or_manner_shares_nothing(archive: Stu
     assert known() == 0
     assert known() == 2
     assert known(n_jobs=2) == 2
-    assert known(threshold={"objective": "accuracy"}) == 2
+    assert known(campaigns={"objective": "accuracy"}) == 2
     # More than two trials would be another batch.
     others: list[dict[str, Any]] = [
         {"random_state": 6},

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -89,6 +91,17 @@ def _how(explanation: Explanation) -> str:
     return "" if explanation.exact else ", estimated"
 
 
+@contextmanager
+def _fixed_numpy_seed() -> Iterator[None]:
+    """Give shap's beeswarm, which scatters its dots by NumPy's global random state, the same state each time."""
+    state = np.random.get_state()
+    np.random.seed(0)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
+
+
 def draw_beeswarm(explanation: Explanation) -> Figure:
     """SHAP beeswarm: one dot per customer and column.
 
@@ -103,19 +116,20 @@ def draw_beeswarm(explanation: Explanation) -> Figure:
     shown = min(15, len(explanation.columns))
     title = f"SHAP values of {len(explanation.values):,} customers{_how(explanation)}"
     figure, axes = new_figure(title, 8, 1.6 + 0.32 * shown)
-    shap.plots.beeswarm(
-        shap.Explanation(
-            values=explanation.values,
-            base_values=np.full(len(explanation.values), explanation.base),
-            data=explanation.inputs,
-            feature_names=[shorten_name(name) for name in explanation.columns],
-        ),
-        max_display=shown,
-        ax=axes,
-        show=False,
-        plot_size=None,
-        group_remaining_features=False,
-    )
+    with _fixed_numpy_seed():
+        shap.plots.beeswarm(
+            shap.Explanation(
+                values=explanation.values,
+                base_values=np.full(len(explanation.values), explanation.base),
+                data=explanation.inputs,
+                feature_names=[shorten_name(name) for name in explanation.columns],
+            ),
+            max_display=shown,
+            ax=axes,
+            show=False,
+            plot_size=None,
+            group_remaining_features=False,
+        )
     axes.set_xlabel(f"Contribution to {explanation.output}")
     return figure
 
