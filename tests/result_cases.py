@@ -16,7 +16,7 @@ from churn_kedro.evaluation.explanations import (
     summarise_explanations,
 )
 from churn_kedro.evaluation.fairness import measure_fairness
-from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation, measure_with_intervals
+from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estimate, Evaluation, measure_with_intervals
 from churn_kedro.evaluation.slices import SliceParameters, measure_slices
 from churn_kedro.models.interface import score_labelled
 from churn_kedro.reporting.evaluation_results import Assessment, CardFacts, EvaluationResults

@@ -84,7 +84,7 @@ def run(n_rows: int) -> None:
     from churn_kedro.customers.normalisation import normalise
     from churn_kedro.customers.splits import SplitParameters, describe_splits
     from churn_kedro.evaluation.explanations import explain_customers
-    from churn_kedro.evaluation.metrics import measure_with_intervals
+    from churn_kedro.evaluation.metrics.estimates import measure_with_intervals
     from churn_kedro.features.parameters import FeatureParameters
     from churn_kedro.models.interface import RegisteredModel, unwrap
     from churn_kedro.pipelines.evaluation import nodes

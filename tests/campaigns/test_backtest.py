@@ -9,7 +9,7 @@ import pytest
 from churn_kedro.campaigns.backtest import Alternative, CampaignReport, PolicyName, SensitivityPoint, measure_campaign
 from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.evaluation.metrics import BootstrapParameters
+from churn_kedro.evaluation.metrics.estimates import BootstrapParameters
 from churn_kedro.models.interface import ScoredCustomers
 
 NUMBERS: dict[str, Any] = {"contact_cost": 2, "offer_cost": 20, "save_probability": 0.5, "value": 420}

@@ -17,7 +17,7 @@ from churn_kedro.cli.tables import (
     write_versions,
 )
 from churn_kedro.evaluation.comparison import Disagreement, ModelComparison
-from churn_kedro.evaluation.metrics import Estimate
+from churn_kedro.evaluation.metrics.estimates import Estimate
 from churn_kedro.registry.lifecycle import AuditEvent, Change, Move, RegistryState
 
 EVALUATED = {"roc_auc": "0.87654321", "roc_auc_low": "0.86", "roc_auc_high": "0.89"}

@@ -12,7 +12,7 @@ from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import Task
 from churn_kedro.customers.splits import describe_splits
 from churn_kedro.evaluation.comparison import Baseline, BaselineName, compare_models
-from churn_kedro.evaluation.metrics import BootstrapParameters, bootstrap
+from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, bootstrap
 from churn_kedro.evaluation.slices import measure_slices
 from churn_kedro.models.interface import score_labelled
 from churn_kedro.models.training_rows import digest_training_rows, find_training_rows, find_version_training_rows

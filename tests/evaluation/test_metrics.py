@@ -11,7 +11,7 @@ from sklearn import metrics as sklearn_metrics
 
 from churn_kedro.customers.declaration import CustomerTableError
 from churn_kedro.evaluation import metrics
-from churn_kedro.evaluation.metrics import (
+from churn_kedro.evaluation.metrics.estimates import (
     LOWER_IS_BETTER,
     METRIC_TITLES,
     METRICS,

@@ -7,7 +7,7 @@ import pytest
 from churn_kedro.campaigns.scored_list import ScoringReport
 from churn_kedro.customers.declaration import Task
 from churn_kedro.customers.quality import DataQuality
-from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation
+from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estimate, Evaluation
 from churn_kedro.hooks.summary_text import summarise
 from churn_kedro.models.learning import Score
 from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling

@@ -24,7 +24,7 @@ from churn_kedro.datasets.runtime.trial_archive import StudyArchive
 from churn_kedro.evaluation.comparison import BaselineRequest
 from churn_kedro.evaluation.explanations import ExplanationParameters
 from churn_kedro.evaluation.fairness import FairnessParameters
-from churn_kedro.evaluation.metrics import BootstrapParameters
+from churn_kedro.evaluation.metrics.estimates import BootstrapParameters
 from churn_kedro.evaluation.parameters import EvaluationParameters
 from churn_kedro.evaluation.slices import SliceParameters
 from churn_kedro.features.parameters import FeatureParameters

@@ -13,7 +13,13 @@ from churn_kedro.customers.digests import table_digest
 from churn_kedro.customers.leakage import LeakageReport
 from churn_kedro.customers.leakage.findings import Finding
 from churn_kedro.customers.splits import SplitManifest, SplitParameters, SplitRecord
-from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, Evaluation, measure, measure_with_intervals
+from churn_kedro.evaluation.metrics.estimates import (
+    BootstrapParameters,
+    Estimate,
+    Evaluation,
+    measure,
+    measure_with_intervals,
+)
 from churn_kedro.models.interface import RegisteredModel, ScoredCustomers, churn_probability, score_labelled
 from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.registry.gate import (

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from churn_kedro.customers.declaration import Task
-from churn_kedro.evaluation.metrics import METRICS, Estimate
+from churn_kedro.evaluation.metrics.estimates import METRICS, Estimate
 from churn_kedro.reporting.evaluation_report import render_evaluation_report, sort_pictures
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.report_content import (

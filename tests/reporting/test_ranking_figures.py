@@ -13,7 +13,7 @@ from churn_kedro.campaigns.backtest import CampaignReport, measure_campaign
 from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.evaluation.fairness import FairnessReport, measure_fairness
-from churn_kedro.evaluation.metrics import (
+from churn_kedro.evaluation.metrics.estimates import (
     BootstrapParameters,
     Evaluation,
     measure_with_intervals,

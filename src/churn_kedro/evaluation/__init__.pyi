@@ -41,7 +41,7 @@ from .fairness import (
     measure_fairness as measure_fairness,
 )
 from .groups import group_customers as group_customers
-from .metrics import (
+from .metrics.estimates import (
     EXTENDED_METRICS as EXTENDED_METRICS,
     HEADLINES as HEADLINES,
     LOWER_IS_BETTER as LOWER_IS_BETTER,

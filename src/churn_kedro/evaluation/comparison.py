@@ -12,7 +12,7 @@ from pydantic import Field
 
 from churn_kedro.base import Parameters
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.evaluation.metrics import BootstrapParameters, Estimate, measure, paired_differences
+from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estimate, measure, paired_differences
 from churn_kedro.models import Estimator, RegisteredModel, ScoredCustomers, explain_table_mismatch, score_labelled
 
 # Simple models that are trained on the spot.

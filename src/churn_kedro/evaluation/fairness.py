@@ -18,7 +18,7 @@ from pydantic import Field
 from churn_kedro.base import Parameters
 from churn_kedro.customers import Column, CustomerDeclaration
 from churn_kedro.evaluation.groups import group_customers
-from churn_kedro.evaluation.metrics import Estimate, shifted_interval
+from churn_kedro.evaluation.metrics.estimates import Estimate, shifted_interval
 from churn_kedro.models import ScoredCustomers
 
 

@@ -9,7 +9,7 @@ from pydantic import Field
 from churn_kedro.base import Parameters
 from churn_kedro.evaluation.explanations.interface import ExplanationParameters
 from churn_kedro.evaluation.fairness import FairnessParameters
-from churn_kedro.evaluation.metrics import BootstrapParameters
+from churn_kedro.evaluation.metrics.estimates import BootstrapParameters
 from churn_kedro.evaluation.slices import SliceParameters
 
 

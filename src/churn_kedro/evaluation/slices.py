@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from churn_kedro.base import Parameters
 from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.evaluation.groups import Groups, group_customers
-from churn_kedro.evaluation.metrics import (
+from churn_kedro.evaluation.metrics.estimates import (
     LOWER_IS_BETTER,
     METRIC_TITLES,
     METRICS,

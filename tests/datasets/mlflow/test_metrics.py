@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from churn_kedro.datasets.mlflow.metrics import RunMetricsDataset
 from churn_kedro.datasets.mlflow.models import TrackedModelDataset
-from churn_kedro.evaluation.metrics import RunMetrics
+from churn_kedro.evaluation.metrics.estimates import RunMetrics
 from churn_kedro.models.interface import TrainedModel
 
 

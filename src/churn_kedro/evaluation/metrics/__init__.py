@@ -1,0 +1,1 @@
+"""Metrics: their definitions, what they are computed from, and estimates with bootstrap intervals."""
