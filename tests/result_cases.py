@@ -6,7 +6,8 @@ from typing import Any
 
 from churn_kedro.campaigns.backtest import measure_campaign
 from churn_kedro.campaigns.parameters import Economics
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
+from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.comparison import Disagreement, ModelComparison
 from churn_kedro.evaluation.explanations import (
     ExplanationParameters,

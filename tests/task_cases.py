@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.campaigns.parameters import CampaignParameters
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.splits import SplitManifest, SplitParameters, describe_splits, split_customers
+from churn_kedro.customers.tasks import Task
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.features.treatment import TrainingInputs, fit_features
 from churn_kedro.models.interface import RegisteredModel, TrainedModel

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
+from churn_kedro.customers.tasks import Task
 from churn_kedro.features.parameters import FeatureParameters, SelectionParameters
 from churn_kedro.features.treatment import TrainingInputs, fit_features
 from churn_kedro.models.interface import TrainedModel

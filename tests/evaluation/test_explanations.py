@@ -13,8 +13,9 @@ from sklearn.inspection import permutation_importance as sklearn_importance
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss
 
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.splits import describe_splits
+from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.explanations import (
     ExplainedCustomers,
     Explanation,

@@ -10,13 +10,10 @@ from scipy.stats import ks_2samp
 from sklearn import metrics as sklearn_metrics
 
 from churn_kedro.customers.declaration import CustomerTableError
-from churn_kedro.evaluation import metrics
+from churn_kedro.customers.tasks import TASKS
+from churn_kedro.evaluation.metrics import estimates
+from churn_kedro.evaluation.metrics.definitions import METRICS, compute, headlines, task_metrics
 from churn_kedro.evaluation.metrics.estimates import (
-    LOWER_IS_BETTER,
-    METRIC_TITLES,
-    METRICS,
-    TOP_PERCENTS,
-    UNORDERED,
     BootstrapParameters,
     Estimate,
     Evaluation,
@@ -28,6 +25,7 @@ from churn_kedro.evaluation.metrics.estimates import (
     paired_differences,
     shifted_interval,
 )
+from churn_kedro.evaluation.metrics.statistics import TOP_PERCENTS, BinarySample
 from churn_kedro.models.interface import ScoredCustomers
 from churn_kedro.training.calibration import expected_calibration_error
 
@@ -138,10 +136,10 @@ def test_counts_per_customer_agree_with_scikit_learns_sample_weights(
     target, probability, counts = (np.array(values) for values in zip(*customers, strict=True))
     assume(len(set(target[counts > 0])) == 2)
 
-    values = metrics._BinarySample(target, probability, threshold).metrics(counts[np.newaxis, :])[0]
+    statistics = BinarySample.of(target, probability, threshold).count(counts[np.newaxis, :])
 
     expected = sklearn_measure(target, probability, threshold, counts)
-    found = dict(zip(METRICS["binary"], values.tolist(), strict=True))
+    found = {name: float(values[0]) for name, values in compute("binary", statistics).items()}
     drawn, score = np.repeat(target, counts), np.repeat(probability, counts)
     assert known_to_sklearn(found) == pytest.approx(expected, rel=1e-9, abs=1e-12)
     assert {name: found[name] for name in ("gain_5", "gain_10", "gain_20")} == pytest.approx(
@@ -223,11 +221,11 @@ def test_resamples_do_not_depend_on_how_many_are_held_in_memory(
     cells: int, scored: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = bootstrap(binary(*scored, 0.4), RESAMPLING)
-    monkeypatch.setattr(metrics, "_CELLS_AT_ONCE", cells)
+    monkeypatch.setattr(estimates, "_CELLS_AT_ONCE", cells)
 
     in_blocks = bootstrap(binary(*scored, 0.4), RESAMPLING)
 
-    for name in METRICS["binary"]:
+    for name in task_metrics("binary"):
         np.testing.assert_allclose(in_blocks[name], whole[name], rtol=1e-12)
 
 
@@ -235,7 +233,7 @@ def test_intervals_are_percentiles_of_the_resamples_around_the_value(scored: tup
     estimates = measure_with_intervals(binary(*scored, 0.4), RESAMPLING)
     values, resampled = measure(binary(*scored, 0.4)), bootstrap(binary(*scored, 0.4), RESAMPLING)
 
-    assert tuple(estimates) == METRICS["binary"]
+    assert tuple(estimates) == task_metrics("binary")
     for name, estimate in estimates.items():
         assert estimate.value == values[name]
         assert estimate.low < estimate.value < estimate.high
@@ -448,7 +446,7 @@ def test_intervals_of_another_task_are_around_the_value(
 
     estimates = measure_with_intervals(scored, RESAMPLING)
 
-    assert tuple(estimates) == METRICS[scored.task]
+    assert tuple(estimates) == task_metrics(scored.task)
     # A median of whole numbers may well be an end of its interval.
     assert all(estimate.low <= estimate.value <= estimate.high for estimate in estimates.values())
 
@@ -481,12 +479,16 @@ def test_one_class_or_one_number_cannot_be_measured() -> None:
         measure(regression(np.full(3, 7.0), np.arange(3.0)))
 
 
-def test_every_metric_has_a_title_and_a_better_side() -> None:
-    names = {name for metrics_of_task in METRICS.values() for name in metrics_of_task}
-
-    assert set(METRIC_TITLES) == names
-    assert names >= UNORDERED
-    assert not LOWER_IS_BETTER & UNORDERED
+def test_a_metric_is_computed_or_measured_elsewhere_and_each_task_has_two_headlines() -> None:
+    for metric in METRICS.values():
+        assert metric.title
+        assert metric.meaning
+        assert bool(metric.functions) != bool(metric.extends), metric.name
+        assert set(metric.headline) <= set(metric.functions), metric.name
+    for task in TASKS:
+        assert len(headlines(task)) == 2
+        assert len(set(task_metrics(task))) == len(task_metrics(task))
+    assert task_metrics("regression") == ("r2", "rmse", "mae", "median_ae", "wape", "bias")
 
 
 def test_numbers_that_are_all_zero_have_no_share_of_error() -> None:
@@ -530,7 +532,7 @@ def test_paired_differences_are_those_of_the_resamples(scored: tuple[np.ndarray,
     differences = paired_differences(first, second, RESAMPLING)
 
     apart = bootstrap(first, RESAMPLING)["brier"] - bootstrap(second, RESAMPLING)["brier"]
-    assert tuple(differences) == METRICS["binary"]
+    assert tuple(differences) == task_metrics("binary")
     assert differences["brier"].value == pytest.approx(measure(first)["brier"] - measure(second)["brier"])
     assert (differences["brier"].low, differences["brier"].high) == pytest.approx(tuple(np.percentile(apart, [5, 95])))
     # The order is the same, on every resample.

@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 from sklearn.metrics import roc_auc_score
 
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
+from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.slices import (
     Slice,
     SliceMetrics,

@@ -11,8 +11,9 @@ from sklearn.impute import KNNImputer
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
 from churn_kedro.base.errors import ParameterError
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
+from churn_kedro.customers.tasks import Task
 from churn_kedro.features.fitted import FittedFeatures, describe_features
 from churn_kedro.features.outliers import find_training_outliers
 from churn_kedro.features.parameters import FeatureParameters

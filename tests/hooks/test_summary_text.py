@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 
 from churn_kedro.campaigns.scored_list import ScoringReport
-from churn_kedro.customers.declaration import Task
 from churn_kedro.customers.quality import DataQuality
+from churn_kedro.customers.tasks import Score, Task
 from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estimate, Evaluation
 from churn_kedro.hooks.summary_text import summarise
-from churn_kedro.models.learning import Score
 from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling
 from churn_kedro.registry.gate import Decision, GateCheck
 from churn_kedro.training.search import AlgorithmSearch, SearchResult, Trial

@@ -7,7 +7,8 @@ from hypothesis import given, strategies as st
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.metrics import log_loss, mean_squared_error, root_mean_squared_error
 
-from churn_kedro.customers.declaration import CustomerTableError, Task
+from churn_kedro.customers.declaration import CustomerTableError
+from churn_kedro.customers.tasks import Task
 from churn_kedro.models.learning import Learning, absent_classes, describe_learning
 from tests.task_cases import declare, task_case
 

@@ -15,10 +15,11 @@ from kedro.runner import SequentialRunner
 
 from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
-from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.leakage import LeakageReport
 from churn_kedro.customers.parameters import DataProcessingParameters
 from churn_kedro.customers.splits import SplitManifest, SplitParameters
+from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
 from churn_kedro.datasets.runtime.trial_archive import StudyArchive
 from churn_kedro.evaluation.comparison import BaselineRequest

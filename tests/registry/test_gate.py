@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.digests import table_digest
 from churn_kedro.customers.leakage import LeakageReport
 from churn_kedro.customers.leakage.findings import Finding
 from churn_kedro.customers.splits import SplitManifest, SplitParameters, SplitRecord
+from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.metrics.estimates import (
     BootstrapParameters,
     Estimate,

@@ -6,8 +6,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from churn_kedro.customers.declaration import Task
-from churn_kedro.evaluation.metrics.estimates import METRICS, Estimate
+from churn_kedro.customers.tasks import Task
+from churn_kedro.evaluation.metrics.definitions import task_metrics
+from churn_kedro.evaluation.metrics.estimates import Estimate
 from churn_kedro.reporting.evaluation_report import render_evaluation_report, sort_pictures
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.report_content import (
@@ -82,7 +83,7 @@ def test_every_metric_is_there_with_its_interval_and_its_meaning(task: Task) -> 
     shown = Page(render(results)).shown
 
     rows = list_metrics(results)
-    assert len(rows) == len(METRICS[task])
+    assert len(rows) == len(task_metrics(task))
     for row, estimate in zip(rows, results.evaluation.metrics.values(), strict=True):
         assert row.meaning
         assert row.value == write_number(estimate.value)

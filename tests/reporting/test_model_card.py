@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.reporting.model_card import render_model_card_html, render_model_card_markdown, write_snippet
 from churn_kedro.reporting.pages import escape_markdown
 from churn_kedro.reporting.report_content import describe_use, list_limits, list_lineage, summarise

@@ -15,7 +15,7 @@ from matplotlib.patches import Rectangle
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Evaluation, measure_with_intervals
 from churn_kedro.models.interface import (
     ScoredCustomers,

@@ -18,7 +18,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, matthews_corrcoef
 
 from churn_kedro.campaigns.economics import customer_values, profit_curve
 from churn_kedro.campaigns.parameters import Economics
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.probability_bins import bin_probabilities
 from churn_kedro.reporting.figures.training import draw_training
 from churn_kedro.training.calibration import expected_calibration_error

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.features.constraints import InputConstraints
 from churn_kedro.models.learning import Learning
 from churn_kedro.training.algorithms import AlgorithmName, FoldFit, Problem, answer, load_algorithm

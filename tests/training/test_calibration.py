@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 from churn_kedro.base.errors import ParameterError
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.models.learning import Learning
 from churn_kedro.training.calibration import Method, calibrate, choose_calibration, expected_calibration_error
 from churn_kedro.training.parameters import CalibrationParameters

@@ -11,7 +11,7 @@ from scipy import stats
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.metrics import log_loss, root_mean_squared_error
 
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.features.constraints import InputConstraints
 from churn_kedro.training.algorithms import AlgorithmName, answer, load_algorithm
 from churn_kedro.training.candidates import Candidate, CandidateComparison, compare_candidates

@@ -9,8 +9,9 @@ import pytest
 from sklearn.utils.class_weight import compute_sample_weight
 
 from churn_kedro.base.errors import ParameterError
-from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.splits import SplitParameters, describe_splits
+from churn_kedro.customers.tasks import Task
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.training.folds import Development, Fold, Folds, build_development, divide_development, prepare_folds
 from churn_kedro.training.parameters import FoldParameters

@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from sklearn.metrics import f1_score, log_loss
 
 from churn_kedro.base.errors import ParameterError
-from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.splits import SplitManifest, describe_splits
+from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.mlflow.models import TRUSTED_TYPES
 from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
 from churn_kedro.features.parameters import FeatureParameters

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from churn_kedro.base.versions import library_versions
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.models.learning import describe_learning
 from churn_kedro.training.calibration import choose_calibration
 from churn_kedro.training.records import list_child_runs, list_parameters, summarise_metrics

@@ -4,7 +4,7 @@ import pytest
 
 from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.cli.models import describe_rebuild
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.mlflow.model_files import model_digest
 from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
 from churn_kedro.features.parameters import FeatureParameters

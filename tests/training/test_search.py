@@ -16,8 +16,9 @@ from optuna.trial import FrozenTrial
 from sklearn.metrics import log_loss, root_mean_squared_error
 
 from churn_kedro.base.errors import ParameterError
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.splits import describe_splits
+from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.runtime.trial_archive import StudyArchive
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.training.algorithms import FoldFit

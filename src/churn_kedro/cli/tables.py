@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from churn_kedro.base import Parameters
-from churn_kedro.evaluation import LOWER_IS_BETTER, METRIC_TITLES, Estimate, ModelComparison
+from churn_kedro.evaluation import METRICS, Estimate, ModelComparison
 from churn_kedro.registry import DECISION_TAG, RETIRED_TAG, AuditEvent, Change, RegistryState
 from churn_kedro.reporting import metric_title
 
@@ -165,7 +165,7 @@ def write_version(
     width = max(map(len, shown))
     lines = [f"version {row.version}", *(f"  {name:<{width}}  {value}" for name, value in shown.items())]
     if metrics:
-        known = dict.fromkeys(name for name in [*METRIC_TITLES, *metrics] if name in metrics)
+        known = dict.fromkeys(name for name in [*METRICS, *metrics] if name in metrics)
         table = [[metric_title(name), _interval(metrics[name])] for name in known]
         lines += ["", *(f"  {line}" for line in write_table(["metric", "value (interval)"], table).splitlines())]
     if reasons:
@@ -186,11 +186,11 @@ def write_comparison(candidate: str, comparison: ModelComparison) -> str:
     rows = []
     for name, (first, second) in comparison.values.items():
         difference = comparison.differences[name]
-        sign = -1 if name in LOWER_IS_BETTER else 1
+        sign = -1 if METRICS[name].lower_is_better else 1
         ends = sorted((sign * difference.low, sign * difference.high))
         verdict = "better" if ends[0] > 0 else "worse" if ends[1] < 0 else ""
         interval = f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
-        rows.append([METRIC_TITLES[name], f"{first:.4f}", f"{second:.4f}", interval, verdict])
+        rows.append([METRICS[name].title, f"{first:.4f}", f"{second:.4f}", interval, verdict])
     header = ["metric", candidate, comparison.baseline, "difference (paired interval)", candidate]
     lines = [
         f"{candidate} beside {comparison.baseline}, on the same {comparison.rows:,} test customers",

@@ -7,7 +7,6 @@ from .declaration import (
     Level as Level,
     Range as Range,
     SignatureType as SignatureType,
-    Task as Task,
 )
 from .digests import row_digests as row_digests, table_digest as table_digest
 from .leakage import check_leakage as check_leakage
@@ -65,6 +64,7 @@ from .splits import (
     describe_splits as describe_splits,
     split_customers as split_customers,
 )
+from .tasks import TASKS as TASKS, PredictMethod as PredictMethod, Score as Score, Task as Task
 from .treatments import BinningMethod as BinningMethod, OutlierMethod as OutlierMethod, Treatment as Treatment
 from .validation import (
     CustomerTableValidator as CustomerTableValidator,

@@ -13,9 +13,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from churn_kedro.base import Parameters, UserInputError
+from churn_kedro.customers.tasks import Task
 from churn_kedro.customers.treatments import Treatment
 
-Task = Literal["binary", "multiclass", "regression"]
 Role = Literal["id", "feature", "target", "time", "group", "weight", "value", "segment", "ignored"]
 Kind = Literal["numeric", "categorical", "binary", "ordinal", "date"]
 Direction = Literal["increasing", "decreasing"]

@@ -41,14 +41,13 @@ from .fairness import (
     measure_fairness as measure_fairness,
 )
 from .groups import group_customers as group_customers
-from .metrics.estimates import (
-    EXTENDED_METRICS as EXTENDED_METRICS,
-    HEADLINES as HEADLINES,
-    LOWER_IS_BETTER as LOWER_IS_BETTER,
-    METRIC_TITLES as METRIC_TITLES,
+from .metrics.definitions import (
     METRICS as METRICS,
-    TOP_PERCENTS as TOP_PERCENTS,
-    UNORDERED as UNORDERED,
+    extended_metrics as extended_metrics,
+    headlines as headlines,
+    task_metrics as task_metrics,
+)
+from .metrics.estimates import (
     BootstrapParameters as BootstrapParameters,
     Estimate as Estimate,
     Evaluation as Evaluation,
@@ -60,6 +59,7 @@ from .metrics.estimates import (
     metrics_over_thresholds as metrics_over_thresholds,
     resample_counts as resample_counts,
 )
+from .metrics.statistics import TOP_PERCENTS as TOP_PERCENTS
 from .parameters import EvaluationParameters as EvaluationParameters
 from .probability_bins import bin_probabilities as bin_probabilities, group_by_probability as group_by_probability
 from .slices import Slice as Slice, SliceReport as SliceReport, measure_slices as measure_slices

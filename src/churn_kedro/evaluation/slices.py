@@ -19,13 +19,10 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from churn_kedro.base import Parameters
-from churn_kedro.customers import CustomerDeclaration, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, Task
 from churn_kedro.evaluation.groups import Groups, group_customers
+from churn_kedro.evaluation.metrics.definitions import METRICS, task_metrics
 from churn_kedro.evaluation.metrics.estimates import (
-    LOWER_IS_BETTER,
-    METRIC_TITLES,
-    METRICS,
-    UNORDERED,
     BootstrapParameters,
     Estimate,
     estimate_metric,
@@ -56,16 +53,17 @@ class SliceMetrics(Parameters):
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        for task, metrics in METRICS.items():
+        for task in TASKS:
             name = self.of(task)
-            allowed = [metric for metric in metrics if metric not in UNORDERED]
+            allowed = [metric for metric in task_metrics(task) if METRICS[metric].ordered]
             if name not in allowed:
                 raise ValueError(f"{name!r} cannot compare groups in task {task}; choose one of {', '.join(allowed)}")
         return self
 
     def of(self, task: Task) -> str:
         """Metric of a task."""
-        return {"binary": self.binary, "multiclass": self.multiclass, "regression": self.regression}[task]
+        metric: str = getattr(self, task)
+        return metric
 
 
 class SliceParameters(Parameters):
@@ -276,7 +274,7 @@ def measure_slices(
     return SliceReport(
         task=scores.task,
         metric=metric,
-        lower_is_better=metric in LOWER_IS_BETTER,
+        lower_is_better=METRICS[metric].lower_is_better,
         whole=estimate_metric(metric, on_all.whole, on_all.resampled, parameters.confidence)
         if math.isfinite(on_all.whole)
         else None,
@@ -476,13 +474,13 @@ def _judge(
         estimate = estimate_metric(metric, value, resampled, parameters.confidence)
         expected = _expect(group, metric)
         if note is None:
-            sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
+            sign = 1.0 if METRICS[metric].lower_is_better else -1.0
             p_value = _one_sided(sign * (value - judges.whole), sign * (resampled - judges.resampled))
             if expected is not None:
                 expected_p_value = _one_sided(expected - value, expected - resampled)
             note = None if p_value is not None else "The metric varies too much on so few customers to be tested."
     elif note is None:
-        note = f"The {METRIC_TITLES[metric]} is undefined on these customers."
+        note = f"The {METRICS[metric].title} is undefined on these customers."
     return Slice(
         name=candidate.name,
         conditions=list(candidate.conditions),
@@ -643,7 +641,7 @@ def _put_into_perspective(judged: Slice) -> str:
 
 def _order(slices: list[Slice], metric: str) -> list[Slice]:
     """Those that are worse first, the surest of them in front; those that cannot be tested last."""
-    sign = 1.0 if metric in LOWER_IS_BETTER else -1.0
+    sign = 1.0 if METRICS[metric].lower_is_better else -1.0
 
     def badness(judged: Slice) -> tuple[bool, float, float]:
         if judged.p_value is None or judged.metric is None or judged.whole is None:
@@ -666,7 +664,7 @@ def _explain(
         else ""
     )
     return (
-        f"Groups are compared by {METRIC_TITLES[metric]} on {sample} customers; {declared} of them are groups of "
+        f"Groups are compared by {METRICS[metric].title} on {sample} customers; {declared} of them are groups of "
         f"declared columns.{search} A group is called worse, or badly calibrated, only if that would come about by "
         f"chance in at most {100 * parameters.significance:g} % of such reports, over all their groups together "
         "(Holm). A group can be ranked worse than the whole just because its customers are more alike: where that "

@@ -7,7 +7,7 @@ from typing import Any
 
 from churn_kedro.campaigns import ScoringReport
 from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges
-from churn_kedro.evaluation import HEADLINES, Evaluation
+from churn_kedro.evaluation import Evaluation, headlines
 from churn_kedro.models import SCORE_NAMES
 from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling, SampleReport, ValueCeiling
 from churn_kedro.registry import Decision
@@ -177,12 +177,12 @@ def _describe_assessment(report: Assessment) -> list[str]:
             )
         )
     if report.comparison is not None:
-        headline = next(iter(HEADLINES[report.slices.task]))
+        headline = next(iter(headlines(report.slices.task)))
         gap = report.comparison.differences[headline]
         lines.append(
             _line(
                 "compared",
-                f"{HEADLINES[report.slices.task][headline]} {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) "
+                f"{headlines(report.slices.task)[headline]} {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f}) "
                 f"against {report.comparison.baseline}",
             )
         )
@@ -203,8 +203,8 @@ def _describe_assessment(report: Assessment) -> list[str]:
 def _describe_evaluation(report: Evaluation, files: Mapping[str, str]) -> list[str]:
     coverage = f"{report.bootstrap.confidence:.0%} interval"
     lines = [_line("model", f"{report.model_name} version {report.model_version}")]
-    width = max(map(len, HEADLINES[report.task].values())) + 1
-    for metric, label in HEADLINES[report.task].items():
+    width = max(map(len, headlines(report.task).values())) + 1
+    for metric, label in headlines(report.task).items():
         estimate = report.metrics[metric]
         low, high = _number(estimate.low), _number(estimate.high)
         lines.append(_line("", f"{label:<{width}}{_number(estimate.value)} ({coverage} {low} to {high})"))

@@ -7,18 +7,12 @@ from .interface import (
     decision_threshold as decision_threshold,
     explain_table_mismatch as explain_table_mismatch,
     predict as predict,
-    prediction_method as prediction_method,
     require_matching_table as require_matching_table,
     score_labelled as score_labelled,
     task_facts as task_facts,
     unwrap as unwrap,
 )
-from .learning import (
-    SCORE_NAMES as SCORE_NAMES,
-    Learning as Learning,
-    Score as Score,
-    describe_learning as describe_learning,
-)
+from .learning import SCORE_NAMES as SCORE_NAMES, Learning as Learning, describe_learning as describe_learning
 from .training_rows import (
     digest_training_rows as digest_training_rows,
     find_version_training_rows as find_version_training_rows,

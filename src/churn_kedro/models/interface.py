@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SignatureType, Task
+from churn_kedro.customers import CustomerDeclaration, CustomerTableError, PredictMethod, SignatureType, Task
 
-# Method that gives the predictions of a task; MLflow calls it, too.
-PredictMethod = Literal["predict_proba", "predict"]
 # Tag of a version whose decisions depend on what each customer is worth: economics as JSON.
 CAMPAIGN_TAG = "campaign"
 
@@ -118,18 +116,6 @@ class ScoredCustomers:
             Their target and prediction.
         """
         return replace(self, target=self.target[members], prediction=self.prediction[members])
-
-
-def prediction_method(task: Task) -> PredictMethod:
-    """Method with which an estimator answers for its task.
-
-    Args:
-        task: What is predicted.
-
-    Returns:
-        Probabilities for classes, predictions for numbers.
-    """
-    return "predict" if task == "regression" else "predict_proba"
 
 
 def task_facts(declaration: CustomerDeclaration) -> dict[str, str]:

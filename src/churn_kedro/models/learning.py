@@ -5,15 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, CustomerTableError, Score, Task
 
-# What the search minimises, under scikit-learn's name, and how people say it.
-Score = Literal["log_loss", "rmse"]
+# How people write a score.
 SCORE_NAMES: Mapping[Score, str] = {"log_loss": "log loss", "rmse": "RMSE"}
 # Below, a probability counts as this: one customer must not cost an infinite loss.
 _SMALLEST_PROBABILITY = 1e-15
@@ -102,7 +100,7 @@ def describe_learning(customers: pd.DataFrame, declaration: CustomerDeclaration)
     """
     target = customers[declaration.target]
     if declaration.task == "regression":
-        return Learning("regression", "rmse", unit=float(np.std(target.to_numpy(dtype=np.float64))))
+        return Learning("regression", TASKS["regression"].score, unit=float(np.std(target.to_numpy(dtype=np.float64))))
     absent = absent_classes(customers, declaration)
     if absent:
         labels = ", ".join(repr(declaration.classes[code]) for code in absent)
@@ -111,7 +109,7 @@ def describe_learning(customers: pd.DataFrame, declaration: CustomerDeclaration)
             "learn what it never saw. Bring more customers, split them differently, or take the label out of "
             "parameters/customers.yml."
         )
-    return Learning(declaration.task, "log_loss", n_classes=len(declaration.classes))
+    return Learning(declaration.task, TASKS[declaration.task].score, n_classes=len(declaration.classes))
 
 
 def absent_classes(customers: pd.DataFrame, declaration: CustomerDeclaration) -> list[int]:

@@ -12,17 +12,16 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from churn_kedro.base import Parameters
-from churn_kedro.customers import CustomerDeclaration, LeakageReport, SplitManifest, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, LeakageReport, SplitManifest, Task
 from churn_kedro.evaluation import (
-    EXTENDED_METRICS,
-    LOWER_IS_BETTER,
     METRICS,
-    UNORDERED,
     BootstrapParameters,
     Evaluation,
     bootstrap,
+    extended_metrics,
     group_customers,
     measure,
+    task_metrics,
 )
 from churn_kedro.models import (
     RegisteredModel,
@@ -89,8 +88,8 @@ class TaskGate(Parameters):
         Raises:
             ValueError: A metric is not, or has no better side.
         """
-        metrics = [name for name in METRICS[task] if name not in UNORDERED]
-        bounded = [*metrics, *EXTENDED_METRICS[task]]
+        metrics = [name for name in task_metrics(task) if METRICS[name].ordered]
+        bounded = [*metrics, *extended_metrics(task)]
         allowed = {name + suffix for name in bounded for suffix in ("", "_low", "_high")}
         unknown = sorted(set(self.bounds) - allowed)
         if unknown:
@@ -118,7 +117,7 @@ class GateParameters(Parameters):
 
     @model_validator(mode="after")
     def _known_metrics(self) -> Self:
-        for task in METRICS:
+        for task in TASKS:
             self.of(task).require_known(task)
         return self
 
@@ -131,12 +130,8 @@ class GateParameters(Parameters):
         Returns:
             Bounds, metric and margins.
         """
-        gates: dict[Task, TaskGate] = {
-            "binary": self.binary,
-            "multiclass": self.multiclass,
-            "regression": self.regression,
-        }
-        return gates[task]
+        gate: TaskGate = getattr(self, task)
+        return gate
 
 
 class GateCheck(Parameters):
@@ -322,7 +317,7 @@ def _check_bounds(evaluation: Evaluation, bounds: dict[str, float]) -> list[Gate
         _check_bound(
             name,
             values.get(name),
-            "at most" if name.removesuffix("_low").removesuffix("_high") in LOWER_IS_BETTER else "at least",
+            "at most" if METRICS[name.removesuffix("_low").removesuffix("_high")].lower_is_better else "at least",
             bound,
         )
         for name, bound in bounds.items()
@@ -352,7 +347,7 @@ def _gains(
     first: ScoredCustomers, second: ScoredCustomers, metric: str, resampling: BootstrapParameters
 ) -> tuple[float, np.ndarray, tuple[float, float]]:
     """Gain of the first over the second model: the point, its resamples, and both values."""
-    sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    sign = -1.0 if METRICS[metric].lower_is_better else 1.0
     values = measure(first)[metric], measure(second)[metric]
     resampled = [bootstrap(scores, resampling)[metric] for scores in (first, second)]
     return sign * (values[0] - values[1]), sign * (resampled[0] - resampled[1]), values

@@ -10,19 +10,14 @@ from churn_kedro.base import Parameters
 from churn_kedro.campaigns import CampaignReport
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation import (
+    METRICS,
     Estimate,
     Evaluation,
     ExplanationSummary,
     FairnessReport,
     ModelComparison,
     SliceReport,
-)
-
-_GAPS = (
-    "demographic_parity_difference",
-    "demographic_parity_ratio",
-    "equalized_odds_difference",
-    "equalized_odds_ratio",
+    extended_metrics,
 )
 
 
@@ -36,15 +31,15 @@ class Assessment(Parameters):
 
     @property
     def extended_metrics(self) -> dict[str, Estimate]:
-        """Those of ``EXTENDED_METRICS`` that were measured; of several protected columns, the worst."""
+        """Those of ``extended_metrics`` that were measured; of several protected columns, the worst."""
         found: dict[str, Estimate] = {}
         if self.campaign is not None:
             found["profit_per_customer"] = self.campaign.chosen.profit_per_customer
-        for name in _GAPS:
-            gaps = [getattr(column, name) for column in self.fairness.columns] if self.fairness else []
+        for name in extended_metrics("binary"):
+            gaps = [getattr(column, name, None) for column in self.fairness.columns] if self.fairness else []
             known = [gap for gap in gaps if gap is not None]
             if known:
-                worst = min if name.endswith("ratio") else max
+                worst = max if METRICS[name].lower_is_better else min
                 found[name] = worst(known, key=lambda gap: gap.value)
         return found
 

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from churn_kedro.campaigns import Alternative, CampaignReport, Economics, ValueColumn
 from churn_kedro.customers import Task
 from churn_kedro.evaluation import (
-    HEADLINES,
-    LOWER_IS_BETTER,
-    METRIC_TITLES,
-    UNORDERED,
+    METRICS,
     Estimate,
     ExplanationSummary,
     FairnessReport,
@@ -21,57 +17,13 @@ from churn_kedro.evaluation import (
     RateGap,
     Slice,
     SliceReport,
+    headlines,
 )
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 
 Tone = Literal["good", "warning", "bad", ""]
 DifferenceOutcome = Literal["better", "worse", "unclear"]
 
-# One line for people who do not know the metric.
-_MEANINGS: Mapping[str, str] = {
-    "roc_auc": "How often a customer who leaves is ranked above one who stays; 0.5 is chance, 1 is perfect",
-    "gini": "The same on a scale from 0 (chance) to 1",
-    "pr_auc": "Precision over all lengths of the list; chance is the share that leaves",
-    "ks": "Largest distance between the scores of those who leave and those who stay",
-    "log_loss": "How surprised the probabilities are by what happened",
-    "brier": "Mean squared error of the probabilities",
-    "ece": "How far probabilities are from what happened, on average over ten bins",
-    "lift_5": "How many times more leavers among the first 5 % of the list than by chance",
-    "lift_10": "How many times more leavers among the first 10 % of the list than by chance",
-    "lift_20": "How many times more leavers among the first 20 % of the list than by chance",
-    "gain_5": "Share of all leavers among the first 5 % of the list",
-    "gain_10": "Share of all leavers among the first 10 % of the list",
-    "gain_20": "Share of all leavers among the first 20 % of the list",
-    "accuracy": "Share decided rightly",
-    "balanced_accuracy": "Mean over the classes of the share recognised",
-    "precision": "Share of those contacted who leave",
-    "recall": "Share of those who leave that is contacted",
-    "f1": "Harmonic mean of precision and recall",
-    "f1_macro": "Harmonic mean of precision and recall, each class counted alike",
-    "mcc": "Correlation of decision and outcome; 0 is chance, 1 is perfect",
-    "r2": "Share of the variation that is explained; 0 is no better than the mean",
-    "rmse": "Typical size of an error; large ones count most",
-    "mae": "Mean size of an error",
-    "median_ae": "Half of the errors are smaller",
-    "wape": "Sum of all errors as a share of the total",
-    "bias": "Whether predictions are too high (above 0) or too low on the whole",
-    "profit_per_customer": "Expected profit of a campaign by the model, per customer of the table",
-    "demographic_parity_difference": "Largest difference in the share flagged, between groups of a protected column",
-    "demographic_parity_ratio": "Smallest share flagged divided by the largest, between groups",
-    "equalized_odds_difference": "Largest difference in true or false positive rates between groups",
-    "equalized_odds_ratio": "Smallest ratio of true or false positive rates between groups",
-}
-_CLASS_MEANINGS: Mapping[str, str] = {
-    "roc_auc": "How often a customer of a class is ranked above one of another, mean over the classes",
-    "pr_auc": "Precision over all lengths of a class's list, mean over the classes",
-}
-_MORE_TITLES: Mapping[str, str] = {
-    "profit_per_customer": "profit per customer",
-    "demographic_parity_difference": "demographic parity difference",
-    "demographic_parity_ratio": "demographic parity ratio",
-    "equalized_odds_difference": "equalized odds difference",
-    "equalized_odds_ratio": "equalized odds ratio",
-}
 # Below, an interval is wide and a group is small enough to say so.
 _FEW_ROWS, _FEW_OF_A_CLASS = 500, 50
 # Below, three decimals would show nothing.
@@ -191,7 +143,7 @@ def metric_title(name: str) -> str:
     Returns:
         Its title.
     """
-    return METRIC_TITLES.get(name) or _MORE_TITLES.get(name) or name.replace("_", " ")
+    return METRICS[name].title if name in METRICS else name.replace("_", " ")
 
 
 def list_metrics(results: EvaluationResults) -> list[MetricRow]:
@@ -206,15 +158,10 @@ def list_metrics(results: EvaluationResults) -> list[MetricRow]:
     evaluation = results.evaluation
     rows = []
     for name, estimate in (evaluation.metrics | evaluation.extended).items():
-        meaning = _MEANINGS.get(name, "")
-        if evaluation.task == "multiclass":
-            meaning = _CLASS_MEANINGS.get(name, meaning)
-        direction = "lower is better" if name in LOWER_IS_BETTER else "higher is better"
-        if name in UNORDERED:
-            direction = "best at 0"
-        rows.append(
-            MetricRow(metric_title(name), write_number(estimate.value), write_interval(estimate), direction, meaning)
-        )
+        metric = METRICS[name]
+        direction = f"{metric.better} is better" if metric.ordered else "best at 0"
+        meaning = metric.explain(evaluation.task)
+        rows.append(MetricRow(metric.title, write_number(estimate.value), write_interval(estimate), direction, meaning))
     return rows
 
 
@@ -228,9 +175,9 @@ def describe_difference(name: str, difference: Estimate) -> DifferenceOutcome:
     Returns:
         ``unclear`` where the interval holds 0, or where neither direction of the metric is the better one.
     """
-    if name in UNORDERED or difference.low <= 0 <= difference.high:
+    if not METRICS[name].ordered or difference.low <= 0 <= difference.high:
         return "unclear"
-    return "better" if (difference.high < 0) == (name in LOWER_IS_BETTER) else "worse"
+    return "better" if (difference.high < 0) == (METRICS[name].lower_is_better) else "worse"
 
 
 def list_differences(results: EvaluationResults) -> list[DifferenceRow]:
@@ -302,7 +249,7 @@ def list_tiles(results: EvaluationResults) -> list[Tile]:
     """
     evaluation, task = results.evaluation, results.evaluation.task
     tiles: list[Tile] = []
-    for name, title in HEADLINES[task].items():
+    for name, title in headlines(task).items():
         if task == "binary" and name == "pr_auc":
             continue
         estimate = evaluation.metrics[name]
@@ -347,7 +294,7 @@ def _profit_tile(campaign: CampaignReport) -> Tile:
 
 
 def _comparison_tile(comparison: ModelComparison, task: Task) -> Tile:
-    name = next((name for name in HEADLINES[task] if name in comparison.differences), None)
+    name = next((name for name in headlines(task) if name in comparison.differences), None)
     if name is None:
         return Tile("–", f"against {comparison.baseline}: not comparable")  # noqa: RUF001
     difference = comparison.differences[name]
@@ -447,7 +394,7 @@ def _summarise_comparison(comparison: ModelComparison, task: Task) -> str:
         outcome: [metric_title(name) for name in outcomes if outcomes[name] == outcome]
         for outcome in ("better", "worse")
     }
-    name = next((name for name in HEADLINES[task] if name in outcomes), None)
+    name = next((name for name in headlines(task) if name in outcomes), None)
     begin = f"Compared with {comparison.baseline} on the same {comparison.rows:,} customers, it is"
     if name is None:
         return f"{begin} better in {len(said['better'])} and worse in {len(said['worse'])} metrics."

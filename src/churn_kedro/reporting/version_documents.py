@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from churn_kedro.evaluation import HEADLINES, Estimate
+from churn_kedro.evaluation import Estimate, headlines
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.report_content import list_limits, summarise
 
@@ -74,7 +74,7 @@ def collect_version_documents(
         EVALUATED_TAG: evaluated_at,
         "test_digest": evaluation.test_digest,
         "test_rows": str(evaluation.test_rows),
-        **headline_tags(evaluation.metrics | evaluation.extended, [*HEADLINES[evaluation.task], "profit_per_customer"]),
+        **headline_tags(evaluation.metrics | evaluation.extended, [*headlines(evaluation.task), "profit_per_customer"]),
     }
     tags["training_row_share"] = f"{evaluation.training_row_share:.4f}" if evaluation.training_row_share > 0 else None
     limits = [f"- {limit}" for limit in list_limits(results)]

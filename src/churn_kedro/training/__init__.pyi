@@ -1,5 +1,5 @@
 from .algorithms.interface import Problem as Problem
-from .baselines import default_baseline as default_baseline, train_baseline as train_baseline
+from .baselines import train_baseline as train_baseline
 from .calibration import choose_calibration as choose_calibration
 from .candidates import (
     Candidate as Candidate,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from churn_kedro.base import ParameterError
 from churn_kedro.campaigns import choose_threshold, customer_values
-from churn_kedro.customers import CustomerDeclaration, SplitManifest, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, SplitManifest
 from churn_kedro.evaluation import BaselineName
 from churn_kedro.features import fit_features
 from churn_kedro.models import Estimator
@@ -16,24 +16,6 @@ from churn_kedro.training.algorithms import load_algorithm
 from churn_kedro.training.folds import build_development, sample_of
 from churn_kedro.training.parameters import TrainingConfiguration
 from churn_kedro.training.recipe import assemble_pipeline, decide_at, describe_problem
-
-_SIMPLE: dict[Task, BaselineName] = {
-    "binary": "logistic_regression",
-    "multiclass": "logistic_regression",
-    "regression": "ridge",
-}
-
-
-def default_baseline(task: Task) -> BaselineName:
-    """The linear model of a task.
-
-    Args:
-        task: What is predicted.
-
-    Returns:
-        Its name.
-    """
-    return _SIMPLE[task]
 
 
 def train_baseline(
@@ -94,7 +76,7 @@ def _fit_algorithm(
     algorithm = load_algorithm(name)
     if declaration.task not in algorithm.tasks:
         raise ParameterError(
-            f"The baseline {name} does not learn task {declaration.task}; {default_baseline(declaration.task)} does."
+            f"The baseline {name} does not learn task {declaration.task}; {TASKS[declaration.task].linear_model} does."
         )
     # Constraints bind the model that ships; a yardstick need not keep them.
     free = declaration.model_copy(
@@ -109,5 +91,4 @@ def _fit_algorithm(
     problem = describe_problem(development, simple)
     inputs = fit_features(train, free, features)
     sample = sample_of(train, inputs.values, inputs, free, None)
-    step = "regressor" if declaration.task == "regression" else "classifier"
-    return assemble_pipeline(inputs, step, algorithm.fit(sample, {}, problem, None))
+    return assemble_pipeline(inputs, TASKS[declaration.task].step, algorithm.fit(sample, {}, problem, None))

@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import Field
 
 from churn_kedro.base import Parameters, Stopwatch, available_cores, perf_counter
-from churn_kedro.models import SCORE_NAMES, Learning, Score
+from churn_kedro.customers import Score
+from churn_kedro.models import SCORE_NAMES, Learning
 from churn_kedro.training.algorithms import Algorithm, AlgorithmName, FoldFit, Problem, load_algorithm
 from churn_kedro.training.folds import FoldInputs, Folds
 from churn_kedro.training.parameters import Ensemble, Value

@@ -12,18 +12,9 @@ from pydantic import Field
 
 from churn_kedro.base import ParameterError, Parameters, Stopwatch, library_versions, perf_counter, training_threads
 from churn_kedro.campaigns import CampaignParameters, ThresholdChoice, ValueColumn, choose_threshold, customer_values
-from churn_kedro.customers import CustomerDeclaration, SplitParameters, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, Score, SplitParameters, Task
 from churn_kedro.features import TrainingInputs, fit_features
-from churn_kedro.models import (
-    CAMPAIGN_TAG,
-    Estimator,
-    Score,
-    TrainedModel,
-    decision_threshold,
-    describe_learning,
-    prediction_method,
-    task_facts,
-)
+from churn_kedro.models import CAMPAIGN_TAG, Estimator, TrainedModel, decision_threshold, describe_learning, task_facts
 from churn_kedro.training.algorithms import Device, Problem, load_algorithm
 from churn_kedro.training.calibration import Calibration, calibrate, choose_calibration
 from churn_kedro.training.candidates import Candidate, CandidateComparison, Comparison, Member, compare_candidates
@@ -144,7 +135,7 @@ def describe_problem(development: Development, configuration: TrainingConfigurat
     algorithms = [load_algorithm(name) for name in parameters.algorithms]
     for algorithm in algorithms:
         if declaration.task not in algorithm.tasks:
-            fitting = "ridge" if declaration.task == "regression" else "logistic_regression"
+            fitting = TASKS[declaration.task].linear_model
             raise ParameterError(
                 f"training.algorithms names {algorithm.name}, which does not learn task {declaration.task}; "
                 f"{fitting} does."
@@ -283,8 +274,7 @@ def fit_model(
     members, fitted = _fit_members(
         sample, candidate_comparison, search, problem, parts if parameters.external_memory else None
     )
-    step = "regressor" if declaration.task == "regression" else "classifier"
-    pipeline = assemble_pipeline(inputs, step, fitted)
+    pipeline = assemble_pipeline(inputs, TASKS[declaration.task].step, fitted)
     seconds = {
         "search": sum(found.seconds for found in search.searches),
         "comparison": candidate_comparison.seconds,
@@ -305,7 +295,7 @@ def fit_model(
         estimator=estimator,
         inputs={column.name: column.signature_type for column in declaration.features},
         example=development.customers[declaration.feature_names].head(5),
-        predict_method=prediction_method(declaration.task),
+        predict_method=TASKS[declaration.task].predict_method,
         facts=_list_facts(development, chosen, calibration, choice, threshold, configuration),
         libraries=tuple(sorted(_LIBRARIES.intersection(chosen.members))),
     )

@@ -23,7 +23,8 @@ from churn_kedro.base import (
     library_versions,
     perf_counter,
 )
-from churn_kedro.models import SCORE_NAMES, Score
+from churn_kedro.customers import Score
+from churn_kedro.models import SCORE_NAMES
 from churn_kedro.training.algorithms import Algorithm, AlgorithmName, FoldFit, Problem
 from churn_kedro.training.folds import FoldInputs
 from churn_kedro.training.parameters import Objective, SearchParameters, Space, Value

@@ -19,7 +19,7 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.tree import DecisionTreeRegressor
 
-from churn_kedro.customers.declaration import Task
+from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.mlflow.model_files import canonical, log_model, model_digest
 from churn_kedro.datasets.mlflow.models import TRUSTED_TYPES
 from churn_kedro.models.interface import TrainedModel, predict

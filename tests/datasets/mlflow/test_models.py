@@ -13,8 +13,9 @@ import pytest
 from kedro.io import DatasetError
 from mlflow import MlflowClient
 
-from churn_kedro.customers.declaration import CustomerDeclaration, Task
+from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
+from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.mlflow.model_files import model_digest
 from churn_kedro.datasets.mlflow.models import PromotionDataset, RegistryModelDataset, TrackedModelDataset
 from churn_kedro.models.interface import (

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from churn_kedro.customers.declaration import Column, CustomerDeclaration, Task
+from churn_kedro.customers.declaration import Column, CustomerDeclaration
+from churn_kedro.customers.tasks import Task
 
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

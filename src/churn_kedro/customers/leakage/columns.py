@@ -18,6 +18,7 @@ from churn_kedro.customers.leakage.association import (
     strength_of_codes,
 )
 from churn_kedro.customers.leakage.findings import ColumnStrength, Finding, LeakageParameters, Limit, Severity
+from churn_kedro.customers.tasks import TASKS
 
 _EXAMPLES = 4
 _LESS_LIKELY_THAN = 1e-9
@@ -38,7 +39,7 @@ def _graded(strength: Strength, target: Target, warning: Limit, leak: Limit, lea
 
 
 def _measured(strength: Strength, target: Target) -> str:
-    measure = "R² of the target's ranks" if target.task == "regression" else "ROC-AUC"
+    measure = TASKS[target.task].association
     text = f"{measure} {strength.value:.4f} (at least {strength.low:.4f}"
     if len(strength.class_lows) > 1:
         best = int(np.argmax(strength.class_lows))

@@ -9,7 +9,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from churn_kedro.base import Parameters
-from churn_kedro.customers.declaration import AllowedLeak, CustomerDeclaration, CustomerTableError, Task
+from churn_kedro.customers.declaration import AllowedLeak, CustomerDeclaration, CustomerTableError
+from churn_kedro.customers.tasks import Task
 
 Severity = Literal["notice", "warning", "leak"]
 CHECKS = (

@@ -18,6 +18,7 @@ from churn_kedro.customers.leakage.association import (
     strength_of_predictions,
 )
 from churn_kedro.customers.leakage.findings import Finding, LeakageParameters, Severity
+from churn_kedro.customers.tasks import TASKS
 
 _FOLDS = 3
 # Trees in all, one of each class per round.
@@ -98,7 +99,7 @@ def check_perfect_model(
         return []
     enough = int(target.class_rows.min()) >= parameters.model_min_class_rows
     severity: Severity = "leak" if enough and strength.low >= parameters.model_leak.of(target.task) else "warning"
-    measure = "R² of the target's ranks" if target.task == "regression" else "ROC-AUC"
+    measure = TASKS[target.task].association
     without = f" without {', '.join(sorted(known_leaks))}" if known_leaks else ""
     return [
         Finding(

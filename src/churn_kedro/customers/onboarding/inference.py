@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers.declaration import RESERVED_NAMES, CustomerDeclaration, CustomerTableError, Level, Task
+from churn_kedro.customers.declaration import RESERVED_NAMES, CustomerDeclaration, CustomerTableError, Level
 from churn_kedro.customers.normalisation import MISSING_WORDS, as_text, find_header_rows, read_dates
+from churn_kedro.customers.tasks import Task
 
 # A column with at most so many levels gets them declared; with more, they are learned from the training customers.
 _MAX_DECLARED_LEVELS = 30

@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import TASKS, CustomerDeclaration, Score
 from churn_kedro.evaluation.explanations.interface import ROUNDING, ExplanationParameters, take_sample
 from churn_kedro.evaluation.explanations.shap_values import has_trees
 from churn_kedro.features import source_columns
-from churn_kedro.models import Learning, Score, predict, unwrap
+from churn_kedro.models import Learning, predict, unwrap
 
 # What an importance is a share of: the gain of the trees' splits, or the loss that shuffling a column adds.
 ImportanceMeasure = Literal["gain", "shuffling"]
@@ -73,7 +73,7 @@ def permutation_importance(
     task, names, n_repeats = declaration.task, declaration.feature_names, parameters.n_repeats
     affordable = max(_FEWEST_SHUFFLED, _SHUFFLED_ANSWERS // (len(names) * n_repeats))
     chosen = take_sample(customers, min(parameters.max_permuted, affordable), parameters.random_state)
-    learning = Learning(task, "rmse" if task == "regression" else "log_loss", n_classes=len(declaration.classes))
+    learning = Learning(task, TASKS[task].score, n_classes=len(declaration.classes))
     random = np.random.default_rng(parameters.random_state)
     table, target = chosen[names], chosen[declaration.target].to_numpy()
     loss = learning.measure(target, predict(estimator, table, task))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from churn_kedro.base import Clock, Stopwatch, perf_counter, utc_now
 from churn_kedro.campaigns import CampaignParameters, measure_campaign
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SplitManifest, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, CustomerTableError, SplitManifest, Task
 from churn_kedro.evaluation import (
     Baseline,
     BaselineChoice,
@@ -72,7 +72,6 @@ from churn_kedro.reporting import (
 from churn_kedro.training import (
     TrainingConfiguration,
     TrainingSummary,
-    default_baseline,
     train_baseline,
 )
 
@@ -162,11 +161,11 @@ def choose_baseline(
     """
     name, model, note = request.name, request.model, None
     if request.by_default and (model is None or model.version == candidate.version):
-        name, model = default_baseline(declaration.task), None
+        name, model = TASKS[declaration.task].linear_model, None
     if model is not None and (reason := explain_incomparable(model, declaration)):
         if not request.by_default:
             raise CustomerTableError(f"{candidate.name} version {candidate.version} is not compared: {reason}.")
-        note, name, model = f"The champion is not compared with: {reason}.", default_baseline(declaration.task), None
+        note, name, model = f"The champion is not compared with: {reason}.", TASKS[declaration.task].linear_model, None
     if model is None:
         return BaselineChoice(name=name, note=note)
     seen = find_version_training_rows(model, test, manifest, declaration)

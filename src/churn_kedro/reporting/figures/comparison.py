@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from churn_kedro.evaluation import (
-    LOWER_IS_BETTER,
-    METRIC_TITLES,
-    UNORDERED,
+    METRICS,
     ComparedCustomers,
     ModelComparison,
     group_by_probability,
@@ -52,12 +50,12 @@ def draw_differences(comparison: ModelComparison) -> Figure:
     Returns:
         The figure.
     """
-    names = [name for name in comparison.differences if name not in UNORDERED][::-1]
+    names = [name for name in comparison.differences if METRICS[name].ordered][::-1]
     figure, axes = new_figure(f"Differences to {_shorten(comparison.baseline)}", 8.4, 1.6 + 0.3 * max(len(names), 1))
     texts = []
     for place, name in enumerate(names):
         one = comparison.differences[name]
-        sign = -1.0 if name in LOWER_IS_BETTER else 1.0
+        sign = -1.0 if METRICS[name].lower_is_better else 1.0
         low, high = sorted((sign * one.low, sign * one.high))
         texts.append(f"{one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f})")
         half = (high - low) / 2
@@ -68,7 +66,7 @@ def draw_differences(comparison: ModelComparison) -> Figure:
         axes.plot([low / half, high / half], [place, place], color=color, linewidth=2)
         axes.plot(sign * one.value / half, place, "o", color=color)
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(range(len(names)), [METRIC_TITLES[name] for name in names])
+    axes.set_yticks(range(len(names)), [METRICS[name].title for name in names])
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(names)), texts)
     right.tick_params(length=0, labelsize=8)

@@ -11,7 +11,7 @@ import pandas as pd
 from churn_kedro.campaigns import Alternative, CampaignReport, Lever, PolicyName
 from churn_kedro.customers import shorten_name
 from churn_kedro.evaluation import (
-    METRIC_TITLES,
+    METRICS,
     TOP_PERCENTS,
     Estimate,
     Evaluation,
@@ -148,7 +148,7 @@ def draw_metrics_over_thresholds(metrics: pd.DataFrame, threshold: float) -> Fig
         ("Who is flagged", ("precision", "recall", "flagged_share")),
         ("How good the decisions are", ("f1", "balanced_accuracy", "accuracy", "mcc")),
     )
-    titles = {**METRIC_TITLES, "flagged_share": "share flagged"}
+    titles = {**{name: metric.title for name, metric in METRICS.items()}, "flagged_share": "share flagged"}
     for axes, (title, names) in zip(figure.subplots(1, 2), panels, strict=True):
         axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
         axes.spines[["top", "right"]].set_visible(False)
@@ -334,7 +334,7 @@ def draw_slices(report: SliceReport) -> Figure:
     figure = Figure(figsize=(13, 2.2 + 0.3 * max(len(shown), 2)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [3, 2]})
     places = np.arange(len(shown))
-    title = METRIC_TITLES[report.metric]
+    title = METRICS[report.metric].title
     for axes, text in ((left, f"{title[0].upper()}{title[1:]} by group"), (right, "Calibration")):
         axes.set_title(text, loc="left", fontsize=12, fontweight="bold")
         axes.spines[["top", "right"]].set_visible(False)
