@@ -5,8 +5,7 @@ from __future__ import annotations
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-# `kedro run` alone does the main job; any other pipeline is run by its name.
-MAIN_JOB = ("data_processing", "training", "evaluation", "registry", "inference")
+from churn_kedro.pipelines import MAIN_JOB
 
 
 def register_pipelines() -> dict[str, Pipeline]:

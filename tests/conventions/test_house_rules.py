@@ -19,7 +19,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.pipeline_registry import MAIN_JOB
+from churn_kedro.pipelines import MAIN_JOB
 from tests import ROOT
 
 CONF = ROOT / "conf"
@@ -158,7 +158,7 @@ def test_a_use_case_declares_its_whole_table_and_takes_nothing_from_base(own_sto
 
 def test_building_the_pipelines_loads_nothing_heavy() -> None:
     script = (
-        "import sys; from churn_kedro.pipeline_registry import MAIN_JOB; from importlib import import_module\n"
+        "import sys; from churn_kedro.pipelines import MAIN_JOB; from importlib import import_module\n"
         "for name in MAIN_JOB: import_module(f'churn_kedro.pipelines.{name}').create_pipeline()\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from churn_kedro.pipeline_registry import MAIN_JOB
+from churn_kedro.pipelines import MAIN_JOB
 from tests.end_to_end.conftest import QUICK, Project
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.campaigns.economics import (
     ProfitCurve,
     break_even,
@@ -42,7 +42,7 @@ _FEWEST_OF_LEVEL, _MOST_LEVELS = 30, 50
 _ROUNDING = 1e-9
 
 
-class CampaignPoint(Parameters):
+class CampaignPoint(Record):
     """What a decision threshold brings."""
 
     threshold: float = Field(description="Decision threshold.")
@@ -51,7 +51,7 @@ class CampaignPoint(Parameters):
     spending_per_customer: float = Field(description="Expected spending per customer of the table, contacted or not.")
 
 
-class ChosenPoint(Parameters):
+class ChosenPoint(Record):
     """What the model's own threshold brings."""
 
     threshold: float = Field(description="Decision threshold of the model.")
@@ -66,7 +66,7 @@ class ChosenPoint(Parameters):
     note: str | None = Field(description="What is to be said about the limits, for people.")
 
 
-class Alternative(Parameters):
+class Alternative(Record):
     """Another way to choose whom to contact."""
 
     policy: PolicyName = Field(description="Which one.")
@@ -81,7 +81,7 @@ class Alternative(Parameters):
     affordable: bool = Field(description="Whether it keeps to capacity and budget.")
 
 
-class SensitivityPoint(Parameters):
+class SensitivityPoint(Record):
     """What changes if one number of the economics is another one."""
 
     lever: Lever = Field(description="Which number.")
@@ -95,7 +95,7 @@ class SensitivityPoint(Parameters):
     note: str | None = Field(description="What is special, for people.")
 
 
-class CampaignReport(Parameters):
+class CampaignReport(Record):
     """What a campaign by the model brings on the test customers."""
 
     rows: int = Field(description="Customers.")
@@ -116,7 +116,7 @@ class CampaignReport(Parameters):
 
 
 @dataclass(frozen=True)
-class _Campaign:
+class _KnownCustomers:
     """Customers whose target is known, and what contacting each of them brings.
 
     Attributes:
@@ -136,7 +136,7 @@ class _Campaign:
     economics: Economics
 
     @classmethod
-    def of(cls, target: np.ndarray, values: np.ndarray, economics: Economics) -> _Campaign:
+    def of(cls, target: np.ndarray, values: np.ndarray, economics: Economics) -> _KnownCustomers:
         """Work out profits and spending."""
         return cls(
             target,
@@ -224,9 +224,9 @@ def measure_campaign(
         raise ValueError(
             f"scores are of {len(scores.target)} customers, the table has {len(test)}; pass the table that was scored"
         )
-    campaign = _Campaign.of(scores.target, customer_values(economics, test), economics)
+    campaign = _KnownCustomers.of(scores.target, customer_values(economics, test), economics)
     contacted = (scores.prediction >= scores.threshold) & campaign.worth
-    learning = _Campaign.of(train[declaration.target].to_numpy(), customer_values(economics, train), economics)
+    learning = _KnownCustomers.of(train[declaration.target].to_numpy(), customer_values(economics, train), economics)
     policies = [
         _Policy("nobody", "Nobody", "No campaign.", np.zeros(len(test))),
         _Policy(
@@ -296,7 +296,7 @@ def _draw_by_chance(contacted: np.ndarray, worth: np.ndarray) -> _Policy:
     )
 
 
-def _know_everything(campaign: _Campaign) -> _Policy:
+def _know_everything(campaign: _KnownCustomers) -> _Policy:
     """Contact those who leave and bring a profit, the most profitable first, as far as the limits allow."""
     order = np.argsort(-campaign.profits, kind="stable")
     order = order[(campaign.target[order] == 1) & (campaign.profits[order] > 0)]
@@ -415,10 +415,10 @@ def _as_numbers(cells: pd.Series) -> np.ndarray:
 
 
 def _apply_rule(
-    learning: _Campaign,
+    learning: _KnownCustomers,
     train: pd.DataFrame,
     test: pd.DataFrame,
-    campaign: _Campaign,
+    campaign: _KnownCustomers,
     declaration: CustomerDeclaration,
 ) -> _Policy:
     """The best rule on one column: contact the bins whose training customers would have brought a profit."""
@@ -448,7 +448,7 @@ def _apply_rule(
     )
 
 
-def _choose_bins(places: np.ndarray, n_bins: int, learning: _Campaign) -> tuple[float, np.ndarray]:
+def _choose_bins(places: np.ndarray, n_bins: int, learning: _KnownCustomers) -> tuple[float, np.ndarray]:
     """Bins that pay, the best per contact first, as far as the limits allow; and what they bring."""
     profits, spending, contacts = (
         np.bincount(places, weights=amounts.astype(np.float64), minlength=n_bins)
@@ -468,7 +468,7 @@ def _choose_bins(places: np.ndarray, n_bins: int, learning: _Campaign) -> tuple[
     return float(profits[chosen].sum()), chosen
 
 
-def _resample(campaign: _Campaign, contacts: Sequence[np.ndarray], bootstrap: BootstrapParameters) -> np.ndarray:
+def _resample(campaign: _KnownCustomers, contacts: Sequence[np.ndarray], bootstrap: BootstrapParameters) -> np.ndarray:
     """Profit per customer of each way on each resample, shape (n_resamples, number of ways)."""
     amounts = campaign.profits[:, np.newaxis] * np.stack(contacts, axis=1)
     blocks = resample_counts(len(campaign.target), bootstrap)
@@ -482,7 +482,7 @@ def _interval(value: float, resampled: np.ndarray, confidence: float) -> Estimat
 
 
 def _describe_chosen(
-    contacted: np.ndarray, threshold: float, campaign: _Campaign, resampled: np.ndarray, confidence: float
+    contacted: np.ndarray, threshold: float, campaign: _KnownCustomers, resampled: np.ndarray, confidence: float
 ) -> ChosenPoint:
     n_customers, economics = len(contacted), campaign.economics
     profit, spending = float(campaign.profits[contacted].sum()), float(campaign.spending[contacted].sum())
@@ -516,7 +516,7 @@ def _describe_chosen(
 
 def _compare(
     policy: _Policy,
-    campaign: _Campaign,
+    campaign: _KnownCustomers,
     totals: tuple[float, float],
     resampled: np.ndarray,
     confidence: float,
@@ -536,7 +536,7 @@ def _compare(
     )
 
 
-def _vary(scores: ScoredCustomers, campaign: _Campaign) -> list[SensitivityPoint]:
+def _vary(scores: ScoredCustomers, campaign: _KnownCustomers) -> list[SensitivityPoint]:
     """Profit as each number of the economics is another one; a number of 0 stays 0 and is left out."""
     points = []
     for lever in _LEVERS:

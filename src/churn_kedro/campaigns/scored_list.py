@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, Record
 from churn_kedro.campaigns.economics import customer_values, worth_contacting
 from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Range, Task
@@ -42,7 +42,7 @@ class InferenceParameters(Parameters):
     max_unscored_share: float = Field(ge=0, le=1, description="Largest share of customers that may be left unscored.")
 
 
-class ScoringReport(Parameters):
+class ScoringReport(Record):
     """What happened in one scoring."""
 
     model_name: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.campaigns.economics import ProfitCurve, ThresholdSteps, break_even, profit_curve, threshold_steps
 from churn_kedro.campaigns.parameters import CampaignParameters, Economics, Objective, ValueColumn
 
@@ -21,7 +21,7 @@ _NEUTRAL_THRESHOLD = 0.5
 _ROUNDING = 1e-12
 
 
-class ThresholdChoice(Parameters):
+class ThresholdChoice(Record):
     """The decision threshold, and what it does to the customers it was chosen on."""
 
     objective: Objective = Field(description="What the threshold was to maximise.")
@@ -88,7 +88,7 @@ class _Counts:
 
 
 @dataclass(frozen=True)
-class _Campaign:
+class _CampaignLimits:
     """What contacting the flagged customers brings, and its limits."""
 
     economics: Economics
@@ -150,10 +150,10 @@ def choose_threshold(
     _require_customers(target, probability)
     steps = threshold_steps(probability)
     counts = _Counts(steps.accumulate(target), steps.flagged, int(target.sum()), len(target))
-    campaign: _Campaign | None = None
+    campaign: _CampaignLimits | None = None
     if parameters.objective == "profit" and parameters.economics is not None:
         worth = _require_values(values, parameters.economics, len(target))
-        campaign = _Campaign(parameters.economics, profit_curve(target, probability, worth, parameters.economics))
+        campaign = _CampaignLimits(parameters.economics, profit_curve(target, probability, worth, parameters.economics))
     if counts.positives in (0, counts.total):
         pick = _pick_neutral(steps, probability, campaign, "one class alone cannot tell a better one")
     elif np.ptp(probability) == 0:
@@ -193,7 +193,9 @@ def _require_values(values: np.ndarray | None, economics: Economics, n_customers
     return values
 
 
-def _pick_neutral(steps: ThresholdSteps, probability: np.ndarray, campaign: _Campaign | None, doubt: str) -> _Pick:
+def _pick_neutral(
+    steps: ThresholdSteps, probability: np.ndarray, campaign: _CampaignLimits | None, doubt: str
+) -> _Pick:
     position = int(np.searchsorted(steps.flagged, np.count_nonzero(probability >= _NEUTRAL_THRESHOLD)))
     if campaign is not None and not campaign.curve.affordable(campaign.economics)[position]:
         logger.warning(
@@ -207,7 +209,7 @@ def _pick_neutral(steps: ThresholdSteps, probability: np.ndarray, campaign: _Cam
     return _Pick(position, _NEUTRAL_THRESHOLD, f"{_NEUTRAL_THRESHOLD}, since {doubt}.")
 
 
-def _pick_by_profit(campaign: _Campaign) -> _Pick:
+def _pick_by_profit(campaign: _CampaignLimits) -> _Pick:
     curve, economics = campaign.curve, campaign.economics
 
     def outcome(position: int) -> str:
@@ -269,7 +271,7 @@ def _pick_by_score(counts: _Counts, steps: ThresholdSteps, objective: Objective)
     return _Pick(position, float(steps.thresholds[position]), reason)
 
 
-def _describe(pick: _Pick, counts: _Counts, campaign: _Campaign | None, objective: Objective) -> ThresholdChoice:
+def _describe(pick: _Pick, counts: _Counts, campaign: _CampaignLimits | None, objective: Objective) -> ThresholdChoice:
     position = pick.position
     contacted, profit, value = counts.flagged / counts.total, None, None
     if campaign is not None:

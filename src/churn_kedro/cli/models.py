@@ -65,7 +65,7 @@ class _Project:
     @property
     def model_name(self) -> str:
         """Registered model of the use case."""
-        return f"{self.context.config_loader['globals']['use_case']}_churn"
+        return str(self.context.config_loader["globals"]["registered_model"])
 
     @property
     def registry(self) -> ModelRegistry:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, Record
 from churn_kedro.customers.declaration import Column, CustomerDeclaration
 from churn_kedro.customers.normalisation import NormalisedCustomers, as_text
 from churn_kedro.customers.splits import SplitManifest
@@ -27,7 +27,7 @@ class ProfileParameters(Parameters):
     random_state: int = Field(ge=0, description="Seed of the sample.")
 
 
-class Stage(Parameters):
+class Stage(Record):
     """The table at one point of its way."""
 
     name: str
@@ -38,7 +38,7 @@ class Stage(Parameters):
     change: str = Field(description="What happened since the stage before, in words.")
 
 
-class Histogram(Parameters):
+class Histogram(Record):
     """Customers by a column's values, and the target's mean among them."""
 
     labels: list[str] = Field(description="Levels, or ranges of numbers or dates, in order.")
@@ -55,7 +55,7 @@ class Histogram(Parameters):
         return self
 
 
-class ColumnProfile(Parameters):
+class ColumnProfile(Record):
     """One column of the accepted customers."""
 
     name: str
@@ -71,7 +71,7 @@ class ColumnProfile(Parameters):
     histogram: Histogram | None = Field(description="Features only.")
 
 
-class TableProfile(Parameters):
+class TableProfile(Record):
     """A customer table on its way to the model."""
 
     stages: list[Stage]
@@ -391,7 +391,7 @@ def _as_numbers(cells: pd.Series, rates: pd.Series, column: Column) -> pd.Series
     return cells.astype("float64")
 
 
-class TableSchema(Parameters):
+class TableSchema(Record):
     """What is compared between two runs of a use case."""
 
     file_columns: list[str] = Field(description="Columns of the raw file, in order.")
@@ -399,7 +399,7 @@ class TableSchema(Parameters):
     levels: dict[str, list[str]] = Field(description="Levels that occur, per column of words or codes.")
 
 
-class SchemaChanges(Parameters):
+class SchemaChanges(Record):
     """How this run's table differs from the last one's."""
 
     compared: bool = Field(description="False for the first run of a use case.")

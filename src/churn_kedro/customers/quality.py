@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.normalisation import NormalisedCustomers
 from churn_kedro.customers.reading import READING, Reading
@@ -14,7 +14,7 @@ from churn_kedro.customers.splits import count_classes
 _EXAMPLES = 3
 
 
-class DataQuality(Parameters):
+class DataQuality(Record):
     """Counts of everything that was read, set aside or dropped.
 
     Rows read = repeated headers + rejected + duplicates + kept.

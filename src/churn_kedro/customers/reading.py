@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.customers.declaration import CustomerTableError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _SAMPLE_RECORDS = 50
 _BLOCK_BYTES = 1 << 24
 
 
-class Reading(Parameters):
+class Reading(Record):
     """How a file was read; nothing of it was told by the user."""
 
     format: str = Field(description="csv, parquet or excel.")

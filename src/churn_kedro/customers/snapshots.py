@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import BeforeValidator, Field, model_validator
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, Record
 from churn_kedro.customers.declaration import CustomerTableError
 from churn_kedro.customers.normalisation import TEXT, as_text, read_dates, read_numbers
 
@@ -64,7 +64,7 @@ class SnapshotParameters(Parameters):
         return self
 
 
-class CutoffRecord(Parameters):
+class CutoffRecord(Record):
     """One cut-off."""
 
     cutoff: Day
@@ -72,7 +72,7 @@ class CutoffRecord(Parameters):
     churned: int
 
 
-class SnapshotReport(Parameters):
+class SnapshotReport(Record):
     """What was made of an event table."""
 
     events_read: int

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.base import ParameterError, Parameters, Record
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.digests import table_digest
 
@@ -62,7 +62,7 @@ class CustomerParts(NamedTuple):
     test: pd.DataFrame
 
 
-class SplitRecord(Parameters):
+class SplitRecord(Record):
     """One part of a split."""
 
     rows: int = Field(description="Customers in the part.")
@@ -70,7 +70,7 @@ class SplitRecord(Parameters):
     digest: str = Field(description="Content digest of the table.")
 
 
-class SplitManifest(Parameters):
+class SplitManifest(Record):
     """What one split produced; it identifies the data a model was trained and judged on."""
 
     split: SplitParameters = Field(description="How it was made.")

@@ -22,14 +22,14 @@ from .explanations.interactions import (
     find_partners as find_partners,
 )
 from .explanations.interface import ExplanationParameters as ExplanationParameters
-from .explanations.shap_values import Explanation as Explanation
-from .explanations.shown_customers import ShownCustomer as ShownCustomer, explain_shown as explain_shown
-from .explanations.shuffling import (
+from .explanations.permutation import (
     ImportanceMeasure as ImportanceMeasure,
     PermutationImportance as PermutationImportance,
     permutation_importance as permutation_importance,
     share_importance as share_importance,
 )
+from .explanations.shap_values import Explanation as Explanation
+from .explanations.shown_customers import ShownCustomer as ShownCustomer, explain_shown as explain_shown
 from .explanations.summary import (
     ExplanationSummary as ExplanationSummary,
     summarise_explanations as summarise_explanations,

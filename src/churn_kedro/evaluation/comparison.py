@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estimate, measure, paired_differences
 from churn_kedro.models import Estimator, RegisteredModel, ScoredCustomers, explain_table_mismatch, score_labelled
@@ -20,7 +20,7 @@ BaselineName = Literal["constant", "logistic_regression", "ridge", "random_fores
 BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)
 
 
-class Disagreement(Parameters):
+class Disagreement(Record):
     """A customer of whom two models say different things."""
 
     ids: dict[str, str] = Field(description="What identifies the customer; the row where nothing does.")
@@ -29,7 +29,7 @@ class Disagreement(Parameters):
     baseline: float = Field(description="The same of the other model.")
 
 
-class ModelComparison(Parameters):
+class ModelComparison(Record):
     """A model beside another one, on the same customers."""
 
     baseline: str = Field(description="The other model, for people.")

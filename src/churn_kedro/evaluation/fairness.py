@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, Record
 from churn_kedro.customers import Column, CustomerDeclaration
 from churn_kedro.evaluation.groups import group_customers
 from churn_kedro.evaluation.metrics.estimates import Estimate, shifted_interval
@@ -34,7 +34,7 @@ class FairnessParameters(Parameters):
     random_state: int = Field(0, ge=0, description="Seed of the resamples.")
 
 
-class GroupRates(Parameters):
+class GroupRates(Record):
     """What the model decides about one group."""
 
     group: str = Field(description="Level or range of the protected column.")
@@ -47,7 +47,7 @@ class GroupRates(Parameters):
     precision: Estimate | None = Field(description="Share of the flagged that left; null where nobody is flagged.")
 
 
-class RateGap(Parameters):
+class RateGap(Record):
     """How far apart a rate is between the groups of a column."""
 
     difference: Estimate = Field(description="Largest rate minus smallest rate; 0 where all are alike.")
@@ -56,7 +56,7 @@ class RateGap(Parameters):
     highest: str = Field(description="Group with the largest rate.")
 
 
-class ProtectedColumn(Parameters):
+class ProtectedColumn(Record):
     """A protected column, its groups, and how differently the model treats them."""
 
     column: str = Field(description="Column of the table.")
@@ -84,7 +84,7 @@ class ProtectedColumn(Parameters):
         return None if self.selection_rate is None else self.selection_rate.ratio
 
 
-class FairnessReport(Parameters):
+class FairnessReport(Record):
     """How the decisions differ between protected groups."""
 
     threshold: float = Field(description="Decision threshold on the probability of leaving.")

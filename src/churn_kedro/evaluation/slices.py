@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, Record
 from churn_kedro.customers import TASKS, CustomerDeclaration, Task
 from churn_kedro.evaluation.groups import Groups, group_customers
 from churn_kedro.evaluation.metrics.definitions import METRICS, task_metrics
@@ -85,14 +85,14 @@ class SliceParameters(Parameters):
     random_state: int = Field(0, ge=0, description="Seed of sample, halves and resamples.")
 
 
-class Condition(Parameters):
+class Condition(Record):
     """One condition that the customers of a group meet."""
 
     column: str = Field(description="Column of the table.")
     text: str = Field(description="The values, for people: a level such as 'Germany', or a range such as '45 to 60'.")
 
 
-class SliceCalibration(Parameters):
+class SliceCalibration(Record):
     """What was predicted for a group, and what happened."""
 
     ratio: float | None = Field(description="Observed divided by predicted; null where nothing was predicted.")
@@ -102,7 +102,7 @@ class SliceCalibration(Parameters):
     miscalibrated: bool = Field(description="Whether the adjusted p-value is below the significance.")
 
 
-class Slice(Parameters):
+class Slice(Record):
     """A group of customers, and how the model does on it."""
 
     name: str = Field(description="For people, such as 'Geography = Germany' or 'Age 45 to 60 and Gender = Female'.")
@@ -136,7 +136,7 @@ class Slice(Parameters):
     note: str | None = Field(description="What keeps it from being judged, or puts it into perspective, for people.")
 
 
-class SliceReport(Parameters):
+class SliceReport(Record):
     """How the model does on groups of customers."""
 
     task: Task = Field(description="What is predicted.")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.customers import Column, CustomerDeclaration, Kind
 from churn_kedro.features.columns import TreatedColumn, treat_columns
 from churn_kedro.features.parameters import FeatureParameters
@@ -21,21 +21,21 @@ _MISSING = "(missing)"
 _BY_NUMBER = frozenset({"fills", "scaling"})
 
 
-class Fences(Parameters):
+class Fences(Record):
     """Numbers beyond are outliers."""
 
     lower: float
     upper: float
 
 
-class Scale(Parameters):
+class Scale(Record):
     """A number minus the centre, divided by the scale."""
 
     centre: float
     scale: float
 
 
-class FittedColumn(Parameters):
+class FittedColumn(Record):
     """One column and all that was learned of it. What does not apply is left out or empty."""
 
     name: str
@@ -59,7 +59,7 @@ class FittedColumn(Parameters):
     latest_date: str | None = Field(None, description="Date from which ages are counted back.")
 
 
-class FittedInput(Parameters):
+class FittedInput(Record):
     """One number that XGBoost gets."""
 
     name: str
@@ -67,7 +67,7 @@ class FittedInput(Parameters):
     type: Literal["category", "quantity"]
 
 
-class ScoredInput(Parameters):
+class ScoredInput(Record):
     """An input that selection judged."""
 
     name: str
@@ -75,7 +75,7 @@ class ScoredInput(Parameters):
     kept: bool
 
 
-class FittedFeatures(Parameters):
+class FittedFeatures(Record):
     """The treatment of a customer table as training learned it."""
 
     columns: list[FittedColumn] = Field(description="Columns in declared order, derived ones last.")

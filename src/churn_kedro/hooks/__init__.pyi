@@ -1,7 +1,5 @@
 from .configuration import ProjectConfigLoader as ProjectConfigLoader
-from .lineage import (
-    LineageHooks as LineageHooks,
-    ParameterHooks as ParameterHooks,
-    SummaryHooks as SummaryHooks,
-    TrackingServerHooks as TrackingServerHooks,
-)
+from .lineage import LineageHooks as LineageHooks
+from .recorded_parameters import ParameterHooks as ParameterHooks
+from .summary import SummaryHooks as SummaryHooks
+from .tracking_server import TrackingServerHooks as TrackingServerHooks

@@ -62,6 +62,12 @@ class ProjectConfigLoader(OmegaConfigLoader):
     @staticmethod
     def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
         """Merge key by key, except for the declaration: a table takes nothing from another one's."""
+        if "use_case" in env_config and "registered_model" not in env_config:
+            raise ParameterError(
+                f"{env_path}: globals.yml names use_case {env_config['use_case']} and no registered_model, so its "
+                "versions would go to the model of another use case. Add `registered_model: "
+                f"{env_config['use_case']}_churn`."
+            )
         kept = {key: value for key, value in config.items() if key != DECLARATION or key not in env_config}
         return OmegaConfigLoader._soft_merge(kept, env_config, env_path)
 

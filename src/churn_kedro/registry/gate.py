@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, Record
 from churn_kedro.customers import TASKS, CustomerDeclaration, LeakageReport, SplitManifest, Task
 from churn_kedro.evaluation import (
     METRICS,
@@ -134,7 +134,7 @@ class GateParameters(Parameters):
         return gate
 
 
-class GateCheck(Parameters):
+class GateCheck(Record):
     """One condition of the gate."""
 
     name: str
@@ -162,7 +162,7 @@ class ChecksOnTestTable:
     comparison: list[GateCheck]
 
 
-class Decision(Parameters):
+class Decision(Record):
     """What the gate decided about one version, and why."""
 
     model_name: str
@@ -194,7 +194,7 @@ class Decision(Parameters):
         return [f"{'+' if check.passed else '-'} {check.reason}" for check in self.checks]
 
 
-class Promotion(Parameters):
+class Promotion(Record):
     """What the registry is to do with a version after a decision."""
 
     model_name: str

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.campaigns import CampaignReport
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation import (
@@ -21,7 +21,7 @@ from churn_kedro.evaluation import (
 )
 
 
-class Assessment(Parameters):
+class Assessment(Record):
     """What a version is worth, for whom it fails, and how it stands beside another model."""
 
     slices: SliceReport = Field(description="The model on groups of customers.")
@@ -44,7 +44,7 @@ class Assessment(Parameters):
         return found
 
 
-class CardFacts(Parameters):
+class CardFacts(Record):
     """What is known of a version beside its evaluation."""
 
     use_case: str = Field(description="Name of the use case.")

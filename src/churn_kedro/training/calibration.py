@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.base import ParameterError, Record
 from churn_kedro.evaluation import bin_probabilities
 from churn_kedro.models import Learning
 from churn_kedro.training.parameters import CalibrationParameters
@@ -25,7 +25,7 @@ _METHODS: tuple[Method, ...] = ("none", "temperature", "sigmoid", "isotonic")
 _BINS = 10
 
 
-class Calibration(Parameters):
+class Calibration(Record):
     """The map that was chosen, and why."""
 
     method: Method = Field(description="The map.")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.base import Parameters, Stopwatch, available_cores, perf_counter
+from churn_kedro.base import Record, Stopwatch, available_cores, perf_counter
 from churn_kedro.customers import Score
 from churn_kedro.models import SCORE_NAMES, Learning
 from churn_kedro.training.algorithms import Algorithm, AlgorithmName, FoldFit, Problem, load_algorithm
@@ -25,7 +25,7 @@ _NOISE = 0.05
 _INNER_FOLDS = 5
 
 
-class Candidate(Parameters):
+class Candidate(Record):
     """A model that could go on, and what it reached on the folds."""
 
     name: str = Field(description="Algorithm, or way of putting several together.")
@@ -42,7 +42,7 @@ class Candidate(Parameters):
     differs: bool = Field(False, description="Whether the difference exceeds the noise.")
 
 
-class Comparison(Parameters):
+class Comparison(Record):
     """Candidates side by side."""
 
     metric: Score = Field(description="What the scores are.")
@@ -52,7 +52,7 @@ class Comparison(Parameters):
     reason: str = Field(description="Why, in a sentence.")
 
 
-class Member(Parameters):
+class Member(Record):
     """A fitted algorithm."""
 
     algorithm: AlgorithmName

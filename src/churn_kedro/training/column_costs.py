@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import Field
 
-from churn_kedro.base import ParameterError, Parameters
+from churn_kedro.base import ParameterError, Record
 from churn_kedro.campaigns import CampaignParameters, choose_threshold, customer_values
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.training.algorithms import Problem, load_algorithm
@@ -19,7 +19,7 @@ from churn_kedro.training.parameters import TrainingConfiguration
 logger = logging.getLogger(__name__)
 
 
-class ColumnBenefit(Parameters):
+class ColumnBenefit(Record):
     """What a column costs and what it earns, in money per customer."""
 
     column: str

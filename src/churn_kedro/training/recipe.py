@@ -10,7 +10,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import ParameterError, Parameters, Stopwatch, library_versions, perf_counter, training_threads
+from churn_kedro.base import (
+    ParameterError,
+    Record,
+    Stopwatch,
+    library_versions,
+    perf_counter,
+    training_threads,
+)
 from churn_kedro.campaigns import CampaignParameters, ThresholdChoice, ValueColumn, choose_threshold, customer_values
 from churn_kedro.customers import TASKS, CustomerDeclaration, Score, SplitParameters, Task
 from churn_kedro.features import TrainingInputs, fit_features
@@ -64,7 +71,7 @@ class PartFolder(Protocol):
         ...
 
 
-class Recipe(Parameters):
+class Recipe(Record):
     """All that it takes to train the same model on the same data again."""
 
     configuration: TrainingConfiguration
@@ -75,7 +82,7 @@ class Recipe(Parameters):
     device: Device = Field(description="Where trees grew.")
 
 
-class TrainingSummary(Parameters):
+class TrainingSummary(Record):
     """What training did, on one page."""
 
     task: Task

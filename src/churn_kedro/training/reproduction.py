@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.customers import SplitManifest
 from churn_kedro.evaluation import measure
 from churn_kedro.models import Estimator, score_labelled
@@ -18,7 +18,7 @@ from churn_kedro.training.recipe import PartFolder, Training, TrainingSummary, t
 from churn_kedro.training.search import SearchContext
 
 
-class Difference(Parameters):
+class Difference(Record):
     """Something that is not as it was."""
 
     what: str
@@ -26,14 +26,14 @@ class Difference(Parameters):
     rebuilt: str
 
 
-class MetricPair(Parameters):
+class MetricPair(Record):
     """A metric of the version, and of what was trained again."""
 
     recorded: float
     rebuilt: float
 
 
-class Rebuild(Parameters):
+class Rebuild(Record):
     """What came of training a version again."""
 
     model_name: str = Field(description="Registered model.")

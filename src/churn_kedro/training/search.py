@@ -16,7 +16,7 @@ from pydantic import Field
 
 from churn_kedro.base import (
     ParameterError,
-    Parameters,
+    Record,
     Stopwatch,
     UserInputError,
     available_cores,
@@ -46,7 +46,7 @@ _TIMED_PREDICTIONS = 3
 _LONGEST_ERROR = 500
 
 
-class Trial(Parameters):
+class Trial(Record):
     """One tried set of hyperparameters."""
 
     number: int = Field(description="Order among the trials of its algorithm, from 0.")
@@ -64,7 +64,7 @@ class Trial(Parameters):
     error: str = Field("", description="Why it failed.")
 
 
-class AlgorithmSearch(Parameters):
+class AlgorithmSearch(Record):
     """What the search of one algorithm found."""
 
     algorithm: AlgorithmName
@@ -74,7 +74,7 @@ class AlgorithmSearch(Parameters):
     stopped_by_time: bool = Field(False, description="Whether the time was up before the trials were.")
 
 
-class SearchResult(Parameters):
+class SearchResult(Record):
     """What the search found."""
 
     metric: Score = Field(description="What the scores are.")

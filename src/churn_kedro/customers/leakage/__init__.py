@@ -14,13 +14,13 @@ from churn_kedro.customers.leakage.association import Codes, Floats, read_target
 from churn_kedro.customers.leakage.columns import check_columns, check_scoring_columns, check_variety
 from churn_kedro.customers.leakage.findings import (
     CHECKS,
-    ColumnStrength,
+    FeatureAssociation,
     Finding,
     LeakageParameters,
     LeakageReport,
     Limit,
     OrderCurve,
-    judge,
+    assign_allowed,
     require_known_checks,
     require_no_leak,
 )
@@ -29,7 +29,7 @@ from churn_kedro.customers.leakage.quick_model import check_perfect_model
 from churn_kedro.customers.leakage.shared_rows import check_near_duplicates, check_shared_customers
 
 __all__ = [
-    "ColumnStrength",
+    "FeatureAssociation",
     "Finding",
     "LeakageParameters",
     "LeakageReport",
@@ -97,7 +97,7 @@ def check_leakage(
     in_columns, strengths = check_columns(checked, target, declaration, parameters)
     leaking = {found.column for found in in_columns if found.severity == "leak" and found.column is not None}
     of_model = check_perfect_model(checked, target, leaking, declaration, parameters)
-    twins = check_near_duplicates(parts, declaration, parameters, random)
+    near_duplicates = check_near_duplicates(parts, declaration, parameters, random)
     sampled = len(checked) < len(customers)
     findings = [*in_order, *in_columns, *of_model]
     if sampled:
@@ -107,10 +107,10 @@ def check_leakage(
         *check_variety(customers, checked, declaration, parameters),
         *([] if scoring_columns is None else check_scoring_columns(scoring_columns, declaration)),
         *check_shared_customers(parts, declaration, by_time=by_time),
-        *twins,
+        *near_duplicates,
     ]
     return LeakageReport(
-        findings=judge(findings, declaration),
+        findings=assign_allowed(findings, declaration),
         checks=[check for check in CHECKS if check != "unknown_at_scoring" or scoring_columns is not None],
         rows_checked=len(checked),
         rows_total=len(customers),

@@ -17,7 +17,7 @@ from churn_kedro.customers.leakage.association import (
     number_values,
     strength_of_codes,
 )
-from churn_kedro.customers.leakage.findings import ColumnStrength, Finding, LeakageParameters, Limit, Severity
+from churn_kedro.customers.leakage.findings import FeatureAssociation, Finding, LeakageParameters, Limit, Severity
 from churn_kedro.customers.tasks import TASKS
 
 _EXAMPLES = 4
@@ -177,7 +177,7 @@ def _check_alone(
 
 def check_columns(
     customers: pd.DataFrame, target: Target, declaration: CustomerDeclaration, parameters: LeakageParameters
-) -> tuple[list[Finding], list[ColumnStrength]]:
+) -> tuple[list[Finding], list[FeatureAssociation]]:
     """Look for the target in each feature, and in where it is missing.
 
     Args:
@@ -190,13 +190,13 @@ def check_columns(
         At most one finding per feature, the most telling; and the strength of each feature, strongest first.
     """
     findings: list[Finding] = []
-    strengths: list[ColumnStrength] = []
+    strengths: list[FeatureAssociation] = []
     numbers = customers[declaration.target]
     for declared in declaration.features:
         column = customers[declared.name]
         codes = feature_codes(column, declared)
         strength = strength_of_codes(codes, target)
-        strengths.append(ColumnStrength(column=declared.name, value=strength.value, low=strength.low))
+        strengths.append(FeatureAssociation(column=declared.name, value=strength.value, low=strength.low))
         found = _check_copy(column, numbers, declared, declaration.target, target)
         missing = _check_missingness(column, declared, target, parameters)
         alone = _check_alone(codes, strength, declared, target, parameters)

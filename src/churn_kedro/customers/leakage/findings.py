@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, Record
 from churn_kedro.customers.declaration import AllowedLeak, CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.tasks import Task
 
@@ -90,7 +90,7 @@ class LeakageParameters(Parameters):
         return self
 
 
-class Finding(Parameters):
+class Finding(Record):
     """Something that a check found."""
 
     check: str = Field(description="Name of the check.")
@@ -102,7 +102,7 @@ class Finding(Parameters):
     allowed: str | None = Field(None, description="Reason that the declaration gives for allowing it.")
 
 
-class ColumnStrength(Parameters):
+class FeatureAssociation(Record):
     """How well one feature alone tells the target."""
 
     column: str
@@ -110,7 +110,7 @@ class ColumnStrength(Parameters):
     low: float = Field(description="Lower bound of its 95 % interval.")
 
 
-class OrderCurve(Parameters):
+class OrderCurve(Record):
     """The target over an order of the rows, in bins of equal size."""
 
     order: str = Field(description="Identifier whose order it is; 'position in the file' for the file's own.")
@@ -119,7 +119,7 @@ class OrderCurve(Parameters):
     overall: list[float] = Field(description="Share or mean of each series in the whole table.")
 
 
-class LeakageReport(Parameters):
+class LeakageReport(Record):
     """Outcome of all checks."""
 
     findings: list[Finding] = Field(description="Worst first.")
@@ -128,7 +128,7 @@ class LeakageReport(Parameters):
     rows_total: int
     sampled: bool = Field(description="Whether the costly checks looked at a sample.")
     task: Task
-    strengths: list[ColumnStrength] = Field(description="Features, strongest first.")
+    strengths: list[FeatureAssociation] = Field(description="Features, strongest first.")
     orders: list[OrderCurve]
 
     @property
@@ -137,7 +137,7 @@ class LeakageReport(Parameters):
         return [finding for finding in self.findings if finding.severity == "leak" and finding.allowed is None]
 
 
-def judge(findings: Iterable[Finding], declaration: CustomerDeclaration) -> list[Finding]:
+def assign_allowed(findings: Iterable[Finding], declaration: CustomerDeclaration) -> list[Finding]:
     """Put the worst first, and note which of them the declaration allows.
 
     Args:

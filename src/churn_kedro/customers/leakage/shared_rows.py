@@ -83,7 +83,7 @@ class _Twins:
     # The same among rows of the rarer classes alone, and how many of them there are.
     rare_same_label: float
     rare: int
-    # Share of twins when the columns of the training rows are shuffled.
+    # Share of near_duplicates when the columns of the training rows are shuffled.
     chance: float
 
 
@@ -107,7 +107,7 @@ def _edges(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def _thin(
     parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, max_rows: int, random: np.random.Generator
 ) -> dict[str, pd.DataFrame]:
-    """Some rows of each part, chosen by what is in them, so that twins stay together."""
+    """Some rows of each part, chosen by what is in them, so that near_duplicates stay together."""
     rows = sum(len(part) for part in parts.values())
     if rows <= 2 * max_rows:
         return parts
@@ -134,7 +134,7 @@ def _thin(
     }
 
 
-def _twins(
+def _count_near_duplicates(
     parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, random: np.random.Generator
 ) -> list[_Twins]:
     """Count rows of each part but the first that rows of the first equal."""
@@ -159,19 +159,23 @@ def _twins(
         of_part = part_of == position
         if position == 0 or not of_part.any():
             continue
-        twins = rows[of_part & np.isin(near_keys, near_keys[training])]
-        same = twins.merge(of_pair, on=["key", "label"], how="left")["same"].fillna(0).to_numpy()
-        same = same / of_key.loc[twins["key"]].to_numpy()
+        near_duplicates = rows[of_part & np.isin(near_keys, near_keys[training])]
+        same = near_duplicates.merge(of_pair, on=["key", "label"], how="left")["same"].fillna(0).to_numpy()
+        same = same / of_key.loc[near_duplicates["key"]].to_numpy()
         # Of a common class even strangers agree.
         common = rows["label"].mode().iloc[0] if declaration.task != "regression" else None
-        rare = np.ones(len(twins), dtype=bool) if common is None else (twins["label"] != common).to_numpy()
+        rare = (
+            np.ones(len(near_duplicates), dtype=bool)
+            if common is None
+            else (near_duplicates["label"] != common).to_numpy()
+        )
         found.append(
             _Twins(
                 part=title,
                 rows=int(of_part.sum()),
                 exact=int(np.isin(exact_keys[of_part], exact_keys[training]).sum()),
-                near=len(twins),
-                share=len(twins) / int(of_part.sum()),
+                near=len(near_duplicates),
+                share=len(near_duplicates) / int(of_part.sum()),
                 same_label=float(same.mean()) if len(same) else 0.0,
                 rare_same_label=float(same[rare].mean()) if rare.any() else 0.0,
                 rare=int(rare.sum()),
@@ -198,11 +202,11 @@ def check_near_duplicates(
     Returns:
         At most one finding, of the part with the larger share.
     """
-    counted = _twins(_thin(parts, declaration, parameters.max_rows, random), declaration, random)
-    worst = max(counted, key=lambda twins: twins.share, default=None)
+    counted = _count_near_duplicates(_thin(parts, declaration, parameters.max_rows, random), declaration, random)
+    worst = max(counted, key=lambda near_duplicates: near_duplicates.share, default=None)
     if worst is None or not worst.near:
         return []
-    # Shuffling destroys what ties columns together, and with it honest twins; hence the wide margin and the labels.
+    # Shuffling destroys what ties columns together, and with it honest near_duplicates; hence the wide margin and the labels.
     unlikely = worst.share > _TIMES_CHANCE * worst.chance
     copies = worst.rare >= _LEAST_JUDGED and worst.rare_same_label >= _COPIES_AGREE
     at_least = lowest_share(worst.share, worst.rows)
@@ -212,11 +216,11 @@ def check_near_duplicates(
     elif at_least >= parameters.near_duplicates_warning and unlikely and copies:
         severity = "warning"
     evidence = "; ".join(
-        f"{twins.near:,} of {twins.rows:,} {twins.part} rows ({twins.share:.1%}) have a training row with the same "
-        f"features, {twins.exact:,} of them exactly, {twins.same_label:.0%} with the same target (shuffled columns "
-        f"would give {twins.chance:.1%})"
-        for twins in counted
-        if twins.near
+        f"{near_duplicates.near:,} of {near_duplicates.rows:,} {near_duplicates.part} rows ({near_duplicates.share:.1%}) have a training row with the same "
+        f"features, {near_duplicates.exact:,} of them exactly, {near_duplicates.same_label:.0%} with the same target (shuffled columns "
+        f"would give {near_duplicates.chance:.1%})"
+        for near_duplicates in counted
+        if near_duplicates.near
     )
     advice = "Nothing: customers that look alike are no fault in themselves."
     if severity != "notice":

@@ -89,7 +89,8 @@ def render_globals(name: str, source: str, table: str) -> str:
     """
     return (
         f"# A use case made from {source} by `kedro customers onboard`.\n"
-        f"use_case: {name}\n\n"
+        f"use_case: {name}\n"
+        f"registered_model: {name}_churn\n\n"
         f"# Where the table is read; without this line: data/01_raw/{name}/customers.csv.\n"
         f"raw_customers: {_scalar(table)}\n\n"
         "# Customers to score. As long as there is no file of new ones, those of the table are scored.\n"

@@ -12,19 +12,19 @@ from churn_kedro.evaluation.explanations.explained_customers import (
 )
 from churn_kedro.evaluation.explanations.interactions import Interactions, Partner, explain_interactions, find_partners
 from churn_kedro.evaluation.explanations.interface import ExplanationParameters
+from churn_kedro.evaluation.explanations.permutation import (
+    ImportanceMeasure,
+    PermutationImportance,
+    permutation_importance,
+    share_importance,
+    tree_importance,
+)
 from churn_kedro.evaluation.explanations.shap_values import Explanation, choose_explained, explain, explain_classes
 from churn_kedro.evaluation.explanations.shown_customers import (
     ShownCustomer,
     choose_customers_to_show,
     explain_shown,
     write_cell,
-)
-from churn_kedro.evaluation.explanations.shuffling import (
-    ImportanceMeasure,
-    PermutationImportance,
-    permutation_importance,
-    share_importance,
-    tree_importance,
 )
 from churn_kedro.evaluation.explanations.summary import (
     ColumnPair,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 from churn_kedro.evaluation.explanations.explained_customers import ExplainedCustomers
 from churn_kedro.evaluation.explanations.interactions import Interactions
-from churn_kedro.evaluation.explanations.shuffling import PermutationImportance
+from churn_kedro.evaluation.explanations.permutation import PermutationImportance
 from churn_kedro.models import SCORE_NAMES
 
 
-class ColumnRise(Parameters):
+class ColumnRise(Record):
     """What shuffling one column does to the loss."""
 
     column: str
@@ -19,21 +19,21 @@ class ColumnRise(Parameters):
     spread: float = Field(description="Standard deviation over the shuffles.")
 
 
-class ColumnStrength(Parameters):
+class ColumnStrength(Record):
     """How far one column moves the model's answer."""
 
     column: str
     mean_absolute: float = Field(description="Mean absolute SHAP value, summed over classes where there are several.")
 
 
-class ColumnPair(Parameters):
+class ColumnPair(Record):
     """Two columns whose effects depend on each other."""
 
     columns: tuple[str, str]
     mean_absolute: float = Field(description="Mean absolute SHAP interaction value, both halves.")
 
 
-class ExplanationSummary(Parameters):
+class ExplanationSummary(Record):
     """What a model rests on, for texts."""
 
     loss_name: str = Field(description="Loss that shuffling raises, for people.")

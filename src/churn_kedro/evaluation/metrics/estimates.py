@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, Record
 from churn_kedro.customers import CustomerTableError, Task
 from churn_kedro.evaluation.metrics.definitions import METRICS, compute, task_metrics
 from churn_kedro.evaluation.metrics.statistics import decision_metrics, sample_of
@@ -35,7 +35,7 @@ class BootstrapParameters(Parameters):
     random_state: int = Field(ge=0, description="Seed of the resamples.")
 
 
-class Estimate(Parameters):
+class Estimate(Record):
     """A metric on the test customers with its percentile interval."""
 
     value: float
@@ -43,7 +43,7 @@ class Estimate(Parameters):
     high: float
 
 
-class Evaluation(Parameters):
+class Evaluation(Record):
     """What one model version reached on the test customers; the registry reads it."""
 
     model_name: str = Field(description="Registered model.")

@@ -395,7 +395,7 @@ def gather_facts(
     """
     tags = candidate.tags
     facts = CardFacts(
-        use_case=tags.get("use_case", candidate.name.removesuffix("_churn")),
+        use_case=tags.get("use_case", candidate.name),
         purpose=declaration.description,
         model_name=candidate.name,
         model_version=candidate.version,

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Record
 
 
-class SampleReport(Parameters):
+class SampleReport(Record):
     """A sample of which no more is known than its size."""
 
     rows: int = Field(gt=0, description="Number of labelled customers.")

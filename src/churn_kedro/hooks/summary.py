@@ -1,0 +1,115 @@
+"""Measures the time of each pipeline and ends a run with a summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kedro.framework.hooks import hook_impl
+
+from churn_kedro.base import Record
+from churn_kedro.pipelines import MAIN_JOB
+
+if TYPE_CHECKING:
+    from kedro.framework.context import KedroContext
+    from kedro.pipeline import Pipeline
+    from kedro.pipeline.node import Node
+
+# Files that the closing summary points to.
+_FILES = ("data_report", "evaluation_report", "rejected_customers", "predictions", "unscored_customers")
+
+
+class SummaryHooks:
+    """Measures where the time went and ends a run with a short summary."""
+
+    def __init__(self) -> None:
+        self._use_case = ""
+        self._env: str | None = None
+        self._project_path = Path()
+        self._files: dict[str, str] = {}
+        self._reports: dict[type, Any] = {}
+        self._saved: set[str] = set()
+        self._seconds: dict[str, float] = {}
+        self._pipelines: dict[str, str] = {}
+        self._mark = 0.0
+
+    @hook_impl
+    def after_context_created(self, context: KedroContext) -> None:
+        """Learn the project, the use case and its environment."""
+        self._project_path = Path(context.project_path)
+        self._env = context.env if context.env not in (None, "local") else None
+        self._use_case = str(context.config_loader["globals"]["use_case"])
+
+    @hook_impl
+    def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
+        """Learn where the files are that people open."""
+        self._files = {name: conf_catalog[name]["filepath"] for name in _FILES if name in conf_catalog}
+
+    @hook_impl
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Start afresh, and find out to which pipeline each node belongs."""
+        from kedro.framework.project import pipelines
+
+        names = run_params.get("pipeline_names") or MAIN_JOB
+        self._pipelines = {node.name: name for name in names if name in pipelines for node in pipelines[name].nodes}
+        self._reports, self._saved, self._seconds = {}, set(), {}
+        self._mark = time.perf_counter()
+
+    @hook_impl
+    def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
+        """Charge the time since the last node to the node's pipeline, and keep its reports."""
+        self._charge(node)
+        for report in outputs.values():
+            if isinstance(report, Record):
+                self._reports[type(report)] = report
+
+    @hook_impl
+    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+        """Charge the time of saving to the node that made the dataset."""
+        self._saved.add(dataset_name)
+        self._charge(node)
+
+    def _charge(self, node: Node) -> None:
+        now = time.perf_counter()
+        pipeline = self._pipelines.get(node.name, node.name)
+        # Put last: pipelines are listed in the order in which they ended.
+        self._seconds[pipeline] = self._seconds.pop(pipeline, 0.0) + now - self._mark
+        self._mark = now
+
+    @hook_impl(tryfirst=True)
+    def after_pipeline_run(self, pipeline: Pipeline) -> None:
+        """Log the times while the run is open, and print the summary."""
+        import mlflow
+
+        from churn_kedro.datasets import log_run_metrics
+
+        run = mlflow.active_run()
+        if run is not None:
+            log_run_metrics(run.info.run_id, {f"seconds_{name}": value for name, value in self._seconds.items()})
+        self._print_summary(run.info.run_id if run else None)
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Print what the run found out before it failed: a gate's reasons, for example."""
+        if self._reports:
+            self._print_summary(None)
+
+    def _print_summary(self, run_id: str | None) -> None:
+        from churn_kedro.hooks.summary_text import summarise
+
+        files = {
+            name: path.removeprefix(f"{self._project_path.as_posix()}/")
+            for name, path in self._files.items()
+            if name in self._saved
+        }
+        text = summarise(
+            list(self._reports.values()),
+            files,
+            self._seconds,
+            self._use_case,
+            run_id,
+            self._env,
+        )
+        sys.stdout.write(text)
