@@ -250,7 +250,7 @@ def test_the_table_stays_as_it_is() -> None:
 
 
 def test_a_column_that_is_not_there_is_named_with_those_nearest_to_it() -> None:
-    with pytest.raises(ParameterError, match=r"'MonthlyCharges'.*nearest: 'Monthly_Charges'.*training\.threshold"):
+    with pytest.raises(ParameterError, match=r"'MonthlyCharges'.*nearest: 'Monthly_Charges'.*campaigns\.economics"):
         customer_values(BY_COLUMN, pd.DataFrame({"Monthly_Charges": [1.0], "Age": [2]}))
     with pytest.raises(ParameterError, match="it has: Age, Town"):
         customer_values(BY_COLUMN, pd.DataFrame({"Age": [1], "Town": ["Lyon"]}))

@@ -70,7 +70,7 @@ def check_shared_customers(
 
 
 @dataclass(frozen=True)
-class _Twins:
+class _NearDuplicates:
     """Rows of a part that training rows equal."""
 
     part: str
@@ -136,7 +136,7 @@ def _thin(
 
 def _count_near_duplicates(
     parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, random: np.random.Generator
-) -> list[_Twins]:
+) -> list[_NearDuplicates]:
     """Count rows of each part but the first that rows of the first equal."""
     table = pd.concat(parts.values(), ignore_index=True)
     exact: dict[str, Codes] = {}
@@ -154,7 +154,7 @@ def _count_near_duplicates(
     rows = pd.DataFrame({"key": near_keys, "label": table[declaration.target].to_numpy()})
     of_key = rows[training].groupby("key").size()
     of_pair = rows[training].groupby(["key", "label"]).size().rename("same").reset_index()
-    found: list[_Twins] = []
+    found: list[_NearDuplicates] = []
     for position, title in enumerate(parts):
         of_part = part_of == position
         if position == 0 or not of_part.any():
@@ -170,7 +170,7 @@ def _count_near_duplicates(
             else (near_duplicates["label"] != common).to_numpy()
         )
         found.append(
-            _Twins(
+            _NearDuplicates(
                 part=title,
                 rows=int(of_part.sum()),
                 exact=int(np.isin(exact_keys[of_part], exact_keys[training]).sum()),
@@ -203,10 +203,11 @@ def check_near_duplicates(
         At most one finding, of the part with the larger share.
     """
     counted = _count_near_duplicates(_thin(parts, declaration, parameters.max_rows, random), declaration, random)
-    worst = max(counted, key=lambda near_duplicates: near_duplicates.share, default=None)
+    worst = max(counted, key=lambda pair: pair.share, default=None)
     if worst is None or not worst.near:
         return []
-    # Shuffling destroys what ties columns together, and with it honest near_duplicates; hence the wide margin and the labels.
+    # Shuffling breaks the dependence between columns, and with it honest near-duplicates; hence the wide margin and the
+    # labels.
     unlikely = worst.share > _TIMES_CHANCE * worst.chance
     copies = worst.rare >= _LEAST_JUDGED and worst.rare_same_label >= _COPIES_AGREE
     at_least = lowest_share(worst.share, worst.rows)
@@ -216,11 +217,11 @@ def check_near_duplicates(
     elif at_least >= parameters.near_duplicates_warning and unlikely and copies:
         severity = "warning"
     evidence = "; ".join(
-        f"{near_duplicates.near:,} of {near_duplicates.rows:,} {near_duplicates.part} rows ({near_duplicates.share:.1%}) have a training row with the same "
-        f"features, {near_duplicates.exact:,} of them exactly, {near_duplicates.same_label:.0%} with the same target (shuffled columns "
-        f"would give {near_duplicates.chance:.1%})"
-        for near_duplicates in counted
-        if near_duplicates.near
+        f"{pair.near:,} of {pair.rows:,} {pair.part} rows ({pair.share:.1%}) have a training row with the same "
+        f"features, {pair.exact:,} of them exactly, {pair.same_label:.0%} with the same target (shuffled columns "
+        f"would give {pair.chance:.1%})"
+        for pair in counted
+        if pair.near
     )
     advice = "Nothing: customers that look alike are no fault in themselves."
     if severity != "notice":
@@ -228,6 +229,4 @@ def check_near_duplicates(
             "Find out whether rows were copied, for example to balance the classes, and remove the copies before the "
             "split. If they belong together, declare what they share with role group."
         )
-    return [
-        Finding(check="near_duplicates", severity=severity, evidence=evidence + ".", value=worst.share, advice=advice)
-    ]
+    return [Finding(check="near_duplicates", severity=severity, evidence=evidence + ".", value=worst.share, advice=advice)]
