@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ USE_CASES = sorted(path.parent.name for path in CONF.glob("*/globals.yml"))
 PARAMETER_FILES = sorted((CONF / "base" / "parameters").glob("*.yml"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 NODES = sorted((ROOT / "src" / "churn_kedro" / "pipelines").glob("*/nodes.py"))
+PACKAGE = ROOT / "src" / "churn_kedro"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+PACKAGES = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.pyi"))
 # The transcoded suffix names the dataset that reads or writes, not the data.
 PARAMETER = re.compile(r"^(params:|parameters$)")
 
@@ -154,6 +158,52 @@ def test_a_use_case_declares_its_whole_table_and_takes_nothing_from_base(own_sto
         loader = _context(use_case).config_loader
         assert loader["parameters"]["customers"] == CustomerDeclaration.model_validate(own)
         assert loader["globals"]["customers"] == own
+
+
+def test_a_node_takes_at_most_seven_inputs(registered: dict[str, Pipeline]) -> None:
+    for pipeline in registered.values():
+        for node in pipeline.nodes:
+            assert len(node.inputs) <= 7, node.name
+
+
+def _imports(path: Path) -> Iterator[ast.ImportFrom]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("churn_kedro."):
+            yield node
+
+
+def test_a_package_is_imported_through_its_exports_alone() -> None:
+    for path in SOURCES:
+        own = path.relative_to(PACKAGE).parts[0]
+        for node in _imports(path):
+            _, package, *modules = (node.module or "").split(".")
+            if package in PACKAGES and package != own:
+                assert not modules, f"{path.relative_to(ROOT)}:{node.lineno} imports the module {node.module}"
+
+
+def test_every_export_exists_and_is_used_by_another_package_or_by_the_configuration() -> None:
+    used = {
+        (node.module, alias.name)
+        for path in SOURCES
+        for node in _imports(path)
+        if (node.module or "").split(".")[1] != path.relative_to(PACKAGE).parts[0]
+        for alias in node.names
+    }
+    for path in CONF.glob("**/*.yml"):
+        used |= set(re.findall(r"\b(churn_kedro\.\w+)\.([A-Z]\w+)", path.read_text(encoding="utf-8")))
+    for package in PACKAGES:
+        module = import_module(f"churn_kedro.{package}")
+        for name in module.__all__:
+            assert getattr(module, name) is not None
+            # Kedro looks for the command line by itself.
+            assert (f"churn_kedro.{package}", name) in used or package == "cli", f"{package}.{name} is not used"
+
+
+def test_a_package_says_in_one_sentence_what_it_knows() -> None:
+    for package in PACKAGES:
+        text = import_module(f"churn_kedro.{package}").__doc__ or ""
+        assert text.count(".") == 1, package
+        assert "\n" not in text, package
 
 
 def test_building_the_pipelines_loads_nothing_heavy() -> None:

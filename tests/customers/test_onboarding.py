@@ -245,6 +245,7 @@ def test_the_table_keeps_its_own_declaration() -> None:
 def test_the_other_files_are_valid_yaml() -> None:
     assert yaml.safe_load(render_globals("gym", "a b.csv", "C: odd/a #b.csv")) == {
         "use_case": "gym",
+        "registered_model": "gym_churn",
         "raw_customers": "C: odd/a #b.csv",
         "new_customers": "C: odd/a #b.csv",
     }

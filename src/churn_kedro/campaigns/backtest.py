@@ -215,26 +215,14 @@ def measure_campaign(
         ParameterError: The value's column is not in a table.
         CustomerTableError: The value's column holds no numbers.
     """
-    if scores.task != "binary" or scores.threshold is None:
-        raise ValueError(
-            f"a campaign takes task binary with a decision threshold, found task {scores.task} and threshold "
-            f"{scores.threshold}"
-        )
-    if len(test) != len(scores.target):
-        raise ValueError(
-            f"scores are of {len(scores.target)} customers, the table has {len(test)}; pass the table that was scored"
-        )
+    threshold = _require_decisions(scores, test)
     campaign = _KnownCustomers.of(scores.target, customer_values(economics, test), economics)
-    contacted = (scores.prediction >= scores.threshold) & campaign.worth
+    contacted = (scores.prediction >= threshold) & campaign.worth
     learning = _KnownCustomers.of(train[declaration.target].to_numpy(), customer_values(economics, train), economics)
+    everybody = campaign.worth.astype(np.float64)
     policies = [
         _Policy("nobody", "Nobody", "No campaign.", np.zeros(len(test))),
-        _Policy(
-            "everybody",
-            "Everybody",
-            "Every customer who can be worth a contact.",
-            campaign.worth.astype(np.float64),
-        ),
+        _Policy("everybody", "Everybody", "Every customer who can be worth a contact.", everybody),
         _draw_by_chance(contacted, campaign.worth),
         _apply_rule(learning, train, test, campaign, declaration),
         _know_everything(campaign),
@@ -242,22 +230,20 @@ def measure_campaign(
     means = _resample(campaign, [contacted.astype(np.float64), *(policy.contact for policy in policies)], bootstrap)
     profit = [float(campaign.profits @ contact) for contact in (contacted, *(policy.contact for policy in policies))]
     curve = profit_curve(scores.target, scores.prediction, campaign.values, economics)
-    place = len(np.unique(scores.prediction[scores.prediction >= scores.threshold]))
+    place = len(np.unique(scores.prediction[scores.prediction >= threshold]))
     best = int(np.where(curve.affordable(economics), curve.profit, -np.inf).argmax())
     return CampaignReport(
         rows=len(test),
         leavers=int((scores.target == 1).sum()),
         economics=economics,
         break_even=break_even(economics),
-        chosen=_describe_chosen(contacted, scores.threshold, campaign, means[:, 0], bootstrap.confidence),
+        chosen=_describe_chosen(contacted, threshold, campaign, means[:, 0], bootstrap.confidence),
         best=_point(curve, best),
         alternatives=[
             _compare(policy, campaign, (profit[0], profit[number]), means[:, [0, number]], bootstrap.confidence)
             for number, policy in enumerate(policies, start=1)
         ],
-        curve=[
-            _point(curve, kept, scores.threshold if kept == place else None) for kept in _thin(curve, {place, best})
-        ],
+        curve=[_point(curve, kept, threshold if kept == place else None) for kept in _thin(curve, {place, best})],
         sensitivity=_vary(scores, campaign),
         confidence=bootstrap.confidence,
         how=(
@@ -268,6 +254,20 @@ def measure_campaign(
             "contacted in no way."
         ),
     )
+
+
+def _require_decisions(scores: ScoredCustomers, test: pd.DataFrame) -> float:
+    """The decision threshold of scores that belong to the table."""
+    if scores.task != "binary" or scores.threshold is None:
+        raise ValueError(
+            f"a campaign takes task binary with a decision threshold, found task {scores.task} and threshold "
+            f"{scores.threshold}"
+        )
+    if len(test) != len(scores.target):
+        raise ValueError(
+            f"scores are of {len(scores.target)} customers, the table has {len(test)}; pass the table that was scored"
+        )
+    return scores.threshold
 
 
 def _point(curve: ProfitCurve, place: int, threshold: float | None = None) -> CampaignPoint:

@@ -9,7 +9,7 @@ where groups leave at different rates, no model can make all of them equal (Klei
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,9 @@ from churn_kedro.customers import Column, CustomerDeclaration
 from churn_kedro.evaluation.groups import group_customers
 from churn_kedro.evaluation.metrics.estimates import Estimate, shifted_interval
 from churn_kedro.models import ScoredCustomers
+
+# Rates that equalized odds compares.
+_ODDS = ("true_positive_rate", "false_positive_rate")
 
 
 class FairnessParameters(Parameters):
@@ -174,12 +177,8 @@ def _compare_column(
         name: _gap(here[name][0], resampled[name], who, groups.labels, parameters.confidence)
         for name, who in compared.items()
     }
-    odds = ("true_positive_rate", "false_positive_rate")
-    differences = [_differences(resampled[name][:, compared[name]]) for name in odds if gaps[name]]
-    ratios = [_ratios(resampled[name][:, compared[name]]) for name in odds if gaps[name]]
-    odds_gaps = [gap for name in odds if (gap := gaps[name]) is not None]
-    odds_ratios = [gap.ratio.value for gap in odds_gaps if gap.ratio is not None]
-    both = len(odds_gaps) == len(odds)
+    drawn_odds = {name: resampled[name][:, compared[name]] for name in _ODDS}
+    difference, ratio = _equalize_odds(gaps, drawn_odds, parameters.confidence)
     return ProtectedColumn(
         column=column.name,
         used_by_model=column.role == "feature",
@@ -203,15 +202,24 @@ def _compare_column(
         selection_rate=gaps["selection_rate"],
         true_positive_rate=gaps["true_positive_rate"],
         false_positive_rate=gaps["false_positive_rate"],
-        equalized_odds_difference=_bounded(
-            max(gap.difference.value for gap in odds_gaps), np.max(differences, axis=0), parameters.confidence
-        )
-        if both
-        else None,
-        equalized_odds_ratio=_bounded(min(odds_ratios), np.min(ratios, axis=0), parameters.confidence)
-        if both and len(odds_ratios) == len(odds)
-        else None,
+        equalized_odds_difference=difference,
+        equalized_odds_ratio=ratio,
     )
+
+
+def _equalize_odds(
+    gaps: Mapping[str, RateGap | None], resampled: Mapping[str, np.ndarray], confidence: float
+) -> tuple[Estimate | None, Estimate | None]:
+    """Larger difference and smaller ratio of the two rates; None where one of them cannot be compared."""
+    found = [gap for name in _ODDS if (gap := gaps[name]) is not None]
+    if len(found) < len(_ODDS):
+        return None, None
+    differences = np.max([_differences(resampled[name]) for name in _ODDS], axis=0)
+    difference = _bounded(max(gap.difference.value for gap in found), differences, confidence)
+    ratios = [gap.ratio.value for gap in found if gap.ratio is not None]
+    if len(ratios) < len(_ODDS):
+        return difference, None
+    return difference, _bounded(min(ratios), np.min([_ratios(resampled[name]) for name in _ODDS], axis=0), confidence)
 
 
 def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:

@@ -229,4 +229,6 @@ def check_near_duplicates(
             "Find out whether rows were copied, for example to balance the classes, and remove the copies before the "
             "split. If they belong together, declare what they share with role group."
         )
-    return [Finding(check="near_duplicates", severity=severity, evidence=evidence + ".", value=worst.share, advice=advice)]
+    return [
+        Finding(check="near_duplicates", severity=severity, evidence=evidence + ".", value=worst.share, advice=advice)
+    ]

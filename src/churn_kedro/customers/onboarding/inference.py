@@ -246,14 +246,8 @@ def infer_declaration(
     body = raw.drop(index=find_header_rows(raw)).set_axis(header, axis=1)
     _require_target(header, target, len(body))
     doubts: list[str] = []
-    repeated = sorted({name for name in header if name and header.count(name) > 1})
-    if repeated:
-        raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
     unwritable = [name for name in header if _LOOKED_UP in name]
-    if target in unwritable or any(_LOOKED_UP in str(label) for label in body[target].drop_duplicates()):
-        raise CustomerTableError(
-            f"The target '{target}' holds {_LOOKED_UP}, which no configuration can write: rename it."
-        )
+    _require_writable_names(header, target, body)
     # A repeated row would hide that a column is a key.
     distinct_rows = len(body) - int(body.duplicated().sum())
     decimal = _find_decimal(body)
@@ -289,6 +283,16 @@ def infer_declaration(
     if by_time:
         doubts.append(f"customers come back over {declaration.time}: the split is by time, test on the latest rows")
     return Onboarding(declaration, guesses, doubts, target_guess.seen, unlabelled, by_time)
+
+
+def _require_writable_names(header: list[str], target: str, body: pd.DataFrame) -> None:
+    repeated = sorted({name for name in header if name and header.count(name) > 1})
+    if repeated:
+        raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
+    if _LOOKED_UP in target or any(_LOOKED_UP in str(label) for label in body[target].drop_duplicates()):
+        raise CustomerTableError(
+            f"The target '{target}' holds {_LOOKED_UP}, which no configuration can write: rename it."
+        )
 
 
 def _keep_one_identifier(guesses: list[ColumnGuess]) -> None:

@@ -376,11 +376,6 @@ def _scatter(
     explained: ExplainedCustomers,
     partner: Partner | None,
 ) -> None:
-    from matplotlib import colormaps
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-    from matplotlib.lines import Line2D
-
     look: dict[str, Any] = {"s": 11, "linewidths": 0, "alpha": float(np.clip(900 / len(x), 0.35, 0.8))}
     if partner is None:
         axes.scatter(x, y, color=MAIN, **look)
@@ -391,29 +386,52 @@ def _scatter(
     if axis == "level" or few:
         texts = cells.map(lambda cell: None if pd.isna(cell) else _short(float(cell))) if few else cells
         lumped, names = _lump(texts, few or explained.levels[partner.column], _MOST_COLOURS)
-        ordered = colormaps[_RISING](np.linspace(0, 0.92, len(names)))
-        colours = {level: MUTED if level == "missing" else ordered[place] for place, level in enumerate(names)}
-        axes.scatter(x, y, color=[colours[level] for level in lumped], **look)
-        handles = [
-            Line2D([], [], marker="o", linestyle="", color=colours[level], label=shorten_name(level, 24))
-            for level in names
-        ]
-        axes.legend(
-            handles=handles,
-            title=name,
-            frameon=False,
-            fontsize=8,
-            title_fontsize=8,
-            ncols=len(names) if sum(map(len, names)) <= 36 else 3,
-            loc="lower left",
-            bbox_to_anchor=(0, 1.0),
-            alignment="left",
-            columnspacing=1,
-            handletextpad=0.1,
-            borderaxespad=0.2,
-        )
-        return
-    numbers = _as_numbers(cells, axis)
+        _scatter_by_level(axes, x, y, lumped, names, name, look)
+    else:
+        _scatter_by_number(figure, axes, x, y, _as_numbers(cells, axis), axis, name, look)
+
+
+def _scatter_by_level(
+    axes: Axes, x: np.ndarray, y: np.ndarray, levels: pd.Series, names: list[str], title: str, look: dict[str, Any]
+) -> None:
+    from matplotlib import colormaps
+    from matplotlib.lines import Line2D
+
+    ordered = colormaps[_RISING](np.linspace(0, 0.92, len(names)))
+    colours = {level: MUTED if level == "missing" else ordered[place] for place, level in enumerate(names)}
+    axes.scatter(x, y, color=[colours[level] for level in levels], **look)
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=colours[level], label=shorten_name(level, 24)) for level in names
+    ]
+    axes.legend(
+        handles=handles,
+        title=title,
+        frameon=False,
+        fontsize=8,
+        title_fontsize=8,
+        ncols=len(names) if sum(map(len, names)) <= 36 else 3,
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        alignment="left",
+        columnspacing=1,
+        handletextpad=0.1,
+        borderaxespad=0.2,
+    )
+
+
+def _scatter_by_number(
+    figure: Figure,
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    numbers: pd.Series,
+    axis: AxisKind,
+    title: str,
+    look: dict[str, Any],
+) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
     absent = numbers.isna().to_numpy()
     axes.scatter(x[absent], y[absent], color=MUTED, **look)
     known = numbers[~absent]
@@ -425,7 +443,7 @@ def _scatter(
     axes.scatter(x[~absent], y[~absent], c=known, cmap=_RISING, norm=scale, **look)
     # A scale of its own, which is not transparent as the dots are.
     bar = figure.colorbar(ScalarMappable(scale, _RISING), ax=axes, pad=0.02, aspect=28)
-    bar.set_label(name, fontsize=8)
+    bar.set_label(title, fontsize=8)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
     if axis == "date":
