@@ -324,7 +324,7 @@ def test_the_worked_example_of_the_guide_is_right() -> None:
 def test_the_guide_configures_the_numbers_it_works_with() -> None:
     text = GUIDE.read_text(encoding="utf-8")
     for name, number in NUMBERS.items():
-        assert f"      {name}: {number}\n" in text
+        assert f"    {name}: {number}\n" in text
 
 
 def test_the_guide_has_every_parameter() -> None:
