@@ -41,10 +41,10 @@ def summarise_outputs(project: Path, use_case: str) -> dict[str, Any]:
         "assessment": _totals(json.loads((reporting / "assessment.json").read_text(encoding="utf-8"))),
         "predictions": {name: _describe(table[name]) for name in table if name not in _VARYING},
         "figures": {
-            path.relative_to(reporting).as_posix(): _brightness(path)
+            path.name: _brightness(path)
             for path in sorted(reporting.rglob("*.png"))
-            # Two show how long something took, one shows the versions' numbers.
-            if path.name not in ("candidates.png", "gate.png")
+            # The gate shows how long scoring took.
+            if path.name != "gate.png"
         },
     }
 
@@ -77,6 +77,12 @@ def _brightness(path: Path) -> str:
     rows = np.array_split(image, _CELLS, axis=0)
     cells = [[part.mean() for part in np.array_split(row, _CELLS, axis=1)] for row in rows]
     return bytes(np.round(np.array(cells) * 255).astype(np.uint8).ravel()).hex()
+
+
+def read_recorded(case: str) -> dict[str, Any]:
+    """Outputs of a case as they were recorded."""
+    found: dict[str, Any] = json.loads(RECORDED.read_text(encoding="utf-8"))[case]
+    return found
 
 
 def differences(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:

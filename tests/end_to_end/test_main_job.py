@@ -21,11 +21,16 @@ from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling
 from churn_kedro.training.recipe import TrainingSummary
 from tests import ROOT
 from tests.end_to_end.conftest import Project
+from tests.end_to_end.recorded_results import differences, read_recorded, summarise_outputs
 from tests.mlflow_store import mlflow_at
 
 pytestmark = pytest.mark.slow
 
 MainJob = tuple[Project, list[str]]
+
+
+def test_predictions_metrics_and_figures_are_those_recorded_before_the_restructuring(main_job: MainJob) -> None:
+    assert differences(read_recorded("quick_bank"), summarise_outputs(main_job[0].path, "bank")) == []
 
 
 def test_the_summary_says_what_a_person_wants_to_know(main_job: MainJob) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests import ROOT
 from tests.end_to_end.conftest import QUICK, Project
+from tests.end_to_end.recorded_results import differences, read_recorded, summarise_outputs
 
 REAL_DATA = Path(os.environ.get("CHURN_REAL_DATA") or ROOT.parent / "shared" / "data")
 
@@ -42,6 +43,7 @@ def test_a_real_table_is_learned_as_well_as_it_honestly_can_be(
     assert f"{rows:,} rows read, 0 rejected, 0 duplicates dropped" in printed
     assert expected[0] < project.runs(use_case)[-1].data.metrics["roc_auc"] < expected[1]
     assert len(pd.read_csv(project.path / f"data/07_model_output/{use_case}/predictions.csv")) == rows
+    assert differences(read_recorded(f"real_{use_case}"), summarise_outputs(project.path, use_case)) == []
 
 
 def test_a_messy_table_loses_only_the_rows_it_must(project: Project) -> None:

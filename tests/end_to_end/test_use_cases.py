@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.end_to_end.conftest import QUICK, Project
+from tests.end_to_end.recorded_results import differences, read_recorded, summarise_outputs
 
 pytestmark = pytest.mark.slow
 
@@ -44,6 +45,7 @@ def test_a_shipped_use_case_runs_from_table_to_list(
     assert project.aliases(use_case)["champion"] == 1
     page = (project.path / f"data/08_reporting/{use_case}/data_report.html").read_text(encoding="utf-8")
     assert page.count("data:image/png;base64,") == 5
+    assert differences(read_recorded(f"quick_{use_case}"), summarise_outputs(project.path, use_case)) == []
 
 
 def _odd_table(path: Path) -> pd.DataFrame:
