@@ -34,7 +34,7 @@ from churn_kedro.pipelines.evaluation.nodes import EvaluationParameters
 from churn_kedro.pipelines.inference.nodes import InferenceParameters
 from churn_kedro.pipelines.registry.nodes import RegistryParameters
 from churn_kedro.registry.gate import GateParameters, TaskGate
-from churn_kedro.registry.lifecycle import RetentionParameters
+from churn_kedro.registry.retention import RetentionParameters
 from tests import ROOT
 from tests.task_cases import CLASSES, quick_parameters, task_case
 

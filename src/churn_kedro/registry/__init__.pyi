@@ -13,12 +13,12 @@ from .lifecycle import (
     Alias as Alias,
     AuditEvent as AuditEvent,
     Change as Change,
+    EventResult as EventResult,
     Move as Move,
     RefusedActionError as RefusedActionError,
     RegistryState as RegistryState,
-    RetentionParameters as RetentionParameters,
-    find_expired as find_expired,
     plan_approval as plan_approval,
+    plan_deletion as plan_deletion,
     plan_manual_promotion as plan_manual_promotion,
     plan_rejection as plan_rejection,
     plan_retirement as plan_retirement,
@@ -26,3 +26,4 @@ from .lifecycle import (
     plan_rollback as plan_rollback,
     require_champion as require_champion,
 )
+from .retention import RetentionParameters as RetentionParameters, find_expired as find_expired
