@@ -1,4 +1,7 @@
-"""The registry does an action whole or not at all, one at a time, and keeps who did what; with SQLite and a server."""
+"""The registry applies an action whole or not at all, one at a time, and keeps who did what.
+
+Faults are tried at every call with SQLite. With a server above PostgreSQL, only what may differ there is tried again.
+"""
 
 import json
 import os
@@ -20,7 +23,7 @@ from mlflow.exceptions import MlflowException
 
 from churn_kedro.datasets.mlflow import registry as registry_module
 from churn_kedro.datasets.mlflow.audit import AUDIT_RUN_TAG
-from churn_kedro.datasets.mlflow.registry import AUDIT_TAG, ModelRegistry
+from churn_kedro.datasets.mlflow.registry import AUDIT_TAG, ModelRegistry, RegistryBusyError
 from churn_kedro.registry.gate import Promotion, plan_decision
 from churn_kedro.registry.lifecycle import (
     AuditEvent,
@@ -72,10 +75,11 @@ class Place:
         found = MlflowClient().search_registered_models(f"name LIKE '{self.name}%'")
         return [model.name for model in found if model.name != self.name]
 
-    def put_back(self, before: State) -> None:
-        """Make aliases and tags what they were, behind the registry's back, and begin a new audit."""
+    def put_back(self, before: State, *, new_audit: bool = True) -> None:
+        """Make aliases and tags what they were, not through the registry, and begin a new audit or keep the present."""
         client, (aliases, tags) = MlflowClient(), self.state()
-        client.delete_registered_model_tag(self.name, AUDIT_RUN_TAG)
+        if new_audit:
+            client.delete_registered_model_tag(self.name, AUDIT_RUN_TAG)
         for alias in aliases.keys() | before[0].keys():
             if alias not in before[0]:
                 client.delete_registered_model_alias(self.name, alias)
@@ -114,7 +118,11 @@ def _short_of_patience(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
-@pytest.fixture(params=[SQLITE, SERVER])
+# For claims that concern the store or the network.
+both_stores = pytest.mark.parametrize("place", [SQLITE, SERVER], indirect=True)
+
+
+@pytest.fixture(params=[SQLITE])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     uri = request.getfixturevalue("store" if request.param == SQLITE else "server")
     with mlflow_at(uri):
@@ -138,6 +146,7 @@ def after_events(events: Sequence[AuditEvent], begin: Mapping[str, int] | None =
     return aliases
 
 
+@both_stores
 def test_a_promotion_moves_all_aliases_and_the_registry_stands_as_planned(place: Place) -> None:
     registry = place.registry()
     registry.apply(promote(1))
@@ -254,6 +263,7 @@ def test_a_plan_that_refuses_leaves_no_trace(place: Place) -> None:
     assert place.leftovers() == []
 
 
+@both_stores
 def test_a_reason_may_be_long_and_in_any_script(place: Place) -> None:
     reason = "zu alt, 太旧, \U0001f9ea; " * 600
 
@@ -264,13 +274,17 @@ def test_a_reason_may_be_long_and_in_any_script(place: Place) -> None:
     assert event.reasons == [f"the gate was overridden: {reason}"]
 
 
+WRITES = ("create", "delete", "log", "set")
+
+
 class FlakyClient:
     """An MLflow client that some calls of fail.
 
     Args:
         client: The client.
         failing: The calls that fail, counted from 1.
-        after: Whether a failing call has taken effect: only its answer is lost.
+        after: Whether a failing call has taken effect: only its answer is lost. Only calls that change something are
+            counted then, since any other one is the same as a call that fails before its effect.
     """
 
     def __init__(self, client: MlflowClient, failing: range, *, after: bool) -> None:
@@ -281,7 +295,8 @@ class FlakyClient:
         function = getattr(self._wrapped, name)
 
         def call(*arguments: Any, **named: Any) -> Any:
-            self.calls += 1
+            is_counted = not self._after or name.startswith(WRITES)
+            self.calls += is_counted
             if self.calls not in self._failing:
                 return function(*arguments, **named)
             if self._after:
@@ -311,7 +326,7 @@ def plan_of(action: str) -> tuple[Plan, Plan]:
     return promote(2 if action == "rollback" else 1), plans[action]
 
 
-def start(place: Place, action: str) -> tuple[State, State, Plan]:
+def start(place: Place, action: str, *, new_audit: bool = True) -> tuple[State, State, Plan]:
     """How the registry stands before and after an action, which is yet to be done."""
     prepare, plan = plan_of(action)
     registry = place.registry()
@@ -322,32 +337,33 @@ def start(place: Place, action: str) -> tuple[State, State, Plan]:
     registry.apply(plan)
     after = place.state()
     assert before != after
-    place.put_back(before)
+    place.put_back(before, new_audit=new_audit)
     return before, after, plan
 
 
-def check_whole(place: Place, before: State, after: State) -> tuple[bool, list[AuditEvent]]:
+def check_whole(place: Place, before: State, after: State, *, new_audit: bool = True) -> tuple[bool, list[AuditEvent]]:
     """The next action finds everything as before or as after, and works.
 
-    Whether the broken one was done, and the audit. In the end all is as before again.
+    Whether the broken one was done, and the last two events. In the end all is as before again.
     """
     registry = place.registry("Eve")
 
     registry.apply(lambda now: plan_manual_promotion(now, 3, "staging"))
 
-    events = registry.history()
+    # The event of the broken action, where it came so far, and the one of this action.
+    events = registry.history()[-2:]
     aliases, tags = place.state()
     assert aliases.pop("staging") == 3
     assert (aliases, tags) in (before, after)
     assert place.leftovers() == []
     assert after_events(events, before[0]) == {**aliases, "staging": 3}
-    place.put_back(before)
+    place.put_back(before, new_audit=new_audit)
     return (aliases, tags) == after, events
 
 
-def break_each_call(place: Place, action: str, *, dead: bool, after_effect: bool) -> list[bool]:
-    """Let each call of an action fail in turn. Whether the action was done, for each."""
-    before, after, plan = start(place, action)
+def break_each_call(place: Place, action: str, *, dead: bool, after_effect: bool, new_audit: bool = True) -> list[bool]:
+    """Let each call of an action fail in turn, with those that create the audit or without. Whether it was done."""
+    before, after, plan = start(place, action, new_audit=new_audit)
     outcomes: list[bool] = []
     while True:
         call = len(outcomes) + 1
@@ -359,7 +375,7 @@ def break_each_call(place: Place, action: str, *, dead: bool, after_effect: bool
             registry.apply(plan)
         except DatasetError as error:
             message = str(error)
-        done, _ = check_whole(place, before, after)
+        done, _ = check_whole(place, before, after, new_audit=new_audit)
         if flaky.calls < call:
             assert message is None
             return outcomes
@@ -369,26 +385,52 @@ def break_each_call(place: Place, action: str, *, dead: bool, after_effect: bool
         outcomes.append(done)
 
 
-@pytest.mark.parametrize("after_effect", [False, True], ids=["before_effect", "after_effect"])
-@pytest.mark.parametrize("dead", [False, True], ids=["one_call_lost", "network_dead"])
-@pytest.mark.parametrize("action", ["override", *(pytest.param(one, marks=pytest.mark.slow) for one in OTHERS)])
-def test_an_action_of_which_any_call_fails_is_whole_after_the_next_one(
-    store: str, tmp_path: Path, action: str, dead: bool, after_effect: bool
+failing_calls = [
+    pytest.mark.parametrize("after_effect", [False, True], ids=["before_effect", "after_effect"]),
+    pytest.mark.parametrize("dead", [False, True], ids=["one_call_lost", "network_dead"]),
+]
+
+
+@failing_calls[0]
+@failing_calls[1]
+def test_a_first_action_of_which_any_call_fails_is_whole_after_the_next_one(
+    store: str, tmp_path: Path, dead: bool, after_effect: bool
 ) -> None:
     with mlflow_at(store):
-        outcomes = break_each_call(new_place(store, tmp_path), action, dead=dead, after_effect=after_effect)
+        outcomes = break_each_call(new_place(store, tmp_path), "override", dead=dead, after_effect=after_effect)
 
     assert len(outcomes) > 8
-    # What breaks early is not done; once only the lock is left to remove, it is.
+    # What fails early is not done; once only the event is left to close, it is.
     assert not outcomes[3]
     assert outcomes[-1]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("dead", [False, True], ids=["one_call_lost", "network_dead"])
-def test_the_same_with_a_server_above_postgresql(server: str, tmp_path: Path, dead: bool) -> None:
+@failing_calls[0]
+@failing_calls[1]
+@pytest.mark.parametrize("action", OTHERS)
+def test_any_other_action_of_which_any_call_fails_is_whole_after_the_next_one(
+    store: str, tmp_path: Path, action: str, dead: bool, after_effect: bool
+) -> None:
+    with mlflow_at(store):
+        outcomes = break_each_call(
+            new_place(store, tmp_path), action, dead=dead, after_effect=after_effect, new_audit=False
+        )
+
+    assert outcomes[-1]
+    if after_effect:
+        # The first call that changes something writes the intent. If only its answer is lost, the action goes on.
+        assert len(outcomes) > 3
+        assert outcomes[0] is not dead
+    else:
+        assert len(outcomes) > 8
+        assert not any(outcomes[:6])
+
+
+@pytest.mark.slow
+def test_the_same_with_a_server_above_postgresql(server: str, tmp_path: Path) -> None:
     with mlflow_at(server):
-        outcomes = break_each_call(new_place(server, tmp_path), "override", dead=dead, after_effect=True)
+        outcomes = break_each_call(new_place(server, tmp_path), "override", dead=False, after_effect=True)
 
     assert len(outcomes) > 8
     assert not outcomes[3]
@@ -421,7 +463,7 @@ def test_a_deletion_of_which_any_call_fails_is_told_as_it_is(store: str, tmp_pat
 
 @contextmanager
 def broken_by_hand(registry: ModelRegistry, method: str) -> Iterator[None]:
-    """Somebody interrupts whenever this method of the client is called."""
+    """Interrupt every call of this method of the client."""
     client = registry._client
 
     class Interrupted:
@@ -436,7 +478,7 @@ def broken_by_hand(registry: ModelRegistry, method: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("method", ["log_batch", "set_registered_model_alias", "set_model_version_tag"])
-def test_whoever_interrupts_again_and_again_leaves_nothing_half_done(store: str, tmp_path: Path, method: str) -> None:
+def test_an_action_interrupted_twice_leaves_nothing_half_done(store: str, tmp_path: Path, method: str) -> None:
     with mlflow_at(store):
         place = new_place(store, tmp_path)
         before, after, plan = start(place, "override")
@@ -462,7 +504,7 @@ def decided(place: Place, version: int, champion: int | None) -> Plan:
 
 
 def at_once(place: Place, plans: Sequence[Plan]) -> list[Change | Exception]:
-    """Carry out plans at the same moment, each by somebody of their own."""
+    """Apply plans at the same moment, each by another person."""
     barrier = threading.Barrier(len(plans))
 
     def act(number: int) -> Change | Exception:
@@ -478,7 +520,8 @@ def at_once(place: Place, plans: Sequence[Plan]) -> list[Change | Exception]:
         return list(pool.map(act, range(len(plans))))
 
 
-def test_of_two_who_promote_at_once_one_wins_and_the_other_is_told(place: Place) -> None:
+@both_stores
+def test_of_two_promotions_at_once_one_wins_and_the_other_is_refused(place: Place) -> None:
     place.registry().apply(promote(1))
 
     for _ in range(3):
@@ -495,7 +538,8 @@ def test_of_two_who_promote_at_once_one_wins_and_the_other_is_told(place: Place)
         assert place.leftovers() == []
 
 
-def test_of_two_who_promote_the_same_version_at_once_one_does_it(place: Place) -> None:
+@both_stores
+def test_of_two_equal_promotions_at_once_one_is_done_and_the_other_has_nothing_left_to_do(place: Place) -> None:
     place.registry().apply(promote(1))
 
     def plan(now: RegistryState) -> Change:
@@ -542,7 +586,8 @@ class Deadly:
 
         def call(*arguments, **named):
             found = function(*arguments, **named)
-            self._left -= 1
+            # What a process leaves behind does not depend on what it reads.
+            self._left -= name.startswith(("create", "delete", "log", "set"))
             if self._left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return found
@@ -600,7 +645,7 @@ for line in sys.stdin:
 
 
 class Actor:
-    """Somebody who acts in processes of their own."""
+    """Starts processes that act on a registry."""
 
     def __init__(self, place: Place, folder: Path) -> None:
         environment = {**os.environ, "MLFLOW_TRACKING_URI": place.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -649,7 +694,7 @@ def actor(place: Place, tmp_path: Path) -> Iterator[Actor]:
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_has_begun_the_next_one_finishes_or_takes_back(place: Place, actor: Actor) -> None:
+def test_an_action_of_a_killed_process_is_completed_or_void_after_the_next_one(place: Place, actor: Actor) -> None:
     before, after, _ = start(place, "override")
     outcomes: list[bool] = []
     finished: list[int] = []
@@ -664,12 +709,13 @@ def test_what_a_killed_process_has_begun_the_next_one_finishes_or_takes_back(pla
             finished.append(len(outcomes))
         outcomes.append(done)
 
-    # Once the champion has moved, it is finished; until then it is taken back.
+    # Once the champion has moved, it is completed; until then it is void.
     assert outcomes == sorted(outcomes)
     assert 3 < outcomes.count(False) < len(outcomes) - 2
     assert finished
 
 
+@both_stores
 @pytest.mark.slow
 def test_eight_processes_at_once_leave_aliases_that_follow_from_the_audit(place: Place, actor: Actor) -> None:
     import time
@@ -694,7 +740,7 @@ def test_eight_processes_at_once_leave_aliases_that_follow_from_the_audit(place:
 def test_a_network_that_fails_in_the_midst_leaves_the_registry_whole(
     place: Place, actor: Actor, lose_answer: bool
 ) -> None:
-    before, after, _ = start(place, "override")
+    before, after, _ = start(place, "override", new_audit=False)
     outcomes: list[bool] = []
     while True:
         # Every other request here, and those between them in the other case.
@@ -703,7 +749,7 @@ def test_a_network_that_fails_in_the_midst_leaves_the_registry_whole(
             [status] = actor.ask(uri=line.uri)
             broke = line.is_dead
         code = os.waitstatus_to_exitcode(status)
-        done, _ = check_whole(place, before, after)
+        done, _ = check_whole(place, before, after, new_audit=False)
         if not broke:
             assert (code, done) == (0, True), actor.errors
             break
@@ -722,6 +768,133 @@ def test_there_is_no_registry_before_the_first_training(tracking: str) -> None:
         ModelRegistry("nobody", experiment="e", by="Ann", git_commit="abc").apply(promote(1))
 
     assert MlflowClient().search_registered_models("name LIKE 'nobody%'") == []
+
+
+class WatchedClient:
+    """An MLflow client that is followed call by call.
+
+    Args:
+        client: The client.
+        before_call: Called with the number of each call, counted from 1, before it is made.
+    """
+
+    def __init__(self, client: MlflowClient, before_call: Callable[[int], None]) -> None:
+        self._wrapped, self._before_call = client, before_call
+        self.calls = 0
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        function = getattr(self._wrapped, name)
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            self.calls += 1
+            self._before_call(self.calls)
+            return function(*arguments, **named)
+
+        return call
+
+
+def test_the_move_of_the_champion_is_the_first_change_and_there_is_always_one_champion(place: Place) -> None:
+    before, after, plan = start(place, "override")
+    seen: list[State] = []
+    registry = place.registry("Bob")
+    use_client(registry, WatchedClient(MlflowClient(), lambda _: seen.append(place.state())))
+
+    registry.apply(plan)
+
+    champions = [aliases["champion"] for aliases, _ in seen]
+    assert champions == sorted(champions)
+    assert set(champions) == {1, 2}
+    assert all(state == before for state, champion in zip(seen, champions, strict=True) if champion == 1)
+    assert seen[-1] == after
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first_action", "later_action"])
+def test_whenever_another_process_acts_in_between_one_action_comes_first(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
+) -> None:
+    monkeypatch.setattr(registry_module, "_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(registry_module, "_POLL_SECONDS", 0.0)
+    won: list[str] = []
+    with mlflow_at(store):
+        while True:
+            place = new_place(store, tmp_path)
+            if not is_first:
+                place.registry().apply(promote(1))
+            champion = None if is_first else 1
+            told: dict[str, Change | Exception] = {}
+
+            def act(by: str, version: int, client: Any) -> None:
+                registry = place.registry(by)  # noqa: B023 - called before the next turn
+                use_client(registry, client)
+                try:
+                    told[by] = registry.apply(decided(place, version, champion))  # noqa: B023
+                except (DatasetError, RefusedActionError) as error:
+                    told[by] = error  # noqa: B023
+
+            def intervene(call: int) -> None:
+                if call == len(won) + 1:
+                    act("Eve", 3, MlflowClient())
+
+            watched = WatchedClient(MlflowClient(), intervene)
+            act("Bob", 2, watched)
+            if watched.calls <= len(won):
+                break
+            [winner] = [by for by, result in told.items() if isinstance(result, Change)]
+            won.append(winner)
+            loser = told["Bob" if winner == "Eve" else "Eve"]
+            events = place.registry().history()
+            assert place.leftovers() == []
+            assert [event.by for event in events if event.number > int(not is_first)] == [winner]
+            assert {event.result for event in events} == {"done"}
+            assert place.state()[0]["champion"] == {"Bob": 2, "Eve": 3}[winner]
+            assert after_events(events) == place.state()[0]
+            # Refused on the new state; or the event of the first one is open for longer than an action is waited for.
+            expected = "Another action came first" if winner == "Eve" else "Bob is changing"
+            assert expected in str(loser) or (watched.calls == len(won) and "came first" in str(loser))
+
+    # Until Bob's intent is in the audit Eve comes first, afterwards Bob does.
+    assert won == sorted(won, reverse=True)
+    assert set(won) == {"Bob", "Eve"}
+
+
+def test_an_open_event_of_another_machine_is_waited_for_and_void_once_it_is_too_old(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.registry().apply(promote(1))
+    before = place.state()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
+        gone = place.registry("Bob")
+        flaky = FlakyClient(MlflowClient(), range(8, 10_000), after=False)
+        use_client(gone, flaky)
+        with pytest.raises(DatasetError, match="The next action on the registry completes it or marks it as void"):
+            gone.apply(promote(2))
+    monkeypatch.setattr(registry_module, "_WAIT_SECONDS", 0.1)
+
+    with pytest.raises(RegistryBusyError, match=r"Bob is changing .* \('promote' on version 2, .* on elsewhere"):
+        place.registry().apply(promote(3))
+    assert place.state() == before
+    assert place.registry().history()[-1].result == "open"
+    monkeypatch.setattr(registry_module, "_INTERRUPTED_SECONDS", 0.0)
+    place.registry().apply(promote(3))
+
+    assert [event.result for event in place.registry().history()] == ["done", "void", "done"]
+    assert place.state()[0] == {"champion": 3, "previous_champion": 1}
+
+
+def test_what_an_interrupted_action_left_undone_is_skipped_for_versions_that_were_deleted_meanwhile(
+    place: Place,
+) -> None:
+    place.registry().apply(promote(1))
+    registry = place.registry("Bob")
+    with broken_by_hand(registry, "set_model_version_tag"), pytest.raises(KeyboardInterrupt):
+        registry.apply(promote(2))
+    MlflowClient().delete_model_version(place.name, "1")
+
+    place.registry("Eve").apply(promote(3))
+
+    assert place.state()[0] == {"champion": 3, "previous_champion": 2}
+    assert [event.result for event in place.registry().history()] == ["done", "finished_later", "done"]
 
 
 class SuspendedClient:
@@ -762,6 +935,7 @@ def test_a_process_suspended_for_too_long_finds_its_event_closed_and_changes_not
     registry.apply(promote(1))
     registry.apply(promote(2))
     before = place.state()
+    place.put_back(before)
     results, messages = set(), set()
     for look in range(1, 30):
         suspended = place.registry("Bob")

@@ -115,7 +115,7 @@ class Audit:
         return "open" if closed is None else json.loads(closed)["result"]
 
     def _log(self, parameters: dict[str, str]) -> None:
-        entities = [Param(key, value) for key, value in parameters.items()]  # type: ignore[no-untyped-call]
+        entities = [Param(key, value) for key, value in parameters.items()]
         self._client.log_batch(str(self._find_run()), params=entities, synchronous=True)
 
     def _find_run(self) -> str | None:
@@ -143,13 +143,11 @@ class Audit:
         return chosen
 
     def _create_run(self) -> str:
-        experiment = self._client.get_experiment_by_name(self._experiment)
-        if experiment is None:
+        while (experiment := self._client.get_experiment_by_name(self._experiment)) is None:
             _ignore(
                 "RESOURCE_ALREADY_EXISTS",
                 lambda: self._client.create_experiment(self._experiment, artifact_location=self._artifact_location),
             )
-            experiment = self._client.get_experiment_by_name(self._experiment)
         run = self._client.create_run(experiment.experiment_id, run_name="audit", tags={"audit_of": self._name})
         self._client.set_terminated(run.info.run_id)
         return str(run.info.run_id)
