@@ -363,7 +363,7 @@ def test_the_champion_that_was_expected_is_no_obstacle(champion: int | None, exp
         ({}, 1, "no version is champion of m now, and this was decided when it was version 1"),
     ],
 )
-def test_another_champion_than_expected_is_somebody_who_was_faster(
+def test_another_champion_than_expected_is_refused(
     aliases: dict[str, int], expected: int | None, message: str
 ) -> None:
     with pytest.raises(RefusedActionError, match=f"Another action came first: {message}"):

@@ -1,4 +1,4 @@
-"""The life of registered versions: which aliases an action moves, and when it must not.
+"""Actions on registered versions: which aliases and tags each one changes, and when it is refused.
 
 The functions plan; :class:`churn_kedro.datasets.mlflow.registry.ModelRegistry` applies the plans, one at a time.
 """
@@ -25,7 +25,7 @@ ALIASES: tuple[Alias, ...] = ("champion", "challenger", "staging", "previous_cha
 DECISION_TAG, RETIRED_TAG, DECIDED_AGAINST_TAG = "decision", "retired", "decided_against"
 # Tag of a version that a person has rejected or rolled back: why. Only a person takes it away.
 TURNED_DOWN_TAG = "turned_down"
-# Outcomes after which a version may be champion without anybody overriding the gate.
+# Outcomes after which a version may be champion without an override of the gate.
 _PASSED = frozenset({"promoted", "approved"})
 
 
@@ -34,11 +34,11 @@ class UnknownVersionError(UserInputError):
 
 
 class RefusedActionError(UserInputError):
-    """The registry stands so that an action must not be done; nothing was changed."""
+    """An action that the state of the registry does not permit; nothing was changed."""
 
 
 class Move(Parameters):
-    """An alias on its way; null: no version has it."""
+    """Version of an alias before and after an action; null: no version has it."""
 
     before: int | None
     after: int | None
@@ -80,7 +80,7 @@ class AuditEvent(Parameters):
 
 @dataclass(frozen=True)
 class RegistryState:
-    """How a registered model stands.
+    """State of a registered model.
 
     Attributes:
         name: Registered model.
@@ -97,7 +97,7 @@ class RegistryState:
         return [alias for alias in ALIASES if self.aliases.get(alias) == version]
 
     def find(self, version: str) -> int:
-        """Number of a version that a person named.
+        """Number of a version that a user named.
 
         Args:
             version: A number or an alias.
@@ -133,7 +133,7 @@ def plan_promotion(state: RegistryState, version: int) -> dict[Alias, Move]:
     """Moves that make a version champion: the champion steps back, and other aliases of the version go.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
 
     Returns:
@@ -157,7 +157,7 @@ def plan_challenge(state: RegistryState, version: int) -> dict[Alias, Move]:
     """Moves that make a version challenger.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
 
     Returns:
@@ -179,7 +179,7 @@ def _require_present(state: RegistryState, version: int) -> Mapping[str, str]:
 
 def _require_reason(reason: str | None, option: str) -> None:
     if reason is not None and not reason.strip():
-        raise ParameterError(f"{option} is blank: say why, for whoever reads the history.")
+        raise ParameterError(f"{option} is blank: give a reason; `kedro models history` shows it.")
 
 
 def _require_in_use(state: RegistryState, version: int) -> Mapping[str, str]:
@@ -193,10 +193,10 @@ def _require_in_use(state: RegistryState, version: int) -> Mapping[str, str]:
 
 
 def require_champion(state: RegistryState, expected: int | None) -> None:
-    """Check that the champion is still the one that somebody had in mind.
+    """Check that the champion is still the expected one.
 
     Args:
-        state: How the registry stands now.
+        state: Present state of the registry.
         expected: Champion at the time; None: there was none.
 
     Raises:
@@ -218,7 +218,7 @@ def plan_manual_promotion(
     """Give an alias to a version by hand.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         alias: champion, staging or challenger.
         override: Reason to make a version champion that has not passed the gate.
@@ -284,7 +284,7 @@ def plan_approval(state: RegistryState, version: int, reason: str | None = None)
     """Let a waiting version become champion.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         reason: Why, for the audit.
 
@@ -322,10 +322,10 @@ def plan_approval(state: RegistryState, version: int, reason: str | None = None)
 
 
 def plan_rejection(state: RegistryState, version: int, reason: str) -> Change:
-    """Turn a version down.
+    """Reject a version.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         reason: Why, for the audit.
 
@@ -362,7 +362,7 @@ def plan_rollback(state: RegistryState, history: Sequence[AuditEvent], reason: s
     previous_champion is used up by it.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         history: Audit, the oldest first.
         reason: Why, for the audit.
 
@@ -411,7 +411,7 @@ def plan_retirement(state: RegistryState, version: int, at: str, reason: str | N
     """Take a version out of use; it stays readable.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         at: The present moment, ISO 8601.
         reason: Why, for the audit.
@@ -444,7 +444,7 @@ def plan_return(state: RegistryState, version: int, reason: str | None = None) -
     """Take a retired version back into use, without any alias.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         reason: Why, for the audit.
 
@@ -463,7 +463,7 @@ def plan_deletion(state: RegistryState, version: int, reason: str) -> Change:
     """Delete a version for good; its events stay in the audit.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         reason: Why, for the audit.
 

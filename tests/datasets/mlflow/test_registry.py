@@ -106,7 +106,7 @@ def new_place(uri: str, folder: Path) -> Place:
 
 
 @pytest.fixture(autouse=True)
-def _short_of_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+def _few_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",

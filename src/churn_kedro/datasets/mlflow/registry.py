@@ -113,7 +113,7 @@ class ModelRegistry:
                 return sorted(found, key=lambda version: int(version.version))
 
     def state(self, versions: Sequence[ModelVersion] | None = None) -> RegistryState:
-        """How the registry stands.
+        """State of the registry.
 
         Args:
             versions: All versions, where they are known already.
