@@ -62,11 +62,11 @@ def test_a_refusal_within_an_error_of_kedros_is_a_refusal() -> None:
     @show_user_errors
     def command() -> None:
         try:
-            raise RefusedActionError("Somebody else was faster.")
+            raise RefusedActionError("Another action came first.")
         except RefusedActionError as error:
             raise DatasetError("Failed while saving data to dataset.") from error
 
     with pytest.raises(click.ClickException) as raised:
         command()
 
-    assert (raised.value.exit_code, raised.value.message) == (EXIT_NO, "Somebody else was faster.")
+    assert (raised.value.exit_code, raised.value.message) == (EXIT_NO, "Another action came first.")

@@ -202,14 +202,20 @@ def test_every_action_has_words(action: str) -> None:
 
 def test_the_history_begins_with_the_newest_and_tells_who_and_why() -> None:
     first = AuditEvent(
+        number=1,
         at="2026-01-02T03:04:05.678901Z",
         by="Ann <a@b.c>",
+        host="h",
+        process=1,
+        token="t",  # noqa: S106 - it is no password
         action="promote",
         version=2,
         moves={"champion": Move(before=None, after=2)},
+        tags={},
         outcome="overridden",
         reasons=["first reason", "second reason"],
         git_commit="0123456789abcdef",
+        result="done",
     )
     second = first.model_copy(update={"action": "reject", "moves": {}, "reasons": [], "result": "finished_later"})
 

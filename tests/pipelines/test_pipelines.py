@@ -33,8 +33,8 @@ from churn_kedro.models.interface import RegisteredModel, TrainedModel, churn_pr
 from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
 from churn_kedro.registry.gate import GateParameters, TaskGate
-from churn_kedro.registry.lifecycle import RetentionParameters
 from churn_kedro.registry.parameters import RegistryParameters
+from churn_kedro.registry.retention import RetentionParameters
 from tests import ROOT
 from tests.task_cases import CLASSES, quick_parameters, task_case
 

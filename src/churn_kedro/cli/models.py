@@ -299,7 +299,7 @@ def promote(
 
     with _open_project(env, by) as project:
         registry = project.registry
-        registry.settle()
+        registry.repair()
         state = registry.state()
         number, expected = state.find(version), _expected_champion(state, expect_champion)
         planned = plan_manual_promotion(state, number, alias, override)
@@ -311,7 +311,7 @@ def promote(
                 require_champion(now, expected)
             return plan_manual_promotion(now, number, alias, override)
 
-        _print_change(project.model_name, registry.carry_out(plan), as_json=as_json)
+        _print_change(project.model_name, registry.apply(plan), as_json=as_json)
 
 
 def _expected_champion(state: RegistryState, given: str | None) -> int | None:
@@ -341,14 +341,14 @@ def approve(version: str | None, reason: str | None, yes: bool, env: str | None,
 
     with _open_project(env, by) as project:
         registry = project.registry
-        registry.settle()
+        registry.repair()
         state = registry.state()
         if version is None and "challenger" not in state.aliases:
             raise ParameterError(f"No version of {project.model_name} waits for approval.")
         number = state.find(version or "challenger")
         if plan_approval(state, number, reason).already is None:
             _confirm(f"Approve version {number} of {project.model_name} as champion{_instead_of(state)}?", yes=yes)
-        change = registry.carry_out(lambda now: plan_approval(now, number, reason))
+        change = registry.apply(lambda now: plan_approval(now, number, reason))
         _print_change(project.model_name, change, as_json=as_json)
 
 
@@ -363,9 +363,9 @@ def reject(version: str, reason: str, env: str | None, by: str | None, as_json: 
 
     with _open_project(env, by) as project:
         registry = project.registry
-        registry.settle()
+        registry.repair()
         number = registry.state().find(version)
-        change = registry.carry_out(lambda now: plan_rejection(now, number, reason))
+        change = registry.apply(lambda now: plan_rejection(now, number, reason))
         _print_change(project.model_name, change, as_json=as_json)
 
 
@@ -380,7 +380,7 @@ def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_
 
     with _open_project(env, by) as project:
         registry = project.registry
-        registry.settle()
+        registry.repair()
         state = registry.state()
         planned = plan_rollback(state, registry.history(), reason)
         if planned.already is None:
@@ -395,7 +395,7 @@ def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_
                 require_champion(now, expected)
             return again
 
-        _print_change(project.model_name, registry.carry_out(plan), as_json=as_json)
+        _print_change(project.model_name, registry.apply(plan), as_json=as_json)
 
 
 @models.command()
@@ -428,18 +428,18 @@ def retire(
             _retire_expired(project, reason, delete=delete, yes=yes, as_json=as_json)
             return
         registry = project.registry
-        registry.settle()
+        registry.repair()
         number = registry.state().find(str(version))
         at = datetime.now(UTC).isoformat(timespec="seconds")
 
         def plan(now: RegistryState) -> Change:
             return plan_return(now, number, reason) if undo else plan_retirement(now, number, at, reason)
 
-        _print_change(project.model_name, registry.carry_out(plan), as_json=as_json)
+        _print_change(project.model_name, registry.apply(plan), as_json=as_json)
 
 
 def _retire_expired(project: _Project, reason: str | None, *, delete: bool, yes: bool, as_json: bool) -> None:
-    from churn_kedro.registry import RETIRED_TAG, RegistryParameters, find_expired, plan_retirement
+    from churn_kedro.registry import RETIRED_TAG, RegistryParameters, find_expired, plan_deletion, plan_retirement
 
     retention = RegistryParameters.model_validate(_parameters(project, "registry")).retention
     registry = project.registry
@@ -454,9 +454,9 @@ def _retire_expired(project: _Project, reason: str | None, *, delete: bool, yes:
     at = datetime.now(UTC).isoformat(timespec="seconds")
     for version in found:
         if delete:
-            registry.delete(version, why)
+            registry.apply(functools.partial(plan_deletion, version=version, reason=why))
         else:
-            registry.carry_out(functools.partial(plan_retirement, version=version, at=at, reason=why))
+            registry.apply(functools.partial(plan_retirement, version=version, at=at, reason=why))
     what = "deleted" if delete else "retired"
     if as_json:
         click.echo(json.dumps({"model": project.model_name, what: found}, indent=2))

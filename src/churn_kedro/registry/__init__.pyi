@@ -14,11 +14,11 @@ from .lifecycle import (
     Alias as Alias,
     AuditEvent as AuditEvent,
     Change as Change,
-    Move as Move,
+    EventResult as EventResult,
     RefusedActionError as RefusedActionError,
     RegistryState as RegistryState,
-    find_expired as find_expired,
     plan_approval as plan_approval,
+    plan_deletion as plan_deletion,
     plan_manual_promotion as plan_manual_promotion,
     plan_rejection as plan_rejection,
     plan_retirement as plan_retirement,
@@ -27,3 +27,4 @@ from .lifecycle import (
     require_champion as require_champion,
 )
 from .parameters import RegistryParameters as RegistryParameters
+from .retention import find_expired as find_expired

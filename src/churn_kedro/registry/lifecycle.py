@@ -1,6 +1,6 @@
-"""The life of registered versions: which aliases an action moves, and when it must not.
+"""Actions on registered versions: which aliases and tags each one changes, and when it is refused.
 
-The functions plan; :class:`churn_kedro.datasets.mlflow.registry.ModelRegistry` carries plans out, one at a time.
+The functions plan; :class:`churn_kedro.datasets.mlflow.registry.ModelRegistry` applies the plans, one at a time.
 """
 
 from __future__ import annotations
@@ -17,12 +17,15 @@ Alias = Literal["challenger", "staging", "champion", "previous_champion"]
 Action = Literal["decide", "promote", "approve", "reject", "rollback", "retire", "restore", "delete"]
 # What became of a version at the gate and afterwards; the tag ``decision`` of the version.
 Outcome = Literal["promoted", "awaiting_approval", "refused", "approved", "rejected", "rolled_back", "overridden"]
+# done; void: interrupted before anything was changed; finished_later: interrupted, and completed by a later action;
+# open: in progress, or interrupted and not yet repaired.
+EventResult = Literal["open", "done", "void", "finished_later"]
 
 ALIASES: tuple[Alias, ...] = ("champion", "challenger", "staging", "previous_champion")
 DECISION_TAG, RETIRED_TAG, DECIDED_AGAINST_TAG = "decision", "retired", "decided_against"
 # Tag of a version that a person has rejected or rolled back: why. Only a person takes it away.
 TURNED_DOWN_TAG = "turned_down"
-# Outcomes after which a version may be champion without anybody overriding the gate.
+# Outcomes after which a version may be champion without an override of the gate.
 _PASSED = frozenset({"promoted", "approved"})
 
 
@@ -31,11 +34,11 @@ class UnknownVersionError(UserInputError):
 
 
 class RefusedActionError(UserInputError):
-    """The registry stands so that an action must not be done; nothing was changed."""
+    """An action that the state of the registry does not permit; nothing was changed."""
 
 
 class Move(Parameters):
-    """An alias on its way; null: no version has it."""
+    """Version of an alias before and after an action; null: no version has it."""
 
     before: int | None
     after: int | None
@@ -56,24 +59,28 @@ class Change(Parameters):
 
 
 class AuditEvent(Parameters):
-    """One action on the registry, as it is kept for ever."""
+    """One action on the registry: written before the action as its intent, and closed with its result after it."""
 
+    number: int = Field(ge=1, description="Place in the audit.")
     at: str = Field(description="ISO 8601, UTC.")
     by: str = Field(description="Who did it.")
+    host: str = Field(description="Machine of the process.")
+    process: int = Field(description="Number of the process.")
+    token: str = Field(description="Unique; tells equal actions apart.")
     action: Action
     version: int
-    moves: dict[Alias, Move]
+    moves: dict[Alias, Move] = Field(description="Aliases that change hands; the first one decides.")
+    tags: dict[str, str | None] = Field(description="Tags of the version that change; null: the tag is deleted.")
     outcome: Outcome | None
     reasons: list[str]
     git_commit: str = Field(description="Commit of the code that acted.")
-    result: Literal["done", "undone", "finished_later"] = Field(
-        "done", description="undone: it broke off and was taken back; finished_later: it broke off and was finished."
-    )
+    result: EventResult = "open"
+    closed_by: str | None = Field(None, description="Who closed it.")
 
 
 @dataclass(frozen=True)
 class RegistryState:
-    """How a registered model stands.
+    """State of a registered model.
 
     Attributes:
         name: Registered model.
@@ -90,7 +97,7 @@ class RegistryState:
         return [alias for alias in ALIASES if self.aliases.get(alias) == version]
 
     def find(self, version: str) -> int:
-        """Number of a version that a person named.
+        """Number of a version that a user named.
 
         Args:
             version: A number or an alias.
@@ -126,7 +133,7 @@ def plan_promotion(state: RegistryState, version: int) -> dict[Alias, Move]:
     """Moves that make a version champion: the champion steps back, and other aliases of the version go.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
 
     Returns:
@@ -150,7 +157,7 @@ def plan_challenge(state: RegistryState, version: int) -> dict[Alias, Move]:
     """Moves that make a version challenger.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
 
     Returns:
@@ -172,7 +179,7 @@ def _require_present(state: RegistryState, version: int) -> Mapping[str, str]:
 
 def _require_reason(reason: str | None, option: str) -> None:
     if reason is not None and not reason.strip():
-        raise ParameterError(f"{option} is blank: say why, for whoever reads the history.")
+        raise ParameterError(f"{option} is blank: give a reason; `kedro models history` shows it.")
 
 
 def _require_in_use(state: RegistryState, version: int) -> Mapping[str, str]:
@@ -186,10 +193,10 @@ def _require_in_use(state: RegistryState, version: int) -> Mapping[str, str]:
 
 
 def require_champion(state: RegistryState, expected: int | None) -> None:
-    """Check that the champion is still the one that somebody had in mind.
+    """Check that the champion is still the expected one.
 
     Args:
-        state: How the registry stands now.
+        state: Present state of the registry.
         expected: Champion at the time; None: there was none.
 
     Raises:
@@ -200,8 +207,8 @@ def require_champion(state: RegistryState, expected: int | None) -> None:
         now = "no version is champion" if champion is None else f"version {champion} is champion"
         then = "none" if expected is None else f"version {expected}"
         raise RefusedActionError(
-            f"Somebody else was faster: {now} of {state.name} now, and this was decided when it was {then}. "
-            "Nothing was changed. Look again: `kedro models list`."
+            f"Another action came first: {now} of {state.name} now, and this was decided when it was {then}. "
+            "Nothing was changed. See the present versions: `kedro models list`."
         )
 
 
@@ -211,7 +218,7 @@ def plan_manual_promotion(
     """Give an alias to a version by hand.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         alias: champion, staging or challenger.
         override: Reason to make a version champion that has not passed the gate.
@@ -277,7 +284,7 @@ def plan_approval(state: RegistryState, version: int, reason: str | None = None)
     """Let a waiting version become champion.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         reason: Why, for the audit.
 
@@ -315,10 +322,10 @@ def plan_approval(state: RegistryState, version: int, reason: str | None = None)
 
 
 def plan_rejection(state: RegistryState, version: int, reason: str) -> Change:
-    """Turn a version down.
+    """Reject a version.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         reason: Why, for the audit.
 
@@ -355,7 +362,7 @@ def plan_rollback(state: RegistryState, history: Sequence[AuditEvent], reason: s
     previous_champion is used up by it.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         history: Audit, the oldest first.
         reason: Why, for the audit.
 
@@ -395,24 +402,16 @@ def plan_rollback(state: RegistryState, history: Sequence[AuditEvent], reason: s
 
 
 def _last_champion_move(history: Sequence[AuditEvent]) -> AuditEvent | None:
-    """Last event that moved the champion, and was not taken back."""
-    kept: list[AuditEvent] = []
-    for event in history:
-        if "champion" not in event.moves:
-            continue
-        if event.result != "undone":
-            kept.append(event)
-        # What is taken back may not have come as far as the audit.
-        elif kept and (kept[-1].action, kept[-1].moves) == (event.action, event.moves):
-            kept.pop()
-    return kept[-1] if kept else None
+    """Last event that moved the champion."""
+    moved = [event for event in history if "champion" in event.moves and event.result != "void"]
+    return moved[-1] if moved else None
 
 
 def plan_retirement(state: RegistryState, version: int, at: str, reason: str | None = None) -> Change:
     """Take a version out of use; it stays readable.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         at: The present moment, ISO 8601.
         reason: Why, for the audit.
@@ -445,7 +444,7 @@ def plan_return(state: RegistryState, version: int, reason: str | None = None) -
     """Take a retired version back into use, without any alias.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         version: Number.
         reason: Why, for the audit.
 
@@ -460,28 +459,21 @@ def plan_return(state: RegistryState, version: int, reason: str | None = None) -
     return Change(action="restore", version=version, tags={RETIRED_TAG: None}, reasons=[reason] if reason else [])
 
 
-class RetentionParameters(Parameters):
-    """Which old versions may go. A version with an alias never does."""
-
-    keep_last: int = Field(ge=1, description="So many newest versions stay, whatever their age.")
-    keep_days: int = Field(ge=0, description="Versions younger than so many days stay.")
-
-
-def find_expired(state: RegistryState, ages_in_days: Mapping[int, float], retention: RetentionParameters) -> list[int]:
-    """Versions that the retention rule lets go.
+def plan_deletion(state: RegistryState, version: int, reason: str) -> Change:
+    """Delete a version for good; its events stay in the audit.
 
     Args:
-        state: How the registry stands.
-        ages_in_days: Age of each version.
-        retention: The rule.
+        state: State of the registry.
+        version: Number.
+        reason: Why, for the audit.
 
     Returns:
-        Numbers, the oldest first: none with an alias, none among the newest, none too young.
+        The plan.
+
+    Raises:
+        RefusedActionError: It has an alias.
     """
-    held = set(state.aliases.values())
-    newest = set(sorted(state.tags)[-retention.keep_last :])
-    return [
-        version
-        for version in sorted(state.tags)
-        if version not in held and version not in newest and ages_in_days[version] >= retention.keep_days
-    ]
+    held = state.aliases_of(version)
+    if held:
+        raise RefusedActionError(f"Version {version} of {state.name} is {held[0]} and is not deleted.")
+    return Change(action="delete", version=version, reasons=[reason])

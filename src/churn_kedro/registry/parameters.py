@@ -6,7 +6,7 @@ from pydantic import Field
 
 from churn_kedro.base import Parameters
 from churn_kedro.registry.gate import Approval, GateParameters
-from churn_kedro.registry.lifecycle import RetentionParameters
+from churn_kedro.registry.retention import RetentionParameters
 
 
 class RegistryParameters(Parameters):

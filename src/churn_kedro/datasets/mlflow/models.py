@@ -276,7 +276,7 @@ def _require_trusted(uri: str, info: ModelInfo) -> None:
 
 
 class PromotionDataset(AbstractDataset[Promotion, Promotion]):
-    """Carries out what was decided: tags and aliases of a registered model's version, and the audit.
+    """Applies a decision: tags and aliases of a registered model's version, and the audit.
 
     Args:
         project_path: Folder of the project, whose git commit and user are written down.
@@ -303,7 +303,7 @@ class PromotionDataset(AbstractDataset[Promotion, Promotion]):
         raise DatasetError("A promotion cannot be loaded; read the version's tags and aliases instead.")
 
     def save(self, data: Promotion) -> None:
-        """Write tags and audit, and move the aliases: all of it, or nothing.
+        """Write the audit, move the aliases and write the tags: all of it, or nothing.
 
         Args:
             data: What to do.
@@ -322,7 +322,7 @@ class PromotionDataset(AbstractDataset[Promotion, Promotion]):
         )
         tags = data.tags | {f"decision_{key}": value for key, value in code.items()} if data.tags else {}
         promotion = data.model_copy(update={"tags": tags})
-        registry.carry_out(lambda state: plan_decision(state, promotion))
+        registry.apply(lambda state: plan_decision(state, promotion))
 
     def _describe(self) -> dict[str, Any]:
         return {"experiment": self._experiment}
