@@ -196,7 +196,7 @@ def info(version: str, env: str | None, as_json: bool) -> None:
             "trained on": tags.get("train_digest"),
             "evaluated on": tags.get("test_digest"),
             "code": tags.get("git_commit"),
-            "model file": tags.get("model_sha256"),
+            "model digest": tags.get("model_digest"),
             "run": found.run_id,
             "model id": model_id,
         }
@@ -558,7 +558,7 @@ def _touched(event: Any) -> set[int | None]:
 def rebuild(version: str, env: str | None, as_json: bool, at_commit: bool) -> None:
     """Train VERSION (a number or an alias) again from its recorded data, parameters and seed, and compare.
 
-    Nothing is registered. Ends with 0 where the model is the same to the byte, with 3 where it is not.
+    Nothing is registered. Ends with 0 where the content of both models has the same digest, with 3 where not.
     """
     with _open_project(env) as project:
         report = (
@@ -595,7 +595,8 @@ def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild
     return compare_trainings(
         recorded.name,
         recorded.version,
-        (recorded.tags.get("model_sha256", "not recorded"), model_digest(rebuilt.model.estimator)),
+        # Versions from before the tag have none.
+        (recorded.tags.get("model_digest") or model_digest(first.estimator), model_digest(rebuilt.model.estimator)),
         recorded.summary,
         rebuilt.summary,
         (
@@ -657,11 +658,11 @@ def describe_rebuild(report: Rebuild) -> str:
     Returns:
         Lines of text.
     """
-    verdict = "the same to the byte" if report.same_model else "another model"
+    verdict = "the same model" if report.same_model else "another model"
     lines = [
         f"{report.model_name} version {report.model_version}, trained again: {verdict}",
-        f"  recorded  {report.recorded_sha256}",
-        f"  rebuilt   {report.rebuilt_sha256}",
+        f"  recorded  {report.recorded_digest}",
+        f"  rebuilt   {report.rebuilt_digest}",
         f"  metrics   {'the same to the last digit' if report.same_metrics else 'different'}",
     ]
     width = max(map(len, report.metrics), default=0)
