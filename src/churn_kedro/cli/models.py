@@ -30,11 +30,12 @@ from churn_kedro.cli.errors import EXIT_NO, show_user_errors
 from churn_kedro.cli.tables import (
     VersionRow,
     describe_versions,
+    show,
+    tabulate_comparison,
+    tabulate_history,
+    tabulate_version,
+    tabulate_versions,
     write_change,
-    write_comparison,
-    write_history,
-    write_version,
-    write_versions,
 )
 from churn_kedro.datasets import artifact_location, tracking_uri
 from churn_kedro.registry import Alias, Change, RegistryState
@@ -159,7 +160,7 @@ def list_versions(env: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
         else:
-            click.echo(write_versions(project.model_name, rows))
+            show(tabulate_versions(project.model_name, rows))
 
 
 @models.command()
@@ -208,7 +209,7 @@ def info(version: str, env: str | None, as_json: bool) -> None:
             documents = {"model_id": model_id, "tags": dict(tags), "reasons": reasons, "history": events}
             click.echo(json.dumps({**known, "metrics": measured, **documents}, indent=2))
         else:
-            click.echo(f"{project.model_name} {write_version(row, facts, metrics, reasons)}")
+            show(tabulate_version(project.model_name, row, facts, metrics, reasons))
 
 
 @models.command()
@@ -261,7 +262,7 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps({"candidate": names[0], **comparison.model_dump(mode="json")}, indent=2))
         else:
-            click.echo(write_comparison(names[0], comparison))
+            show(tabulate_comparison(names[0], comparison))
 
 
 def _parameters(project: _Project, name: str) -> Any:
@@ -542,7 +543,7 @@ def history(version: str | None, env: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([event.model_dump(mode="json") for event in events], indent=2))
         else:
-            click.echo(write_history(project.model_name, events))
+            show(tabulate_history(project.model_name, events))
 
 
 def _touched(event: Any) -> set[int | None]:

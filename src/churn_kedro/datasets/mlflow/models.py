@@ -31,8 +31,8 @@ _FLAVOR = "mlflow.sklearn"
 _FILE = "model.skops"
 # Where training puts what it has learned from; the catalog's training_rows.
 TRAINING_ROWS_ARTIFACT = "training/training_rows.parquet"
-# What churn_kedro's estimators are made of beyond the types that skops trusts by itself. Private names are those of the
-# objects that scikit-learn's public estimators consist of: CalibratedClassifierCV has no other class for its calibrators.
+# What churn_kedro's estimators are made of beyond the types that skops trusts by itself. Those with private names are
+# parts of public estimators: what CalibratedClassifierCV fits has no public class.
 TRUSTED_TYPES = (
     "catboost.core.CatBoostClassifier",
     "catboost.core.CatBoostRegressor",
