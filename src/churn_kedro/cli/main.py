@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -44,8 +45,15 @@ def cli() -> None:
     """Commands of this project."""
 
 
+def _run_pipelines(*args: Any, **kwargs: Any) -> Any:
+    # What the command line has imported lives as long as the process. Without this, each of the many collections while
+    # a run starts looks at all of it again, which takes a tenth of the time of starting.
+    gc.freeze()
+    return cast(Callable[..., Any], kedro_run.callback)(*args, **kwargs)
+
+
 _run = copy.copy(kedro_run)
-_run.callback = show_user_errors(cast(Callable[..., Any], kedro_run.callback))
+_run.callback = show_user_errors(_run_pipelines)
 cli.add_command(_run)
 
 
