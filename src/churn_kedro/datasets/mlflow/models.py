@@ -93,10 +93,10 @@ def _signature(model: TrainedModel) -> ModelSignature:
     )
 
 
-def _file_bytes(model_uri: str) -> int:
+def _file_bytes(model_uri: str) -> int | None:
     """Size of the model's file as MLflow stored it."""
     files = mlflow.artifacts.list_artifacts(model_uri)
-    return next(int(file.file_size) for file in files if Path(file.path).name == _FILE)
+    return next(file.file_size for file in files if Path(file.path).name == _FILE)
 
 
 def _model_code() -> str:
