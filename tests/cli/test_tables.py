@@ -1,25 +1,29 @@
 """Claims about what people and programs read of the registry."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import click
 import pytest
+from rich.console import RenderableType
 
 from churn_kedro.cli.tables import (
     VersionRow,
     describe_versions,
     read_metrics,
+    show,
+    tabulate_comparison,
+    tabulate_history,
+    tabulate_version,
+    tabulate_versions,
     write_change,
-    write_comparison,
-    write_history,
-    write_table,
-    write_version,
-    write_versions,
 )
 from churn_kedro.evaluation.comparison import Disagreement, ModelComparison
 from churn_kedro.evaluation.metrics.estimates import Estimate
 from churn_kedro.registry.lifecycle import AuditEvent, Change, Move, RegistryState
 
+Printed = Callable[[RenderableType], list[str]]
 EVALUATED = {"roc_auc": "0.87654321", "roc_auc_low": "0.86", "roc_auc_high": "0.89"}
 PROFIT = {"profit_per_customer": "12.5", "profit_per_customer_low": "-1", "profit_per_customer_high": "26.123"}
 
@@ -43,14 +47,44 @@ def row(**changed: Any) -> VersionRow:
     return VersionRow.model_validate(whole | changed)
 
 
-def test_the_columns_of_a_table_stand_below_one_another() -> None:
-    printed = write_table(["name", "n"], [["a", "1"], ["longer", "1,000"]], right=(1,))
+@pytest.fixture
+def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
+    """Lines that a pipe gets."""
 
-    assert printed.splitlines() == ["name        n", "a           1", "longer  1,000"]
+    def lines(renderable: RenderableType) -> list[str]:
+        show(renderable)
+        return [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+
+    return lines
 
 
-def test_no_line_of_a_table_ends_with_blanks() -> None:
-    assert write_table(["a", "much longer"], [["1", "2"]]).splitlines() == ["a  much longer", "1  2"]
+def test_a_pipe_gets_every_row_whole_on_one_line_without_styles(
+    printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    reason = "- " + "a long reason " * 50 + "[with brackets] :smile:"
+
+    metrics = {"brier": Estimate(value=0.1, low=0.09, high=0.11)}
+    lines = printed(tabulate_version("m", row(), {"run": "f" * 300}, metrics, [reason]))
+
+    assert "  metric       value (interval)" in lines
+    assert lines[-1] == f"    {reason}"
+    assert f"  run         {'f' * 300}" in lines
+
+
+def test_a_narrow_terminal_wraps_cells_and_cuts_none(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+
+    show(tabulate_versions("m", rows({1: {"algorithm": "a" * 50, **EVALUATED}}, champion=1, challenger=1)))
+
+    shown = click.unstyle(capsys.readouterr().out)
+    assert max(map(len, shown.splitlines())) <= 60
+    assert shown.count("a" * 5) >= 5
+    assert "…" not in shown
 
 
 def test_versions_come_newest_first_with_what_became_of_them() -> None:
@@ -82,11 +116,11 @@ def test_a_metric_without_its_interval_is_left_out() -> None:
     assert set(read_metrics(EVALUATED | PROFIT)) == {"roc_auc", "profit_per_customer"}
 
 
-def test_the_list_shows_the_metrics_that_any_version_has_with_their_intervals() -> None:
-    printed = write_versions("m", rows({1: EVALUATED | PROFIT, 2: {}}, champion=1, challenger=1)).splitlines()
+def test_the_list_shows_the_metrics_that_any_version_has_with_their_intervals(printed: Printed) -> None:
+    lines = printed(tabulate_versions("m", rows({1: EVALUATED | PROFIT, 2: {}}, champion=1, challenger=1)))
 
-    assert printed[0] == "m"
-    assert [cell.strip() for cell in printed[2].split("  ") if cell] == [
+    assert lines[0] == "m"
+    assert [cell.strip() for cell in lines[2].split("  ") if cell] == [
         "version",
         "aliases",
         "decision",
@@ -95,24 +129,24 @@ def test_the_list_shows_the_metrics_that_any_version_has_with_their_intervals() 
         "ROC-AUC",
         "profit per customer",
     ]
-    assert printed[3].split() == ["2", "-", "not", "decided", "3", "d", "-", "-", "-"]
-    assert "champion, challenger" in printed[4]
-    assert "0.8765 (0.8600 to 0.8900)" in printed[4]
-    assert "12.50 (-1.00 to 26.12)" in printed[4]
-    assert printed[2].index("ROC-AUC") == printed[4].index("0.8765")
+    assert lines[3].split() == ["2", "-", "not", "decided", "3", "d", "-", "-", "-"]
+    assert "champion, challenger" in lines[4]
+    assert "0.8765 (0.8600 to 0.8900)" in lines[4]
+    assert "12.50 (-1.00 to 26.12)" in lines[4]
+    assert lines[2].index("ROC-AUC") == lines[4].index("0.8765")
 
 
 def test_a_registry_without_versions_says_so() -> None:
-    assert write_versions("m", []) == "m: no version"
-    assert write_history("m", []) == "m: nothing was done yet"
+    assert tabulate_versions("m", []) == "m: no version"
+    assert tabulate_history("m", []) == "m: nothing was done yet"
 
 
 @pytest.mark.parametrize(
     ("days", "written"),
     [(400.4, "400 d"), (1.0, "1 d"), (0.5, "12 h"), (1 / 24, "1 h"), (0.01, "14 min"), (0.0, "0 min")],
 )
-def test_an_age_is_written_in_its_own_unit(days: float, written: str) -> None:
-    assert written in write_versions("m", [row(age_days=days)])
+def test_an_age_is_written_in_its_own_unit(days: float, written: str, printed: Printed) -> None:
+    assert written in printed(tabulate_versions("m", [row(age_days=days)]))[3]
 
 
 def test_rows_for_programs_read_back_as_they_were() -> None:
@@ -125,22 +159,21 @@ def test_rows_for_programs_read_back_as_they_were() -> None:
     assert json.loads(text)[1]["metrics"]["roc_auc"] == {"value": 0.87654321, "low": 0.86, "high": 0.89}
 
 
-def test_one_version_is_told_with_facts_metrics_and_reasons() -> None:
+def test_one_version_is_told_with_facts_metrics_and_reasons(printed: Printed) -> None:
     metrics = {"brier": Estimate(value=0.1, low=0.09, high=0.11), "roc_auc": Estimate(value=0.9, low=0.8, high=1.0)}
+    facts = {"calibration": "isotonic", "run": None}
 
-    printed = write_version(
-        row(aliases=["champion"]), {"calibration": "isotonic", "run": None}, metrics, ["+ good", "- slow"]
-    ).splitlines()
+    lines = printed(tabulate_version("m", row(aliases=["champion"]), facts, metrics, ["+ good", "- slow"]))
 
-    assert printed[0] == "version 4"
-    assert "  aliases      champion" in printed
-    assert "  calibration  isotonic" in printed
-    assert "  decision     not decided" in printed
-    assert "  evaluated    never" in printed
-    assert not any("run" in line for line in printed)
-    shown = [line.split("  ")[1] for line in printed if "(0." in line]
+    assert lines[0] == "m version 4"
+    assert "  aliases      champion" in lines
+    assert "  calibration  isotonic" in lines
+    assert "  decision     not decided" in lines
+    assert "  evaluated    never" in lines
+    assert not any("run" in line for line in lines)
+    shown = [line.split("  ")[1] for line in lines if "(0." in line]
     assert shown == ["ROC-AUC", "Brier score"]
-    assert printed[-3:] == ["  what the gate said", "    + good", "    - slow"]
+    assert lines[-3:] == ["  what the gate said", "    + good", "    - slow"]
 
 
 def comparison(**changed: Any) -> ModelComparison:
@@ -158,23 +191,25 @@ def comparison(**changed: Any) -> ModelComparison:
     return ModelComparison.model_validate(whole | changed)
 
 
-def test_a_comparison_says_better_and_worse_only_beyond_chance_and_knows_which_way_is_better() -> None:
-    printed = write_comparison("version 2", comparison()).splitlines()
+def test_a_comparison_says_better_and_worse_only_beyond_chance_and_knows_which_way_is_better(printed: Printed) -> None:
+    lines = printed(tabulate_comparison("version 2", comparison()))
 
-    assert printed[0] == "version 2 beside version 1, on the same 2,000 test customers"
-    verdicts = {line.split("  ")[0]: line.split()[-1] for line in printed[3:]}
+    assert lines[0] == "version 2 beside version 1, on the same 2,000 test customers"
+    verdicts = {line.split("  ")[0]: line.split()[-1] for line in lines[3:]}
     assert verdicts == {"ROC-AUC": "better", "Brier score": "worse", "F1": "+0.0400)"}
-    assert "0.9000     0.8000  +0.1000 (+0.0500 to +0.1500)" in printed[3]
+    assert "0.9000     0.8000  +0.1000 (+0.0500 to +0.1500)" in lines[3]
 
 
-def test_a_comparison_names_the_customers_on_whom_the_models_disagree_and_what_to_bear_in_mind() -> None:
+def test_a_comparison_names_the_customers_on_whom_the_models_disagree_and_what_to_bear_in_mind(
+    printed: Printed,
+) -> None:
     one = Disagreement(ids={"Id": "77", "Branch": "N"}, outcome="left", candidate=0.91, baseline=0.1234567)
 
-    printed = write_comparison("new", comparison(disagreements=[one], note="Mind: something.")).splitlines()
+    lines = printed(tabulate_comparison("new", comparison(disagreements=[one], note="Mind: something.")))
 
-    assert printed[1] == "Mind: something."
-    assert printed[-2].split() == ["Id", "Branch", "outcome", "new", "version", "1"]
-    assert printed[-1].split() == ["77", "N", "left", "0.91", "0.1235"]
+    assert lines[1] == "Mind: something."
+    assert lines[-2].split() == ["Id", "Branch", "outcome", "new", "version", "1"]
+    assert lines[-1].split() == ["77", "N", "left", "0.91", "0.1235"]
 
 
 def test_a_change_shows_from_where_to_where_each_alias_moved() -> None:
@@ -200,7 +235,7 @@ def test_every_action_has_words(action: str) -> None:
     assert write_change("m", Change.model_validate({"action": action, "version": 2})).startswith("m version 2: ")
 
 
-def test_the_history_begins_with_the_newest_and_tells_who_and_why() -> None:
+def test_the_history_begins_with_the_newest_and_tells_who_and_why(printed: Printed) -> None:
     first = AuditEvent(
         number=1,
         at="2026-01-02T03:04:05.678901Z",
@@ -219,10 +254,10 @@ def test_the_history_begins_with_the_newest_and_tells_who_and_why() -> None:
     )
     second = first.model_copy(update={"action": "reject", "moves": {}, "reasons": [], "result": "finished_later"})
 
-    printed = write_history("m", [first, second]).splitlines()
+    lines = printed(tabulate_history("m", [first, second]))
 
-    assert printed[2] == "2026-01-02 03:04:05  reject version 2 [finished later]"
-    assert printed[6:] == [
+    assert lines[2] == "2026-01-02 03:04:05  reject version 2 [finished later]"
+    assert lines[6:] == [
         "2026-01-02 03:04:05  promote version 2",
         "  outcome  overridden",
         "  aliases  champion none -> 2",

@@ -218,6 +218,23 @@ def test_building_the_pipelines_loads_nothing_heavy() -> None:
     assert not {"sklearn", "xgboost", "optuna", "shap", "matplotlib", "pandera", "mlflow", "joblib"} & set(loaded)
 
 
+def test_starting_a_run_loads_nothing_heavy(own_store: None) -> None:
+    # kedro-mlflow makes every dataset of the catalog when a run starts.
+    script = (
+        "import sys; from pathlib import Path; import churn_kedro.cli.main\n"
+        "from kedro.framework.session import KedroSession; from kedro.framework.startup import bootstrap_project\n"
+        "bootstrap_project(Path.cwd())\n"
+        "with KedroSession.create(project_path=Path.cwd()) as session: session.load_context().catalog\n"
+        "print(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = run.stdout.split()
+
+    assert "churn_kedro.datasets.figure_folders" in loaded
+    heavy = {"sklearn", "xgboost", "optuna", "shap", "matplotlib", "pandera", "skops", "churn_kedro.cli.models"}
+    assert not heavy & set(loaded)
+
+
 def test_two_use_cases_never_share_a_folder_or_a_model() -> None:
     names = [
         yaml.safe_load(re.sub(r"\$\{[^}]*\}", "x", (CONF / case / "globals.yml").read_text(encoding="utf-8")))[

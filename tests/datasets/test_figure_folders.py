@@ -7,6 +7,7 @@ import mlflow
 import pytest
 from kedro_mlflow.io.artifacts import MlflowArtifactDataset
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from churn_kedro.datasets.figure_folders import FiguresDataset
 
@@ -21,7 +22,7 @@ def _figures(*names: str) -> dict[str, Figure]:
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> FiguresDataset:
-    return FiguresDataset(filepath=(tmp_path / "performance").as_posix(), overwrite=True)
+    return FiguresDataset(filepath=(tmp_path / "performance").as_posix())
 
 
 def test_figures_of_another_task_do_not_stay_behind(dataset: FiguresDataset, tmp_path: Path) -> None:
@@ -40,12 +41,21 @@ def test_the_preview_is_one_image_of_all_figures(names: list[str], dataset: Figu
     assert image.startswith(b"\x89PNG")
 
 
+def test_a_single_figure_is_a_file_of_the_resolution_that_is_asked_for(tmp_path: Path) -> None:
+    dataset = FiguresDataset(filepath=(tmp_path / "new" / "gate.png").as_posix(), dpi=50)
+    assert not dataset.exists()
+
+    dataset.save(Figure(figsize=(4, 2)))
+
+    assert imread(tmp_path / "new" / "gate.png").shape[:2] == (100, 200)
+    assert base64.b64decode(str(dataset.preview())) == (tmp_path / "new" / "gate.png").read_bytes()
+
+
 def test_figures_are_logged_as_a_folder(tracking: str, tmp_path: Path) -> None:
     dataset = MlflowArtifactDataset(
         dataset={
             "type": "churn_kedro.datasets.figure_folders.FiguresDataset",
             "filepath": (tmp_path / "performance").as_posix(),
-            "overwrite": True,
         },
         artifact_path="figures",
     )

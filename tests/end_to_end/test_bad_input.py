@@ -221,7 +221,7 @@ def test_an_interrupted_search_goes_on_and_ends_with_the_model_of_an_uninterrupt
     whole = project.kedro(*few[:-1], f"{few[-1]},training.search.resume=false").stdout
     assert "known from before" not in whole
     first, second = (project.client.get_model_version("bank_churn", number).tags for number in ("1", "2"))
-    assert first["model_sha256"] == second["model_sha256"]
+    assert first["model_digest"] == second["model_digest"]
 
 
 def test_the_run_after_a_killed_one_works(clone: Callable[[str], Project]) -> None:

@@ -187,7 +187,7 @@ def test_the_facts_for_programs_hold_tags_metrics_and_history(story: Story) -> N
     first = story.project.client.get_model_version("bank_churn", "1")
 
     assert (known["version"], known["run_id"], known["aliases"]) == (1, first.run_id, ["champion"])
-    assert known["tags"]["model_sha256"] == first.tags["model_sha256"]
+    assert known["tags"]["model_digest"] == first.tags["model_digest"]
     assert known["metrics"]["roc_auc"]["value"] == story.project.runs("bank")[0].data.metrics["roc_auc"]
     assert [(event["action"], event["outcome"]) for event in known["history"]] == [("decide", "promoted")]
     assert all(reason.startswith("+ ") for reason in known["reasons"])

@@ -30,11 +30,12 @@ from churn_kedro.cli.errors import EXIT_NO, show_user_errors
 from churn_kedro.cli.tables import (
     VersionRow,
     describe_versions,
+    show,
+    tabulate_comparison,
+    tabulate_history,
+    tabulate_version,
+    tabulate_versions,
     write_change,
-    write_comparison,
-    write_history,
-    write_version,
-    write_versions,
 )
 from churn_kedro.datasets import artifact_location, tracking_uri
 from churn_kedro.registry import Alias, Change, RegistryState
@@ -159,7 +160,7 @@ def list_versions(env: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([row.model_dump(mode="json") for row in rows], indent=2))
         else:
-            click.echo(write_versions(project.model_name, rows))
+            show(tabulate_versions(project.model_name, rows))
 
 
 @models.command()
@@ -196,7 +197,7 @@ def info(version: str, env: str | None, as_json: bool) -> None:
             "trained on": tags.get("train_digest"),
             "evaluated on": tags.get("test_digest"),
             "code": tags.get("git_commit"),
-            "model file": tags.get("model_sha256"),
+            "model digest": tags.get("model_digest"),
             "run": found.run_id,
             "model id": model_id,
         }
@@ -208,7 +209,7 @@ def info(version: str, env: str | None, as_json: bool) -> None:
             documents = {"model_id": model_id, "tags": dict(tags), "reasons": reasons, "history": events}
             click.echo(json.dumps({**known, "metrics": measured, **documents}, indent=2))
         else:
-            click.echo(f"{project.model_name} {write_version(row, facts, metrics, reasons)}")
+            show(tabulate_version(project.model_name, row, facts, metrics, reasons))
 
 
 @models.command()
@@ -260,7 +261,7 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps({"candidate": names[0], **comparison.model_dump(mode="json")}, indent=2))
         else:
-            click.echo(write_comparison(names[0], comparison))
+            show(tabulate_comparison(names[0], comparison))
 
 
 def _parameters(project: _Project, name: str) -> Any:
@@ -540,7 +541,7 @@ def history(version: str | None, env: str | None, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps([event.model_dump(mode="json") for event in events], indent=2))
         else:
-            click.echo(write_history(project.model_name, events))
+            show(tabulate_history(project.model_name, events))
 
 
 def _touched(event: Any) -> set[int | None]:
@@ -556,7 +557,7 @@ def _touched(event: Any) -> set[int | None]:
 def rebuild(version: str, env: str | None, as_json: bool, at_commit: bool) -> None:
     """Train VERSION (a number or an alias) again from its recorded data, parameters and seed, and compare.
 
-    Nothing is registered. Ends with 0 where the model is the same to the byte, with 3 where it is not.
+    Nothing is registered. Ends with 0 where the content of both models has the same digest, with 3 where not.
     """
     with _open_project(env) as project:
         report = (
@@ -593,7 +594,8 @@ def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild
     return compare_trainings(
         recorded.name,
         recorded.version,
-        (recorded.tags.get("model_sha256", "not recorded"), model_digest(rebuilt.model.estimator)),
+        # Versions from before the tag have none.
+        (recorded.tags.get("model_digest") or model_digest(first.estimator), model_digest(rebuilt.model.estimator)),
         recorded.summary,
         rebuilt.summary,
         (
@@ -655,11 +657,11 @@ def describe_rebuild(report: Rebuild) -> str:
     Returns:
         Lines of text.
     """
-    verdict = "the same to the byte" if report.same_model else "another model"
+    verdict = "the same model" if report.same_model else "another model"
     lines = [
         f"{report.model_name} version {report.model_version}, trained again: {verdict}",
-        f"  recorded  {report.recorded_sha256}",
-        f"  rebuilt   {report.rebuilt_sha256}",
+        f"  recorded  {report.recorded_digest}",
+        f"  rebuilt   {report.rebuilt_digest}",
         f"  metrics   {'the same to the last digit' if report.same_metrics else 'different'}",
     ]
     width = max(map(len, report.metrics), default=0)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
 
 from churn_kedro.base import Parameters
 from churn_kedro.evaluation import METRICS, Estimate, ModelComparison
@@ -15,6 +19,8 @@ from churn_kedro.reporting import metric_title
 # Metrics that a list of versions shows, where a version has them: at most two, and the profit.
 _LISTED = ("roc_auc", "pr_auc", "balanced_accuracy", "r2", "rmse", "profit_per_customer")
 _HOURS = 24
+# More columns than any row has.
+_UNLIMITED = 100_000
 
 
 class VersionRow(Parameters):
@@ -76,25 +82,48 @@ def describe_versions(
     ]
 
 
-def write_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """A table of aligned text.
+def show(renderable: RenderableType) -> None:
+    """Print to standard output.
+
+    A terminal gets styles, and its width wraps long cells. A pipe or file gets plain text, each row on one line.
 
     Args:
-        header: Names of the columns.
-        rows: Cells.
-        right: Columns that are aligned to the right.
-
-    Returns:
-        Lines without blanks at their ends.
+        renderable: What to print.
     """
-    widths = [max(len(row[place]) for row in [header, *rows]) for place in range(len(header))]
-    lines = []
-    for row in [header, *rows]:
-        cells = [
-            cell.rjust(widths[place]) if place in right else cell.ljust(widths[place]) for place, cell in enumerate(row)
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+    terminal = sys.stdout.isatty()
+    # Names and reasons may hold brackets, which are no markup.
+    console = Console(
+        force_terminal=terminal,
+        width=None if terminal else _UNLIMITED,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+    console.print(renderable)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Table:
+    """A table without frame; the columns with the given positions are aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for position, name in enumerate(header):
+        table.add_column(name, justify="right" if position in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _facts(facts: Iterable[tuple[str, Any]]) -> Padding:
+    """Names and values side by side, indented."""
+    grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, value in facts:
+        grid.add_row(name, str(value))
+    return _indented(grid)
+
+
+def _indented(renderable: RenderableType) -> Padding:
+    return Padding.indent(renderable, 2)
 
 
 def _age(days: float) -> str:
@@ -108,7 +137,7 @@ def _interval(estimate: Estimate, digits: int = 4) -> str:
     return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
 
 
-def write_versions(name: str, rows: Sequence[VersionRow]) -> str:
+def tabulate_versions(name: str, rows: Sequence[VersionRow]) -> RenderableType:
     """The list of versions for people.
 
     Args:
@@ -138,22 +167,23 @@ def write_versions(name: str, rows: Sequence[VersionRow]) -> str:
         ]
         for row in rows
     ]
-    return f"{name}\n\n{write_table(header, cells, right=(0, 3))}"
+    return Group(name, "", _table(header, cells, right=(0, 3)))
 
 
-def write_version(
-    row: VersionRow, facts: Mapping[str, Any], metrics: Mapping[str, Estimate], reasons: Sequence[str]
-) -> str:
+def tabulate_version(
+    name: str, row: VersionRow, facts: Mapping[str, Any], metrics: Mapping[str, Estimate], reasons: Sequence[str]
+) -> RenderableType:
     """All that is known of one version, for people.
 
     Args:
+        name: Registered model.
         row: The version in the list.
         facts: Further facts by name; those that are None are left out.
         metrics: All metrics of its evaluations.
         reasons: Reasons of the last decision.
 
     Returns:
-        Lines of text.
+        Tables of facts and metrics, and the reasons.
     """
     shown = {
         "aliases": ", ".join(row.aliases) or "none",
@@ -162,18 +192,19 @@ def write_version(
         "evaluated": row.evaluated_at or "never",
         **{name: value for name, value in facts.items() if value is not None},
     }
-    width = max(map(len, shown))
-    lines = [f"version {row.version}", *(f"  {name:<{width}}  {value}" for name, value in shown.items())]
+    parts: list[RenderableType] = [f"{name} version {row.version}", _facts(shown.items())]
     if metrics:
         known = dict.fromkeys(name for name in [*METRICS, *metrics] if name in metrics)
-        table = [[metric_title(name), _interval(metrics[name])] for name in known]
-        lines += ["", *(f"  {line}" for line in write_table(["metric", "value (interval)"], table).splitlines())]
+        table = _table(
+            ["metric", "value (interval)"], [[metric_title(name), _interval(metrics[name])] for name in known]
+        )
+        parts += ["", _indented(table)]
     if reasons:
-        lines += ["", "  what the gate said", *(f"    {reason}" for reason in reasons)]
-    return "\n".join(lines)
+        parts += ["", _indented("what the gate said"), *(_indented(_indented(reason)) for reason in reasons)]
+    return Group(*parts)
 
 
-def write_comparison(candidate: str, comparison: ModelComparison) -> str:
+def tabulate_comparison(candidate: str, comparison: ModelComparison) -> RenderableType:
     """Two versions side by side, for people.
 
     Args:
@@ -192,11 +223,11 @@ def write_comparison(candidate: str, comparison: ModelComparison) -> str:
         interval = f"{difference.value:+.4f} ({difference.low:+.4f} to {difference.high:+.4f})"
         rows.append([METRICS[name].title, f"{first:.4f}", f"{second:.4f}", interval, verdict])
     header = ["metric", candidate, comparison.baseline, "difference (paired interval)", candidate]
-    lines = [
+    parts: list[RenderableType] = [
         f"{candidate} beside {comparison.baseline}, on the same {comparison.rows:,} test customers",
         *([comparison.note] if comparison.note else []),
         "",
-        write_table(header, rows, right=(1, 2)),
+        _table(header, rows, right=(1, 2)),
     ]
     if comparison.disagreements:
         ids = list(comparison.disagreements[0].ids)
@@ -205,9 +236,9 @@ def write_comparison(candidate: str, comparison: ModelComparison) -> str:
             for one in comparison.disagreements
         ]
         header = [*ids, "outcome", candidate, comparison.baseline]
-        right = (len(ids) + 1, len(ids) + 2)
-        lines += ["", "customers on whom they disagree most", "", write_table(header, cells, right=right)]
-    return "\n".join(lines)
+        table = _table(header, cells, right=(len(ids) + 1, len(ids) + 2))
+        parts += ["", "customers on whom they disagree most", "", table]
+    return Group(*parts)
 
 
 def write_change(name: str, change: Change) -> str:
@@ -243,7 +274,7 @@ _DONE: Mapping[str, str] = {
 }
 
 
-def write_history(name: str, events: Sequence[AuditEvent]) -> str:
+def tabulate_history(name: str, events: Sequence[AuditEvent]) -> RenderableType:
     """The audit, for people.
 
     Args:
@@ -255,18 +286,17 @@ def write_history(name: str, events: Sequence[AuditEvent]) -> str:
     """
     if not events:
         return f"{name}: nothing was done yet"
-    lines = [name]
+    parts: list[RenderableType] = [name]
     for event in reversed(events):
+        result = "" if event.result == "done" else f" [{event.result.replace('_', ' ')}]"
         moves = ", ".join(
             f"{alias} {move.before or 'none'} -> {move.after or 'none'}" for alias, move in event.moves.items()
         )
-        result = "" if event.result == "done" else f" [{event.result.replace('_', ' ')}]"
-        lines.append("")
-        lines.append(f"{event.at[:19].replace('T', ' ')}  {event.action} version {event.version}{result}")
-        if event.outcome:
-            lines.append(f"  outcome  {event.outcome}")
-        if moves:
-            lines.append(f"  aliases  {moves}")
-        lines.append(f"  by       {event.by}, code {event.git_commit[:10]}")
-        lines += [f"  {'because' if not place else '':<7}  {reason}" for place, reason in enumerate(event.reasons)]
-    return "\n".join(lines)
+        facts = [("outcome", event.outcome), ("aliases", moves), ("by", f"{event.by}, code {event.git_commit[:10]}")]
+        reasons = [("" if place else "because", reason) for place, reason in enumerate(event.reasons)]
+        parts += [
+            "",
+            f"{event.at[:19].replace('T', ' ')}  {event.action} version {event.version}{result}",
+            _facts([*((fact, value) for fact, value in facts if value), *reasons]),
+        ]
+    return Group(*parts)

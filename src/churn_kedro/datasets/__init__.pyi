@@ -10,7 +10,7 @@ from .mlflow.addresses import (
 from .mlflow.baseline_versions import BaselineDataset as BaselineDataset
 from .mlflow.inputs import TableInput as TableInput
 from .mlflow.metrics import RunMetricsDataset as RunMetricsDataset, log_run_metrics as log_run_metrics
-from .mlflow.model_files import model_digest as model_digest
+from .mlflow.model_digests import model_digest as model_digest
 from .mlflow.models import (
     PromotionDataset as PromotionDataset,
     RegistryModelDataset as RegistryModelDataset,

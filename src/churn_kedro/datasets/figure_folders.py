@@ -1,20 +1,53 @@
-"""Several figures in one folder."""
+"""Figures: one in a file, or several in one folder."""
 
 from __future__ import annotations
 
 import base64
 import io
-from pathlib import PurePosixPath
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from kedro.io import AbstractDataset
 from kedro_datasets._typing import ImagePreview
-from kedro_datasets.matplotlib import MatplotlibDataset
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-class FiguresDataset(MatplotlibDataset):
-    """Figures of one evaluation, saved by file name; their folder holds nothing else.
+class FiguresDataset(AbstractDataset["Figure | Mapping[str, Figure]", dict[str, bytes]]):
+    """Figures as local PNG files.
 
-    Kedro's own dataset saves them, but previews only a single one.
+    kedro-datasets has a dataset of figures, too, but its module imports ``matplotlib.pyplot``, and kedro-mlflow makes
+    every dataset of the catalog at the start of every run.
+
+    Args:
+        filepath: File of a single figure, ending in ``.png``, or folder of several, which holds nothing else.
+        dpi: Pixels per inch.
+        metadata: For plugins; Kedro ignores it.
     """
+
+    def __init__(self, *, filepath: str, dpi: float = 100, metadata: dict[str, Any] | None = None) -> None:
+        # Name under which kedro-mlflow looks for what to log.
+        self._filepath = Path(filepath)
+        self._dpi = dpi
+        self.metadata = metadata
+
+    def save(self, data: Figure | Mapping[str, Figure]) -> None:
+        """Write the figures; a folder is emptied before.
+
+        Args:
+            data: One figure, or figures by file name.
+        """
+        if isinstance(data, Mapping):
+            shutil.rmtree(self._filepath, ignore_errors=True)
+            figures = {self._filepath / name: figure for name, figure in data.items()}
+        else:
+            figures = {self._filepath: data}
+        for path, figure in figures.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, format="png", dpi=self._dpi)
 
     def load(self) -> dict[str, bytes]:
         """Read the pictures.
@@ -22,26 +55,38 @@ class FiguresDataset(MatplotlibDataset):
         Returns:
             PNG by file name without its ending, in order of the names; none where there are none.
         """
-        paths = sorted(self._fs.glob(f"{self._get_load_path()}/*.png"))
-        return {PurePosixPath(path).stem: self._fs.cat_file(path) for path in paths}
+        paths = [self._filepath] if self._filepath.is_file() else sorted(self._filepath.glob("*.png"))
+        return {path.stem: path.read_bytes() for path in paths}
 
     def preview(self) -> ImagePreview:
-        """All figures of the folder on one sheet, for Kedro-Viz.
+        """All figures on one sheet, for Kedro-Viz.
 
         Returns:
             One image, base64-encoded.
         """
-        from matplotlib.image import imread
+        pictures = list(self.load().values())
+        sheet = pictures[0] if len(pictures) == 1 else _put_on_a_sheet(pictures)
+        return ImagePreview(base64.b64encode(sheet).decode("ascii"))
 
-        from churn_kedro.reporting import PlainTextFigure
+    def _exists(self) -> bool:
+        return bool(self.load())
 
-        images = [imread(io.BytesIO(picture)) for picture in self.load().values()]
-        n_rows = max(1, -(-len(images) // 2))
-        sheet = PlainTextFigure(figsize=(12.8, 4.8 * n_rows), layout="constrained")
-        for position, image in enumerate(images, start=1):
-            axes = sheet.add_subplot(n_rows, 2, position)
-            axes.imshow(image)
-            axes.set_axis_off()
-        buffer = io.BytesIO()
-        sheet.savefig(buffer, format="png", dpi=80)
-        return ImagePreview(base64.b64encode(buffer.getvalue()).decode("ascii"))
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath)}
+
+
+def _put_on_a_sheet(pictures: list[bytes]) -> bytes:
+    """One PNG of several, two in a row."""
+    from matplotlib.image import imread
+
+    from churn_kedro.reporting import PlainTextFigure
+
+    n_rows = max(1, -(-len(pictures) // 2))
+    sheet = PlainTextFigure(figsize=(12.8, 4.8 * n_rows), layout="constrained")
+    for position, picture in enumerate(pictures, start=1):
+        axes = sheet.add_subplot(n_rows, 2, position)
+        axes.imshow(imread(io.BytesIO(picture)))
+        axes.set_axis_off()
+    buffer = io.BytesIO()
+    sheet.savefig(buffer, format="png", dpi=80)
+    return buffer.getvalue()

@@ -258,16 +258,14 @@ def unwrap(estimator: Any) -> tuple[Any, Any]:
 
     Args:
         estimator: As training builds it: threshold (task binary) around calibration (tasks with classes, unless it is
-            none) around the pipeline.
+            none) around the pipeline. Each layer, frozen ones included, has the next one as its parameter
+            ``estimator``.
 
     Returns:
         The fitted feature transformer, and the fitted model on its outputs: ``XGBClassifier`` or ``XGBRegressor`` by
         default.
     """
-    calibrated = estimator.estimator_.estimator if hasattr(estimator, "estimator_") else estimator
-    pipeline = calibrated
-    if hasattr(calibrated, "calibrated_classifiers_"):
-        scores = calibrated.calibrated_classifiers_[0].estimator.estimator
-        # Versions from before calibration was fitted out of fold have no such step.
-        pipeline = scores.estimator if hasattr(scores, "estimator") else scores
+    pipeline = estimator
+    while hasattr(pipeline, "estimator"):
+        pipeline = pipeline.estimator
     return pipeline["features"], pipeline[-1]

@@ -17,6 +17,8 @@ from churn_kedro.training.parameters import CalibrationParameters
 if TYPE_CHECKING:
     from sklearn.calibration import CalibratedClassifierCV
 
+    from churn_estimators.transformers import LogOddsClassifier
+
 logger = logging.getLogger(__name__)
 
 Method = Literal["none", "temperature", "sigmoid", "isotonic"]
@@ -129,15 +131,14 @@ def calibrate(
     """
     if method == "none":
         return pipeline
-    from sklearn.frozen import FrozenEstimator
-
     from churn_estimators.transformers import LogOddsClassifier
 
-    calibrated = _fit_map(target, _by_class(prediction), method, weight)
-    scores = FrozenEstimator(LogOddsClassifier(pipeline))
-    calibrated.calibrated_classifiers_[0].estimator = scores
-    # Rows and probabilities are of no use to whoever loads the model.
-    return calibrated.set_params(estimator=scores, cv=None)
+    scores = LogOddsClassifier(_Given(_by_class(prediction).shape[1]))
+    calibrated = _fit_map(scores, target, _by_class(prediction), method, weight)
+    # Frozen, the scores were not copied: the map, learned from out-of-fold predictions, now reads the pipeline's.
+    scores.set_params(estimator=pipeline)
+    # The rows of the split are of no use to a loaded model.
+    return calibrated.set_params(cv=None)
 
 
 def _by_class(prediction: np.ndarray) -> np.ndarray:
@@ -150,12 +151,18 @@ def _cross_calibrate(
     """Probabilities of each fold under the map that was fitted on the others."""
     if method == "none":
         return prediction
+    from churn_estimators.transformers import LogOddsClassifier
+
     probability = _by_class(prediction)
     calibrated = np.empty_like(probability)
     for number in np.unique(fold):
         here, elsewhere = fold == number, fold != number
         fitted = _fit_map(
-            target[elsewhere], probability[elsewhere], method, None if weight is None else weight[elsewhere]
+            LogOddsClassifier(_Given(probability.shape[1])),
+            target[elsewhere],
+            probability[elsewhere],
+            method,
+            None if weight is None else weight[elsewhere],
         )
         calibrated[here] = fitted.predict_proba(probability[here])
     return calibrated[:, 1] if prediction.ndim == 1 else calibrated
@@ -172,17 +179,14 @@ class _Given:
 
 
 def _fit_map(
-    target: np.ndarray, probability: np.ndarray, method: Method, weight: np.ndarray | None
+    scores: LogOddsClassifier, target: np.ndarray, probability: np.ndarray, method: Method, weight: np.ndarray | None
 ) -> CalibratedClassifierCV:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
-    from churn_estimators.transformers import LogOddsClassifier
-
     rows = np.arange(len(target))
-    scores = FrozenEstimator(LogOddsClassifier(_Given(probability.shape[1])))
     # Nothing is left to cross-validate: the predictions are out of fold.
-    calibrated = CalibratedClassifierCV(scores, method=method, cv=[(rows, rows)])
+    calibrated = CalibratedClassifierCV(FrozenEstimator(scores), method=method, cv=[(rows, rows)])
     with warnings.catch_warnings():
         # The weights are meant for the map alone.
         warnings.filterwarnings("ignore", message="Since FrozenEstimator does not appear to accept sample_weight")

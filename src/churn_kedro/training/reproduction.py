@@ -38,10 +38,10 @@ class Rebuild(Record):
 
     model_name: str = Field(description="Registered model.")
     model_version: int = Field(description="Version that was trained again.")
-    same_model: bool = Field(description="Whether the model file is the same to the byte.")
+    same_model: bool = Field(description="Whether the content of both models is the same.")
     same_metrics: bool = Field(description="Whether all metrics are the same to the last digit.")
-    recorded_sha256: str = Field(description="Digest of the version's model file.")
-    rebuilt_sha256: str = Field(description="Digest of the new one.")
+    recorded_digest: str = Field(description="Digest of the version's content.")
+    rebuilt_digest: str = Field(description="Digest of the new model's content.")
     metrics: dict[str, MetricPair] = Field(
         description="cv_: out of fold, as recorded; test_: both models on the test customers, where they are at hand."
     )
@@ -110,7 +110,7 @@ def compare_trainings(
     Args:
         model_name: Registered model.
         model_version: Version.
-        digests: SHA-256 of the model files, the recorded one first.
+        digests: Digests of the models' content, the recorded one first.
         recorded: What the first training did.
         rebuilt: What the second one did.
         codes: Code of each.
@@ -140,8 +140,8 @@ def compare_trainings(
         same_metrics=all(
             bool(np.isclose(pair.recorded, pair.rebuilt, rtol=0, atol=0, equal_nan=True)) for pair in metrics.values()
         ),
-        recorded_sha256=digests[0],
-        rebuilt_sha256=digests[1],
+        recorded_digest=digests[0],
+        rebuilt_digest=digests[1],
         metrics=metrics,
         differences=differences,
     )

@@ -1,6 +1,5 @@
 """A model keeps its answers, signature and origin through the registry; only a promotion moves its aliases."""
 
-import hashlib
 import subprocess
 import sys
 import sysconfig
@@ -16,7 +15,7 @@ from mlflow import MlflowClient
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.tasks import Task
-from churn_kedro.datasets.mlflow.model_files import model_digest
+from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.models import PromotionDataset, RegistryModelDataset, TrackedModelDataset
 from churn_kedro.models.interface import (
     RegisteredModel,
@@ -89,18 +88,19 @@ def test_a_version_carries_its_facts_and_the_code_it_came_from(
     assert tags["git_commit"] == "unknown"  # the folder is no git checkout
 
 
-def test_a_version_tells_the_digest_of_its_file(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
+def test_a_version_has_a_digest_of_its_content_and_the_size_of_its_file(
+    trained: TrainedModel, tracking: str, tmp_path: Path
+) -> None:
     _register(trained, "digest", tmp_path)
     _register(trained, "digest", tmp_path)
 
     one, other = (_load("digest", model_version=version) for version in ("1", "2"))
     file = Path(mlflow.artifacts.download_artifacts("models:/digest/1")) / "model.skops"
 
-    assert one.tags["model_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
-    assert one.tags["model_sha256"] == other.tags["model_sha256"] == model_digest(one.estimator)
+    assert one.tags["model_digest"] == other.tags["model_digest"] == model_digest(one.estimator)
     assert one.tags["model_bytes"] == str(file.stat().st_size)
     run = mlflow.get_run(one.run_id)
-    assert not {"model_sha256", "model_bytes"} & (run.data.tags.keys() | run.data.params.keys())
+    assert not {"model_digest", "model_bytes"} & (run.data.tags.keys() | run.data.params.keys())
 
 
 def test_the_model_is_a_skops_file_with_pinned_requirements_and_an_example(

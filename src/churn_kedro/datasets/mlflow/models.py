@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from churn_kedro.customers import SignatureType
-from churn_kedro.datasets.mlflow.model_files import log_model
+from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.registry import ModelRegistry, find_model_version
 from churn_kedro.datasets.runtime.provenance import describe_code, describe_person
 from churn_kedro.models import RegisteredModel, TrainedModel
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
 
 _FLAVOR = "mlflow.sklearn"
+# Name that this flavor gives a model in skops format.
+_FILE = "model.skops"
 # Where training puts what it has learned from; the catalog's training_rows.
 TRAINING_ROWS_ARTIFACT = "training/training_rows.parquet"
-# What churn_kedro's estimators are made of beyond the types that skops trusts by itself.
+# What churn_kedro's estimators are made of beyond the types that skops trusts by itself. Those with private names are
+# parts of public estimators: what CalibratedClassifierCV fits has no public class.
 TRUSTED_TYPES = (
     "catboost.core.CatBoostClassifier",
     "catboost.core.CatBoostRegressor",
@@ -90,6 +93,12 @@ def _signature(model: TrainedModel) -> ModelSignature:
     )
 
 
+def _file_bytes(model_uri: str) -> int | None:
+    """Size of the model's file as MLflow stored it."""
+    files = mlflow.artifacts.list_artifacts(model_uri)
+    return next(file.file_size for file in files if Path(file.path).name == _FILE)
+
+
 def _model_code() -> str:
     """Folder of the package that is stored with every model."""
     import churn_estimators
@@ -101,8 +110,8 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
     """Logs a trained model to the active run and registers it as a new version.
 
     kedro-mlflow's tracking dataset takes its arguments from YAML; the signature, the example, the pinned requirements
-    and the tags depend on the model and are added here. The model's file is canonical, so that the version's tags
-    ``model_sha256`` and ``model_bytes`` tell whether another training gave the same model.
+    and the tags depend on the model and are added here. The version's tag ``model_digest`` tells whether another
+    training gave the same model; ``model_bytes`` is the size of its file.
 
     Args:
         name: Name of the logged model within its run.
@@ -138,9 +147,10 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
     def _save(self, model: TrainedModel) -> None:
         if not self._logging_activated:
             return
-        self.model_info, file = log_model(
+        self.model_info = mlflow.sklearn.log_model(
             model.estimator,
             **self._save_args,
+            serialization_format="skops",
             pip_requirements=[
                 f"{package}=={installed_version(package)}" for package in (*_REQUIREMENTS, *model.libraries)
             ],
@@ -155,8 +165,8 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
             "use_case": self._use_case,
             **model.facts,
             **describe_code(Path(self._project_path)),
-            "model_sha256": file.sha256,
-            "model_bytes": str(file.n_bytes),
+            "model_digest": model_digest(model.estimator),
+            "model_bytes": str(_file_bytes(self.model_info.model_uri)),
         }
         client = MlflowClient()
         for key, value in tags.items():
