@@ -47,7 +47,8 @@ class FiguresDataset(AbstractDataset["Figure | Mapping[str, Figure]", dict[str, 
             figures = {self._filepath: data}
         for path, figure in figures.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(path, format="png", dpi=self._dpi)
+            # The version of matplotlib would be written into the file: the same figure is the same bytes.
+            figure.savefig(path, format="png", dpi=self._dpi, metadata={"Software": None})
 
     def load(self) -> dict[str, bytes]:
         """Read the pictures.
