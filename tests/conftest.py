@@ -1,7 +1,12 @@
 """A small customer table that has one column of every kind, and a small model trained on it."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
+
+# Read when OpenMP is loaded: the tests that run side by side share the cores, and waiting threads must not spin.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import numpy as np
 import pandas as pd

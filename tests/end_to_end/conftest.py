@@ -1,9 +1,16 @@
-"""A clone of the project in a folder of its own, and Kedro commands run in it as processes."""
+"""A clone of the project in a folder of its own, and Kedro commands run in it as processes.
 
+A new Python process imports for seconds before it does anything. So commands run in processes that are forked from one
+that has imported everything; what they print, their exit status and their state are those of a process of their own.
+"""
+
+import atexit
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +26,48 @@ PARTS = ("conf", "data/01_raw", "docs", "notebooks", "src", "pyproject.toml", "R
 SESSIONS = "tags.pipeline LIKE '%'"
 # A search small enough for a test; everything else is as a user runs it.
 QUICK = "training.search.n_trials=2,training.search.max_rounds=150,training.search.early_stopping_rounds=20"
+
+
+# Seconds after which a command has failed.
+TIMEOUT = 300
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(
+    [
+        "kedro.framework.cli.project",
+        "kedro.framework.session",
+        "kedro_mlflow.framework.hooks.mlflow_hook",
+        "mlflow.sklearn",
+        "mlflow.store.db.utils",
+        "mlflow.store.model_registry.sqlalchemy_store",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "matplotlib.figure",
+        "optuna",
+        "pandera.pandas",
+        "shap",
+        "skops.io",
+        "xgboost",
+        "tests.end_to_end.conftest",
+    ]
+)
+
+
+def _run_kedro(arguments: tuple[str, ...], folder: Path, environment: dict[str, str], out: Path, err: Path) -> None:
+    """Run a command in this process, which was forked for it."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path in ((1, out), (2, err)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False, buffering=1) for number in (1, 2))
+    sys.argv = ["kedro", *arguments]
+    from kedro.framework.cli import main
+
+    try:
+        main()
+    finally:
+        # A forked process ends without these.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
 
 
 @dataclass(frozen=True)
@@ -38,15 +87,20 @@ class Project:
 
     def kedro(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ``kedro ARGUMENTS`` in the clone."""
-        completed = subprocess.run(
-            [Path(sys.executable).with_name("kedro"), *arguments],
-            cwd=self.path,
-            env={**self.environment, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            printed = Path(folder, "stdout"), Path(folder, "stderr")
+            process = FORKED.Process(
+                target=_run_kedro, args=(arguments, self.path, {**self.environment, **environment}, *printed)
+            )
+            process.start()
+            process.join(TIMEOUT)
+            if process.is_alive():
+                process.kill()
+                process.join()
+                pytest.fail(f"kedro {' '.join(arguments)} took more than {TIMEOUT} seconds")
+            completed = subprocess.CompletedProcess(
+                ["kedro", *arguments], process.exitcode or 0, *(path.read_text(encoding="utf-8") for path in printed)
+            )
         if check and completed.returncode != 0:
             pytest.fail(f"kedro {' '.join(arguments)} ended with {completed.returncode}:\n{completed.stderr[-4000:]}")
         return completed
