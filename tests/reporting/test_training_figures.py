@@ -348,7 +348,7 @@ def test_profit_is_drawn_over_the_customers_contacted_with_the_choice_of_the_rep
 
 def test_limits_of_the_campaign_are_drawn() -> None:
     limited = {"objective": "profit", "economics": ECONOMICS | {"capacity": 0.2, "budget": 1.0}}
-    one = train("binary", threshold=limited, calibration={"method": "none"})
+    one = train("binary", campaigns=limited, calibration={"method": "none"})
     axes = one.draw()["threshold_objective.png"].axes[0]
     choice = one.summary.threshold
     assert choice is not None

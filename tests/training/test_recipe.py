@@ -756,7 +756,7 @@ def test_the_threshold_for_profit_reads_the_value_of_each_customer() -> None:
         train, validation, test = (part.assign(Worth=worth) for part in (case.train, case.validation, case.test))
         threshold = {"objective": "profit", "economics": {**economics, "value": {"column": "Worth", "factor": 1.0}}}
         summary = train_again(
-            replace(case, declaration=declaration, test=test), train, validation, threshold=threshold
+            replace(case, declaration=declaration, test=test), train, validation, campaigns=threshold
         ).summary
         assert summary.threshold is not None
         chosen.append(summary.threshold)

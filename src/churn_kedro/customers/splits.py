@@ -167,18 +167,25 @@ def _divide_at_random(target: np.ndarray, declaration: CustomerDeclaration, para
 
     rows = np.arange(len(target))
     stratified = bool(declaration.classes) and np.unique(target, return_counts=True)[1].min() >= len(_PARTS)
-    rest, test = train_test_split(
-        rows,
-        test_size=parameters.test_size,
-        stratify=target if stratified else None,
-        random_state=parameters.random_state,
-    )
-    train, validation = train_test_split(
-        rest,
-        test_size=parameters.validation_size / (1 - parameters.test_size),
-        stratify=target[rest] if stratified else None,
-        random_state=parameters.random_state,
-    )
+    try:
+        rest, test = train_test_split(
+            rows,
+            test_size=parameters.test_size,
+            stratify=target if stratified else None,
+            random_state=parameters.random_state,
+        )
+        train, validation = train_test_split(
+            rest,
+            test_size=parameters.validation_size / (1 - parameters.test_size),
+            stratify=target[rest] if stratified else None,
+            random_state=parameters.random_state,
+        )
+    except ValueError as error:
+        raise CustomerTableError(
+            f"{len(target)} rows are too few for train, validation and test with each class in each part "
+            f"(test_size {parameters.test_size:g}, validation_size {parameters.validation_size:g}): {error} Use a table "
+            "with more rows, or smaller shares in data_processing.split."
+        ) from error
     return train, validation, test
 
 
