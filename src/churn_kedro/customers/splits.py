@@ -183,8 +183,8 @@ def _divide_at_random(target: np.ndarray, declaration: CustomerDeclaration, para
     except ValueError as error:
         raise CustomerTableError(
             f"{len(target)} rows are too few for train, validation and test with each class in each part "
-            f"(test_size {parameters.test_size:g}, validation_size {parameters.validation_size:g}): {error} Use a table "
-            "with more rows, or smaller shares in data_processing.split."
+            f"(test_size {parameters.test_size:g}, validation_size {parameters.validation_size:g}): {error} Use a "
+            "table with more rows, or smaller shares in data_processing.split."
         ) from error
     return train, validation, test
 
