@@ -28,7 +28,9 @@ SHARES = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
 
 # How long an example takes says nothing about whether it holds.
 settings.register_profile("churn_kedro", deadline=None)
-settings.load_profile("churn_kedro")
+# Each of thousands of mutants runs the tests.
+settings.register_profile("mutation", deadline=None, max_examples=20, derandomize=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "churn_kedro"))
 
 
 def _declare(*columns: dict[str, Any], positive: Any = 1, negative: Any = 0) -> CustomerDeclaration:
