@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment lock clean
+.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -63,8 +63,15 @@ lint: install ## Style, types and import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint ## Every check
-	$(BIN)/pytest
+test: lint ## Every check, on all cores
+	$(BIN)/pytest --numprocesses auto --durations 20
+
+test-fast: install ## The tests of daily work, about a minute
+	$(BIN)/pytest --numprocesses auto -m "not slow"
+
+mutation: install ## Are the tests of what decides sensitive to changed code? About two hours
+	HYPOTHESIS_PROFILE=mutation OMP_NUM_THREADS=1 $(BIN)/mutmut run
+	$(BIN)/python -m tests.benchmarks.mutants
 
 benchmark: install ## Wall time, throughput and memory of the main job
 	$(BIN)/python -m tests.benchmarks.main_job
@@ -89,6 +96,6 @@ lock: ## Resolve requirements.lock again (needs uv)
 		--all-extras pyproject.toml --output-file requirements.lock
 
 clean: ## Remove what runs and checks left behind; raw data, runs and models stay
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+	rm -rf build dist mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
 	find data/02_intermediate data/03_primary data/04_feature data/05_model_input data/06_models \
 		data/07_model_output data/08_reporting -type f ! -name .gitkeep -delete 2>/dev/null || true

@@ -44,6 +44,20 @@ def _declare(*columns: dict[str, Any], positive: Any = 1, negative: Any = 0) -> 
     )
 
 
+# Files that take longest, the longest first: side by side, no worker is left alone with one of them at the end.
+_LONGEST = ("end_to_end", "datasets/mlflow/test_registry", "pipelines/test_pipelines", "training/test_recipe")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first."""
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.as_posix()
+        return next((place for place, part in enumerate(_LONGEST) if part in path), len(_LONGEST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session")
 def declare() -> Declare:
     """Makes a declaration out of columns that lack no more than a description."""
