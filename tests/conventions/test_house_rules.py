@@ -199,6 +199,62 @@ def test_every_export_exists_and_is_used_by_another_package_or_by_the_configurat
             assert (f"churn_kedro.{package}", name) in used or package == "cli", f"{package}.{name} is not used"
 
 
+def _imported_packages() -> dict[str, set[str]]:
+    """Packages that each package imports."""
+    found: dict[str, set[str]] = {}
+    for path in SOURCES:
+        own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.module if isinstance(node, ast.ImportFrom) else None
+            names = [name] if name else [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            for module in names:
+                first, *rest = module.split(".")
+                if first == "churn_estimators" or (first == "churn_kedro" and rest and rest[0] != own):
+                    found.setdefault(own, set()).add(rest[0] if first == "churn_kedro" else first)
+    return found
+
+
+def test_the_drawn_import_graph_is_that_of_the_code() -> None:
+    imported = _imported_packages()
+
+    def below(package: str) -> set[str]:
+        direct = imported.get(package, set())
+        return direct | {name for one in direct for name in below(one)}
+
+    # An arrow that follows from others is left out.
+    expected = {
+        (package, name)
+        for package, direct in imported.items()
+        for name in direct
+        if not any(name in below(other) for other in direct - {name})
+    }
+    text = (ROOT / "docs" / "house.md").read_text(encoding="utf-8")
+    drawn = {
+        (chain[position], chain[position + 1])
+        for line in re.findall(r"^    (\w+(?: --> \w+)+)$", text, flags=re.MULTILINE)
+        for chain in [line.split(" --> ")]
+        for position in range(len(chain) - 1)
+    }
+    assert drawn == expected
+
+
+# Words that were replaced by terms of the field; see docs/house.md for the terms.
+REPLACED = re.compile(
+    r"\b(mend(able|s|ed|ing)?|conclusions|surroundings|standing|twins?|coronation|judg\w+|later_steps|learned_customers"
+    r"|lent|lends?|publication|publish\w*|the world|slept|whoever|somebody|at hand|unawares)\b",
+    re.IGNORECASE,
+)
+
+
+def test_words_that_were_replaced_do_not_come_back() -> None:
+    files = [*SOURCES, *(ROOT / "src" / "churn_estimators").glob("*.py"), *CONF.rglob("*.yml"), *DOCUMENTS]
+    files += (PACKAGE / "reporting" / "templates").iterdir()
+    for path in files:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            found = REPLACED.search(line)
+            assert found is None, f"{path.relative_to(ROOT)}:{number} says '{found[0] if found else ''}'"
+
+
 def test_a_package_says_in_one_sentence_what_it_knows() -> None:
     for package in PACKAGES:
         text = import_module(f"churn_kedro.{package}").__doc__ or ""
