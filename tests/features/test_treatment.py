@@ -721,7 +721,7 @@ def test_what_cannot_be_learned_is_refused_with_the_column(
 def test_fences_that_cannot_be_put_up_are_refused_before_rows_are_dropped(declare: Declare) -> None:
     train = pd.DataFrame({"a": [1.0, 1.0, 1.0, 1.0, 9.0], "y": 0})
 
-    with pytest.raises(ParameterError, match=r"Outliers cannot be dropped .*: column 'a' has no outliers to speak of"):
+    with pytest.raises(ParameterError, match=r"Outliers cannot be dropped .*: column 'a' has no outlier fences"):
         find_training_outliers(train, numeric(declare, outliers={**IQR, "action": "drop"}), DEFAULT)
 
 
