@@ -79,7 +79,10 @@ def column(**fields: Any) -> Column:
             "has bands [1.0, 1.0]; they must be finite and ascending",
         ),
         ({"kind": "numeric", "segment": True, "bands": []}, "at least 1 item"),
-        ({"kind": "categorical", "protected": True, "bands": [1]}, "has bands, which need numbers, but holds levels or"),
+        (
+            {"kind": "categorical", "protected": True, "bands": [1]},
+            "has bands, which need numbers, but holds levels or",
+        ),
         ({"kind": "binary", "domain": [0, 1], "segment": True, "bands": [1]}, "which need numbers, but holds levels"),
         ({"role": "segment", "bands": [1]}, "has bands, which need numbers, but holds levels or dates: give it kind"),
         ({"kind": "numeric", "nulable": True}, "Extra inputs are not permitted"),
@@ -162,9 +165,15 @@ def test_an_incomplete_declaration_is_refused_with_its_reason(
         ({"labels": {"positive": 1}}, "labels need both positive and negative"),
         ({"labels": {"positive": 1, "negative": 0, "classes": [0, 1]}}, "either positive and negative, or classes"),
         ({"task": "multiclass", "labels": {"classes": ["a", "a"]}}, "at least two distinct labels"),
-        ({"derived": [{"name": "r", "operation": "ratio", "of": ["Age", "City"]}]}, "computed from ['City'], which are not numeric"),
+        (
+            {"derived": [{"name": "r", "operation": "ratio", "of": ["Age", "City"]}]},
+            "computed from ['City'], which are not numeric",
+        ),
         ({"derived": [{"name": "Age", "operation": "sum", "of": ["Age", "Charges"]}]}, "the name of another column"),
-        ({"interactions": [["Age", "Nobody"]]}, "interactions name ['Nobody'], which are not features or derived columns"),
+        (
+            {"interactions": [["Age", "Nobody"]]},
+            "interactions name ['Nobody'], which are not features or derived columns",
+        ),
         ({"interactions": [["Age", "Id"]]}, "interactions name ['Id'], which are not features or derived columns"),
     ],
 )

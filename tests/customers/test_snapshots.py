@@ -1,4 +1,4 @@
-"""Claims about rows of customers made from events: no feature knows what happened after its cut-off."""
+"""Claims about snapshots of customers made from events: features do not depend on events after the cut-off."""
 
 from typing import Any
 
@@ -94,7 +94,7 @@ EVENTS = st.lists(
 
 @settings(max_examples=10)
 @given(rows=EVENTS, seed=st.integers(0, 5))
-def test_no_feature_changes_when_the_future_does(rows: list[tuple[str, int, float]], seed: int) -> None:
+def test_features_do_not_depend_on_events_after_the_cutoff(rows: list[tuple[str, int, float]], seed: int) -> None:
     start = pd.Timestamp("2025-01-01")
     # The first and the last day are fixed, so that the cut-offs are.
     table = pd.DataFrame([("a", 0, 1.0), *rows, ("b", 240, 1.0)], columns=["who", "day", "paid"])
@@ -120,7 +120,7 @@ def test_no_feature_changes_when_the_future_does(rows: list[tuple[str, int, floa
         pd.testing.assert_frame_equal(found.reset_index(drop=True), expected.reset_index(drop=True))
 
 
-def test_the_label_looks_at_its_window_alone() -> None:
+def test_the_label_depends_on_its_window_only() -> None:
     late = events(("a", "2026-01-01", 1), ("a", "2026-04-15", 1), ("z", "2026-06-30", 1))
 
     labelled, _, _ = build_snapshots(late, parameters(first_cutoff="2026-02-01", last_cutoff="2026-02-01"))
