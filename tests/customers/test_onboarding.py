@@ -142,19 +142,19 @@ def test_the_user_can_name_the_positive_label_and_the_task() -> None:
         (table().assign(Churn="1"), {"target": "Churn"}, "has 1 different values: a model cannot be trained on it"),
         (table().head(0), {"target": "Churn"}, "a header but no rows"),
         (table(), {"target": "Churn", "positive": "left"}, "has no label 'left'; it has 0 and 1"),
-        (table(City=cycle("a", "b", "c")), {"target": "City", "task": "regression"}, "is no number, for example"),
+        (table(City=cycle("a", "b", "c")), {"target": "City", "task": "regression"}, "is not numeric, for example"),
         (table(City=cycle("a", "b", "c")), {"target": "City", "task": "binary"}, "has 3 different values, not two"),
         (
             table(Name=[f"name {n}" for n in range(ROWS)]),
             {"target": "Name"},
-            "400 different words: too many for classes",
+            "400 different words, more than the 20 classes",
         ),
         (
             table(City=cycle("Yes", "yes", "No")),
             {"target": "City"},
-            "writes the same word in several ways: 'Yes', 'yes'",
+            "has several spellings of one word: 'Yes', 'yes'",
         ),
-        (pd.DataFrame({"Id": range(100), "Churn": [0, 1] * 50}), {"target": "Churn"}, "No column but the target"),
+        (pd.DataFrame({"Id": range(100), "Churn": [0, 1] * 50}), {"target": "Churn"}, "no usable feature"),
         (
             pd.DataFrame([["1", "2", "0"], ["2", "1", "1"]], columns=["a", "a", "Churn"]),
             {"target": "Churn"},
@@ -314,6 +314,6 @@ def test_names_that_omegaconf_would_interpolate_are_not_written() -> None:
 
     assert isinstance(loaded, dict)
     assert CustomerDeclaration.model_validate(loaded["customers"]) == found.declaration
-    assert found.doubts[0] == "column '${x}' was left out: configuration would look ${ up"
+    assert found.doubts[0] == "column '${x}' was left out: its name has ${, an interpolation"
     with pytest.raises(CustomerTableError, match="which no configuration can write"):
         infer_declaration(table().assign(Churn=cycle("${a}", "b")), "Churn")

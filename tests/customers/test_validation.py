@@ -198,7 +198,7 @@ def test_the_validator_refuses_a_bad_cell(
 
     assert "in 1 places" in str(caught.value)
     assert message in str(caught.value)
-    assert "Run the data_processing pipeline again" in str(caught.value)
+    assert "Run `kedro run --pipelines data_processing` again" in str(caught.value)
 
 
 def test_the_validator_refuses_absent_and_undeclared_columns(
