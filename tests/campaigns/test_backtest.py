@@ -123,7 +123,7 @@ def test_capacity_binds_the_best_threshold_the_rule_and_perfect_knowledge() -> N
     assert report.chosen.within_capacity is False
     assert report.chosen.within_budget is None
     assert report.chosen.note is not None
-    assert "contacts 62.5 % of these customers, and there is capacity for 25.0 %" in report.chosen.note
+    assert "contacts 62.5 % of these customers, above the capacity of 25.0 %" in report.chosen.note
     assert measure(capacity=0.625).chosen.within_capacity is True
 
 
@@ -135,7 +135,7 @@ def test_the_budget_binds_as_well() -> None:
     assert report.best.profit_per_customer == pytest.approx(198 / 8)
     assert report.chosen.within_budget is False
     assert report.chosen.note is not None
-    assert "spends 10.00 per customer, and the budget is 2.00" in report.chosen.note
+    assert "spends 10.00 per customer, above the budget of 2.00" in report.chosen.note
 
 
 def test_other_numbers_change_the_profit_as_worked_out_by_hand() -> None:
@@ -159,7 +159,7 @@ def test_a_probability_of_saving_stays_a_probability() -> None:
     point = changed(measure(save_probability=0.8), "save_probability", 1.5)
 
     assert point.number == 1
-    assert point.note == "A probability is at most 1: it counts as 1."
+    assert point.note == "Limited to a probability of 1."
 
 
 def test_numbers_that_make_a_campaign_senseless_say_so() -> None:
@@ -167,7 +167,7 @@ def test_numbers_that_make_a_campaign_senseless_say_so() -> None:
 
     assert point.best_threshold is None
     assert (point.profit_at_threshold, point.best_profit) == (0, 0)
-    assert point.note == "Nobody would be worth a contact, not even a customer who is certain to leave."
+    assert point.note == "No customer is worth a contact, even one who is certain to leave."
 
 
 def test_a_number_of_nothing_is_not_varied() -> None:
@@ -200,7 +200,7 @@ def test_nobody_contacted_brings_nothing() -> None:
 
     assert report.chosen.contacted == 0
     assert report.chosen.profit_per_customer.value == 0
-    assert report.chosen.note == "Nobody is contacted."
+    assert report.chosen.note == "No customer is contacted."
     assert policy(report, "random").contacted_share == 0
 
 

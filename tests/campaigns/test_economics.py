@@ -232,7 +232,7 @@ def test_a_missing_value_is_the_median_of_the_others_with_a_warning(
         values = customer_values(BY_COLUMN, customers)
 
     assert values.tolist() == [120.0, 360.0, 360.0, 960.0]
-    assert "1 of 4 customers have no MonthlyCharges: they count as worth the median of the others, 360." in caplog.text
+    assert "1 of 4 customers have no MonthlyCharges: their value is imputed by the median, 360." in caplog.text
 
 
 def test_a_leaver_who_brings_just_the_cost_of_the_contact_is_not_worth_it() -> None:
@@ -259,8 +259,8 @@ def test_a_column_that_is_not_there_is_named_with_those_nearest_to_it() -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["10", "much", None], r"1 of 3 cells hold no finite number, such as 'much'"),
-        ([10.0, np.inf, 3.0], r"1 of 3 cells hold no finite number, such as 'inf'"),
+        (["10", "much", None], r"1 of 3 cells are not finite numbers, such as 'much'"),
+        ([10.0, np.inf, 3.0], r"1 of 3 cells are not finite numbers, such as 'inf'"),
         ([None, None], r"all 2 cells are empty"),
     ],
 )
@@ -295,7 +295,7 @@ def test_economics_out_of_range_are_refused(changes: dict[str, Any], message: st
 @pytest.mark.parametrize("value", [24, 20, 10])
 def test_a_value_that_is_never_worth_a_contact_is_refused_with_the_numbers(value: float) -> None:
     gain = 0.5 * (value - 20)
-    message = rf"0\.5 \* \({value:g} - 20\) = {gain:g}, which must be more than the contact_cost of 2"
+    message = rf"0\.5 \* \({value:g} - 20\) = {gain:g}, which must be above the contact_cost of 2"
 
     with pytest.raises(ValidationError, match=message):
         Economics(**{**NUMBERS, "value": value})

@@ -145,7 +145,7 @@ def test_more_unreadable_customers_than_allowed_are_refused_with_examples() -> N
 
 
 def test_nobody_to_score_is_an_error() -> None:
-    with pytest.raises(CustomerTableError, match="nobody to score"):
+    with pytest.raises(CustomerTableError, match="no customer to score"):
         require_readable(0, 0, 1.0, UNREADABLE.head(0))
 
 
@@ -216,15 +216,15 @@ def test_who_is_worth_too_little_is_not_to_be_contacted() -> None:
     # A leaver brings (2 * charges - 10) / 2 - 1: nothing at 6, which is not worth it.
     charges = pd.DataFrame({"Charges": [5.9, 6.0, 6.1, 40.0]})
 
-    worthy = find_worth_contacting(CAMPAIGN, charges)
+    worth_contact = find_worth_contacting(CAMPAIGN, charges)
 
-    assert worthy is not None
-    assert worthy.tolist() == [False, False, True, True]
+    assert worth_contact is not None
+    assert worth_contact.tolist() == [False, False, True, True]
     ids = pd.DataFrame({"Id": ["a", "b", "c", "d"]})
     declaration = task_cases.declare("binary")
     bands = BandParameters(medium=0.2, high=0.5)
     probability = np.array([0.9, 0.9, 0.9, 0.1])
-    table, counts = list_predictions(ids, probability, declaration, 0.5, bands, 1, "now", worthy)
+    table, counts = list_predictions(ids, probability, declaration, 0.5, bands, 1, "now", worth_contact)
     assert table["decision"].tolist() == ["no_contact", "no_contact", "contact", "no_contact"]
     assert table["rank"].tolist() == [1, 2, 3, 4]
     assert counts["contacts"] == 1

@@ -165,7 +165,7 @@ def test_a_precision_out_of_reach_is_warned_of(caplog: pytest.LogCaptureFixture)
 
     assert choice.threshold == pytest.approx(0.3)
     assert choice.reason == (
-        "No threshold reaches a precision of 80.0 %. This one has the highest there is, 66.7 %: 2 of 3 flagged "
+        "No threshold reaches a precision of 80.0 %. This one has the highest precision, 66.7 %: 2 of 3 flagged "
         "customers left."
     )
     assert choice.reason in caplog.text
@@ -289,8 +289,8 @@ def test_where_no_threshold_brings_a_profit_nobody_is_flagged(largest: float, ca
     assert not (probability >= choice.threshold).any()
     assert math.isfinite(choice.threshold)
     assert (choice.value, choice.contacted_share, choice.precision, choice.recall) == (0.0, 0.0, 0.0, 0.0)
-    assert choice.reason == "No threshold brings a profit: nobody is contacted."
-    assert "The decision threshold flags nobody." in caplog.text
+    assert choice.reason == "No threshold has a positive profit: no customer is contacted."
+    assert "The decision threshold flags no customer." in caplog.text
 
 
 def test_a_capacity_below_one_customer_flags_nobody_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
@@ -299,7 +299,7 @@ def test_a_capacity_below_one_customer_flags_nobody_and_says_so(caplog: pytest.L
 
     assert choice.contacted_share == 0
     assert choice.reason.startswith(
-        "Within the capacity of 10.0 %, nobody can be contacted at a profit. Without limits"
+        "Within the capacity of 10.0 %, no customer can be contacted at a profit. Without limits"
     )
     assert choice.reason in caplog.text
 
@@ -350,8 +350,8 @@ def test_one_class_alone_gives_the_neutral_threshold(
     # Two of four are contacted: two stayers at -22, or two leavers at 198.
     assert choice.value == (pytest.approx([-11.0, 99.0][left]) if objective == "profit" else None)
     assert choice.contacted_share == 0.5
-    assert "The decision threshold is 0.5: one class alone cannot tell a better one." in caplog.text
-    assert "one class alone" in choice.reason
+    assert "The decision threshold is 0.5: there is only one class." in caplog.text
+    assert "there is only one class" in choice.reason
 
 
 @pytest.mark.parametrize("probability", [0.3, 0.5, 0.7])
@@ -361,7 +361,7 @@ def test_equal_probabilities_give_the_neutral_threshold(probability: float, capl
 
     assert choice.threshold == 0.5
     assert choice.value == (5 / 8 if probability < 0.5 else 3 / 8)
-    assert "The decision threshold is 0.5: the model says the same of every customer." in caplog.text
+    assert "The decision threshold is 0.5: all predicted probabilities are equal." in caplog.text
 
 
 @pytest.mark.parametrize("limits", [{"capacity": 0.5}, {"budget": 1}])
@@ -373,7 +373,7 @@ def test_the_neutral_threshold_never_exceeds_a_limit(
 
     assert (choice.threshold, choice.contacted_share) == (1.0, 0.0)
     assert "0.5 would exceed capacity or budget" in choice.reason
-    assert "flags nobody" in caplog.text
+    assert "flags no customer" in caplog.text
 
 
 def test_one_value_for_all_may_also_be_passed() -> None:
@@ -401,7 +401,7 @@ def test_a_million_customers_take_about_a_second(objective: str) -> None:
     [
         ({"objective": "profit"}, "profit needs economics: contact_cost"),
         ({"objective": "recall_at_precision"}, "recall_at_precision needs min_precision"),
-        ({"objective": "f1", "min_precision": 0.5}, "min_precision is 0.5, but objective f1 does not look at it"),
+        ({"objective": "f1", "min_precision": 0.5}, "min_precision is 0.5, but objective f1 does not use it"),
         ({"objective": "recall_at_precision", "min_precision": 0}, "greater than 0"),
         ({"objective": "recall_at_precision", "min_precision": 80}, "less than or equal to 1"),
         ({"objective": "roc_auc"}, "'profit', 'f1'"),
@@ -431,7 +431,7 @@ def test_customers_that_cannot_be_read_are_refused(target: list[int], probabilit
 def test_values_must_be_there_and_fit_where_profit_needs_them() -> None:
     settings = parameters("profit", economics={**NUMBERS, "value": ValueColumn(column="Balance")})
 
-    with pytest.raises(ValueError, match="column 'Balance': pass values"):
+    with pytest.raises(ValueError, match="column 'Balance': pass the result of customer_values"):
         choose_threshold(TARGET, PROBABILITY, settings)
     with pytest.raises(ValueError, match=r"finite numbers of shape \(8,\), found shape \(3,\)"):
         choose_threshold(TARGET, PROBABILITY, settings, np.ones(3))
