@@ -1,4 +1,4 @@
-"""Claims about the decision threshold, held against scikit-learn and against every threshold there is."""
+"""Claims about the decision threshold, compared with scikit-learn and with all thresholds."""
 
 import logging
 import math
@@ -61,7 +61,7 @@ def separable(customers: list[tuple[int, float]]) -> tuple[np.ndarray, np.ndarra
 
 
 def every_decision(probability: np.ndarray) -> list[np.ndarray]:
-    """Whom any threshold could flag: nobody, or all from an observed probability on; fewest first."""
+    """Customers flagged at each possible threshold, fewest first."""
     return [probability > 1, *(probability >= value for value in sorted(set(probability), reverse=True))]
 
 
@@ -157,7 +157,7 @@ def test_of_equally_many_leavers_the_fewest_customers_are_flagged() -> None:
     )
 
 
-def test_a_precision_out_of_reach_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_precision_out_of_reach_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     target, probability = np.array([0, 1, 1, 0]), np.array([0.9, 0.7, 0.5, 0.1])
 
     with caplog.at_level(logging.WARNING):
@@ -225,7 +225,7 @@ def test_the_example_of_the_guide_by_profit_and_by_f1() -> None:
     assert (by_f1.profit_per_customer, by_f1.break_even) == (None, None)
 
 
-def test_the_guide_tells_the_customers_of_this_example_and_their_f1() -> None:
+def test_the_guide_has_the_customers_of_this_example_and_their_f1() -> None:
     row = r"^\| [A-H] \| ([\d.]+) \| (yes|no) \| \d+ \| \d+ \| ([\d.]+) \|$"
     rows = re.findall(row, GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
@@ -280,7 +280,9 @@ def test_limits_that_do_not_bind_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("largest", [0.9, 1.0])
-def test_where_no_threshold_brings_a_profit_nobody_is_flagged(largest: float, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_profitable_threshold_no_customer_is_flagged(
+    largest: float, caplog: pytest.LogCaptureFixture
+) -> None:
     probability = np.array([largest, 0.8, 0.4, 0.3])
 
     with caplog.at_level(logging.WARNING):
@@ -293,7 +295,7 @@ def test_where_no_threshold_brings_a_profit_nobody_is_flagged(largest: float, ca
     assert "The decision threshold flags no customer." in caplog.text
 
 
-def test_a_capacity_below_one_customer_flags_nobody_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_capacity_below_one_customer_flags_none_with_a_reason(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         choice = choose_threshold(TARGET, PROBABILITY, for_profit(capacity=0.1))
 
@@ -338,7 +340,7 @@ def test_customers_not_worth_a_contact_are_flagged_but_not_contacted() -> None:
 
 @pytest.mark.parametrize("left", [0, 1])
 @pytest.mark.parametrize("objective", ["balanced_accuracy", "profit"])
-def test_one_class_alone_gives_the_neutral_threshold(
+def test_a_single_class_gives_the_neutral_threshold(
     objective: str, left: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = for_profit() if objective == "profit" else parameters(objective)
@@ -439,7 +441,7 @@ def test_values_must_be_there_and_fit_where_profit_needs_them() -> None:
         choose_threshold(TARGET, PROBABILITY, settings, np.full(8, np.nan))
 
 
-def test_series_do_as_well_as_arrays() -> None:
+def test_series_and_arrays_give_the_same_choice() -> None:
     index = pd.Index(range(8, 0, -1))
     target, probability = pd.Series(TARGET, index), pd.Series(PROBABILITY, index)
 
