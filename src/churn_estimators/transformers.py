@@ -1,7 +1,7 @@
-"""Transformers that scikit-learn lacks.
+"""Transformers and ensembles that scikit-learn lacks.
 
-This module travels with every logged model, so that the model loads where churn_kedro is not installed. It imports
-nothing but numpy, pandas and scikit-learn, and nothing of churn_kedro.
+This module is logged with every model, so that the model loads where churn_kedro is not installed. It imports numpy,
+pandas and scikit-learn only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Level = str | int | float
 DatePart = Literal["age", "month", "season", "weekday"]
 Operation = Literal["ratio", "product", "difference", "sum"]
 
-# What a part of a date becomes.
+# Outputs of each part of a date.
 _PART_OUTPUTS: dict[DatePart, tuple[str, ...]] = {
     "age": ("age_days",),
     "month": ("month",),
@@ -41,17 +41,17 @@ _PART_OUTPUTS: dict[DatePart, tuple[str, ...]] = {
 }
 _SECONDS_OF_A_DAY = 86_400
 _DAYS_OF_A_YEAR = 365.25
-# Bins of a number when its mutual information with the target is estimated.
+# Bins of a numeric input when its mutual information with the target is estimated.
 _MOST_BINS = 32
 _ROWS_PER_CELL = 5
 
 
 class UnlearnableColumnError(ValueError):
-    """A treatment that cannot be learned from the training rows of a column.
+    """A transformer that cannot be fitted on the training rows of a column.
 
     Args:
         column: Name of the column.
-        reason: What is the matter, as the end of a sentence that begins with the column.
+        reason: Predicate of the message; its subject is the column.
     """
 
     def __init__(self, column: str, reason: str) -> None:
@@ -61,7 +61,7 @@ class UnlearnableColumnError(ValueError):
 
 
 class _RawReader(TransformerMixin, BaseEstimator):
-    """Base of the transformers that read raw cells: they take a table of anything."""
+    """Base of transformers of raw cells of any type."""
 
     def _remember_columns(self, X: pd.DataFrame) -> None:
         self.n_features_in_ = X.shape[1]
@@ -69,7 +69,7 @@ class _RawReader(TransformerMixin, BaseEstimator):
 
 
 class _NumberTransformer(TransformerMixin, BaseEstimator):
-    """Base of the transformers that take numbers of which some may be missing."""
+    """Base of transformers of numbers; NaN is allowed."""
 
     def _numbers(self, X: Any, *, reset: bool) -> np.ndarray:
         numbers: np.ndarray = validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=reset)
@@ -85,11 +85,11 @@ class _NumberTransformer(TransformerMixin, BaseEstimator):
         return tags
 
 
-class _UnlearnedTransformer(_NumberTransformer):
-    """Base of those that learn nothing but what their inputs are called."""
+class _StatelessTransformer(_NumberTransformer):
+    """Base of transformers whose ``fit`` stores the names of the inputs only."""
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Remember the inputs.
+        """Store number and names of the inputs.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
@@ -103,25 +103,30 @@ class _UnlearnedTransformer(_NumberTransformer):
 
 
 def _parse_numbers(cells: pd.Series, decimal: str) -> np.ndarray:
-    """float64 array; a cell that is no finite number is NaN."""
+    """Cells as a float64 array; a cell that is not a finite number is NaN."""
     if not pd.api.types.is_numeric_dtype(cells.dtype):
         if decimal != ".":
-            # Among numbers, text reads as numbers do: str() writes a point.
+            # str() writes numbers with a point, so both a point and the decimal mark must be read.
             cells = cells.astype("str").str.replace(decimal, ".", regex=False)
         cells = pd.to_numeric(cells, errors="coerce")
     numbers = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    # XGBoost refuses a table with an infinite number, and no customer has one.
+    # XGBoost raises for infinite numbers.
     return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 class NumberReader(OneToOneFeatureMixin, _RawReader):
-    """Reads columns as numbers, also where a raw file left text among them.
+    """Convert columns of numbers or text to numbers.
 
-    A cell that is no finite number (a blank, a marker for "missing") becomes NaN, which XGBoost treats as missing.
+    A cell that is not a finite number (a blank, a marker for "missing") becomes NaN, which XGBoost treats as missing.
 
     Args:
-        decimal: What stands before the decimals of a number that is written as text; a point always may.
+        decimal: Decimal mark of numbers that are written as text; a point is always read as well.
         missing: For each column, numbers that mean "missing"; None: there are none.
+
+    Examples:
+        >>> table = pd.DataFrame({"income": ["1,5", " 2 ", "n/a", "-1"]})
+        >>> NumberReader(decimal=",", missing=[[-1]]).fit_transform(table)[:, 0].tolist()
+        [1.5, 2.0, nan, nan]
     """
 
     def __init__(self, decimal: str = ".", missing: Sequence[Sequence[float]] | None = None) -> None:
@@ -129,7 +134,7 @@ class NumberReader(OneToOneFeatureMixin, _RawReader):
         self.missing = missing
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
-        """Remember the columns.
+        """Store number and names of the columns.
 
         Args:
             X: Table of shape (n_samples, n_features).
@@ -142,7 +147,7 @@ class NumberReader(OneToOneFeatureMixin, _RawReader):
         return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
-        """Read the columns.
+        """Convert the columns to numbers.
 
         Args:
             X: Table of shape (n_samples, n_features), numbers or text.
@@ -160,29 +165,35 @@ class NumberReader(OneToOneFeatureMixin, _RawReader):
 
 
 def _as_level(value: Any) -> str:
-    """A cell as the text of a level: without blanks around it, whole floats without their ``.0``."""
+    """A cell as the text of a level: blanks around it stripped, whole floats without ``.0``."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()
 
 
 class LevelReader(OneToOneFeatureMixin, _RawReader):
-    """Reads columns of levels as the positions of the levels, or as their labels.
+    """Encode columns of levels as positions or labels.
 
-    Quicker than scikit-learn's encoders: a level is looked up once, not once a row. A level that is not known counts as
-    missing.
+    Each distinct level is looked up once, not once per row, which is faster than scikit-learn's encoders. An unknown
+    level is treated as missing.
 
     Args:
-        levels: Levels of each column in order, text or numbers; None: text levels are learned, in alphabetical order.
-        numbers: Whether levels are numbers. The position is that in ascending order then.
+        levels: Levels of each column in order, text or numbers; None: text levels of the training rows, in alphabetical
+            order.
+        numbers: Whether levels are numbers. Positions then follow their ascending order.
         decimal: As for :class:`NumberReader`.
-        missing: What stands for a missing level: NaN (keep), the most frequent level, or ``fill_value``.
-        fill_value: Level for ``missing="constant"``; a learned column gets it as a further level.
-        labels: Whether to give labels instead of positions.
+        missing: Replacement of a missing level: none (keep), the most frequent level, or ``fill_value``.
+        fill_value: Level for ``missing="constant"``; added to the levels of a column that lacks it.
+        labels: Whether to return labels instead of positions.
 
     Attributes:
         levels_: Levels of each column by position.
-        fill_positions_: Position that stands for a missing level of each column; NaN where missing is kept.
+        fill_positions_: Position that replaces a missing level of each column; NaN where missing is kept.
+
+    Examples:
+        >>> table = pd.DataFrame({"plan": ["basic", "plus ", None, "gold"]})
+        >>> LevelReader([["basic", "plus"]]).fit_transform(table)[:, 0].tolist()
+        [0.0, 1.0, nan, nan]
     """
 
     def __init__(
@@ -203,7 +214,7 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         self.labels = labels
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
-        """Learn the levels that are not given, and the most frequent ones where they are wanted.
+        """Find the levels that are not given, and the level that replaces missing ones.
 
         Args:
             X: Table of shape (n_samples, n_features).
@@ -213,7 +224,7 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
             The transformer.
 
         Raises:
-            UnlearnableColumnError: A column whose missing cells get its most frequent level holds none.
+            UnlearnableColumnError: ``missing="most_frequent"``, and a column has no level.
         """
         self._remember_columns(X)
         self.levels_: list[list[Any]] = []
@@ -228,9 +239,9 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         if self.levels is not None:
             levels: list[Any] = list(self.levels[position])
             return sorted(map(float, levels)) if self.numbers else levels
-        learned = sorted({_as_level(value) for value in pd.unique(cells.dropna())})
-        further = self.missing == "constant" and self.fill_value not in learned
-        return [*learned, self.fill_value] if further else learned
+        fitted = sorted({_as_level(value) for value in pd.unique(cells.dropna())})
+        add_fill = self.missing == "constant" and self.fill_value not in fitted
+        return [*fitted, self.fill_value] if add_fill else fitted
 
     def _fill_position(self, cells: pd.Series, position: int) -> float:
         levels = self.levels_[position]
@@ -242,41 +253,41 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         known = known[~np.isnan(known)]
         if not len(known):
             raise UnlearnableColumnError(
-                str(self.feature_names_in_[position]), "holds no level that could stand for the missing ones"
+                str(self.feature_names_in_[position]), "has no level in the training rows to replace missing ones"
             )
         return float(np.bincount(known.astype(np.intp)).argmax())
 
     def _positions(self, cells: pd.Series, levels: Sequence[Any]) -> np.ndarray:
         """float64 array of shape (n_samples,)."""
         if self.numbers:
-            found = pd.Index(levels, dtype=np.float64).get_indexer(_parse_numbers(cells, self.decimal))
-            return np.where(found < 0, np.nan, found)
+            indices = pd.Index(levels, dtype=np.float64).get_indexer(_parse_numbers(cells, self.decimal))
+            return np.where(indices < 0, np.nan, indices)
         codes, values = pd.factorize(cells)
         known = {level: float(position) for position, level in enumerate(levels)}
-        # factorize gives -1 to the missing ones: the last entry, which stays NaN.
+        # factorize codes missing cells as -1, which indexes the last entry: NaN.
         positions = np.full(len(values) + 1, np.nan)
         positions[:-1] = [known.get(_as_level(value), math.nan) for value in values]
         return positions[codes]
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
-        """Look the levels up.
+        """Encode the levels.
 
         Args:
             X: Table of shape (n_samples, n_features).
 
         Returns:
             Array of the same shape: positions as float64, or labels as objects; NaN where the level is missing or
-            unknown and nothing stands for it.
+            unknown and not replaced.
         """
         check_is_fitted(self, "levels_")
         positions = np.empty(X.shape, dtype=np.float64, order="F")
         for position, (levels, fill) in enumerate(zip(self.levels_, self.fill_positions_, strict=True)):
-            found = self._positions(X.iloc[:, position], levels)
-            positions[:, position] = found if math.isnan(fill) else np.where(np.isnan(found), fill, found)
+            codes = self._positions(X.iloc[:, position], levels)
+            positions[:, position] = codes if math.isnan(fill) else np.where(np.isnan(codes), fill, codes)
         return self._name_positions(positions) if self.labels else positions
 
     def level_labels(self, position: int) -> list[str]:
-        """Levels of a column as text.
+        """Return the levels of a column as text.
 
         Args:
             position: Position of the column.
@@ -290,13 +301,13 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         names = np.empty(positions.shape, dtype=object)
         for position, levels in enumerate(self.levels_):
             labels = np.array([*self.level_labels(position), np.nan], dtype=object)
-            found = positions[:, position]
-            names[:, position] = labels[np.where(np.isnan(found), len(levels), found).astype(np.intp)]
+            codes = positions[:, position]
+            names[:, position] = labels[np.where(np.isnan(codes), len(levels), codes).astype(np.intp)]
         return names
 
 
 def _parse_dates(cells: pd.Series, date_format: str | None, missing: Sequence[str] = ()) -> pd.Series:
-    """datetime64[us] without a time zone, in UTC where the cells name one; NaT where a cell is no date."""
+    """Cells as datetime64[us] without time zone (UTC where the cells have one); NaT where a cell is not a date."""
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
         dates = cells.dt.tz_convert(None) if isinstance(cells.dtype, pd.DatetimeTZDtype) else cells
         return dates.astype("datetime64[us]")
@@ -304,17 +315,17 @@ def _parse_dates(cells: pd.Series, date_format: str | None, missing: Sequence[st
     text = text.where(~text.isin(list(missing)))
     read = pd.to_datetime(text, format=date_format or "ISO8601", errors="coerce", utc=True)
     if date_format is not None and read.isna().any():
-        # Whoever calls the model may write dates as the file does, or as ISO 8601.
+        # Requests to a served model may use ISO 8601 instead of the file's format.
         read = read.fillna(pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True))
     return read.dt.tz_convert(None).astype("datetime64[us]")
 
 
 class DateReader(_RawReader):
-    """Reads dates as numbers: their age, and where they stand in the year and in the week.
+    """Convert dates to numbers: age, month, season and weekday.
 
     Args:
-        formats: strptime codes of each column's text; None: ISO 8601, which is read in any case.
-        parts: What to give of each date: ``age`` (days before the latest training date; negative after it), ``month``
+        formats: strptime codes of each column's text; None: ISO 8601, which is always read as well.
+        parts: Outputs for each date: ``age`` (days before the latest training date; negative after it), ``month``
             (1 to 12), ``season`` (sine and cosine of the day of the year), ``weekday`` (0 is Monday).
         missing: For each column, cells that mean "missing"; None: there are none.
 
@@ -347,25 +358,25 @@ class DateReader(_RawReader):
             The transformer.
 
         Raises:
-            UnlearnableColumnError: A column holds no date.
+            UnlearnableColumnError: A column has no date.
         """
         self._remember_columns(X)
         self.latest_: list[str] = []
         for position in range(X.shape[1]):
             latest = self._dates(X, position).max()
             if pd.isna(latest):
-                raise UnlearnableColumnError(str(self.feature_names_in_[position]), "holds no date")
+                raise UnlearnableColumnError(str(self.feature_names_in_[position]), "has no date in the training rows")
             self.latest_.append(latest.isoformat())
         return self
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
-        """Read the dates.
+        """Convert the dates.
 
         Args:
             X: Table of shape (n_samples, n_features), dates or text.
 
         Returns:
-            float64 array, for each column its parts in order; NaN where the date is missing.
+            float64 array with the parts of each column in order; NaN where the date is missing.
         """
         check_is_fitted(self, "latest_")
         numbers: list[np.ndarray] = []
@@ -376,12 +387,12 @@ class DateReader(_RawReader):
         return np.column_stack(numbers)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the outputs: the column's name and the part."""
+        """Return the names of the outputs: ``<column>_<part>``."""
         names = self.feature_names_in_ if input_features is None else input_features
         return np.array([f"{name}_{part}" for name in names for part in self.output_parts()], dtype=object)
 
     def output_parts(self) -> list[str]:
-        """What each column becomes, in order."""
+        """Return the suffixes of the outputs of one column, in order."""
         return [output for part in self.parts for output in _PART_OUTPUTS[part]]
 
 
@@ -398,13 +409,18 @@ def _date_part(dates: pd.Series, part: DatePart, latest: str) -> list[np.ndarray
             return [np.sin(angle), np.cos(angle)]
 
 
-class Combiner(_UnlearnedTransformer):
-    """Makes numbers of two others each.
+class Combiner(_StatelessTransformer):
+    """Compute derived inputs from pairs of inputs.
 
     Args:
-        names: Names of the new numbers.
-        operations: What is done with each pair. A ratio with a denominator of 0 is missing.
-        pairs: Positions of the two numbers among the inputs.
+        names: Names of the derived inputs.
+        operations: Operation on each pair. A ratio with a denominator of 0 is missing.
+        pairs: Positions of the two operands among the inputs.
+
+    Examples:
+        >>> combiner = Combiner(["debt_per_income"], ["ratio"], [(0, 1)])
+        >>> combiner.fit_transform([[50.0, 200.0], [50.0, 0.0]])[:, 0].tolist()
+        [0.25, nan]
     """
 
     def __init__(self, names: Sequence[str], operations: Sequence[Operation], pairs: Sequence[Sequence[int]]) -> None:
@@ -413,14 +429,13 @@ class Combiner(_UnlearnedTransformer):
         self.pairs = pairs
 
     def transform(self, X: Any) -> np.ndarray:
-        """Combine the pairs.
+        """Compute the derived inputs.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
 
         Returns:
-            float64 array of shape (n_samples, number of pairs); NaN where a number is missing or the result is not
-            finite.
+            float64 array of shape (n_samples, n_pairs); NaN where an operand is missing or the result is not finite.
         """
         check_is_fitted(self, "n_features_in_")
         numbers = self._numbers(X, reset=False)
@@ -432,7 +447,7 @@ class Combiner(_UnlearnedTransformer):
         return combined
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the new numbers."""
+        """Return the names of the derived inputs."""
         return np.asarray(self.names, dtype=object)
 
 
@@ -448,14 +463,14 @@ def _combine(operation: Operation, first: np.ndarray, second: np.ndarray) -> np.
             return np.asarray(first + second)
 
 
-class MissingFlags(_UnlearnedTransformer):
-    """Says with 1 where a number is missing, and with 0 where it is not.
+class MissingFlags(_StatelessTransformer):
+    """Indicator of missing values: 1 where missing, else 0.
 
-    scikit-learn's MissingIndicator gives booleans, which turn a table of numbers into one of objects.
+    scikit-learn's MissingIndicator returns booleans, which beside numbers make a table of objects.
     """
 
     def transform(self, X: Any) -> np.ndarray:
-        """Flag what is missing.
+        """Compute the indicators.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
@@ -467,23 +482,29 @@ class MissingFlags(_UnlearnedTransformer):
         return np.asarray(np.isnan(self._numbers(X, reset=False)), dtype=np.float64)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the inputs with ``_missing`` behind them."""
+        """Return the names of the outputs: ``<input>_missing``."""
         names = self.feature_names_in_ if input_features is None else input_features
         return np.array([f"{name}_missing" for name in names], dtype=object)
 
 
 class OutlierFences(OneToOneFeatureMixin, _NumberTransformer):
-    """Moves numbers that are far from the others to a fence, or says which they are. Missing numbers are neither.
+    """Clip or flag outliers of each input. Missing values stay missing and are not flagged.
 
     Args:
-        method: ``iqr``: a fence is ``threshold`` interquartile ranges beyond a quartile; ``zscore``: ``threshold``
+        method: ``iqr``: fences lie ``threshold`` interquartile ranges beyond the quartiles; ``zscore``: ``threshold``
             standard deviations from the mean.
         threshold: Distance of the fences.
         action: ``clip`` to the fence, or ``flag`` with 1.
 
     Attributes:
-        lower_: Lower fence of each number.
-        upper_: Upper fence of each number.
+        lower_: Lower fence of each input.
+        upper_: Upper fence of each input.
+
+    Examples:
+        >>> numbers = [[0.0], [1.0], [2.0], [3.0], [4.0], [100.0]]
+        >>> fences = OutlierFences("iqr", 1.5, "clip").fit(numbers)
+        >>> fences.upper_.tolist(), fences.transform(numbers)[-1].tolist()
+        ([7.5], [7.5])
     """
 
     def __init__(self, method: Literal["iqr", "zscore"], threshold: float, action: Literal["clip", "flag"]) -> None:
@@ -492,7 +513,7 @@ class OutlierFences(OneToOneFeatureMixin, _NumberTransformer):
         self.action = action
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Put the fences up.
+        """Compute the fences.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
@@ -502,27 +523,27 @@ class OutlierFences(OneToOneFeatureMixin, _NumberTransformer):
             The transformer.
 
         Raises:
-            UnlearnableColumnError: A column holds no number, or its numbers do not spread.
+            UnlearnableColumnError: A column has no number, or its interquartile range or standard deviation is 0.
         """
         numbers = self._numbers(X, reset=True)
         empty = np.isnan(numbers).all(axis=0)
         if empty.any():
-            raise UnlearnableColumnError(self._name(int(empty.argmax())), "holds no number")
+            raise UnlearnableColumnError(self._name(int(empty.argmax())), "has no number in the training rows")
         if self.method == "iqr":
             low, high = np.nanquantile(numbers, [0.25, 0.75], axis=0)
-            spread, advice = high - low, "half of its numbers and more are the same (use zscore, or no fences)"
+            spread, advice = high - low, "its interquartile range is 0 (use method zscore, or outliers: null)"
         else:
             low = high = np.nanmean(numbers, axis=0)
-            spread, advice = np.nanstd(numbers, axis=0), "all its numbers are the same (leave its outliers alone)"
+            spread, advice = np.nanstd(numbers, axis=0), "its standard deviation is 0 (use outliers: null)"
         if not spread.all():
             name = self._name(int((spread == 0).argmax()))
-            raise UnlearnableColumnError(name, f"has no outliers to speak of: {advice}")
+            raise UnlearnableColumnError(name, f"has no outlier fences: {advice}")
         self.lower_ = low - self.threshold * spread
         self.upper_ = high + self.threshold * spread
         return self
 
     def outside(self, X: Any) -> np.ndarray:
-        """Say which numbers are beyond a fence.
+        """Find the numbers beyond a fence.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
@@ -549,17 +570,17 @@ class OutlierFences(OneToOneFeatureMixin, _NumberTransformer):
         return np.asarray(np.clip(self._numbers(X, reset=False), self.lower_, self.upper_))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the inputs; of flags, with ``_outlier`` behind them."""
+        """Return the names of the outputs: those of the inputs, with suffix ``_outlier`` for flags."""
         names = super().get_feature_names_out(input_features)
-        end = "" if self.action == "clip" else "_outlier"
-        return np.array([f"{name}{end}" for name in names], dtype=object)
+        suffix = "" if self.action == "clip" else "_outlier"
+        return np.array([f"{name}{suffix}" for name in names], dtype=object)
 
 
 class RowOutliers(_NumberTransformer):
-    """Flags rows that an outlier detector finds strange as a whole.
+    """Flag rows that a multivariate outlier detector finds anomalous.
 
     Args:
-        detector: scikit-learn outlier detector whose ``predict`` gives -1 for outliers, and that takes missing numbers.
+        detector: scikit-learn outlier detector whose ``predict`` returns -1 for outliers, and that accepts NaN.
         name: Name of the output.
     """
 
@@ -568,7 +589,7 @@ class RowOutliers(_NumberTransformer):
         self.name = name
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn what an ordinary row is.
+        """Fit the detector.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
@@ -581,7 +602,7 @@ class RowOutliers(_NumberTransformer):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Flag strange rows.
+        """Flag the outliers.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
@@ -590,24 +611,24 @@ class RowOutliers(_NumberTransformer):
             float64 array of shape (n_samples, 1): 1 for an outlier.
         """
         check_is_fitted(self, "detector_")
-        strange = self.detector_.predict(self._numbers(X, reset=False)) == -1
-        return np.asarray(strange, dtype=np.float64)[:, None]
+        outlying = self.detector_.predict(self._numbers(X, reset=False)) == -1
+        return np.asarray(outlying, dtype=np.float64)[:, None]
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Name of the flag."""
+        """Return the name of the flag."""
         return np.array([self.name], dtype=object)
 
 
 class OtherColumnsImputer(_NumberTransformer):
-    """Fills missing numbers from the other numbers of the row.
+    """Impute missing numbers from the other numbers of the row.
 
-    The numbers are standardised for the imputer, so that euros do not outweigh years, and the result is in their own
-    unit. The imputer learns from a sample where there are many rows.
+    The imputer works on standardised numbers, so that the unit of a column does not weigh; the result is in the
+    original unit. On many rows, the imputer is fitted on a sample.
 
     Args:
         imputer: scikit-learn imputer: ``KNNImputer`` or ``IterativeImputer``.
-        columns: Names of the columns to fill; the others are looked at only.
-        max_rows: Most training rows that the imputer learns from.
+        columns: Names of the columns to fill; the others are predictors only.
+        max_rows: Maximum number of training rows that the imputer is fitted on.
         random_state: Seed of the sample.
     """
 
@@ -618,7 +639,7 @@ class OtherColumnsImputer(_NumberTransformer):
         self.random_state = random_state
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
-        """Learn how the numbers go together.
+        """Fit the imputer.
 
         Args:
             X: Table of numbers of shape (n_samples, n_features).
@@ -628,15 +649,15 @@ class OtherColumnsImputer(_NumberTransformer):
             The transformer.
 
         Raises:
-            UnlearnableColumnError: A column to fill holds no number.
+            UnlearnableColumnError: A column to fill has no number.
         """
         numbers = self._numbers(X, reset=True)
         names = [str(name) for name in self.feature_names_in_]
-        # What holds no number tells nothing about the others.
+        # Empty columns cannot predict the others.
         present = ~np.isnan(numbers).all(axis=0)
         for name in self.columns:
             if not present[names.index(name)]:
-                raise UnlearnableColumnError(name, "holds no number to learn from")
+                raise UnlearnableColumnError(name, "has no number in the training rows")
         self.used_ = np.flatnonzero(present)
         self.filled_ = np.searchsorted(self.used_, [names.index(name) for name in self.columns])
         numbers = numbers[:, self.used_]
@@ -645,7 +666,7 @@ class OtherColumnsImputer(_NumberTransformer):
             random = np.random.default_rng(self.random_state)
             numbers = numbers[np.sort(random.choice(len(numbers), self.max_rows, replace=False))]
         with warnings.catch_warnings():
-            # A guess that still moves in its third digit is good enough.
+            # An imputation that still changes in its third digit is accurate enough.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.imputer_ = clone(self.imputer).fit(self.scaler_.transform(numbers))
         return self
@@ -657,35 +678,40 @@ class OtherColumnsImputer(_NumberTransformer):
             X: Table of numbers of shape (n_samples, n_features).
 
         Returns:
-            float64 array of shape (n_samples, number of columns to fill).
+            float64 array of shape (n_samples, n_columns_to_fill).
         """
         check_is_fitted(self, "imputer_")
         numbers = self._numbers(X, reset=False)[:, self.used_]
-        wanted = numbers[:, self.filled_]
-        holes = np.isnan(wanted).any(axis=1)
-        if holes.any():
-            guessed = self.scaler_.inverse_transform(self.imputer_.transform(self.scaler_.transform(numbers[holes])))
-            wanted[holes] = np.where(np.isnan(wanted[holes]), guessed[:, self.filled_], wanted[holes])
-        return wanted
+        filled = numbers[:, self.filled_]
+        incomplete = np.isnan(filled).any(axis=1)
+        if incomplete.any():
+            scaled = self.scaler_.transform(numbers[incomplete])
+            imputed = self.scaler_.inverse_transform(self.imputer_.transform(scaled))[:, self.filled_]
+            filled[incomplete] = np.where(np.isnan(filled[incomplete]), imputed, filled[incomplete])
+        return filled
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the filled columns."""
+        """Return the names of the filled columns."""
         return np.asarray(self.columns, dtype=object)
 
 
 class Binner(OneToOneFeatureMixin, _NumberTransformer):
-    """Replaces numbers by the position of their interval; a missing number stays missing.
+    """Replace numbers by the position of their bin; NaN stays NaN.
 
-    scikit-learn's KBinsDiscretizer takes no missing numbers and no given edges.
+    scikit-learn's KBinsDiscretizer accepts neither NaN nor given edges.
 
     Args:
-        method: ``quantile``: as many training rows in each bin, as far as equal numbers allow; ``width``: bins of equal
-            width; ``edges``: between given edges.
+        method: ``quantile``: bins of equal count, as far as ties allow; ``width``: bins of equal width; ``edges``:
+            given edges.
         bins: Number of bins; None with edges.
         edges: Inner edges in ascending order; an edge belongs to the bin above it.
 
     Attributes:
-        edges_: Inner edges of each number.
+        edges_: Inner edges of each input.
+
+    Examples:
+        >>> Binner("edges", edges=[30, 45]).fit_transform([[29.0], [30.0], [50.0], [np.nan]])[:, 0].tolist()
+        [0.0, 1.0, 2.0, nan]
     """
 
     def __init__(
@@ -699,7 +725,7 @@ class Binner(OneToOneFeatureMixin, _NumberTransformer):
         self.edges = edges
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the edges.
+        """Compute the edges.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
@@ -709,7 +735,7 @@ class Binner(OneToOneFeatureMixin, _NumberTransformer):
             The transformer.
 
         Raises:
-            UnlearnableColumnError: A column has fewer different numbers than bins, or all of them in one bin.
+            UnlearnableColumnError: A column has fewer distinct numbers than bins, or all of them in one bin.
         """
         numbers = self._numbers(X, reset=True)
         self.edges_ = [self._edges_of(numbers[:, position], position) for position in range(numbers.shape[1])]
@@ -726,7 +752,7 @@ class Binner(OneToOneFeatureMixin, _NumberTransformer):
             case "quantile":
                 wanted = np.linspace(0, 1, (self.bins or 0) + 1)[1:-1]
                 edges = np.unique(np.quantile(present, wanted))
-                # Nothing is below the smallest number.
+                # An edge at the minimum would make an empty bin.
                 edges = edges[edges > present.min()]
             case "width":
                 edges = np.linspace(present.min(), present.max(), (self.bins or 0) + 1)[1:-1]
@@ -738,7 +764,7 @@ class Binner(OneToOneFeatureMixin, _NumberTransformer):
         return edges
 
     def transform(self, X: Any) -> np.ndarray:
-        """Look the intervals up.
+        """Find the bins.
 
         Args:
             X: Numbers of shape (n_samples, n_features).
@@ -755,16 +781,16 @@ class Binner(OneToOneFeatureMixin, _NumberTransformer):
 
 
 class InformationSelector(SelectorMixin, _NumberTransformer):
-    """Keeps the inputs that tell most about the target: mutual information, missing being a value like any other.
+    """Select the inputs with the highest mutual information with the target; missing is a level of its own.
 
-    Numbers are looked at in bins of equal size, at most 32 and fewer for few rows. From the mutual information is taken
-    what chance would show with the same counts (Vinh, Epps and Bailey, JMLR 11, 2010), so that a column of many levels
-    does not win for nothing. scikit-learn's estimators take no missing numbers.
+    Quantities are discretised into at most 32 bins of equal count, fewer for few rows. The expected mutual information
+    of independent variables with the same counts is subtracted (Vinh, Epps and Bailey, JMLR 11, 2010), so that inputs
+    of many levels are not preferred. scikit-learn's estimators of mutual information accept no NaN.
 
     Args:
-        number: How many inputs to keep.
-        categorical: Names of inputs that are positions of levels in no order.
-        continuous_target: Whether the target is a number, not a class.
+        number: Number of inputs to keep.
+        categorical: Names of inputs that are positions of unordered levels.
+        continuous_target: Whether the target is a number instead of a class.
 
     Attributes:
         scores_: Mutual information of each input with the target in nats, at least 0.
@@ -776,7 +802,7 @@ class InformationSelector(SelectorMixin, _NumberTransformer):
         self.continuous_target = continuous_target
 
     def fit(self, X: pd.DataFrame, y: Any) -> Self:
-        """Measure the inputs.
+        """Compute the mutual information of each input.
 
         Args:
             X: Table of numbers of shape (n_samples, n_features).
@@ -807,41 +833,41 @@ def _level_codes(column: np.ndarray) -> np.ndarray:
 
 
 def _discretise(column: np.ndarray) -> np.ndarray:
-    """Codes of bins of equal size, of which a pair of columns has at least five rows a cell; -1 is missing."""
+    """Codes of bins of equal count, few enough that two columns have at least five rows per cell; -1 is missing."""
     bins = min(_MOST_BINS, max(2, int(math.sqrt(len(column) / _ROWS_PER_CELL))))
     present = column[~np.isnan(column)]
     if not len(present):
         return np.full(len(column), -1)
-    different = np.unique(present)
-    edges = different
-    if len(different) > bins:
+    distinct = np.unique(present)
+    edges = distinct
+    if len(distinct) > bins:
         edges = np.unique(np.quantile(present, np.linspace(0, 1, bins + 1)[:-1]))
     return np.where(np.isnan(column), -1, np.searchsorted(edges, column, side="right"))
 
 
 def _information(codes: np.ndarray, target: np.ndarray) -> float:
-    """Mutual information in nats, less what chance would show with the same counts."""
+    """Mutual information in nats minus its expectation under independence; at least 0."""
     counts = contingency_matrix(target, codes, sparse=True)
-    found = float(mutual_info_score(None, None, contingency=counts))
-    return max(0.0, found - float(expected_mutual_information(counts, len(target))))
+    observed = float(mutual_info_score(None, None, contingency=counts))
+    return max(0.0, observed - float(expected_mutual_information(counts, len(target))))
 
 
 def _largest(scores: np.ndarray, number: int) -> np.ndarray:
-    """Mask of the largest scores; of equal ones the first."""
+    """Mask of the largest scores; ties go to the first."""
     mask = np.zeros(len(scores), dtype=bool)
     mask[np.argsort(-scores, kind="stable")[:number]] = True
     return mask
 
 
 class ImportanceSelector(SelectorMixin, _NumberTransformer):
-    """Keeps the inputs that a model finds important.
+    """Select the inputs with the highest feature importance.
 
-    scikit-learn's SelectFromModel would keep the model and could not tell it which inputs are categories.
+    Unlike scikit-learn's SelectFromModel, it does not store the model, and it passes the categorical inputs to XGBoost.
 
     Args:
         estimator: XGBoost estimator with ``feature_importances_``.
-        number: How many inputs to keep.
-        categorical: Names of inputs that are positions of levels in no order.
+        number: Number of inputs to keep.
+        categorical: Names of inputs that are positions of unordered levels.
 
     Attributes:
         scores_: Importance of each input.
@@ -853,7 +879,7 @@ class ImportanceSelector(SelectorMixin, _NumberTransformer):
         self.categorical = categorical
 
     def fit(self, X: pd.DataFrame, y: Any) -> Self:
-        """Fit the model and ask it.
+        """Fit the model and store its feature importances.
 
         Args:
             X: Table of numbers of shape (n_samples, n_features).
@@ -874,7 +900,7 @@ class ImportanceSelector(SelectorMixin, _NumberTransformer):
 
 
 class CategoryNames(TransformerMixin, BaseEstimator):
-    """Writes positions of levels as text, for a library that takes categories as nothing else.
+    """Convert positions of levels to text, for libraries that accept categories as text only.
 
     Args:
         categories: Positions of the inputs that are categories.
@@ -884,11 +910,11 @@ class CategoryNames(TransformerMixin, BaseEstimator):
         self.categories = categories
 
     def fit(self, X: np.ndarray, y: Any = None) -> Self:
-        """Nothing to learn."""
+        """Do nothing: the transformer is stateless."""
         return self
 
     def transform(self, X: np.ndarray) -> pd.DataFrame:
-        """Write the categories as text.
+        """Convert the categories to text.
 
         Args:
             X: Inputs of shape (n_samples, n_inputs).
@@ -898,36 +924,40 @@ class CategoryNames(TransformerMixin, BaseEstimator):
         """
         table = pd.DataFrame(np.asarray(X, dtype=np.float64))
         for position in self.categories:
-            # As a list: pandas would keep a missing cell missing.
+            # From a list: astype would keep missing cells missing.
             table[position] = pd.Series([str(level) for level in table[position]], dtype=object)
         return table
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Always."""
+        """Return True: there is nothing to fit."""
         return True
 
 
-# A probability of 0 or 1 has no log-odds; the nearest that float64 arithmetic below leaves distinct.
-_NEAREST = 1e-12
+# Probabilities are clipped by this, since 0 and 1 have infinite log-odds.
+_EPSILON = 1e-12
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:
-    """Scores on which a map to calibrated probabilities acts.
+    """Compute the scores that are calibrated: log-odds, or logarithms of several probabilities.
 
     Args:
-        probability: Of each class, shape (n, n_classes).
+        probability: Probability of each class, shape (n, n_classes).
 
     Returns:
         Two classes: log-odds of the second, shape (n,). More: logarithms, shape (n, n_classes).
+
+    Examples:
+        >>> log_odds(np.array([[0.5, 0.5], [0.2, 0.8]])).round(3).tolist()
+        [0.0, 1.386]
     """
-    clipped = np.clip(probability, _NEAREST, 1 - _NEAREST)
+    clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
     if clipped.shape[1] == 2:
         return np.asarray(np.log(clipped[:, 1]) - np.log1p(-clipped[:, 1]))
     return np.asarray(np.log(clipped))
 
 
 class LogOddsClassifier(ClassifierMixin, BaseEstimator):
-    """Gives a fitted classifier a decision function, so that scikit-learn calibrates log-odds instead of probabilities.
+    """Add a decision function to a fitted classifier, so that scikit-learn calibrates log-odds, not probabilities.
 
     Args:
         estimator: Fitted classifier with ``predict_proba``.
@@ -942,34 +972,34 @@ class LogOddsClassifier(ClassifierMixin, BaseEstimator):
         return np.asarray(self.estimator.classes_)
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Nothing to learn: the estimator is fitted."""
+        """Do nothing: the estimator is already fitted."""
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Probabilities as the estimator gives them, shape (n_samples, n_classes)."""
+        """Return the probabilities of the estimator, shape (n_samples, n_classes)."""
         return np.asarray(self.estimator.predict_proba(X))
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Log-odds of the second of two classes, shape (n_samples,), or logarithms, shape (n_samples, n_classes)."""
+        """Return :func:`log_odds` of the probabilities, shape (n_samples,) or (n_samples, n_classes)."""
         return log_odds(self.predict_proba(X).astype(np.float64))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Most probable class, shape (n_samples,)."""
+        """Return the most probable class, shape (n_samples,)."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Always."""
+        """Return True: there is nothing to fit."""
         return True
 
 
 class BlendClassifier(ClassifierMixin, BaseEstimator):
-    """The mean of several fitted classifiers, or what a last one makes of their log-odds.
+    """Average or stack fitted classifiers.
 
-    scikit-learn's own ensembles would fit their members once more.
+    scikit-learn's ensembles refit their members.
 
     Args:
         members: Fitted classifiers on the same inputs, with the same classes.
-        last: Fitted classifier on the members' log-odds, side by side; None for the mean of the probabilities.
+        last: Fitted classifier on the concatenated log-odds of the members; None: mean of the probabilities.
     """
 
     def __init__(self, members: Sequence[Any], last: Any = None) -> None:
@@ -982,31 +1012,31 @@ class BlendClassifier(ClassifierMixin, BaseEstimator):
         return np.asarray(self.members[0].classes_)
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Nothing to learn: the members are fitted."""
+        """Do nothing: the members are already fitted."""
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Blended probabilities, shape (n_samples, n_classes)."""
-        answers = [np.asarray(member.predict_proba(X), dtype=np.float64) for member in self.members]
+        """Return the combined probabilities, shape (n_samples, n_classes)."""
+        probabilities = [np.asarray(member.predict_proba(X), dtype=np.float64) for member in self.members]
         if self.last is None:
-            return np.asarray(np.mean(answers, axis=0))
-        return np.asarray(self.last.predict_proba(np.column_stack([log_odds(answer) for answer in answers])))
+            return np.asarray(np.mean(probabilities, axis=0))
+        return np.asarray(self.last.predict_proba(np.column_stack([log_odds(each) for each in probabilities])))
 
     def predict(self, X: Any) -> np.ndarray:
-        """Most probable class, shape (n_samples,)."""
+        """Return the most probable class, shape (n_samples,)."""
         return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Always."""
+        """Return True: there is nothing to fit."""
         return True
 
 
 class BlendRegressor(RegressorMixin, BaseEstimator):
-    """The mean of several fitted regressors, or what a last one makes of their predictions.
+    """Average or stack fitted regressors.
 
     Args:
         members: Fitted regressors on the same inputs.
-        last: Fitted regressor on the members' predictions, side by side; None for their mean.
+        last: Fitted regressor on the concatenated predictions of the members; None: their mean.
     """
 
     def __init__(self, members: Sequence[Any], last: Any = None) -> None:
@@ -1014,14 +1044,14 @@ class BlendRegressor(RegressorMixin, BaseEstimator):
         self.last = last
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Nothing to learn: the members are fitted."""
+        """Do nothing: the members are already fitted."""
         return self
 
     def predict(self, X: Any) -> np.ndarray:
-        """Blended predictions, shape (n_samples,)."""
-        answers = np.column_stack([np.asarray(member.predict(X), dtype=np.float64) for member in self.members])
-        return answers.mean(axis=1) if self.last is None else np.asarray(self.last.predict(answers))
+        """Return the combined predictions, shape (n_samples,)."""
+        predictions = np.column_stack([np.asarray(member.predict(X), dtype=np.float64) for member in self.members])
+        return predictions.mean(axis=1) if self.last is None else np.asarray(self.last.predict(predictions))
 
     def __sklearn_is_fitted__(self) -> bool:
-        """Always."""
+        """Return True: there is nothing to fit."""
         return True

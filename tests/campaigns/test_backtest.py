@@ -1,4 +1,4 @@
-"""Claims about what a campaign brings, with the worked example of docs/profit.md."""
+"""Claims about the backtest of a campaign, with the worked example of docs/profit.md."""
 
 from typing import Any
 
@@ -81,7 +81,7 @@ def test_the_worked_example_of_the_guide() -> None:
     assert report.chosen.note is None
 
 
-def test_other_ways_to_choose_worked_out_by_hand() -> None:
+def test_other_policies_worked_out_by_hand() -> None:
     report = measure()
 
     # Everybody: 484. As many by chance: five eighths of it. Perfect: A, B and E. The rule contacts A to D.
@@ -123,7 +123,7 @@ def test_capacity_binds_the_best_threshold_the_rule_and_perfect_knowledge() -> N
     assert report.chosen.within_capacity is False
     assert report.chosen.within_budget is None
     assert report.chosen.note is not None
-    assert "contacts 62.5 % of these customers, and there is capacity for 25.0 %" in report.chosen.note
+    assert "contacts 62.5 % of these customers, above the capacity of 25.0 %" in report.chosen.note
     assert measure(capacity=0.625).chosen.within_capacity is True
 
 
@@ -135,7 +135,7 @@ def test_the_budget_binds_as_well() -> None:
     assert report.best.profit_per_customer == pytest.approx(198 / 8)
     assert report.chosen.within_budget is False
     assert report.chosen.note is not None
-    assert "spends 10.00 per customer, and the budget is 2.00" in report.chosen.note
+    assert "spends 10.00 per customer, above the budget of 2.00" in report.chosen.note
 
 
 def test_other_numbers_change_the_profit_as_worked_out_by_hand() -> None:
@@ -155,22 +155,22 @@ def test_other_numbers_change_the_profit_as_worked_out_by_hand() -> None:
     assert all(point.best_profit >= point.profit_at_threshold - 1e-9 for point in report.sensitivity)
 
 
-def test_a_probability_of_saving_stays_a_probability() -> None:
+def test_a_multiplied_save_probability_is_limited_to_1() -> None:
     point = changed(measure(save_probability=0.8), "save_probability", 1.5)
 
     assert point.number == 1
-    assert point.note == "A probability is at most 1: it counts as 1."
+    assert point.note == "Limited to a probability of 1."
 
 
-def test_numbers_that_make_a_campaign_senseless_say_so() -> None:
+def test_numbers_at_which_no_contact_pays_have_a_note() -> None:
     point = changed(measure(value=30), "value", 0.5)
 
     assert point.best_threshold is None
     assert (point.profit_at_threshold, point.best_profit) == (0, 0)
-    assert point.note == "Nobody would be worth a contact, not even a customer who is certain to leave."
+    assert point.note == "No customer is worth a contact, even one who is certain to leave."
 
 
-def test_a_number_of_nothing_is_not_varied() -> None:
+def test_a_number_of_0_is_not_varied() -> None:
     assert {point.lever for point in measure(contact_cost=0).sensitivity} == {
         "offer_cost",
         "save_probability",
@@ -178,7 +178,7 @@ def test_a_number_of_nothing_is_not_varied() -> None:
     }
 
 
-def test_customers_that_are_never_worth_a_contact_are_contacted_in_no_way() -> None:
+def test_customers_that_are_never_worth_a_contact_are_contacted_by_no_policy() -> None:
     # A is worth 24: saved or not, the contact never pays.
     test = TEST.assign(worth=[24.0, *[420.0] * 7])
 
@@ -195,12 +195,12 @@ def test_customers_that_are_never_worth_a_contact_are_contacted_in_no_way() -> N
     assert changed(report, "value", 2).profit_at_threshold == pytest.approx((12 + 2 * 408 - 2 * 22) / 8)
 
 
-def test_nobody_contacted_brings_nothing() -> None:
+def test_a_campaign_without_contacts_has_profit_0() -> None:
     report = measure(threshold=1.0)
 
     assert report.chosen.contacted == 0
     assert report.chosen.profit_per_customer.value == 0
-    assert report.chosen.note == "Nobody is contacted."
+    assert report.chosen.note == "No customer is contacted."
     assert policy(report, "random").contacted_share == 0
 
 
@@ -217,7 +217,7 @@ def test_a_rule_on_numbers_names_their_ranges() -> None:
     assert policy(report, "rule").profit_per_customer.value == pytest.approx((2 * 198 - 2 * 22) / 8)
 
 
-def test_a_rule_says_what_it_does_with_missing_and_unknown_levels() -> None:
+def test_a_rule_names_missing_and_unknown_levels() -> None:
     train = build(
         ["month"] * 30 + ["year"] * 30 + [None] * 30 + [f"odd {number}" for number in range(30)],
         np.array([1] * 15 + [0] * 15 + [0] * 30 + [1] * 15 + [0] * 15 + [1] * 15 + [0] * 15),
@@ -241,7 +241,7 @@ def test_a_rule_on_dates_names_days() -> None:
     assert rule.profit_per_customer.value == pytest.approx(3 * 198 / 8)
 
 
-def test_the_curve_is_thinned_but_keeps_its_ends_the_model_and_the_best() -> None:
+def test_the_subsampled_curve_has_both_ends_the_model_and_the_best_threshold() -> None:
     random = np.random.default_rng(1)
     probability = random.random(5000)
     left = (random.random(5000) < probability).astype(np.int64)
@@ -261,7 +261,7 @@ def test_the_curve_is_thinned_but_keeps_its_ends_the_model_and_the_best() -> Non
     assert report.best.profit_per_customer == max(point.profit_per_customer for point in report.curve)
 
 
-def test_only_decisions_on_the_table_that_was_scored_make_a_campaign() -> None:
+def test_scores_of_another_table_or_without_decisions_raise() -> None:
     scores = ScoredCustomers("binary", LEFT, PROBABILITY, 0.14, ("0", "1"))
     economics = Economics(**NUMBERS)
 

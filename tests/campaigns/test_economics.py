@@ -32,7 +32,7 @@ BY_COLUMN = Economics(**{**NUMBERS, "value": ValueColumn(column="MonthlyCharges"
 
 @st.composite
 def campaigns(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray, Economics]:
-    """Target, probability and value of some customers, and an economy with the value in a column."""
+    """Target, probability and value of some customers, and economics with a value column."""
     customer = st.tuples(
         st.integers(0, 1),
         st.one_of(st.sampled_from([0.0, 0.1, 0.25, 0.5, 1.0]), st.floats(0, 1)),
@@ -56,7 +56,7 @@ def expected_profit(target: int, value: float, economics: Economics) -> float:
     return taken - (1 - economics.save_probability) * economics.contact_cost
 
 
-def test_each_kind_of_customer_brings_what_the_formula_says() -> None:
+def test_the_profit_of_each_kind_of_customer_equals_the_formula() -> None:
     economics = Economics(**NUMBERS)
     one, value = np.array([True]), np.array([420.0])
 
@@ -79,7 +79,7 @@ def test_profit_is_the_sum_over_contacted_customers_who_are_worth_it(campaign: A
 
 
 @given(campaign=campaigns())
-def test_contacting_nobody_brings_exactly_nothing(campaign: Any) -> None:
+def test_the_profit_without_contacts_is_exactly_0(campaign: Any) -> None:
     target, probability, values, economics = campaign
     curve = profit_curve(target, probability, values, economics)
 
@@ -102,7 +102,7 @@ def test_missing_a_leaver_or_calling_one_more_stayer_never_brings_more(campaign:
 
 
 @given(campaign=campaigns())
-def test_the_curve_is_what_each_threshold_brings_and_costs(campaign: Any) -> None:
+def test_the_curve_equals_profit_and_spending_of_each_threshold(campaign: Any) -> None:
     target, probability, values, economics = campaign
     curve = profit_curve(target, probability, values, economics)
     taking = np.where(target == 1, economics.save_probability, 1.0)
@@ -148,7 +148,7 @@ def test_thresholds_lie_midway_between_neighbours() -> None:
     assert steps.accumulate(np.array([1.0, 10.0, 100.0, 1000.0])).tolist() == [0, 100, 1101, 1111]
 
 
-def test_nobody_is_flagged_at_probability_1_either_not_even_in_single_precision() -> None:
+def test_the_highest_threshold_flags_no_customer_at_probability_1_in_single_precision() -> None:
     nobody = float(threshold_steps(np.array([0.5, 1.0])).thresholds[0])
 
     assert 1 < nobody < 1.000001
@@ -213,7 +213,7 @@ def test_one_value_holds_for_all_customers() -> None:
     assert customer_values(Economics(**NUMBERS), pd.DataFrame({"Age": [30, 40]})).tolist() == [420.0, 420.0]
 
 
-def test_a_column_tells_the_value_and_0_or_less_stands() -> None:
+def test_values_of_a_column_are_used_including_0_and_less() -> None:
     customers = pd.DataFrame({"MonthlyCharges": [30.0, 0.0, -5.0]})
 
     values = customer_values(BY_COLUMN, customers)
@@ -232,7 +232,7 @@ def test_a_missing_value_is_the_median_of_the_others_with_a_warning(
         values = customer_values(BY_COLUMN, customers)
 
     assert values.tolist() == [120.0, 360.0, 360.0, 960.0]
-    assert "1 of 4 customers have no MonthlyCharges: they count as worth the median of the others, 360." in caplog.text
+    assert "1 of 4 customers have no MonthlyCharges: their value is imputed by the median, 360." in caplog.text
 
 
 def test_a_leaver_who_brings_just_the_cost_of_the_contact_is_not_worth_it() -> None:
@@ -241,7 +241,7 @@ def test_a_leaver_who_brings_just_the_cost_of_the_contact_is_not_worth_it() -> N
     assert break_even_probabilities(np.array([24.0]), BY_COLUMN).tolist() == [math.inf]
 
 
-def test_the_table_stays_as_it_is() -> None:
+def test_the_table_is_not_modified() -> None:
     customers = pd.DataFrame({"MonthlyCharges": [10.0, np.nan]})
 
     customer_values(BY_COLUMN, customers)
@@ -249,7 +249,7 @@ def test_the_table_stays_as_it_is() -> None:
     assert customers["MonthlyCharges"].isna().tolist() == [False, True]
 
 
-def test_a_column_that_is_not_there_is_named_with_those_nearest_to_it() -> None:
+def test_an_absent_column_is_named_with_the_nearest_ones() -> None:
     with pytest.raises(ParameterError, match=r"'MonthlyCharges'.*nearest: 'Monthly_Charges'.*campaigns\.economics"):
         customer_values(BY_COLUMN, pd.DataFrame({"Monthly_Charges": [1.0], "Age": [2]}))
     with pytest.raises(ParameterError, match="it has: Age, Town"):
@@ -259,8 +259,8 @@ def test_a_column_that_is_not_there_is_named_with_those_nearest_to_it() -> None:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        (["10", "much", None], r"1 of 3 cells hold no finite number, such as 'much'"),
-        ([10.0, np.inf, 3.0], r"1 of 3 cells hold no finite number, such as 'inf'"),
+        (["10", "much", None], r"1 of 3 cells are not finite numbers, such as 'much'"),
+        ([10.0, np.inf, 3.0], r"1 of 3 cells are not finite numbers, such as 'inf'"),
         ([None, None], r"all 2 cells are empty"),
     ],
 )
@@ -295,7 +295,7 @@ def test_economics_out_of_range_are_refused(changes: dict[str, Any], message: st
 @pytest.mark.parametrize("value", [24, 20, 10])
 def test_a_value_that_is_never_worth_a_contact_is_refused_with_the_numbers(value: float) -> None:
     gain = 0.5 * (value - 20)
-    message = rf"0\.5 \* \({value:g} - 20\) = {gain:g}, which must be more than the contact_cost of 2"
+    message = rf"0\.5 \* \({value:g} - 20\) = {gain:g}, which must be above the contact_cost of 2"
 
     with pytest.raises(ValidationError, match=message):
         Economics(**{**NUMBERS, "value": value})
@@ -336,7 +336,7 @@ def test_the_guide_has_every_parameter() -> None:
 
 
 @given(campaign=campaigns(), factor=st.floats(0.1, 100))
-def test_the_currency_does_not_matter(campaign: Any, factor: float) -> None:
+def test_the_break_even_does_not_depend_on_the_currency(campaign: Any, factor: float) -> None:
     target, probability, values, economics = campaign
     other = Economics(
         contact_cost=economics.contact_cost * factor,

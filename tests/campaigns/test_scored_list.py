@@ -35,7 +35,7 @@ def listed(probability: list[float], threshold: float = 0.5) -> pd.DataFrame:
     return predictions
 
 
-def test_a_band_begins_at_its_least_probability() -> None:
+def test_a_band_includes_its_lower_bound() -> None:
     below = np.nextafter([0.3, 0.6], 0)
 
     assert risk_bands(np.array([0.0, below[0], 0.3, below[1], 0.6, 1.0]), BANDS).tolist() == [
@@ -144,8 +144,8 @@ def test_more_unreadable_customers_than_allowed_are_refused_with_examples() -> N
     assert "row 5, Age: 'x' is not a number" in str(caught.value)
 
 
-def test_nobody_to_score_is_an_error() -> None:
-    with pytest.raises(CustomerTableError, match="nobody to score"):
+def test_a_table_without_customers_raises() -> None:
+    with pytest.raises(CustomerTableError, match="no customer to score"):
         require_readable(0, 0, 1.0, UNREADABLE.head(0))
 
 
@@ -212,25 +212,25 @@ CAMPAIGN = {
 }
 
 
-def test_who_is_worth_too_little_is_not_to_be_contacted() -> None:
+def test_customers_not_worth_a_contact_are_not_contacted() -> None:
     # A leaver brings (2 * charges - 10) / 2 - 1: nothing at 6, which is not worth it.
     charges = pd.DataFrame({"Charges": [5.9, 6.0, 6.1, 40.0]})
 
-    worthy = find_worth_contacting(CAMPAIGN, charges)
+    worth_contact = find_worth_contacting(CAMPAIGN, charges)
 
-    assert worthy is not None
-    assert worthy.tolist() == [False, False, True, True]
+    assert worth_contact is not None
+    assert worth_contact.tolist() == [False, False, True, True]
     ids = pd.DataFrame({"Id": ["a", "b", "c", "d"]})
     declaration = task_cases.declare("binary")
     bands = BandParameters(medium=0.2, high=0.5)
     probability = np.array([0.9, 0.9, 0.9, 0.1])
-    table, counts = list_predictions(ids, probability, declaration, 0.5, bands, 1, "now", worthy)
+    table, counts = list_predictions(ids, probability, declaration, 0.5, bands, 1, "now", worth_contact)
     assert table["decision"].tolist() == ["no_contact", "no_contact", "contact", "no_contact"]
     assert table["rank"].tolist() == [1, 2, 3, 4]
     assert counts["contacts"] == 1
 
 
-def test_a_worth_that_is_not_in_the_table_is_warned_of_and_others_need_none(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_absent_value_column_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     assert find_worth_contacting({}, pd.DataFrame({"Charges": [1.0]})) is None
     assert not caplog.records
     assert find_worth_contacting(CAMPAIGN, pd.DataFrame({"Age": [1.0]})) is None

@@ -1,4 +1,4 @@
-"""Claims about the decision threshold, held against scikit-learn and against every threshold there is."""
+"""Claims about the decision threshold, compared with scikit-learn and with all thresholds."""
 
 import logging
 import math
@@ -61,7 +61,7 @@ def separable(customers: list[tuple[int, float]]) -> tuple[np.ndarray, np.ndarra
 
 
 def every_decision(probability: np.ndarray) -> list[np.ndarray]:
-    """Whom any threshold could flag: nobody, or all from an observed probability on; fewest first."""
+    """Customers flagged at each possible threshold, fewest first."""
     return [probability > 1, *(probability >= value for value in sorted(set(probability), reverse=True))]
 
 
@@ -157,7 +157,7 @@ def test_of_equally_many_leavers_the_fewest_customers_are_flagged() -> None:
     )
 
 
-def test_a_precision_out_of_reach_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_precision_out_of_reach_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     target, probability = np.array([0, 1, 1, 0]), np.array([0.9, 0.7, 0.5, 0.1])
 
     with caplog.at_level(logging.WARNING):
@@ -165,7 +165,7 @@ def test_a_precision_out_of_reach_is_warned_of(caplog: pytest.LogCaptureFixture)
 
     assert choice.threshold == pytest.approx(0.3)
     assert choice.reason == (
-        "No threshold reaches a precision of 80.0 %. This one has the highest there is, 66.7 %: 2 of 3 flagged "
+        "No threshold reaches a precision of 80.0 %. This one has the highest precision, 66.7 %: 2 of 3 flagged "
         "customers left."
     )
     assert choice.reason in caplog.text
@@ -225,7 +225,7 @@ def test_the_example_of_the_guide_by_profit_and_by_f1() -> None:
     assert (by_f1.profit_per_customer, by_f1.break_even) == (None, None)
 
 
-def test_the_guide_tells_the_customers_of_this_example_and_their_f1() -> None:
+def test_the_guide_has_the_customers_of_this_example_and_their_f1() -> None:
     row = r"^\| [A-H] \| ([\d.]+) \| (yes|no) \| \d+ \| \d+ \| ([\d.]+) \|$"
     rows = re.findall(row, GUIDE.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
@@ -280,7 +280,9 @@ def test_limits_that_do_not_bind_change_nothing() -> None:
 
 
 @pytest.mark.parametrize("largest", [0.9, 1.0])
-def test_where_no_threshold_brings_a_profit_nobody_is_flagged(largest: float, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_profitable_threshold_no_customer_is_flagged(
+    largest: float, caplog: pytest.LogCaptureFixture
+) -> None:
     probability = np.array([largest, 0.8, 0.4, 0.3])
 
     with caplog.at_level(logging.WARNING):
@@ -289,17 +291,17 @@ def test_where_no_threshold_brings_a_profit_nobody_is_flagged(largest: float, ca
     assert not (probability >= choice.threshold).any()
     assert math.isfinite(choice.threshold)
     assert (choice.value, choice.contacted_share, choice.precision, choice.recall) == (0.0, 0.0, 0.0, 0.0)
-    assert choice.reason == "No threshold brings a profit: nobody is contacted."
-    assert "The decision threshold flags nobody." in caplog.text
+    assert choice.reason == "No threshold has a positive profit: no customer is contacted."
+    assert "The decision threshold flags no customer." in caplog.text
 
 
-def test_a_capacity_below_one_customer_flags_nobody_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_capacity_below_one_customer_flags_none_with_a_reason(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         choice = choose_threshold(TARGET, PROBABILITY, for_profit(capacity=0.1))
 
     assert choice.contacted_share == 0
     assert choice.reason.startswith(
-        "Within the capacity of 10.0 %, nobody can be contacted at a profit. Without limits"
+        "Within the capacity of 10.0 %, no customer can be contacted at a profit. Without limits"
     )
     assert choice.reason in caplog.text
 
@@ -338,7 +340,7 @@ def test_customers_not_worth_a_contact_are_flagged_but_not_contacted() -> None:
 
 @pytest.mark.parametrize("left", [0, 1])
 @pytest.mark.parametrize("objective", ["balanced_accuracy", "profit"])
-def test_one_class_alone_gives_the_neutral_threshold(
+def test_a_single_class_gives_the_neutral_threshold(
     objective: str, left: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = for_profit() if objective == "profit" else parameters(objective)
@@ -350,8 +352,8 @@ def test_one_class_alone_gives_the_neutral_threshold(
     # Two of four are contacted: two stayers at -22, or two leavers at 198.
     assert choice.value == (pytest.approx([-11.0, 99.0][left]) if objective == "profit" else None)
     assert choice.contacted_share == 0.5
-    assert "The decision threshold is 0.5: one class alone cannot tell a better one." in caplog.text
-    assert "one class alone" in choice.reason
+    assert "The decision threshold is 0.5: there is only one class." in caplog.text
+    assert "there is only one class" in choice.reason
 
 
 @pytest.mark.parametrize("probability", [0.3, 0.5, 0.7])
@@ -361,7 +363,7 @@ def test_equal_probabilities_give_the_neutral_threshold(probability: float, capl
 
     assert choice.threshold == 0.5
     assert choice.value == (5 / 8 if probability < 0.5 else 3 / 8)
-    assert "The decision threshold is 0.5: the model says the same of every customer." in caplog.text
+    assert "The decision threshold is 0.5: all predicted probabilities are equal." in caplog.text
 
 
 @pytest.mark.parametrize("limits", [{"capacity": 0.5}, {"budget": 1}])
@@ -373,7 +375,7 @@ def test_the_neutral_threshold_never_exceeds_a_limit(
 
     assert (choice.threshold, choice.contacted_share) == (1.0, 0.0)
     assert "0.5 would exceed capacity or budget" in choice.reason
-    assert "flags nobody" in caplog.text
+    assert "flags no customer" in caplog.text
 
 
 def test_one_value_for_all_may_also_be_passed() -> None:
@@ -401,7 +403,7 @@ def test_a_million_customers_take_about_a_second(objective: str) -> None:
     [
         ({"objective": "profit"}, "profit needs economics: contact_cost"),
         ({"objective": "recall_at_precision"}, "recall_at_precision needs min_precision"),
-        ({"objective": "f1", "min_precision": 0.5}, "min_precision is 0.5, but objective f1 does not look at it"),
+        ({"objective": "f1", "min_precision": 0.5}, "min_precision is 0.5, but objective f1 does not use it"),
         ({"objective": "recall_at_precision", "min_precision": 0}, "greater than 0"),
         ({"objective": "recall_at_precision", "min_precision": 80}, "less than or equal to 1"),
         ({"objective": "roc_auc"}, "'profit', 'f1'"),
@@ -431,7 +433,7 @@ def test_customers_that_cannot_be_read_are_refused(target: list[int], probabilit
 def test_values_must_be_there_and_fit_where_profit_needs_them() -> None:
     settings = parameters("profit", economics={**NUMBERS, "value": ValueColumn(column="Balance")})
 
-    with pytest.raises(ValueError, match="column 'Balance': pass values"):
+    with pytest.raises(ValueError, match="column 'Balance': pass the result of customer_values"):
         choose_threshold(TARGET, PROBABILITY, settings)
     with pytest.raises(ValueError, match=r"finite numbers of shape \(8,\), found shape \(3,\)"):
         choose_threshold(TARGET, PROBABILITY, settings, np.ones(3))
@@ -439,7 +441,7 @@ def test_values_must_be_there_and_fit_where_profit_needs_them() -> None:
         choose_threshold(TARGET, PROBABILITY, settings, np.full(8, np.nan))
 
 
-def test_series_do_as_well_as_arrays() -> None:
+def test_series_and_arrays_give_the_same_choice() -> None:
     index = pd.Index(range(8, 0, -1))
     target, probability = pd.Series(TARGET, index), pd.Series(PROBABILITY, index)
 

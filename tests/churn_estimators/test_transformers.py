@@ -70,7 +70,7 @@ def test_numbers_survive_being_written_as_text(numbers: list[float]) -> None:
     np.testing.assert_array_equal(read(numbers), numbers)
 
 
-def test_columns_keep_their_place_and_their_names() -> None:
+def test_columns_keep_position_and_name() -> None:
     table = pd.DataFrame({"b": ["1", "2"], "a": [3.0, 4.0]})
     reader = NumberReader().fit(table)
 
@@ -78,7 +78,7 @@ def test_columns_keep_their_place_and_their_names() -> None:
     assert reader.get_feature_names_out().tolist() == ["b", "a"]
 
 
-def test_reading_leaves_the_table_as_it_was() -> None:
+def test_reading_does_not_modify_the_table() -> None:
     table = pd.DataFrame({"a": ["1", "x"]})
     before = table.copy()
 
@@ -102,13 +102,13 @@ TRANSFORMERS: dict[str, BaseEstimator] = {
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
-def test_nothing_is_transformed_before_fitting(name: str) -> None:
+def test_transform_before_fit_raises(name: str) -> None:
     with pytest.raises(NotFittedError):
         clone(TRANSFORMERS[name]).transform(NUMBERS)
 
 
 @pytest.mark.parametrize("name", TRANSFORMERS)
-def test_every_output_has_a_name_and_the_table_stays_as_it_was(name: str) -> None:
+def test_every_output_has_a_name_and_the_input_is_not_modified(name: str) -> None:
     before = NUMBERS.copy()
     fitted = clone(TRANSFORMERS[name]).fit(NUMBERS)
 
@@ -128,7 +128,7 @@ def test_every_output_has_a_name_and_the_table_stays_as_it_was(name: str) -> Non
         (pd.Series([1.5, "2,5", None], dtype=object), [1.5, 2.5, NAN]),
     ],
 )
-def test_a_decimal_comma_is_read_in_text_and_does_not_disturb_numbers(cells: Any, expected: list[float]) -> None:
+def test_a_decimal_comma_is_read_in_text_and_typed_numbers_are_unchanged(cells: Any, expected: list[float]) -> None:
     table = pd.DataFrame({"a": cells})
 
     np.testing.assert_array_equal(NumberReader(",").fit(table).transform(table)[:, 0], expected)
@@ -173,12 +173,14 @@ def test_labels_name_the_levels() -> None:
 
 
 def test_a_column_without_any_level_has_no_most_frequent_one() -> None:
-    with pytest.raises(UnlearnableColumnError, match="column 'c' holds no level that could stand for the missing ones"):
+    with pytest.raises(
+        UnlearnableColumnError, match="column 'c' has no level in the training rows to replace missing ones"
+    ):
         LevelReader(missing="most_frequent").fit(pd.DataFrame({"c": [None, None]}))
 
 
 @given(numbers=st.lists(st.floats(-1e6, 1e6), min_size=5, max_size=30, unique=True))
-def test_clipping_moves_nothing_that_is_within_the_fences(numbers: list[float]) -> None:
+def test_clipping_does_not_change_numbers_within_the_fences(numbers: list[float]) -> None:
     table = pd.DataFrame({"a": numbers})
     fences = OutlierFences("zscore", 1.0, "clip").fit(table)
     clipped = fences.transform(table)[:, 0]
@@ -205,7 +207,7 @@ def test_equal_numbers_share_a_bin_even_if_it_grows_large() -> None:
     assert binner.transform(pd.DataFrame({"a": [0.0, 1.0, 4.0]}))[:, 0].tolist() == [0.0, 0.0, 1.0]
 
 
-def test_information_is_that_of_scikit_learn_less_what_chance_would_show() -> None:
+def test_information_equals_scikit_learns_minus_its_expectation_under_independence() -> None:
     random = np.random.default_rng(0)
     target = random.integers(0, 2, 400)
     column = np.where(random.random(400) < 0.8, target, 1 - target).astype(float)
@@ -217,7 +219,7 @@ def test_information_is_that_of_scikit_learn_less_what_chance_would_show() -> No
     assert selector.scores_[0] == pytest.approx(mutual_info_score(column, target) - chance, abs=5e-4)
 
 
-def test_filling_from_other_columns_leaves_known_numbers_exactly_as_they_are() -> None:
+def test_imputation_does_not_change_known_numbers() -> None:
     random = np.random.default_rng(0)
     table = pd.DataFrame(random.normal(size=(30, 3)) * 1e7, columns=["a", "b", "empty"]).assign(empty=NAN)
     table.loc[:4, "a"] = NAN
@@ -226,7 +228,7 @@ def test_filling_from_other_columns_leaves_known_numbers_exactly_as_they_are() -
 
     np.testing.assert_array_equal(filled[5:], table["a"][5:])
     assert np.isfinite(filled).all()
-    with pytest.raises(UnlearnableColumnError, match="column 'empty' holds no number to learn from"):
+    with pytest.raises(UnlearnableColumnError, match="column 'empty' has no number in the training rows"):
         OtherColumnsImputer(KNNImputer(), ["empty"], max_rows=20, random_state=1).fit(table)
 
 
@@ -241,12 +243,12 @@ def test_categories_are_written_as_text_and_quantities_stay_numbers() -> None:
     assert table[2].tolist() == ["0.0", "1.0"]
 
 
-def test_a_missing_category_is_a_text_like_any_other() -> None:
+def test_a_missing_category_becomes_the_text_nan() -> None:
     assert CategoryNames([0]).transform(np.array([[NAN], [1.0]]))[0].tolist() == ["nan", "1.0"]
 
 
 @given(probability=st.lists(st.floats(1e-9, 1 - 1e-9), min_size=1, max_size=8))
-def test_log_odds_of_two_classes_lead_back_to_the_probability(probability: list[float]) -> None:
+def test_sigmoid_of_log_odds_is_the_probability(probability: list[float]) -> None:
     said = np.asarray(probability)
 
     scores = log_odds(np.column_stack([1 - said, said]))
@@ -254,7 +256,7 @@ def test_log_odds_of_two_classes_lead_back_to_the_probability(probability: list[
     np.testing.assert_allclose(1 / (1 + np.exp(-scores)), said, rtol=1e-6)
 
 
-def test_log_odds_of_several_classes_are_logarithms_of_which_softmax_makes_the_probabilities() -> None:
+def test_softmax_of_log_odds_of_several_classes_is_the_probabilities() -> None:
     said = np.random.default_rng(0).dirichlet(np.ones(4), 20)
 
     scores = log_odds(said)
@@ -263,7 +265,7 @@ def test_log_odds_of_several_classes_are_logarithms_of_which_softmax_makes_the_p
     np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True), said, rtol=1e-9)
 
 
-def test_certainty_has_finite_log_odds_on_either_side() -> None:
+def test_log_odds_of_probabilities_0_and_1_are_finite() -> None:
     low, high = log_odds(np.array([[1.0, 0.0], [0.0, 1.0]]))
 
     assert np.isfinite([low, high]).all()
@@ -287,7 +289,7 @@ def learned(n_classes: int) -> tuple[np.ndarray, np.ndarray, list[Any]]:
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_classifier_with_log_odds_says_and_decides_what_the_one_within_does(n_classes: int) -> None:
+def test_log_odds_classifier_predicts_like_its_estimator(n_classes: int) -> None:
     values, _, (_, logistic) = learned(n_classes)
 
     wrapped = LogOddsClassifier(logistic)
@@ -303,7 +305,7 @@ def test_a_classifier_with_log_odds_says_and_decides_what_the_one_within_does(n_
 
 
 @pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_blend_of_classifiers_is_their_mean_or_what_the_last_one_makes_of_them(n_classes: int) -> None:
+def test_a_blend_of_classifiers_is_their_mean_or_a_stack(n_classes: int) -> None:
     values, target, members = learned(n_classes)
     answers = [member.predict_proba(values) for member in members]
 
@@ -317,7 +319,7 @@ def test_a_blend_of_classifiers_is_their_mean_or_what_the_last_one_makes_of_them
     np.testing.assert_array_equal(BlendClassifier(members, last).predict_proba(values), last.predict_proba(seen))
 
 
-def test_a_blend_of_regressors_is_their_mean_or_what_the_last_one_makes_of_them() -> None:
+def test_a_blend_of_regressors_is_their_mean_or_a_stack() -> None:
     random = np.random.default_rng(0)
     values = random.normal(size=(100, 2))
     target = values.sum(axis=1)
@@ -329,7 +331,7 @@ def test_a_blend_of_regressors_is_their_mean_or_what_the_last_one_makes_of_them(
     np.testing.assert_array_equal(BlendRegressor(members, last).predict(values), last.predict(answers))
 
 
-def test_what_is_made_of_fitted_parts_is_not_fitted_once_more() -> None:
+def test_ensembles_do_not_refit_their_members() -> None:
     values, target, members = learned(2)
     before = members[0].predict_proba(values)
 

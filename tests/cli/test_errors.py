@@ -1,4 +1,4 @@
-"""Claims about errors that a user can mend, and about runs that somebody stops."""
+"""Claims about user errors and interrupted runs."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from churn_kedro.registry.lifecycle import RefusedActionError
 from tests.mlflow_store import mlflow_at
 
 
-def test_a_run_that_somebody_stops_is_killed_and_not_finished(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_marked_as_killed(tmp_path: Path) -> None:
     @show_user_errors
     def stop() -> None:
         mlflow.start_run()
@@ -29,7 +29,7 @@ def test_a_run_that_somebody_stops_is_killed_and_not_finished(tmp_path: Path) ->
     assert [run.info.status for run in runs] == ["KILLED"]
 
 
-def test_what_a_user_can_mend_is_said_and_a_defect_keeps_its_traceback() -> None:
+def test_user_errors_are_messages_and_other_errors_keep_their_traceback() -> None:
     @show_user_errors
     def fail(error: Exception) -> None:
         raise error
@@ -47,7 +47,7 @@ def test_what_a_user_can_mend_is_said_and_a_defect_keeps_its_traceback() -> None
         (None, "Train: `kedro run --pipelines training`, then `kedro models list --env telco` (`x`)."),
     ],
 )
-def test_commands_in_a_message_mean_the_use_case_that_it_is_about(env: str | None, expected: str) -> None:
+def test_commands_in_a_message_get_the_use_case(env: str | None, expected: str) -> None:
     @show_user_errors
     def command(env: str | None) -> None:
         raise ParameterError("Train: `kedro run --pipelines training`, then `kedro models list --env telco` (`x`).")
@@ -58,7 +58,7 @@ def test_commands_in_a_message_mean_the_use_case_that_it_is_about(env: str | Non
     assert raised.value.message == expected
 
 
-def test_a_refusal_within_an_error_of_kedros_is_a_refusal() -> None:
+def test_a_refusal_wrapped_by_kedro_is_a_refusal() -> None:
     @show_user_errors
     def command() -> None:
         try:

@@ -1,4 +1,4 @@
-"""Claims about what people and programs read of the registry."""
+"""Claims about the tables of registered versions."""
 
 import json
 from collections.abc import Callable
@@ -49,7 +49,7 @@ def row(**changed: Any) -> VersionRow:
 
 @pytest.fixture
 def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
-    """Lines that a pipe gets."""
+    """Lines that are printed to a pipe."""
 
     def lines(renderable: RenderableType) -> list[str]:
         show(renderable)
@@ -58,9 +58,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
     return lines
 
 
-def test_a_pipe_gets_every_row_whole_on_one_line_without_styles(
-    printed: Printed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pipe_gets_each_row_on_one_line_without_styles(printed: Printed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("FORCE_COLOR", "1")
     reason = "- " + "a long reason " * 50 + "[with brackets] :smile:"
@@ -73,7 +71,7 @@ def test_a_pipe_gets_every_row_whole_on_one_line_without_styles(
     assert f"  run         {'f' * 300}" in lines
 
 
-def test_a_narrow_terminal_wraps_cells_and_cuts_none(
+def test_a_narrow_terminal_wraps_cells_without_truncation(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "60")
@@ -87,27 +85,27 @@ def test_a_narrow_terminal_wraps_cells_and_cuts_none(
     assert "…" not in shown
 
 
-def test_versions_come_newest_first_with_what_became_of_them() -> None:
-    found = rows(
+def test_versions_are_listed_newest_first_with_their_last_decision() -> None:
+    listed = rows(
         {1: {"decision": "promoted", "algorithm": "xgboost", **EVALUATED}, 2: {"decision": "refused"}, 10: {}},
         champion=1,
         staging=2,
     )
 
-    assert [(one.version, one.aliases, one.decision) for one in found] == [
+    assert [(one.version, one.aliases, one.decision) for one in listed] == [
         (10, [], None),
         (2, ["staging"], "refused"),
         (1, ["champion"], "promoted"),
     ]
-    assert found[2].algorithm == "xgboost"
-    assert found[2].metrics == {"roc_auc": Estimate(value=0.87654321, low=0.86, high=0.89)}
-    assert found[1].metrics == {}
+    assert listed[2].algorithm == "xgboost"
+    assert listed[2].metrics == {"roc_auc": Estimate(value=0.87654321, low=0.86, high=0.89)}
+    assert listed[1].metrics == {}
 
 
 def test_a_retired_version_is_retired_whatever_was_decided() -> None:
-    [found] = rows({1: {"decision": "promoted", "retired": "2026-01-01"}})
+    [listed] = rows({1: {"decision": "promoted", "retired": "2026-01-01"}})
 
-    assert found.decision == "retired"
+    assert listed.decision == "retired"
 
 
 def test_a_metric_without_its_interval_is_left_out() -> None:
@@ -136,30 +134,30 @@ def test_the_list_shows_the_metrics_that_any_version_has_with_their_intervals(pr
     assert lines[2].index("ROC-AUC") == lines[4].index("0.8765")
 
 
-def test_a_registry_without_versions_says_so() -> None:
+def test_a_registry_without_versions_has_a_message() -> None:
     assert tabulate_versions("m", []) == "m: no version"
-    assert tabulate_history("m", []) == "m: nothing was done yet"
+    assert tabulate_history("m", []) == "m: no action yet"
 
 
 @pytest.mark.parametrize(
     ("days", "written"),
     [(400.4, "400 d"), (1.0, "1 d"), (0.5, "12 h"), (1 / 24, "1 h"), (0.01, "14 min"), (0.0, "0 min")],
 )
-def test_an_age_is_written_in_its_own_unit(days: float, written: str, printed: Printed) -> None:
+def test_an_age_is_formatted_in_a_fitting_unit(days: float, written: str, printed: Printed) -> None:
     assert written in printed(tabulate_versions("m", [row(age_days=days)]))[3]
 
 
-def test_rows_for_programs_read_back_as_they_were() -> None:
-    found = rows({1: {"decision": "promoted", **EVALUATED}, 2: {}}, ages={1: 3.14159265, 2: 0.0}, champion=1)
+def test_rows_survive_a_round_trip_through_json() -> None:
+    listed = rows({1: {"decision": "promoted", **EVALUATED}, 2: {}}, ages={1: 3.14159265, 2: 0.0}, champion=1)
 
-    text = json.dumps([one.model_dump(mode="json") for one in found])
+    text = json.dumps([one.model_dump(mode="json") for one in listed])
 
-    assert [VersionRow.model_validate(one) for one in json.loads(text)] == found
+    assert [VersionRow.model_validate(one) for one in json.loads(text)] == listed
     assert json.loads(text)[1]["age_days"] == 3.14159
     assert json.loads(text)[1]["metrics"]["roc_auc"] == {"value": 0.87654321, "low": 0.86, "high": 0.89}
 
 
-def test_one_version_is_told_with_facts_metrics_and_reasons(printed: Printed) -> None:
+def test_the_details_of_a_version_are_facts_metrics_and_reasons(printed: Printed) -> None:
     metrics = {"brier": Estimate(value=0.1, low=0.09, high=0.11), "roc_auc": Estimate(value=0.9, low=0.8, high=1.0)}
     facts = {"calibration": "isotonic", "run": None}
 
@@ -173,7 +171,7 @@ def test_one_version_is_told_with_facts_metrics_and_reasons(printed: Printed) ->
     assert not any("run" in line for line in lines)
     shown = [line.split("  ")[1] for line in lines if "(0." in line]
     assert shown == ["ROC-AUC", "Brier score"]
-    assert lines[-3:] == ["  what the gate said", "    + good", "    - slow"]
+    assert lines[-3:] == ["  reasons of the gate", "    + good", "    - slow"]
 
 
 def comparison(**changed: Any) -> ModelComparison:
@@ -191,7 +189,7 @@ def comparison(**changed: Any) -> ModelComparison:
     return ModelComparison.model_validate(whole | changed)
 
 
-def test_a_comparison_says_better_and_worse_only_beyond_chance_and_knows_which_way_is_better(printed: Printed) -> None:
+def test_a_comparison_marks_significant_differences_in_the_direction_of_the_metric(printed: Printed) -> None:
     lines = printed(tabulate_comparison("version 2", comparison()))
 
     assert lines[0] == "version 2 beside version 1, on the same 2,000 test customers"
@@ -200,7 +198,7 @@ def test_a_comparison_says_better_and_worse_only_beyond_chance_and_knows_which_w
     assert "0.9000     0.8000  +0.1000 (+0.0500 to +0.1500)" in lines[3]
 
 
-def test_a_comparison_names_the_customers_on_whom_the_models_disagree_and_what_to_bear_in_mind(
+def test_a_comparison_lists_the_largest_disagreements_and_its_note(
     printed: Printed,
 ) -> None:
     one = Disagreement(ids={"Id": "77", "Branch": "N"}, outcome="left", candidate=0.91, baseline=0.1234567)
@@ -231,11 +229,11 @@ def test_a_change_shows_from_where_to_where_each_alias_moved() -> None:
 @pytest.mark.parametrize(
     "action", ["decide", "promote", "approve", "reject", "rollback", "retire", "restore", "delete"]
 )
-def test_every_action_has_words(action: str) -> None:
+def test_every_action_has_a_description(action: str) -> None:
     assert write_change("m", Change.model_validate({"action": action, "version": 2})).startswith("m version 2: ")
 
 
-def test_the_history_begins_with_the_newest_and_tells_who_and_why(printed: Printed) -> None:
+def test_the_history_is_listed_newest_first_with_person_and_reason(printed: Printed) -> None:
     first = AuditEvent(
         number=1,
         at="2026-01-02T03:04:05.678901Z",

@@ -1,4 +1,4 @@
-"""The house rules: names, configuration, documentation."""
+"""Claims about names, configuration and documentation of the project."""
 
 import ast
 import json
@@ -44,7 +44,7 @@ def _context(env: str | None) -> KedroContext:
 
 @pytest.fixture(scope="module")
 def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keeps the project's own tracking store out of the tests."""
+    """Isolate the tests from the tracking store of the project."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{(tmp_path_factory.mktemp('mlflow') / 'mlflow.db').as_posix()}")
         yield
@@ -255,7 +255,7 @@ def test_words_that_were_replaced_do_not_come_back() -> None:
             assert found is None, f"{path.relative_to(ROOT)}:{number} says '{found[0] if found else ''}'"
 
 
-def test_a_package_says_in_one_sentence_what_it_knows() -> None:
+def test_a_package_has_a_docstring_of_one_sentence() -> None:
     for package in PACKAGES:
         text = import_module(f"churn_kedro.{package}").__doc__ or ""
         assert text.count(".") == 1, package
@@ -308,7 +308,7 @@ def _public_functions(path: Path) -> list[ast.FunctionDef]:
 
 
 @pytest.mark.parametrize("path", NODES, ids=lambda path: path.parent.name)
-def test_node_functions_fit_on_a_screen_and_say_what_they_take_and_give(path: Path) -> None:
+def test_node_functions_fit_on_a_screen_and_document_arguments_and_results(path: Path) -> None:
     for function in _public_functions(path):
         text = ast.get_docstring(function) or ""
         assert (function.end_lineno or 0) - function.lineno < 60, function.name
@@ -319,7 +319,7 @@ def test_node_functions_fit_on_a_screen_and_say_what_they_take_and_give(path: Pa
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
-def test_links_in_documents_lead_somewhere(path: Path) -> None:
+def test_links_in_documents_are_valid(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
         if "://" in target:

@@ -41,14 +41,14 @@ def column(**fields: Any) -> Column:
         ({"kind": "categorical", "domain": ["a", "b", "a"]}, "repeats a level in its domain: ['a', 'b', 'a']"),
         ({"kind": "categorical", "domain": [1, 1.0]}, "repeats a level"),
         ({"kind": "categorical", "domain": ["a", 1]}, "mixes numbers and text in its domain: ['a', 1]"),
-        ({"kind": "binary", "domain": ["0", "1"]}, "quotes numbers in its domain: ['0', '1']; write them without"),
+        ({"kind": "binary", "domain": ["0", "1"]}, "quotes numbers in its domain: ['0', '1']; remove the quotes"),
         ({"kind": "ordinal", "domain": ["low", "2.5"]}, "quotes numbers in its domain: ['2.5']"),
         ({"kind": "binary", "domain": [True, False]}, "YAML turns unquoted yes, no, true and false into booleans"),
         ({"kind": "numeric", "domain": {"min": 2, "max": 1}}, "domain has min 2.0 above max 1.0"),
         ({"kind": "numerical"}, "Input should be 'numeric', 'categorical', 'binary', 'ordinal' or 'date'"),
         ({"kind": "numeric", "role": "label"}, "'weight', 'value', 'segment' or"),
-        ({"role": "id", "cost": 1}, "has role id; only features are monotone or have a cost"),
-        ({"role": "target", "monotone": "increasing"}, "has role target; only features are monotone or have a cost"),
+        ({"role": "id", "cost": 1}, "has role id; only features take monotone or cost"),
+        ({"role": "target", "monotone": "increasing"}, "has role target; only features take monotone or cost"),
         ({"kind": "numeric", "cost": 0}, "greater than 0"),
         ({"kind": "numeric", "monotone": "rising"}, "Input should be 'increasing' or 'decreasing'"),
         ({"kind": "categorical", "monotone": "increasing"}, "of kind categorical cannot be monotone"),
@@ -56,9 +56,9 @@ def column(**fields: Any) -> Column:
         ({"role": "weight", "kind": "numeric"}, "has role weight; only features and segments take a kind"),
         ({"role": "value", "domain": {"min": 0}}, "has role value; only features take a domain"),
         ({"kind": "binary", "domain": [0, 1], "whole": True}, "is declared whole but is not numeric"),
-        ({"kind": "numeric", "date_format": "%Y"}, "has a date_format but is no date"),
+        ({"kind": "numeric", "date_format": "%Y"}, "has a date_format but is not a date"),
         ({"kind": "date", "domain": ["a"]}, "date column 'c' takes no domain"),
-        ({"role": "id", "segment": True}, "has role id; only features can be a segment as well"),
+        ({"role": "id", "segment": True}, "has role id; only features take segment: true"),
         ({"role": "target", "protected": True}, "has role target; only a feature, or a column of role segment, can be"),
         (
             {"role": "segment", "kind": "date"},
@@ -68,20 +68,23 @@ def column(**fields: Any) -> Column:
         ({"role": "segment", "treatment": {}}, "has role segment; only features take a treatment"),
         (
             {"kind": "numeric", "bands": [1]},
-            "has bands but is no segment: give it segment: true, protected: true or role",
+            "has bands but is not a segment: give it segment: true, protected: true or role",
         ),
         (
             {"kind": "numeric", "segment": True, "bands": [2, 1]},
-            "has bands [2.0, 1.0]; they must be finite numbers that",
+            "has bands [2.0, 1.0]; they must be finite and ascending",
         ),
         (
             {"kind": "numeric", "segment": True, "bands": [1, 1]},
-            "has bands [1.0, 1.0]; they must be finite numbers that",
+            "has bands [1.0, 1.0]; they must be finite and ascending",
         ),
         ({"kind": "numeric", "segment": True, "bands": []}, "at least 1 item"),
-        ({"kind": "categorical", "protected": True, "bands": [1]}, "has bands, which cut numbers, but holds levels or"),
-        ({"kind": "binary", "domain": [0, 1], "segment": True, "bands": [1]}, "which cut numbers, but holds levels"),
-        ({"role": "segment", "bands": [1]}, "has bands, which cut numbers, but holds levels or dates: give it kind"),
+        (
+            {"kind": "categorical", "protected": True, "bands": [1]},
+            "has bands, which need numbers, but holds levels or",
+        ),
+        ({"kind": "binary", "domain": [0, 1], "segment": True, "bands": [1]}, "which need numbers, but holds levels"),
+        ({"role": "segment", "bands": [1]}, "has bands, which need numbers, but holds levels or dates: give it kind"),
         ({"kind": "numeric", "nulable": True}, "Extra inputs are not permitted"),
         ({"kind": "numeric", "name": ""}, "at least 1 character"),
         ({"kind": "numeric", "description": ""}, "at least 1 character"),
@@ -102,7 +105,7 @@ def test_a_level_that_only_python_reads_as_a_number_is_text() -> None:
 
 
 @pytest.mark.parametrize("word", ["yes", "no", "true", "false", "Yes", "No"])
-def test_the_words_yaml_reads_as_booleans_are_allowed_as_text(word: str) -> None:
+def test_words_that_yaml_reads_as_booleans_are_allowed_as_text(word: str) -> None:
     assert column(kind="categorical", domain=[word, "other"]).levels == [word, "other"]
 
 
@@ -161,11 +164,17 @@ def test_an_incomplete_declaration_is_refused_with_its_reason(
         ({"labels": {"classes": [0, 1]}}, "task binary takes labels.positive and negative"),
         ({"labels": {"positive": 1}}, "labels need both positive and negative"),
         ({"labels": {"positive": 1, "negative": 0, "classes": [0, 1]}}, "either positive and negative, or classes"),
-        ({"task": "multiclass", "labels": {"classes": ["a", "a"]}}, "at least two different labels"),
-        ({"derived": [{"name": "r", "operation": "ratio", "of": ["Age", "City"]}]}, "made of ['City'], no numeric"),
+        ({"task": "multiclass", "labels": {"classes": ["a", "a"]}}, "at least two distinct labels"),
+        (
+            {"derived": [{"name": "r", "operation": "ratio", "of": ["Age", "City"]}]},
+            "computed from ['City'], which are not numeric",
+        ),
         ({"derived": [{"name": "Age", "operation": "sum", "of": ["Age", "Charges"]}]}, "the name of another column"),
-        ({"interactions": [["Age", "Nobody"]]}, "interactions name ['Nobody'], no features or derived columns"),
-        ({"interactions": [["Age", "Id"]]}, "interactions name ['Id'], no features or derived columns"),
+        (
+            {"interactions": [["Age", "Nobody"]]},
+            "interactions name ['Nobody'], which are not features or derived columns",
+        ),
+        ({"interactions": [["Age", "Id"]]}, "interactions name ['Id'], which are not features or derived columns"),
     ],
 )
 def test_task_labels_and_derived_columns_fit_together(
@@ -177,11 +186,11 @@ def test_task_labels_and_derived_columns_fit_together(
     assert message in str(caught.value)
 
 
-def test_a_task_of_several_classes_has_no_direction(declaration: CustomerDeclaration) -> None:
+def test_monotone_columns_of_task_multiclass_raise(declaration: CustomerDeclaration) -> None:
     fields = declaration.model_dump() | {"task": "multiclass", "labels": {"classes": ["a", "b", "c"]}}
     next(column for column in fields["columns"] if column["name"] == "Age")["monotone"] = "increasing"
 
-    with pytest.raises(ValidationError, match=r"columns \['Age'\] are monotone in what\?"):
+    with pytest.raises(ValidationError, match=r"columns \['Age'\] are declared monotone, which task multiclass"):
         CustomerDeclaration.model_validate(fields)
 
 
@@ -193,12 +202,12 @@ def test_a_task_of_several_classes_has_no_direction(declaration: CustomerDeclara
         {"kind": "ordinal", "domain": ["low", "high"]},
     ],
 )
-def test_what_has_an_order_may_be_monotone_and_any_feature_may_cost(fields: dict[str, Any]) -> None:
+def test_ordered_features_may_be_monotone_and_any_feature_may_have_a_cost(fields: dict[str, Any]) -> None:
     assert column(**fields, monotone="decreasing", cost=0.25).cost == 0.25
     assert column(kind="categorical", cost=2).monotone is None
 
 
-def test_weight_and_value_are_numbers_that_only_training_needs(declare: Declare) -> None:
+def test_weight_and_value_are_numbers_that_only_training_requires(declare: Declare) -> None:
     declared = declare(
         {"name": "Age", "kind": "numeric"},
         {"name": "Copies", "role": "weight"},
@@ -263,7 +272,7 @@ def test_roles_select_columns_in_declared_order(declaration: CustomerDeclaration
         ({"role": "value"}, "number"),
     ],
 )
-def test_the_signature_calls_text_string_and_the_rest_any(fields: dict[str, Any], cells: str) -> None:
+def test_the_signature_type_of_text_is_string_and_of_the_rest_any(fields: dict[str, Any], cells: str) -> None:
     assert column(**fields).cells == cells
     assert column(**fields).signature_type == ("string" if cells == "text" else "any")
 
@@ -290,24 +299,24 @@ def test_the_exact_name_wins_over_a_loose_one(scores: CustomerDeclaration) -> No
     )
 
 
-def test_two_loose_candidates_are_too_many(scores: CustomerDeclaration) -> None:
+def test_two_loose_matches_raise(scores: CustomerDeclaration) -> None:
     with pytest.raises(CustomerTableError, match="'CreditScore'"):
         match_header(["credit_score", "CREDIT SCORE", "Age"], scores, with_target=False)
 
 
-def test_one_file_column_does_not_serve_two_declared_ones(declare: Declare) -> None:
-    twins = declare({"name": "A b", "kind": "numeric"}, {"name": "AB", "kind": "numeric"}, TARGET)
+def test_one_file_column_does_not_match_two_declared_ones(declare: Declare) -> None:
+    clashing = declare({"name": "A b", "kind": "numeric"}, {"name": "AB", "kind": "numeric"}, TARGET)
 
     with pytest.raises(CustomerTableError, match=r"'A b'.*\n.*'AB'"):
-        match_header(["a_b", "Left"], twins, with_target=True)
-    assert match_header(["AB", "a_b"], twins, with_target=False) == {"A b": "a_b", "AB": "AB"}
+        match_header(["a_b", "Left"], clashing, with_target=True)
+    assert match_header(["AB", "a_b"], clashing, with_target=False) == {"A b": "a_b", "AB": "AB"}
 
 
-def test_an_ignored_columns_exact_name_is_not_taken_for_another(declare: Declare) -> None:
-    twins = declare({"name": "Age", "kind": "numeric"}, {"name": "AGE", "role": "ignored"}, TARGET)
+def test_the_exact_name_of_an_ignored_column_does_not_match_another_one(declare: Declare) -> None:
+    clashing = declare({"name": "Age", "kind": "numeric"}, {"name": "AGE", "role": "ignored"}, TARGET)
 
     with pytest.raises(CustomerTableError, match="lacks declared columns:\n  'Age'"):
-        match_header(["AGE"], twins, with_target=False)
+        match_header(["AGE"], clashing, with_target=False)
 
 
 def test_names_without_letters_match_exactly_or_not_at_all(declare: Declare) -> None:
@@ -333,12 +342,12 @@ def test_an_empty_header_is_reported_as_such(scores: CustomerDeclaration) -> Non
         match_header([], scores, with_target=False)
 
 
-def test_a_declared_column_that_is_there_twice_is_refused(scores: CustomerDeclaration) -> None:
+def test_a_repeated_declared_column_raises(scores: CustomerDeclaration) -> None:
     with pytest.raises(CustomerTableError, match="more than one column named 'Age'"):
         match_header(["CreditScore", "Age", "Age"], scores, with_target=False)
 
 
-def test_an_undeclared_column_may_be_there_twice(scores: CustomerDeclaration) -> None:
+def test_an_undeclared_column_may_repeat(scores: CustomerDeclaration) -> None:
     assert set(match_header(["CreditScore", "Age", "x", "x"], scores, with_target=False)) == {"CreditScore", "Age"}
 
 
@@ -379,7 +388,7 @@ def test_segments_are_declared_marked_or_protected_columns(declare: Declare) -> 
     assert cells == {"Age": "number", "Town": "text", "Branch": "text", "Income": "number"}
 
 
-def test_a_column_of_role_segment_is_read_kept_and_not_asked_for_when_scoring(declare: Declare) -> None:
+def test_a_column_of_role_segment_is_kept_and_not_required_for_scoring(declare: Declare) -> None:
     declared = declare(
         {"name": "Age", "kind": "numeric"},
         {"name": "Branch", "role": "segment", "nullable": True, "missing": ["?"]},

@@ -1,4 +1,4 @@
-"""Claims about the leakage checks: what gives a target away is found, and honest tables are left alone."""
+"""Claims about the leakage checks: leaks are found, and tables without leak have no finding."""
 
 import os
 from pathlib import Path
@@ -46,7 +46,7 @@ needs_real_data = pytest.mark.skipif(not REAL.is_dir(), reason=f"the real custom
 def declare(
     table: pd.DataFrame, task: str = "binary", roles: dict[str, str] | None = None, **more: Any
 ) -> CustomerDeclaration:
-    """Declares every column of a typed table by its type; ``Id`` identifies and ``y`` is the target."""
+    """Declare every column of a typed table by its type; ``Id`` is the identifier and ``y`` the target."""
     columns: list[dict[str, Any]] = []
     for name in table:
         role = ({"Id": "id", "y": "target"} | (roles or {})).get(str(name), "feature")
@@ -92,7 +92,7 @@ def only(report: LeakageReport, check: str) -> Finding:
 
 
 def honest(rows: int, seed: int, share: float = 0.2, columns: int = 6) -> pd.DataFrame:
-    """Customers with random ids whose features tell a part of whether they leave."""
+    """Customers with random ids and features that predict the target in part."""
     random = np.random.default_rng(seed)
     mood = random.normal(size=rows)
     table: dict[str, Any] = {"Id": pd.Series(random.permutation(rows) + 15_000_000).astype("str")}
@@ -116,13 +116,13 @@ def gaps(values: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_]) -> npt
 @pytest.mark.parametrize(
     ("rows", "share", "columns"), [(60, 0.3, 4), (300, 0.2, 6), (3_000, 0.2, 70), (8_000, 0.02, 6)]
 )
-def test_an_honest_table_raises_neither_leak_nor_warning(rows: int, share: float, columns: int, seed: int) -> None:
+def test_a_table_without_leak_raises_neither_leak_nor_warning(rows: int, share: float, columns: int, seed: int) -> None:
     report = check(honest(rows, seed, share, columns))
 
     assert found(report, "leak", "warning") == []
 
 
-def test_half_a_million_honest_customers_are_sampled_and_raise_nothing() -> None:
+def test_half_a_million_customers_without_leak_are_sampled_without_finding() -> None:
     report = check(honest(500_000, 4, share=0.002, columns=3))
 
     assert found(report, "leak", "warning") == []
@@ -133,7 +133,7 @@ def test_half_a_million_honest_customers_are_sampled_and_raise_nothing() -> None
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("rows", [300, 5_000])
-def test_ids_in_order_of_joining_may_show_that_old_customers_stay(rows: int, seed: int) -> None:
+def test_ids_in_order_of_joining_may_be_associated_with_the_target(rows: int, seed: int) -> None:
     table = honest(rows, seed)
     random = np.random.default_rng(seed)
     joined = np.linspace(-2, 2, rows)
@@ -148,7 +148,7 @@ def test_ids_in_order_of_joining_may_show_that_old_customers_stay(rows: int, see
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_table_of_few_levels_has_twins_by_nature(seed: int) -> None:
+def test_near_duplicates_by_chance_in_a_table_of_few_levels_are_no_leak(seed: int) -> None:
     random = np.random.default_rng(seed)
     levels = random.integers(0, 2, (4_000, 8))
     # What one column says, three others repeat, as in "no internet service".
@@ -162,7 +162,7 @@ def test_a_table_of_few_levels_has_twins_by_nature(seed: int) -> None:
     assert only(report, "near_duplicates").severity == "notice"
 
 
-def test_several_rows_of_a_customer_are_no_proof_of_a_perfect_model() -> None:
+def test_several_rows_of_a_customer_do_not_prove_a_perfect_model() -> None:
     random = np.random.default_rng(3)
     customers = honest(300, 3).drop(columns="Id")
     table = customers.loc[np.repeat(np.arange(300), 12)].reset_index(drop=True)
@@ -179,7 +179,7 @@ def test_several_rows_of_a_customer_are_no_proof_of_a_perfect_model() -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
-def test_honest_tables_of_the_other_tasks_raise_nothing(task: str, seed: int) -> None:
+def test_tables_of_other_tasks_without_leak_have_no_finding(task: str, seed: int) -> None:
     table = honest(3_000, seed)
     signal = table["n0"] + np.random.default_rng(seed).normal(size=3_000)
     table["y"] = np.exp(signal) if task == "regression" else pd.qcut(signal, 3, labels=False).astype(np.int64)
@@ -195,7 +195,7 @@ def test_a_small_table_that_one_column_separates_is_no_leak() -> None:
     assert found(check(table), "leak") == []
 
 
-def test_iris_as_scikit_learn_ships_it_goes_through() -> None:
+def test_iris_of_scikit_learn_has_no_leak() -> None:
     from sklearn.datasets import load_iris
 
     table = load_iris(as_frame=True).frame.rename(columns={"target": "y"})
@@ -210,7 +210,7 @@ def test_iris_as_scikit_learn_ships_it_goes_through() -> None:
 
 
 def put_together_by_label(rows: int, seed: int, share_in_block: float) -> pd.DataFrame:
-    """A part of the leavers stands at the end of the file."""
+    """Customers of whom part of the leavers are at the end of the file."""
     table = honest(rows, seed)
     random = np.random.default_rng(seed)
     table["y"] = (random.random(rows) < 0.2).astype(np.int64)
@@ -227,7 +227,7 @@ def test_ids_given_by_label_are_a_leak(share_in_block: float, seed: int) -> None
     report = check(table)
 
     assert found(report, "leak") == [("identifier_order", "Id")]
-    assert "on end are left" in only(report, "identifier_order").evidence
+    assert "consecutive rows are left" in only(report, "identifier_order").evidence
 
 
 @pytest.mark.parametrize("share_in_block", [0.3, 1.0])
@@ -254,7 +254,7 @@ def test_ids_in_the_order_of_a_number_to_predict_are_a_leak() -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_file_in_the_order_of_time_raises_nothing(seed: int) -> None:
+def test_a_file_in_order_of_time_has_no_finding(seed: int) -> None:
     table = honest(5_000, seed)
     random = np.random.default_rng(seed)
     season = 0.2 + 0.15 * np.sin(np.linspace(0, 20, 5_000))
@@ -295,7 +295,7 @@ def test_a_column_filled_only_for_those_who_left_is_a_leak(filled: float, seed: 
     assert found(check(table), "leak") == [("missingness", "satisfaction_at_exit")]
 
 
-def test_honest_gaps_are_no_finding() -> None:
+def test_values_missing_at_random_are_no_finding() -> None:
     table = honest(5_000, 0)
     chance = np.where(table["y"] == 1, 0.4, 0.1)
     table["income"] = gaps(np.zeros(5_000), np.random.default_rng(0).random(5_000) < chance)
@@ -353,7 +353,7 @@ def test_a_noisy_copy_of_a_number_to_predict_is_a_leak() -> None:
     assert found(check(table, declare(table, "regression")), "leak") == [("single_feature", "paid")]
 
 
-def test_one_given_away_class_of_several_is_a_warning() -> None:
+def test_a_leak_of_one_of_several_classes_is_a_warning() -> None:
     table = honest(3_000, 2)
     table["y"] = np.random.default_rng(2).integers(0, 3, 3_000)
     table["end_code"] = np.where(table["y"] == 2, 1.0, 0.0)
@@ -361,7 +361,7 @@ def test_one_given_away_class_of_several_is_a_warning() -> None:
     assert ("single_feature", "end_code") in found(check(table, declare(table, "multiclass")), "warning")
 
 
-def test_columns_of_one_value_or_of_another_in_every_row_are_reported() -> None:
+def test_constant_and_nearly_unique_columns_are_reported() -> None:
     table = honest(500, 2)
     table["always"] = 1.0
     table["never"] = np.nan
@@ -421,10 +421,10 @@ def test_copied_rows_are_found_in_a_large_table_too() -> None:
     table = pd.concat([table, table], ignore_index=True)
     table["Id"] = pd.Series(np.arange(len(table))).astype("str")
 
-    twins = only(check(table), "near_duplicates")
+    near_duplicates = only(check(table), "near_duplicates")
 
-    assert twins.severity == "leak"
-    assert twins.value == pytest.approx(0.6, abs=0.03)
+    assert near_duplicates.severity == "leak"
+    assert near_duplicates.value == pytest.approx(0.6, abs=0.03)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -442,14 +442,14 @@ def test_the_quick_model_does_without_columns_that_leak_by_themselves() -> None:
     assert found(check(table), "leak") == [("single_feature", "naive_bayes")]
 
 
-def test_a_rare_class_is_looked_at_closely_in_a_sample() -> None:
+def test_a_rare_class_is_oversampled() -> None:
     table = honest(200_000, 6, share=0.003, columns=2)
     table["score"] = table["y"] + np.random.default_rng(6).normal(0, 0.1, 200_000)
 
     report = check(table)
 
     assert found(report, "leak") == [("single_feature", "score")]
-    assert "of 200,000 rows was looked at" in report.findings[0].evidence
+    assert "of 200,000 rows" in report.findings[0].evidence
 
 
 # --- Decisions -------------------------------------------------------------------------------------------------------
@@ -488,7 +488,7 @@ def test_an_allowed_leak_keeps_its_severity_and_its_reason() -> None:
     assert report.findings[0].allowed == "an exercise for students"
 
 
-def test_former_permissions_are_among_the_lines_to_paste() -> None:
+def test_the_lines_to_paste_include_leaks_allowed_before() -> None:
     permission = {"check": "perfect_model", "reason": "the table is made up by rule"}
     report, declaration = leaking(allowed_leaks=[permission])
 
@@ -497,7 +497,7 @@ def test_former_permissions_are_among_the_lines_to_paste() -> None:
 
 
 @pytest.mark.parametrize("permission", [{"check": "single_featur"}, {"check": "target_copy", "column": "Left"}])
-def test_a_permission_that_could_never_apply_is_refused(permission: dict[str, str]) -> None:
+def test_an_allowed_leak_of_an_unknown_check_or_column_is_refused(permission: dict[str, str]) -> None:
     with pytest.raises(CustomerTableError, match="Correct it"):
         leaking(allowed_leaks=[permission | {"reason": "a slip of the pen"}])
 
@@ -518,7 +518,7 @@ def test_the_same_table_gives_the_same_report() -> None:
     assert check(table, parameters=few) == check(table, parameters=few)
 
 
-def test_a_table_of_one_class_or_of_a_handful_of_rows_is_survived() -> None:
+def test_tables_of_one_class_or_few_rows_raise_no_error() -> None:
     table = honest(200, 1)
 
     check(table.assign(y=0))
@@ -562,7 +562,7 @@ def real(file: str, target: str, ids: tuple[str, ...] = (), task: str = "binary"
         ("housing.csv", "median_house_value", (), "regression"),
     ],
 )
-def test_honest_real_tables_go_through(report: tuple[Any, ...]) -> None:
+def test_real_tables_without_leak_pass(report: tuple[Any, ...]) -> None:
     assert found(real(*report), "leak", "warning") == []
 
 

@@ -201,7 +201,7 @@ def test_ids_are_text_without_a_decimal_point_of_their_own(
 
 
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
-def test_a_float_id_still_tells_its_number(number: float, declaration: CustomerDeclaration) -> None:
+def test_a_float_id_is_read_as_a_whole_number(number: float, declaration: CustomerDeclaration) -> None:
     assert float(read(declaration, Id=[number, 1.0]).table["Id"].iloc[0]) == number
 
 
@@ -219,7 +219,7 @@ def test_a_parquet_file_with_numbers_gives_the_same_table_as_a_csv_file(
 
 
 @pytest.mark.parametrize("name", ["\ufeffAge", " Age ", '"Age"', '\ufeff"Age"'])
-def test_a_byte_order_mark_and_blanks_do_not_belong_to_a_name(name: str, declaration: CustomerDeclaration) -> None:
+def test_a_byte_order_mark_and_blanks_are_stripped_from_names(name: str, declaration: CustomerDeclaration) -> None:
     raw = pd.DataFrame(TWO_CUSTOMERS).rename(columns={"Age": name})
 
     normalised = normalise(raw, declaration, with_target=True)
@@ -256,7 +256,7 @@ def test_the_index_of_the_raw_table_is_kept(declaration: CustomerDeclaration) ->
     assert reasons(normalised) == [(7, "Age", "Age: 'x' is not a number")]
 
 
-def test_the_raw_table_is_left_as_it_was(declaration: CustomerDeclaration) -> None:
+def test_the_raw_table_is_not_modified(declaration: CustomerDeclaration) -> None:
     raw = pd.DataFrame(TWO_CUSTOMERS).rename(columns={"Age": " Age"})
     before = raw.copy()
 
@@ -278,7 +278,7 @@ CELLS = st.one_of(
 
 
 @given(rows=st.lists(st.lists(CELLS, min_size=9, max_size=9), max_size=5))
-def test_no_row_is_lost_and_each_number_is_read_missing_or_reported(
+def test_each_cell_of_a_number_column_is_read_missing_or_reported(
     rows: list[list[str]], declaration: CustomerDeclaration
 ) -> None:
     names = [name for name in TWO_CUSTOMERS if name != "Note"]
@@ -351,7 +351,7 @@ def test_dates_are_read_as_declared(declare: Declare, date_format: str | None, c
     assert normalised.table["Since"].tolist()[0] == pd.Timestamp(expected)
     assert normalised.table["Since"].isna().tolist() == [False, True, True, True]
     assert normalised.unreadable["row"].tolist() == [3]
-    assert "is no date of the form" in normalised.unreadable["reason"][0]
+    assert "is not a date of the form" in normalised.unreadable["reason"][0]
 
 
 def test_typed_dates_are_taken_as_they_are(declare: Declare) -> None:

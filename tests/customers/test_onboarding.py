@@ -1,4 +1,4 @@
-"""Claims about the first declaration of a table that nobody has declared yet."""
+"""Claims about the inference of a declaration from a table."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ ROWS = 400
 
 
 def table(**columns: Any) -> pd.DataFrame:
-    """A table of text with a target, as a CSV file gives it."""
+    """A table of text with a target, as read from a CSV file."""
     random = np.random.default_rng(0)
     given = {"Spend": random.uniform(0, 100, ROWS).round(2), **columns, "Churn": random.integers(0, 2, ROWS)}
     return pd.DataFrame({name: pd.Series(cells).astype("str") for name, cells in given.items()})
@@ -33,7 +33,7 @@ def cycle(*cells: Any) -> list[Any]:
 
 
 def guess(name: str, cells: Any) -> dict[str, Any]:
-    """What is declared of one column."""
+    """The inferred declaration of one column."""
     column = next(
         column for column in infer_declaration(table(**{name: cells}), "Churn").columns if column.name == name
     )
@@ -89,7 +89,7 @@ def guess(name: str, cells: Any) -> dict[str, Any]:
         ("snapshot_date", cycle("2026-01-31", "2026-02-28"), {"role": "time"}),
     ],
 )
-def test_a_column_is_declared_by_what_is_in_it(name: str, cells: Any, expected: dict[str, Any]) -> None:
+def test_a_column_is_declared_by_its_values(name: str, cells: Any, expected: dict[str, Any]) -> None:
     found = guess(name, cells)
 
     assert {key: found.get(key) for key in expected} == expected
@@ -139,22 +139,22 @@ def test_the_user_can_name_the_positive_label_and_the_task() -> None:
     ("raw", "arguments", "message"),
     [
         (table(), {"target": "churn"}, "There is no column 'churn'; the nearest is 'Churn'"),
-        (table().assign(Churn="1"), {"target": "Churn"}, "has 1 different values: there is nothing to learn from"),
+        (table().assign(Churn="1"), {"target": "Churn"}, "has 1 different values: a model cannot be trained on it"),
         (table().head(0), {"target": "Churn"}, "a header but no rows"),
         (table(), {"target": "Churn", "positive": "left"}, "has no label 'left'; it has 0 and 1"),
-        (table(City=cycle("a", "b", "c")), {"target": "City", "task": "regression"}, "is no number, for example"),
+        (table(City=cycle("a", "b", "c")), {"target": "City", "task": "regression"}, "is not numeric, for example"),
         (table(City=cycle("a", "b", "c")), {"target": "City", "task": "binary"}, "has 3 different values, not two"),
         (
             table(Name=[f"name {n}" for n in range(ROWS)]),
             {"target": "Name"},
-            "400 different words: too many for classes",
+            "400 different words, more than the 20 classes",
         ),
         (
             table(City=cycle("Yes", "yes", "No")),
             {"target": "City"},
-            "writes the same word in several ways: 'Yes', 'yes'",
+            "has several spellings of one word: 'Yes', 'yes'",
         ),
-        (pd.DataFrame({"Id": range(100), "Churn": [0, 1] * 50}), {"target": "Churn"}, "No column but the target"),
+        (pd.DataFrame({"Id": range(100), "Churn": [0, 1] * 50}), {"target": "Churn"}, "no usable feature"),
         (
             pd.DataFrame([["1", "2", "0"], ["2", "1", "1"]], columns=["a", "a", "Churn"]),
             {"target": "Churn"},
@@ -185,7 +185,7 @@ def test_repeated_rows_do_not_hide_a_key() -> None:
     assert found.id_names == ["CustomerId"]
 
 
-def test_a_number_that_may_mean_missing_is_doubted_and_kept() -> None:
+def test_a_number_that_may_mean_missing_is_kept_with_a_doubt() -> None:
     found = infer_declaration(table(Income=cycle(-999, 40, 55, 61)), "Churn")
 
     column = next(column for column in found.columns if column.name == "Income")
@@ -209,7 +209,7 @@ def onboarded() -> Onboarding:
     return infer_declaration(everything(), "Churn", description="A table: with # everything")
 
 
-def test_the_written_declaration_reads_back_as_it_was_inferred() -> None:
+def test_the_written_declaration_equals_the_inferred_one() -> None:
     found = onboarded()
 
     text = render_declaration(found, "table.csv")
@@ -231,7 +231,7 @@ def test_every_column_has_a_comment_above_it_and_every_doubt_is_written() -> Non
     assert max(len(line) for line in lines) <= 130
 
 
-def test_the_table_keeps_its_own_declaration() -> None:
+def test_the_table_is_valid_under_its_inferred_declaration() -> None:
     declaration = onboarded().declaration
 
     normalised = normalise(everything(), declaration, with_target=True)
@@ -277,7 +277,7 @@ def test_a_name_becomes_a_first_description(name: str, description: str) -> None
     assert describe_name(name) == description
 
 
-def test_rows_that_are_alike_count_for_the_target() -> None:
+def test_repeated_rows_count_for_the_target() -> None:
     few = pd.DataFrame({"Plan": cycle("a", "b", "b"), "Churn": cycle("No", "Yes", "No", "No", "No", "No")})
 
     found = infer_declaration(few, "Churn")
@@ -297,14 +297,14 @@ def test_one_identifier_is_kept_and_the_others_are_left_out() -> None:
     assert phone.doubts == ["an identifier that is left out: another column identifies customers"]
 
 
-def test_customers_that_come_back_over_time_ask_for_a_split_by_time() -> None:
+def test_customers_with_several_rows_over_time_get_a_split_by_time() -> None:
     raw = table(customer_id=np.arange(ROWS) % 100, snapshot_date=[f"2026-0{1 + n // 100}-01" for n in range(ROWS)])
 
     assert infer_declaration(raw, "Churn").by_time
     assert not infer_declaration(raw.drop(columns="snapshot_date"), "Churn").by_time
 
 
-def test_what_omegaconf_would_look_up_is_not_written() -> None:
+def test_names_that_omegaconf_would_interpolate_are_not_written() -> None:
     found = infer_declaration(
         table(City=cycle("${oc.env:HOME}", "b", "c"), Two=cycle("${a}", "b"), **{"${x}": cycle(1, 2, 3)}), "Churn"
     )
@@ -314,6 +314,6 @@ def test_what_omegaconf_would_look_up_is_not_written() -> None:
 
     assert isinstance(loaded, dict)
     assert CustomerDeclaration.model_validate(loaded["customers"]) == found.declaration
-    assert found.doubts[0] == "column '${x}' was left out: configuration would look ${ up"
-    with pytest.raises(CustomerTableError, match="which no configuration can write"):
+    assert found.doubts[0] == "column '${x}' was left out: its name has ${, an interpolation"
+    with pytest.raises(CustomerTableError, match="an interpolation of the configuration"):
         infer_declaration(table().assign(Churn=cycle("${a}", "b")), "Churn")

@@ -1,4 +1,4 @@
-"""Claims about the counts of what was found in a customer table."""
+"""Claims about the counts of data quality."""
 
 from collections.abc import Callable
 
@@ -114,7 +114,7 @@ def test_a_share_of_rejections_above_the_limit_is_refused_with_the_columns_at_fa
     assert "row 5: Country: is missing" in str(caught.value)
 
 
-def test_a_table_of_which_no_row_is_left_is_refused_whatever_the_limit(
+def test_a_table_without_valid_rows_is_refused_at_any_limit(
     customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
     with pytest.raises(CustomerTableError, match="3 of 3 rows"):
@@ -128,7 +128,7 @@ def test_a_table_without_rows_is_refused(customers: pd.DataFrame, declaration: C
         require_few_rejections(empty, max_rejected_share=1.0)
 
 
-def test_rows_that_are_alike_stay_where_nothing_identifies_them(declare: Declare) -> None:
+def test_equal_rows_are_kept_without_an_identifier(declare: Declare) -> None:
     anonymous = declare({"name": "Plan", "kind": "categorical"}, {"name": "Left", "role": "target"})
     known = declare(
         {"name": "Id", "role": "id"}, {"name": "Plan", "kind": "categorical"}, {"name": "Left", "role": "target"}

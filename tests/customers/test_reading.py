@@ -1,4 +1,4 @@
-"""Claims about files of customers as other programs write them; each defect is built here."""
+"""Claims about reading delimited text files; each defect is built here."""
 
 from typing import Any
 
@@ -35,14 +35,14 @@ def read(content: bytes, **arguments: Any) -> tuple[list[str], list[list[str]], 
         ('"id","balance","city"\n"001","1.50","Peña"\n"002","","NA"\n'.encode(), {"quoted_line_breaks": 0}),
     ],
 )
-def test_delimiters_encodings_and_line_endings_are_found_out_and_told(content: bytes, told: dict[str, Any]) -> None:
+def test_delimiters_encodings_and_line_endings_are_detected_and_reported(content: bytes, told: dict[str, Any]) -> None:
     names, rows, reading = read(content)
 
     assert (names, rows) == (NAMES, TABLE)
     assert {key: reading[key] for key in told} == told
 
 
-def test_every_cell_stays_as_the_file_writes_it() -> None:
+def test_cells_are_unchanged_text() -> None:
     assert read(b'a,b\n 007 ,"x, ""y"""\n1e3,?\n')[1] == [[" 007 ", 'x, "y"'], ["1e3", "?"]]
 
 
@@ -85,13 +85,13 @@ def test_a_single_column_needs_no_delimiter() -> None:
             b"a,b\n1,2\n3,4,5\n6\n",
             r"2 records have another number of cells .*; the first, on line 3",
         ),
-        (b"Report of May\n\na,b,c\n1,2,3\n", r"a title above the header must go"),
+        (b"Report of May\n\na,b,c\n1,2,3\n", r"remove a title above the header"),
         (b"a,b\n1,2\n<<<<<<< ours\n1,3\n=======\n1,4\n>>>>>>> theirs\n", "Line 3 of the file is a conflict marker"),
-        (b'a,b\n1,2\n3,"4\n5,6\n', "quotation mark on line 3 of the file is never closed"),
+        (b'a,b\n1,2\n3,"4\n5,6\n', "quotation mark on line 3 of the file is not closed"),
         (b"PK\x03\x04rest", "an Excel workbook"),
         (b"PAR1rest", "a Parquet file"),
         (b"\x1f\x8brest", "compressed with gzip"),
-        (b"a,b\n1,\x00\n", "holds zero bytes"),
+        (b"a,b\n1,\x00\n", "has zero bytes"),
         (b"a,b\n\x81\x8d,2\n", r"cannot be read as cp1252 \(line 2"),
         (b"\n \n", "blank lines only"),
     ],
@@ -101,11 +101,11 @@ def test_a_file_that_is_defective_as_a_whole_is_refused_with_the_line(content: b
         read_delimited(content)
 
 
-def test_less_than_signs_in_cells_are_no_conflict_markers() -> None:
+def test_less_than_signs_in_cells_are_not_conflict_markers() -> None:
     assert read(b"a,b\n<<<<<<<x,2\n3,>>>>>>>\n")[1] == [["<<<<<<<x", "2"], ["3", ">>>>>>>"]]
 
 
-def test_a_long_cell_does_not_end_a_block() -> None:
+def test_a_cell_longer_than_a_block_is_read() -> None:
     long = "x" * 3_000_000
 
     assert read(f'a,b\n1,"{long}"\n2,y\n'.encode())[1] == [["1", long], ["2", "y"]]
@@ -124,7 +124,7 @@ def test_the_header_is_read_from_the_start_of_a_file() -> None:
     assert read_header("é;b\n1;2".encode()[:-1]) == ["é", "b"]
 
 
-def test_the_header_of_a_utf_16_file_is_read_from_any_piece_of_it() -> None:
+def test_the_header_of_a_utf_16_file_is_read_from_its_first_bytes() -> None:
     content = ("a;ö\n" + "1;2\n" * 50).encode("utf-16")
 
     assert all(read_header(content[:size]) == ["a", "ö"] for size in range(14, 60))

@@ -1,4 +1,4 @@
-"""Claims about rows of customers made from events: no feature knows what happened after its cut-off."""
+"""Claims about snapshots of customers made from events: features do not depend on events after the cut-off."""
 
 from typing import Any
 
@@ -94,7 +94,7 @@ EVENTS = st.lists(
 
 @settings(max_examples=10)
 @given(rows=EVENTS, seed=st.integers(0, 5))
-def test_no_feature_changes_when_the_future_does(rows: list[tuple[str, int, float]], seed: int) -> None:
+def test_features_do_not_depend_on_events_after_the_cutoff(rows: list[tuple[str, int, float]], seed: int) -> None:
     start = pd.Timestamp("2025-01-01")
     # The first and the last day are fixed, so that the cut-offs are.
     table = pd.DataFrame([("a", 0, 1.0), *rows, ("b", 240, 1.0)], columns=["who", "day", "paid"])
@@ -120,7 +120,7 @@ def test_no_feature_changes_when_the_future_does(rows: list[tuple[str, int, floa
         pd.testing.assert_frame_equal(found.reset_index(drop=True), expected.reset_index(drop=True))
 
 
-def test_the_label_looks_at_its_window_alone() -> None:
+def test_the_label_depends_on_its_window_only() -> None:
     late = events(("a", "2026-01-01", 1), ("a", "2026-04-15", 1), ("z", "2026-06-30", 1))
 
     labelled, _, _ = build_snapshots(late, parameters(first_cutoff="2026-02-01", last_cutoff="2026-02-01"))
@@ -132,7 +132,7 @@ def test_events_that_cannot_be_read_are_counted_and_too_many_are_refused() -> No
     faulty = pd.concat([BY_HAND] * 3 + [events(("", "2026-01-02", 1), ("a", "soon", 1))], ignore_index=True)
 
     assert build_snapshots(faulty, parameters())[2].events_unreadable == 2
-    with pytest.raises(CustomerTableError, match=r"2 of 26 events lack .* at most 1\.0% may"):
+    with pytest.raises(CustomerTableError, match=r"2 of 26 events lack .* at most 1\.0% are accepted"):
         build_snapshots(faulty, parameters(max_unreadable_share=0.01))
 
 
@@ -140,7 +140,7 @@ def test_events_that_cannot_be_read_are_counted_and_too_many_are_refused() -> No
     ("table", "changes", "message"),
     [
         (BY_HAND.drop(columns="when"), {}, "lacks 'when'; it has who, paid"),
-        (BY_HAND, {"last_cutoff": "2026-03-15"}, r"customers would count as lost .* latest possible is 2026-03-01"),
+        (BY_HAND, {"last_cutoff": "2026-03-15"}, r"labelled on an incomplete window. Use at most 2026-03-01"),
         (BY_HAND, {"history_days": 365}, "too short for history_days 365 and label_days 30"),
         (BY_HAND.head(0), {}, "0 of 0 events"),
     ],
@@ -154,7 +154,7 @@ def test_events_that_cannot_be_used_are_refused(table: pd.DataFrame, changes: di
     ("changes", "message"),
     [
         ({"windows_days": [0]}, "windows_days must be positive"),
-        ({"first_cutoff": "soon"}, "'soon' is no day of the form 2026-01-31"),
+        ({"first_cutoff": "soon"}, "'soon' is not a day of the form 2026-01-31"),
         ({"first_cutoff": "2026-02-01", "last_cutoff": "2026-01-01"}, "is after last_cutoff"),
     ],
 )

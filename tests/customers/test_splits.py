@@ -1,4 +1,4 @@
-"""Claims about splitting customers, and about proving that the parts belong together."""
+"""Claims about splits and their manifest."""
 
 import io
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def test_every_customer_is_in_exactly_one_part(splits: Splits, customers: pd.Dat
     pd.testing.assert_frame_equal(together, customers)
 
 
-def test_the_parts_have_the_declared_sizes_and_a_fresh_index(splits: Splits) -> None:
+def test_the_parts_have_the_declared_sizes_and_a_new_index(splits: Splits) -> None:
     assert [len(part) for part in splits] == [200, 100, 100]
     assert all(part.index.equals(pd.RangeIndex(len(part))) for part in splits)
 
@@ -60,7 +60,7 @@ def test_the_seed_alone_decides_the_split(declaration: CustomerDeclaration, cust
 
 @pytest.mark.parametrize(("positives", "negatives", "label"), [(0, 50, "1"), (50, 0, "0"), (0, 0, "0")])
 def test_one_class_is_refused(positives: int, negatives: int, label: str, declaration: CustomerDeclaration) -> None:
-    with pytest.raises(CustomerTableError, match=f"has Left = {label}: there is nothing to learn from one class"):
+    with pytest.raises(CustomerTableError, match=f"has Left = {label}: a model cannot be trained on one class"):
         split_customers(labelled(positives, negatives), declaration, shares(0.2, 0.2))
 
 
@@ -197,7 +197,9 @@ def test_a_group_stays_in_one_part(panel: tuple[CustomerDeclaration, pd.DataFram
     assert sum(part["Household"].nunique() for part in parts) == table["Household"].nunique()
 
 
-def test_the_past_is_trained_on_and_the_future_tested(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+def test_a_split_by_time_trains_on_the_past_and_tests_on_the_latest_rows(
+    panel: tuple[CustomerDeclaration, pd.DataFrame],
+) -> None:
     declaration, table = panel
 
     train, validation, test = split_customers(table, declaration, by("time"))
@@ -207,7 +209,7 @@ def test_the_past_is_trained_on_and_the_future_tested(panel: tuple[CustomerDecla
     assert [len(train), len(validation), len(test)] == [300, 100, 100]
 
 
-def test_a_gap_in_time_belongs_to_no_part(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+def test_rows_in_the_gap_are_in_no_part(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
     declaration, table = panel
 
     train, validation, test = split_customers(table, declaration, by("time", gap_days=30))
@@ -217,7 +219,7 @@ def test_a_gap_in_time_belongs_to_no_part(panel: tuple[CustomerDeclaration, pd.D
     assert [len(train), len(validation), len(test)] == [270, 70, 100]
 
 
-def test_rows_of_one_moment_are_never_divided(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+def test_rows_of_the_same_time_are_in_the_same_part(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
     declaration, table = panel
     monthly = table.assign(Day=table["Day"].dt.to_period("M").dt.to_timestamp())
 
@@ -242,7 +244,7 @@ def test_a_customer_keeps_its_part_as_the_table_grows(panel: tuple[CustomerDecla
 
 
 def test_the_hash_is_the_same_in_every_version() -> None:
-    """Ids and parts written down once: a change would move customers between the splits of their users."""
+    """Recorded ids and parts: a change would move customers between the parts of existing splits."""
     declaration = CustomerDeclaration.model_validate(
         {
             "description": "d",
@@ -270,8 +272,8 @@ def test_a_method_needs_its_column(method: str, role: str, declare: Declare) -> 
         split_customers(table, declaration, by(method))
 
 
-def test_a_gap_means_nothing_without_time() -> None:
-    with pytest.raises(ValidationError, match="gap_days 3 means something for method time only"):
+def test_a_gap_needs_method_time() -> None:
+    with pytest.raises(ValidationError, match="gap_days 3 needs method time, found random"):
         by("random", gap_days=3)
 
 

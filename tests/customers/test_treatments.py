@@ -1,4 +1,4 @@
-"""Claims about the configuration of treatments: what overrides what, and what makes no sense."""
+"""Claims about the configuration of treatments: defaults, overrides and invalid combinations."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ def treat(**fields: Any) -> Treatment:
     return Treatment.model_validate(fields)
 
 
-def test_what_a_column_leaves_out_is_as_its_kind_has_it() -> None:
+def test_keys_that_are_left_out_have_the_default_of_the_kind() -> None:
     default = treat(missing="median", indicator=True, outliers=IQR, scaling="standard")
 
     assert treat(scaling="robust").over(default) == treat(
@@ -28,7 +28,7 @@ def test_what_a_column_leaves_out_is_as_its_kind_has_it() -> None:
     )
 
 
-def test_a_column_can_switch_its_kinds_fences_and_bins_off() -> None:
+def test_null_disables_outliers_and_binning_of_the_kind() -> None:
     default = treat(missing="keep", outliers=IQR, binning=QUARTERS)
 
     assert treat(outliers=None).over(default) == treat(missing="keep", binning=QUARTERS)
@@ -36,13 +36,13 @@ def test_a_column_can_switch_its_kinds_fences_and_bins_off() -> None:
     assert treat().over(default) == default
 
 
-def test_null_elsewhere_is_as_if_it_were_left_out() -> None:
+def test_null_of_other_keys_means_the_default() -> None:
     default = treat(missing="median", scaling="standard", indicator=True)
 
     assert treat(missing=None, scaling=None, indicator=None).over(default) == default
 
 
-def test_a_fill_value_belongs_to_the_treatment_it_was_given_with() -> None:
+def test_the_default_fill_value_does_not_apply_to_another_treatment() -> None:
     constant = treat(missing="constant", fill_value=3)
 
     assert treat(missing="median").over(constant) == treat(missing="median")
@@ -53,14 +53,14 @@ def test_a_fill_value_belongs_to_the_treatment_it_was_given_with() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"missing": "constant"}, "missing: constant and fill_value go together"),
-        ({"missing": "median", "fill_value": 3}, "missing: constant and fill_value go together"),
+        ({"missing": "constant"}, "missing: constant and fill_value require each other"),
+        ({"missing": "median", "fill_value": 3}, "missing: constant and fill_value require each other"),
         ({"parts": ["age", "age"]}, "parts of a date repeat"),
         ({"parts": []}, "at least 1 item"),
         ({"outliers": {"method": "iqr", "action": "clip", "threshold": 0}}, "greater than 0"),
-        ({"binning": {"method": "quantile"}}, "binning by quantile takes bins and no edges"),
-        ({"binning": {"method": "width", "bins": 3, "edges": [1]}}, "binning by width takes bins and no edges"),
-        ({"binning": {"method": "edges", "bins": 3}}, "binning by edges takes edges and no bins"),
+        ({"binning": {"method": "quantile"}}, "binning by quantile needs bins and takes no edges"),
+        ({"binning": {"method": "width", "bins": 3, "edges": [1]}}, "binning by width needs bins and takes no edges"),
+        ({"binning": {"method": "edges", "bins": 3}}, "binning by edges needs edges and takes no bins"),
         ({"binning": {"method": "edges", "edges": [2, 1]}}, "edges must ascend"),
         ({"binning": {"method": "quantile", "bins": 1}}, "greater than or equal to 2"),
         ({"scalling": "none"}, "Extra inputs"),
@@ -86,11 +86,11 @@ def test_a_treatment_that_contradicts_itself_is_refused(fields: dict[str, Any], 
         ("date", {"missing": "knn", "encoding": "native"}, ["missing", "encoding"]),
     ],
 )
-def test_a_treatment_says_what_of_it_does_not_fit_a_kind(kind: str, fields: dict[str, Any], keys: list[str]) -> None:
+def test_misfits_of_a_treatment_are_listed_by_key(kind: str, fields: dict[str, Any], keys: list[str]) -> None:
     assert list(treat(**fields).misfits(kind)) == keys
 
 
-def test_a_misfit_is_told_with_what_would_fit() -> None:
+def test_a_misfit_is_explained_with_the_allowed_values() -> None:
     assert treat(missing="median").misfits("binary")["missing"] == (
         "missing: median is not for kind binary, which takes constant, keep, most_frequent"
     )
@@ -104,11 +104,11 @@ def test_edges_need_no_number_of_bins() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"method": "variance", "number": 3}, "selection by variance takes a threshold and no number"),
-        ({"method": "variance"}, "selection by variance takes a threshold and no number"),
-        ({"method": "model", "threshold": 1}, "selection by model takes a number and no threshold"),
+        ({"method": "variance", "number": 3}, "selection by variance needs threshold and takes no number"),
+        ({"method": "variance"}, "selection by variance needs threshold and takes no number"),
+        ({"method": "model", "threshold": 1}, "selection by model needs number and takes no threshold"),
         ({"method": "mutual_information", "number": 0}, "greater than or equal to 1"),
-        ({"method": "mutual_information", "number": 2, "threshold": 1}, "takes a number and no threshold"),
+        ({"method": "mutual_information", "number": 2, "threshold": 1}, "needs number and takes no threshold"),
     ],
 )
 def test_a_selection_that_contradicts_itself_is_refused(fields: dict[str, Any], message: str) -> None:

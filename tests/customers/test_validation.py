@@ -1,4 +1,4 @@
-"""Claims about which rows break the declaration, and how that is reported."""
+"""Claims about rows that break the declaration and their report."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +14,7 @@ from churn_kedro.customers.validation import CustomerTableValidator, list_reject
 Declare = Callable[..., CustomerDeclaration]
 
 
-def judge(raw: pd.DataFrame, declaration: CustomerDeclaration) -> tuple[pd.DataFrame, pd.DataFrame]:
+def set_aside(raw: pd.DataFrame, declaration: CustomerDeclaration) -> tuple[pd.DataFrame, pd.DataFrame]:
     normalised = normalise(raw, declaration, with_target=True)
     return set_aside_invalid(normalised.table, normalised.unreadable, declaration, with_target=True)
 
@@ -44,7 +44,7 @@ def test_a_row_that_breaks_a_rule_is_set_aside_with_the_reason(
 ) -> None:
     raw_customers.loc[3, column] = cell
 
-    valid, broken = judge(raw_customers, declaration)
+    valid, broken = set_aside(raw_customers, declaration)
 
     assert broken.to_dict("records") == [{"row": 3, "column": column, "reason": reason}]
     assert valid.index.tolist() == [row for row in raw_customers.index if row != 3]
@@ -54,12 +54,12 @@ def test_a_row_that_breaks_a_rule_is_set_aside_with_the_reason(
     ("column", "cell"),
     [("Age", "18"), ("Age", "100"), ("Charges", "0"), ("Charges", "1e9"), ("Charges", ""), ("City", ""), ("City", "X")],
 )
-def test_borders_missing_nullables_and_unlisted_levels_are_valid(
+def test_bounds_missing_nullables_and_unlisted_levels_are_valid(
     column: str, cell: str, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
     raw_customers.loc[3, column] = cell
 
-    valid, broken = judge(raw_customers, declaration)
+    valid, broken = set_aside(raw_customers, declaration)
 
     assert broken.empty
     assert len(valid) == len(raw_customers)
@@ -69,7 +69,7 @@ def test_every_broken_rule_of_a_row_is_named(raw_customers: pd.DataFrame, declar
     raw_customers.loc[[0, 5], "Age"] = ["3", "x"]
     raw_customers.loc[5, ["Country", "Left"]] = ["Italy", ""]
 
-    valid, broken = judge(raw_customers, declaration)
+    valid, broken = set_aside(raw_customers, declaration)
 
     found = {(int(case["row"]), str(case["reason"])) for case in broken.to_dict("records")}
     assert found == {
@@ -85,19 +85,19 @@ def test_every_broken_rule_of_a_row_is_named(raw_customers: pd.DataFrame, declar
 def test_an_unreadable_cell_is_reported_once(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
     raw_customers["Age"] = "old"
 
-    valid, broken = judge(raw_customers, declaration)
+    valid, broken = set_aside(raw_customers, declaration)
 
     assert len(valid) == 0
     assert broken["row"].tolist() == raw_customers.index.tolist()
     assert broken["reason"].unique().tolist() == ["Age: 'old' is not a number"]
 
 
-def test_valid_rows_are_left_as_they_were(
+def test_valid_rows_are_unchanged(
     customers: pd.DataFrame, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
     raw_customers.loc[[1, 8], "Age"] = "1"
 
-    valid, _ = judge(raw_customers, declaration)
+    valid, _ = set_aside(raw_customers, declaration)
 
     pd.testing.assert_frame_equal(valid, customers.drop(index=[1, 8]))
     assert valid["Left"].dtype == "int64"
@@ -120,7 +120,7 @@ def test_rejected_rows_show_their_raw_cells_and_line_numbers_from_one(
     raw_customers.loc[[0, 5], "Age"] = [" 3 ", "x"]
     raw_customers.loc[5, "Country"] = "Italy"
 
-    rejected = list_rejected(raw_customers, judge(raw_customers, declaration)[1])
+    rejected = list_rejected(raw_customers, set_aside(raw_customers, declaration)[1])
 
     assert rejected["row"].tolist() == [1, 6]
     assert rejected.loc[0, "reasons"] == "Age: 3 is below 18"
@@ -136,16 +136,16 @@ def test_row_numbers_count_positions_not_labels(raw_customers: pd.DataFrame, dec
     raw = raw_customers.set_axis(raw_customers.index[::-1])
     raw["Age"] = [age if position != 2 else "1" for position, age in enumerate(raw["Age"])]
 
-    assert list_rejected(raw, judge(raw, declaration)[1])["row"].tolist() == [3]
+    assert list_rejected(raw, set_aside(raw, declaration)[1])["row"].tolist() == [3]
 
 
-def test_a_raw_table_with_columns_named_like_the_report_is_listed_all_the_same(
+def test_a_raw_table_with_columns_named_like_those_of_the_report_is_listed(
     raw_customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
     raw = raw_customers.assign(row="r", reasons="s")
     raw.loc[0, "Age"] = "1"
 
-    rejected = list_rejected(raw, judge(raw, declaration)[1])
+    rejected = list_rejected(raw, set_aside(raw, declaration)[1])
 
     assert rejected.iloc[0, :2].tolist() == [1, "Age: 1 is below 18"]
     assert rejected.iloc[0, -2:].tolist() == ["r", "s"]
@@ -154,7 +154,7 @@ def test_a_raw_table_with_columns_named_like_the_report_is_listed_all_the_same(
 def test_nothing_rejected_gives_a_report_without_rows(
     raw_customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
-    rejected = list_rejected(raw_customers, judge(raw_customers, declaration)[1])
+    rejected = list_rejected(raw_customers, set_aside(raw_customers, declaration)[1])
 
     assert list(rejected) == ["row", "reasons", *raw_customers]
     assert len(rejected) == 0
@@ -165,7 +165,7 @@ def validator(declaration: CustomerDeclaration) -> CustomerTableValidator:
     return CustomerTableValidator(declaration.model_dump())
 
 
-def test_the_validator_lets_a_valid_table_pass_unchanged(
+def test_the_validator_returns_a_valid_table_unchanged(
     customers: pd.DataFrame, validator: CustomerTableValidator
 ) -> None:
     pd.testing.assert_frame_equal(validator.validate(customers), customers)
@@ -198,7 +198,7 @@ def test_the_validator_refuses_a_bad_cell(
 
     assert "in 1 places" in str(caught.value)
     assert message in str(caught.value)
-    assert "Run the data_processing pipeline again" in str(caught.value)
+    assert "Run `kedro run --pipelines data_processing` again" in str(caught.value)
 
 
 def test_the_validator_refuses_absent_and_undeclared_columns(
@@ -210,7 +210,7 @@ def test_the_validator_refuses_absent_and_undeclared_columns(
         validator.validate(customers.assign(Surname="x"))
 
 
-def test_the_validator_can_do_without_the_target(customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+def test_the_validator_accepts_tables_without_target(customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
     unlabelled = CustomerTableValidator(declaration.model_dump(), with_target=False)
 
     pd.testing.assert_frame_equal(unlabelled.validate(customers.drop(columns="Left")), customers.drop(columns="Left"))

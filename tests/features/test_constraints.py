@@ -1,4 +1,4 @@
-"""Claims about what the declaration knows of the columns' effects, said of the model's inputs."""
+"""Claims about the constraints of the declaration on model inputs."""
 
 from typing import Any
 
@@ -70,14 +70,14 @@ def limits_of(declaration: CustomerDeclaration) -> tuple[dict[str, int], InputCo
     return dict(zip(inputs.sources, limits.monotone, strict=True)), limits
 
 
-def test_without_a_declared_limit_everything_is_allowed() -> None:
+def test_without_declared_constraints_there_are_none() -> None:
     monotone, limits = limits_of(declared())
 
     assert limits.free
     assert set(monotone.values()) == {0}
 
 
-def test_a_direction_belongs_to_the_input_that_is_the_column() -> None:
+def test_a_direction_constrains_the_input_of_its_column() -> None:
     monotone, limits = limits_of(
         declared(
             Age={"monotone": "increasing", "treatment": {"missing": "median", "indicator": True, "scaling": "robust"}},
@@ -92,7 +92,7 @@ def test_a_direction_belongs_to_the_input_that_is_the_column() -> None:
 
 
 @pytest.mark.parametrize(("name", "treatment"), [("Size", {"encoding": "one_hot"}), ("Size", {"encoding": "native"})])
-def test_a_treatment_of_which_nothing_rises_with_the_column_is_refused(name: str, treatment: Treatment) -> None:
+def test_a_treatment_without_an_input_that_rises_with_the_column_raises(name: str, treatment: Treatment) -> None:
     columns: dict[str, Any] = {name: {"monotone": "increasing", "treatment": treatment}}
     declaration = declared(**columns)
 
@@ -100,7 +100,7 @@ def test_a_treatment_of_which_nothing_rises_with_the_column_is_refused(name: str
         limits_of(declaration)
 
 
-def test_a_mean_of_the_target_does_not_rise_with_the_level_and_is_refused() -> None:
+def test_target_encoding_of_a_monotone_column_raises() -> None:
     with pytest.raises(ParameterError, match="Column 'Size' is declared monotone"):
         limits_of(declared(Size={"monotone": "increasing", "treatment": {"encoding": "target"}}))
 
@@ -137,7 +137,7 @@ def test_a_derived_column_may_be_in_a_group() -> None:
     assert sorted(sources[position] for position in groups[0]) == ["City", "Pace"]
 
 
-def test_a_column_of_which_selection_leaves_nothing_needs_no_limit() -> None:
+def test_a_column_without_selected_inputs_needs_no_constraint() -> None:
     declaration = declared(City={"kind": "binary", "domain": ["Lyon", "Nice"], "monotone": "increasing"})
     parameters = FeatureParameters.model_validate({"selection": {"method": "mutual_information", "number": 2}})
     inputs = fit_features(customers(), declaration, parameters)

@@ -1,4 +1,4 @@
-"""Claims about what XGBoost is given for each customer column, and that it is learned from training customers only."""
+"""Claims about the model inputs made of each customer column, fitted on training customers only."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,18 +37,18 @@ def parameters(**fields: Any) -> FeatureParameters:
 def fit(
     declaration: CustomerDeclaration, train: dict[str, Any], features: FeatureParameters = DEFAULT
 ) -> TrainingInputs:
-    """Treatment learned from a few customers; every other one of them left."""
+    """Treatment fitted on a few customers, every other one of which left."""
     table = pd.DataFrame(train)
     return fit_features(table.assign(**{declaration.target: np.arange(len(table)) % 2}), declaration, features)
 
 
 def numeric(declare: Declare, **treatment: Any) -> CustomerDeclaration:
-    """One column of numbers, treated so."""
+    """A declaration of one numeric column with a treatment."""
     return declare({"name": "a", "kind": "numeric", "nullable": True, "treatment": treatment}, TARGET)
 
 
 def treated(inputs: TrainingInputs, **columns: list[Any]) -> list[list[float]]:
-    """What the model sees of other customers; one list an input."""
+    """Model inputs of other customers, one list per input."""
     values: list[list[float]] = np.asarray(inputs.transformer.transform(pd.DataFrame(columns))).T.tolist()
     return values
 
@@ -134,7 +134,7 @@ def test_ordinal_levels_keep_the_declared_order_and_not_that_of_the_alphabet(dec
         ("City", "Paris"),
     ],
 )
-def test_a_missing_or_unknown_cell_becomes_nan_and_leaves_the_others_alone(
+def test_a_missing_or_unknown_cell_becomes_nan(
     column: str, cell: Any, one_customer: pd.DataFrame, customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
     known = inputs_of(one_customer, customers, declaration)
@@ -220,7 +220,7 @@ def test_a_declaration_with_one_kind_of_column_needs_no_other(declare: Declare) 
     ("missing", "expected"),
     [("median", 3.0), ("mean", 4.0), ("most_frequent", 1.0)],
 )
-def test_a_missing_number_gets_what_was_learned(missing: str, expected: float, declare: Declare) -> None:
+def test_a_missing_number_gets_the_fitted_value(missing: str, expected: float, declare: Declare) -> None:
     inputs = fit(numeric(declare, missing=missing), {"a": [1.0, 1.0, 3.0, 5.0, 10.0, NAN]})
 
     assert treated(inputs, a=[NAN, 7.0, "x"]) == [[expected, 7.0, expected]]
@@ -232,7 +232,7 @@ def test_a_missing_number_gets_the_given_one(declare: Declare) -> None:
     assert treated(inputs, a=[NAN, 7.0]) == [[-9.0, 7.0]]
 
 
-def test_an_indicator_says_where_the_number_was_missing_whether_it_is_filled_or_not(declare: Declare) -> None:
+def test_an_indicator_is_1_where_the_number_is_missing_whether_it_is_filled_or_not(declare: Declare) -> None:
     for missing, filled in (("keep", NAN), ("median", 2.0)):
         inputs = fit(numeric(declare, missing=missing, indicator=True), {"a": [1.0, 2.0, 3.0]})
 
@@ -240,7 +240,7 @@ def test_an_indicator_says_where_the_number_was_missing_whether_it_is_filled_or_
         assert inputs.sources == {"a": "a", "a_missing": "a"}
 
 
-def test_knn_fills_with_the_mean_of_the_customers_who_are_nearest_in_standard_units(declare: Declare) -> None:
+def test_knn_imputes_the_mean_of_the_nearest_customers_in_standard_units(declare: Declare) -> None:
     both = declare(
         {"name": "a", "kind": "numeric", "nullable": True, "treatment": {"missing": "knn"}},
         {"name": "b", "kind": "numeric"},
@@ -270,7 +270,7 @@ def test_iterative_filling_finds_a_column_that_is_the_double_of_another(declare:
     assert treated(inputs, a=[NAN], b=[21.0])[0][0] == pytest.approx(42.0, rel=1e-3)
 
 
-def test_outliers_are_moved_to_fences_that_numpy_finds_too(declare: Declare) -> None:
+def test_outliers_are_clipped_to_the_fences_that_numpy_computes(declare: Declare) -> None:
     numbers = [*np.arange(1.0, 20.0), 500.0, NAN]
     low, high = np.nanquantile(numbers, [0.25, 0.75])
     mean, deviation = np.nanmean(numbers), np.nanstd(numbers)
@@ -285,7 +285,7 @@ def test_outliers_are_moved_to_fences_that_numpy_finds_too(declare: Declare) -> 
         np.testing.assert_allclose(treated(inputs, a=[-1e6, 1e6, 7.0, NAN]), [[*fences, 7.0, NAN]])
 
 
-def test_outliers_can_be_flagged_and_stay_as_they_are(declare: Declare) -> None:
+def test_flagged_outliers_keep_their_value(declare: Declare) -> None:
     outliers = {"method": "iqr", "threshold": 1.5, "action": "flag"}
     inputs = fit(numeric(declare, outliers=outliers), {"a": list(range(20))})
 
@@ -293,7 +293,7 @@ def test_outliers_can_be_flagged_and_stay_as_they_are(declare: Declare) -> None:
     assert inputs.sources == {"a": "a", "a_outlier": "a"}
 
 
-def test_fences_stand_where_the_known_numbers_put_them_before_any_is_filled(declare: Declare) -> None:
+def test_fences_are_computed_before_imputation(declare: Declare) -> None:
     outliers = {"method": "iqr", "threshold": 1.0, "action": "clip"}
     numbers = [0.0, 1.0, 2.0, 3.0, 4.0, *[NAN] * 20]
     inputs = fit(numeric(declare, outliers=outliers, missing="median"), {"a": numbers})
@@ -324,7 +324,9 @@ def test_numbers_become_positions_of_intervals(
     ("scaling", "centre", "scale"),
     [("standard", 3.0, np.std([1, 2, 3, 4, 5])), ("min_max", 1.0, 4.0), ("robust", 3.0, 2.0)],
 )
-def test_scaling_takes_a_centre_off_and_divides(scaling: str, centre: float, scale: float, declare: Declare) -> None:
+def test_scaling_subtracts_a_centre_and_divides_by_a_scale(
+    scaling: str, centre: float, scale: float, declare: Declare
+) -> None:
     inputs = fit(numeric(declare, scaling=scaling), {"a": [1.0, 2.0, 3.0, 4.0, 5.0, NAN]})
 
     np.testing.assert_allclose(treated(inputs, a=[9.0, NAN]), [[(9.0 - centre) / scale, NAN]])
@@ -379,7 +381,7 @@ def test_a_target_encoding_of_others_is_the_shrunk_mean_of_all_training_customer
     np.testing.assert_allclose(treated(inputs, c=["Nice", "Lyon", "Vigo"]), [[*expected, overall]])
 
 
-def test_a_training_customers_own_target_is_not_in_its_encoding(declare: Declare) -> None:
+def test_target_encoding_of_a_training_customer_excludes_its_own_target(declare: Declare) -> None:
     # Every customer is a level of its own: nothing but its own target could tell them apart.
     table = pd.DataFrame({"c": [f"c{number}" for number in range(100)], "y": [0, 1] * 50})
     inputs = fit_features(table, city(declare, encoding="target"), DEFAULT)
@@ -472,7 +474,7 @@ def strange(declare: Declare) -> tuple[CustomerDeclaration, pd.DataFrame]:
 
 
 @pytest.mark.parametrize("action", ["flag", "drop"])
-def test_strange_rows_are_those_of_scikit_learns_isolation_forest(action: str, declare: Declare) -> None:
+def test_row_outliers_are_those_of_scikit_learns_isolation_forest(action: str, declare: Declare) -> None:
     declaration, train = strange(declare)
     features = parameters(row_outliers={"action": action, "contamination": 0.05, "random_state": 7})
     forest = IsolationForest(contamination=0.05, random_state=7).fit(train[["a", "b"]].to_numpy())
@@ -495,7 +497,7 @@ def test_strange_rows_are_those_of_scikit_learns_isolation_forest(action: str, d
 
 
 def informative(declare: Declare) -> tuple[CustomerDeclaration, pd.DataFrame]:
-    """Left follows from the number ``a`` and the levels ``c``; nothing follows from the others."""
+    """The target depends on the number ``a`` and the levels ``c`` only."""
     declaration = declare(
         {"name": "a", "kind": "numeric", "nullable": True},
         {"name": "noise", "kind": "numeric"},
@@ -530,7 +532,7 @@ def test_an_input_that_does_not_vary_is_left_out_by_variance(declare: Declare) -
 
 
 @pytest.mark.parametrize("method", ["mutual_information", "model"])
-def test_selection_keeps_what_tells_of_the_target(method: str, declare: Declare) -> None:
+def test_selection_keeps_inputs_that_predict_the_target(method: str, declare: Declare) -> None:
     declaration, table = informative(declare)
 
     inputs = fit_features(table, declaration, parameters(selection={"method": method, "number": 2}))
@@ -544,7 +546,7 @@ def test_selection_keeps_what_tells_of_the_target(method: str, declare: Declare)
 
 
 @pytest.mark.parametrize("selection", SELECTIONS)
-def test_other_customers_change_nothing_of_what_a_customer_becomes(selection: str) -> None:
+def test_the_encoding_of_a_customer_does_not_depend_on_the_others(selection: str) -> None:
     case = treatment_case("binary", selection)
     together = case.inputs.transformer.transform(case.test)
 
@@ -555,7 +557,7 @@ def test_other_customers_change_nothing_of_what_a_customer_becomes(selection: st
 
 @pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("task", TASKS)
-def test_raw_rows_become_what_normalised_ones_do(task: Task, selection: str) -> None:
+def test_raw_rows_are_encoded_like_normalised_ones(task: Task, selection: str) -> None:
     case = treatment_case(task, selection)
     transform, raw = case.inputs.transformer.transform, case.raw.drop(columns="Outcome")
 
@@ -563,7 +565,7 @@ def test_raw_rows_become_what_normalised_ones_do(task: Task, selection: str) -> 
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_training_values_are_what_the_fitted_treatment_gives_but_for_cross_fitting(task: Task) -> None:
+def test_training_values_equal_those_of_transform_except_for_cross_fitting(task: Task) -> None:
     case = treatment_case(task)
     names = list(case.inputs.sources)
     crossed = [name for name in names if case.inputs.sources[name] == "City"]
@@ -593,7 +595,7 @@ def test_every_input_is_traced_to_its_column_and_typed(selection: str) -> None:
     np.testing.assert_array_equal(encoded.table, inputs.values)
 
 
-def test_what_was_learned_can_be_read(declare: Declare) -> None:
+def test_fitted_values_are_recorded(declare: Declare) -> None:
     declaration = declare(
         {
             "name": "a",
@@ -649,12 +651,12 @@ def test_any_treatment_can_be_described(task: Task, selection: str) -> None:
     assert set(columns["City"].levels) == {"Lyon", "Nice", "Vigo", "(missing)"}
     assert columns["Income"].fences is not None
     assert [given.name for given in fitted.inputs] == list(case.inputs.sources)
-    kept = [judged.name for judged in fitted.selection if judged.kept]
+    kept = [scored.name for scored in fitted.selection if scored.kept]
     assert kept == ([] if selection == "none" else list(case.inputs.sources))
     assert FittedFeatures.model_validate_json(fitted.model_dump_json()) == fitted
 
 
-# What makes no sense is refused, with the place and the way out.
+# Invalid treatments raise with the place and the correction.
 
 
 IQR = {"method": "iqr", "threshold": 1.5, "action": "clip"}
@@ -673,11 +675,11 @@ IQR = {"method": "iqr", "threshold": 1.5, "action": "clip"}
         ),
         (
             {"kind": "numeric", "treatment": {"missing": "knn"}},
-            "fills from other columns of numbers, and there is none",
+            "imputes from other numeric columns, and there is none",
         ),
         (
             {"kind": "categorical", "domain": ["x", "y"], "treatment": {"missing": "constant", "fill_value": "z"}},
-            "fill_value 'z' is no level of the column, which has x, y",
+            "fill_value 'z' is not a level of the column, which has x, y",
         ),
         (
             {"kind": "categorical", "treatment": {"missing": "constant", "fill_value": 3}},
@@ -704,38 +706,38 @@ def test_a_treatment_that_does_not_fit_its_kind_is_refused_with_the_place(declar
     [
         ({"binning": {"method": "quantile", "bins": 5}}, [1.0, 2.0, 2.0], "2 different numbers, too few for 5 bins"),
         ({"binning": {"method": "edges", "edges": [90]}}, [1.0, 2.0], "all its numbers in one bin"),
-        ({"outliers": IQR}, [1.0, 1.0, 1.0, 1.0, 9.0], "half of its numbers and more are the same"),
-        ({"outliers": {**IQR, "method": "zscore"}}, [1.0, 1.0], "all its numbers are the same"),
-        ({"outliers": IQR}, [NAN, NAN], "holds no number"),
-        ({"missing": "median"}, [NAN, NAN], "holds no number"),
-        ({"scaling": "standard"}, [NAN, NAN], "holds no number"),
+        ({"outliers": IQR}, [1.0, 1.0, 1.0, 1.0, 9.0], "its interquartile range is 0"),
+        ({"outliers": {**IQR, "method": "zscore"}}, [1.0, 1.0], "its standard deviation is 0"),
+        ({"outliers": IQR}, [NAN, NAN], "has no number"),
+        ({"missing": "median"}, [NAN, NAN], "has no number"),
+        ({"scaling": "standard"}, [NAN, NAN], "has no number"),
     ],
 )
-def test_what_cannot_be_learned_is_refused_with_the_column(
+def test_a_treatment_that_cannot_be_fitted_raises_with_the_column(
     treatment: dict[str, Any], numbers: list[float], message: str, declare: Declare
 ) -> None:
     with pytest.raises(ParameterError, match=f"training customers: column 'a' .*{message}"):
         fit(numeric(declare, **treatment), {"a": numbers})
 
 
-def test_fences_that_cannot_be_put_up_are_refused_before_rows_are_dropped(declare: Declare) -> None:
+def test_fences_that_cannot_be_fitted_raise_before_rows_are_dropped(declare: Declare) -> None:
     train = pd.DataFrame({"a": [1.0, 1.0, 1.0, 1.0, 9.0], "y": 0})
 
-    with pytest.raises(ParameterError, match=r"Outliers cannot be dropped .*: column 'a' has no outliers to speak of"):
+    with pytest.raises(ParameterError, match=r"Outliers cannot be dropped .*: column 'a' has no outlier fences"):
         find_training_outliers(train, numeric(declare, outliers={**IQR, "action": "drop"}), DEFAULT)
 
 
 def test_a_date_without_a_date_is_refused(declare: Declare) -> None:
-    with pytest.raises(ParameterError, match="column 'd' holds no date"):
+    with pytest.raises(ParameterError, match="column 'd' has no date"):
         fit(since(declare), {"d": ["soon", None]})
 
 
 @pytest.mark.parametrize(
     ("selection", "message"),
     [
-        ({"method": "variance", "threshold": 9}, "would keep nothing: .* above 9; the largest is 0.25"),
-        ({"method": "model", "number": 4}, "asks for 4 of 1 inputs"),
-        ({"method": "mutual_information", "number": 4}, "asks for 4 of 1 inputs"),
+        ({"method": "variance", "threshold": 9}, "would keep no input: the largest variance is 0.25, .* is 9"),
+        ({"method": "model", "number": 4}, "is 4, but there are only 1 inputs"),
+        ({"method": "mutual_information", "number": 4}, "is 4, but there are only 1 inputs"),
     ],
 )
 def test_a_selection_that_selects_nothing_is_refused(selection: dict[str, Any], message: str, declare: Declare) -> None:
@@ -743,10 +745,10 @@ def test_a_selection_that_selects_nothing_is_refused(selection: dict[str, Any], 
         fit(numeric(declare), {"a": [0.0, 1.0]}, parameters(selection=selection))
 
 
-def test_strange_rows_need_numbers(declare: Declare) -> None:
+def test_row_outliers_need_numeric_columns(declare: Declare) -> None:
     features = parameters(row_outliers={"action": "flag", "contamination": 0.1, "random_state": 1})
 
-    with pytest.raises(ParameterError, match="row_outliers looks at columns of numbers, and the declaration has none"):
+    with pytest.raises(ParameterError, match="row_outliers needs numeric columns, and the declaration has none"):
         fit(city(declare), {"c": ["x", "y"]}, features)
 
 

@@ -1,4 +1,4 @@
-"""The parameter tree is validated as a whole, whichever pipeline runs."""
+"""Claims about the validation of the parameters of all pipelines."""
 
 from typing import Any
 
@@ -31,7 +31,7 @@ def test_the_shipped_parameters_become_their_typed_classes(raw: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("name", RUNTIME_PARAMETERS)
-def test_parameters_of_the_catalog_are_let_through(raw: dict[str, Any], name: str) -> None:
+def test_parameters_of_the_catalog_are_allowed(raw: dict[str, Any], name: str) -> None:
     assert validate_parameters(raw | {name: "x"})[name] == "x"
 
 
@@ -59,9 +59,7 @@ def test_parameters_of_the_catalog_are_let_through(raw: dict[str, Any], name: st
         ),
     ],
 )
-def test_a_parameter_that_cannot_be_used_is_named_with_what_to_do(
-    raw: dict[str, Any], change: Any, message: str
-) -> None:
+def test_an_invalid_parameter_is_named_with_its_correction(raw: dict[str, Any], change: Any, message: str) -> None:
     change(raw)
 
     with pytest.raises(ParameterError) as raised:
@@ -70,7 +68,7 @@ def test_a_parameter_that_cannot_be_used_is_named_with_what_to_do(
     assert f"- {message}" in str(raised.value)
 
 
-def test_all_of_them_are_named_at_once(raw: dict[str, Any]) -> None:
+def test_all_invalid_parameters_are_listed_at_once(raw: dict[str, Any]) -> None:
     raw["training"]["devize"] = "cpu"
     raw["inference"]["max_unscored_share"] = 2
 

@@ -158,7 +158,7 @@ def test_a_search_of_several_algorithms_has_a_line_for_each_and_counts_how_its_t
     linear = AlgorithmSearch(algorithm="logistic_regression", best=trial(0, 0.7), trials=[trial(0, 0.7)], seconds=1.0)
 
     assert lines_about(search_of("log_loss", trees, linear)) == [
-        "search      xgboost, 4 trials (2 known from before, 1 given up early, 1 failed); best log loss over 5 folds "
+        "search      xgboost, 4 trials (2 known from before, 1 pruned, 1 failed); best log loss over 5 folds "
         "0.5000 with 12 rounds",
         "logistic_regression, 1 trial; best log loss over 5 folds 0.7000",
     ]
@@ -199,7 +199,7 @@ def test_candidates_are_described_by_their_distance_from_the_one_that_was_chosen
     ]
 
 
-def test_a_decision_for_profit_says_what_a_customer_brings() -> None:
+def test_a_decision_for_profit_has_the_profit_per_customer() -> None:
     summary = task_case("binary").training.summary
     assert summary.threshold is not None
     choice = summary.threshold.model_copy(update={"objective": "profit", "profit_per_customer": 1234.567})
@@ -247,23 +247,23 @@ def test_a_scoring_is_described_by_bands_and_contacts() -> None:
     ]
 
 
-def test_a_scoring_tells_of_unusual_cells_and_of_customers_left_out() -> None:
+def test_a_scoring_is_described_with_unusual_cells_and_unscored_customers() -> None:
     lines = lines_about(SCORING.model_copy(update={"unusual": {"Age": 2, "City": 1}, "rows_rejected": 3}))
 
     assert lines[2:] == [
-        "scored in spite of cells outside of the declaration: Age 2, City 1",
+        "scored with cells outside of the declaration: Age 2, City 1",
         "3 customers could not be read: data/unscored.csv",
     ]
 
 
-def test_reports_come_in_the_order_of_the_run_and_others_are_left_out() -> None:
+def test_reports_are_in_the_order_of_the_run_and_others_are_left_out() -> None:
     text = summarise([quality(0), "something else", SCORING], FILES, {}, "bank", None, None)
 
     assert "something else" not in text
     assert text.index("rows read") < text.index("to contact")
 
 
-def test_the_heading_names_the_use_case_and_the_end_says_where_to_look() -> None:
+def test_the_heading_names_the_use_case_and_the_end_lists_commands() -> None:
     lines = summarise([], {}, {"training": 2.25, "evaluation": 1.0}, "telco", "abc", "telco").splitlines()
 
     assert lines[1] == "telco: what this run did"
@@ -288,7 +288,7 @@ def test_without_tracking_and_environment_neither_is_named() -> None:
         ("regression", {"mean_prediction": 12.345}, "mean prediction 12.35"),
     ],
 )
-def test_a_scoring_of_another_task_speaks_neither_of_risk_nor_of_contacts(
+def test_a_scoring_of_another_task_has_neither_risk_nor_contacts(
     task: str, counts: dict[str, Any], outcome: str
 ) -> None:
     report = ScoringReport.model_validate(
@@ -307,7 +307,7 @@ def test_a_scoring_of_another_task_speaks_neither_of_risk_nor_of_contacts(
     assert lines_about(report)[0] == f"scored      1,000 customers by version 4: {outcome}"
 
 
-def test_a_campaign_that_calls_nobody_says_so_and_one_with_different_values_says_who_is_left_out() -> None:
+def test_a_decision_without_contacts_has_its_reason_and_one_by_value_the_share_left_out() -> None:
     summary = task_case("binary").training.summary
     assert summary.threshold is not None
     nobody = summary.threshold.model_copy(
@@ -319,6 +319,6 @@ def test_a_campaign_that_calls_nobody_says_so_and_one_with_different_values_says
         "decision    contact nobody (profit). No contact pays."
     )
     assert (
-        "20.0% of customers, without 10.0% who are not worth it"
+        "20.0% of customers, without 10.0% who are not worth a contact"
         in (lines_about(summary.model_copy(update={"threshold": some}))[-1])
     )

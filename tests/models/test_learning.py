@@ -1,4 +1,4 @@
-"""Claims about what a task means to a learner."""
+"""Claims about the loss of each task."""
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,10 @@ WEIGHT = RANDOM.uniform(0.1, 3, 50)
 
 @pytest.mark.parametrize("weight", [None, WEIGHT])
 def test_scores_are_those_of_scikit_learn(weight: np.ndarray | None) -> None:
-    codes, said = np.arange(50) % 2, RANDOM.uniform(0.01, 0.99, 50)
-    assert BINARY.measure(codes, said, weight) == pytest.approx(log_loss(codes, said, sample_weight=weight))
+    codes, probability = np.arange(50) % 2, RANDOM.uniform(0.01, 0.99, 50)
+    assert BINARY.measure(codes, probability, weight) == pytest.approx(
+        log_loss(codes, probability, sample_weight=weight)
+    )
 
     codes, shares = np.arange(50) % 3, RANDOM.dirichlet(np.ones(3), 50)
     assert SEVERAL.measure(codes, shares, weight) == pytest.approx(log_loss(codes, shares, sample_weight=weight))
@@ -32,24 +34,25 @@ def test_scores_are_those_of_scikit_learn(weight: np.ndarray | None) -> None:
     assert NUMBER.measure(numbers, predicted, weight) == pytest.approx(expected)
 
 
-def test_the_score_is_made_of_the_losses_of_the_rows() -> None:
-    codes, said = np.arange(50) % 2, RANDOM.uniform(0.01, 0.99, 50)
+def test_the_score_is_the_mean_loss_of_the_rows() -> None:
+    codes, probability = np.arange(50) % 2, RANDOM.uniform(0.01, 0.99, 50)
     numbers, predicted = RANDOM.normal(size=50), RANDOM.normal(size=50)
 
-    assert BINARY.losses(codes, said).mean() == pytest.approx(BINARY.measure(codes, said))
+    assert BINARY.losses(codes, probability).mean() == pytest.approx(BINARY.measure(codes, probability))
     assert NUMBER.losses(numbers, predicted).mean() == pytest.approx(mean_squared_error(numbers, predicted))
     np.testing.assert_allclose(
-        BINARY.losses(codes, said), [log_loss([code], [p], labels=[0, 1]) for code, p in zip(codes, said, strict=True)]
+        BINARY.losses(codes, probability),
+        [log_loss([code], [p], labels=[0, 1]) for code, p in zip(codes, probability, strict=True)],
     )
 
 
-@given(said=st.floats(0, 1), code=st.integers(0, 1))
-def test_one_customer_never_costs_an_infinite_loss(said: float, code: int) -> None:
-    assert 0 <= BINARY.measure(np.array([code]), np.array([said])) < 35
+@given(probability=st.floats(0, 1), code=st.integers(0, 1))
+def test_the_loss_of_one_customer_is_finite(probability: float, code: int) -> None:
+    assert 0 <= BINARY.measure(np.array([code]), np.array([probability])) < 35
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-def test_the_score_of_a_constant_is_that_of_a_model_that_knows_nothing(task: Task) -> None:
+def test_the_score_of_a_constant_equals_that_of_a_dummy_model(task: Task) -> None:
     case = task_case(task)
     learning = describe_learning(case.train, case.declaration)
     train, test = (part["Outcome"].to_numpy() for part in (case.train, case.test))
@@ -64,7 +67,7 @@ def test_the_score_of_a_constant_is_that_of_a_model_that_knows_nothing(task: Tas
         assert found == pytest.approx(log_loss(test, dummy.predict_proba(test[:, None])))
 
 
-def test_what_is_learned_follows_from_declaration_and_customers() -> None:
+def test_the_learning_problem_follows_from_declaration_and_customers() -> None:
     cases = {task: task_case(task) for task in ("binary", "multiclass", "regression")}
     found = {task: describe_learning(case.train, case.declaration) for task, case in cases.items()}
 

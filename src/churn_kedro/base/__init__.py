@@ -1,4 +1,4 @@
-"""What every other package stands on: typed parameters, user errors, threads and library versions."""
+"""Foundations of every other package: typed parameters, user errors, clock, threads and library versions."""
 
 import lazy_loader
 

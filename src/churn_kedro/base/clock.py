@@ -1,4 +1,4 @@
-"""The clock. Functions take it as an argument with this default, so a test can give them another one."""
+"""The clock. Functions take it as an argument with this default, so that tests can replace it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ __all__ = ["Clock", "Stopwatch", "perf_counter", "utc_now"]
 
 # Seconds since an arbitrary moment.
 Stopwatch = Callable[[], float]
-# The present moment in UTC, ISO 8601.
+# The current time in UTC, ISO 8601.
 Clock = Callable[[], str]
 
 
 def utc_now() -> str:
-    """Read the clock.
+    """Return the current time.
 
     Returns:
-        The present moment in UTC as ISO 8601 text with seconds, for example ``2026-01-31T09:30:00+00:00``.
+        UTC as ISO 8601 text with seconds, for example ``2026-01-31T09:30:00+00:00``.
     """
     return datetime.now(UTC).isoformat(timespec="seconds")

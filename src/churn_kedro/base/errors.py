@@ -2,8 +2,8 @@
 
 
 class UserInputError(ValueError):
-    """Something a user gave that cannot be used; the message says what was found, what was expected and what to do."""
+    """Invalid input of a user; the message states what was found, what was expected and how to correct it."""
 
 
 class ParameterError(UserInputError):
-    """A parameter that cannot be used."""
+    """An invalid parameter."""

@@ -11,13 +11,13 @@ class Parameters(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def __str__(self) -> str:
-        """Name of the class alone."""
-        # MLflow shows a parameter as its string. The fields are recorded one by one, so the whole needs no repetition.
+        """Return the name of the class without the fields."""
+        # MLflow records a parameter as its string; the fields are recorded one by one.
         return f"{type(self).__name__}, recorded field by field"
 
 
 class Record(BaseModel):
     """Base of all typed results: immutable, written as JSON and read back with an unknown key as an error."""
 
-    # Schemas are built at first use: a run reads and writes few of them.
+    # Schemas are built at first use, since a run needs few of them.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

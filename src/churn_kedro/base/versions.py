@@ -1,4 +1,4 @@
-"""Versions of what a result depends on."""
+"""Versions of Python and of libraries."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ _LIBRARIES = ("xgboost", "scikit-learn", "numpy", "pandas", "optuna", "scipy", "
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that a training goes through.
+    """Return the versions of Python and of the libraries that training uses.
 
     Returns:
-        Version by name, of what is installed.
+        Version of each installed library by name.
     """
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -1,4 +1,4 @@
-"""From a probability to a decision that earns: economics, threshold, backtest and the scored list."""
+"""Decisions on predictions: economics of a campaign, decision threshold, backtest and scored list."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
-"""What a retention campaign would bring on customers whose outcome is known, against what else could be done.
+"""Backtest of a retention campaign on customers whose outcome is known, against other policies.
 
-Profit is that of :mod:`churn_kedro.campaigns.economics`. The threshold was chosen in training, on other customers, so
-what it brings here is not flattered by the choice.
+Profit is that of :mod:`churn_kedro.campaigns.economics`. The threshold was chosen in training on other customers, so
+its profit here is not biased by the choice.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ PolicyName = Literal["nobody", "everybody", "random", "rule", "perfect"]
 Lever = Literal["contact_cost", "offer_cost", "save_probability", "value"]
 # Points of a curve that are kept.
 _POINTS = 200
-# What each number of the economics is multiplied by.
+# Factors by which each number of the economics is multiplied.
 _FACTORS = (0.5, 0.75, 1.25, 1.5, 2.0)
 _LEVERS: tuple[Lever, ...] = ("contact_cost", "offer_cost", "save_probability", "value")
-# A rule on one column learns nothing from fewer training customers than these in a level, and from more levels.
+# Minimum training customers of a level in a rule on one column, and maximum number of levels.
 _FEWEST_OF_LEVEL, _MOST_LEVELS = 30, 50
-# Spending is a sum of decimal numbers, which binary floats only come near to.
+# Relative tolerance of limits, since spending is a sum of rounded floats.
 _ROUNDING = 1e-9
 
 
 class CampaignPoint(Record):
-    """What a decision threshold brings."""
+    """Profit and spending at a decision threshold."""
 
     threshold: float = Field(description="Decision threshold.")
     contacted_share: float = Field(description="Share of the customers that is contacted.")
@@ -52,79 +52,79 @@ class CampaignPoint(Record):
 
 
 class ChosenPoint(Record):
-    """What the model's own threshold brings."""
+    """Profit and spending at the model's threshold."""
 
     threshold: float = Field(description="Decision threshold of the model.")
     contacted: int = Field(description="Customers contacted.")
     contacted_share: float = Field(description="Their share.")
     profit_per_customer: Estimate = Field(description="Expected profit per customer of the table, with its interval.")
-    total_profit: float = Field(description="Expected profit of all these customers together.")
+    total_profit: float = Field(description="Expected profit in total.")
     spending_per_customer: float = Field(description="Expected spending per customer of the table.")
-    total_spending: float = Field(description="Expected spending on all these customers together.")
-    within_capacity: bool | None = Field(description="Whether it keeps to the capacity; null without one.")
-    within_budget: bool | None = Field(description="Whether it keeps to the budget; null without one.")
-    note: str | None = Field(description="What is to be said about the limits, for people.")
+    total_spending: float = Field(description="Expected spending in total.")
+    within_capacity: bool | None = Field(description="Whether it is within the capacity; null without one.")
+    within_budget: bool | None = Field(description="Whether it is within the budget; null without one.")
+    note: str | None = Field(description="Note about the limits, in words.")
 
 
 class Alternative(Record):
-    """Another way to choose whom to contact."""
+    """Another policy of choosing customers to contact."""
 
-    policy: PolicyName = Field(description="Which one.")
-    title: str = Field(description="A few words for people, such as 'Everybody' or 'Contract = Month-to-month'.")
-    description: str = Field(description="A sentence for people.")
+    policy: PolicyName = Field(description="Name of the policy.")
+    title: str = Field(description="Title of the policy, such as 'Everybody'.")
+    description: str = Field(description="Description of the policy in a sentence.")
     contacted_share: float = Field(description="Share of the customers that is contacted.")
     profit_per_customer: Estimate = Field(description="Expected profit per customer of the table, with its interval.")
     model_advantage: Estimate = Field(
-        description="Profit of the model minus that of this way, on the same resamples (paired), per customer."
+        description="Profit of the model minus that of this policy, on the same resamples (paired), per customer."
     )
     spending_per_customer: float = Field(description="Expected spending per customer of the table.")
-    affordable: bool = Field(description="Whether it keeps to capacity and budget.")
+    affordable: bool = Field(description="Whether it is within capacity and budget.")
 
 
 class SensitivityPoint(Record):
-    """What changes if one number of the economics is another one."""
+    """Sensitivity of the profit to one number of the economics."""
 
-    lever: Lever = Field(description="Which number.")
-    factor: float = Field(description="What it is multiplied by.")
-    number: float = Field(description="The number then; of a value column the factor of the column.")
-    profit_at_threshold: float = Field(description="Profit per customer at the model's present threshold.")
+    lever: Lever = Field(description="Name of the number.")
+    factor: float = Field(description="Factor by which it is multiplied.")
+    number: float = Field(description="The multiplied number; for a value column, the factor of the column.")
+    profit_at_threshold: float = Field(description="Profit per customer at the model's threshold.")
     best_threshold: float | None = Field(
-        description="Best threshold on these customers then; null where nobody is worth a contact."
+        description="Best threshold on these customers; null where no customer is worth a contact."
     )
-    best_profit: float = Field(description="Profit per customer at it.")
-    note: str | None = Field(description="What is special, for people.")
+    best_profit: float = Field(description="Profit per customer at the best threshold.")
+    note: str | None = Field(description="Note, in words.")
 
 
 class CampaignReport(Record):
-    """What a campaign by the model brings on the test customers."""
+    """Backtest of a campaign by the model's decisions on the test customers."""
 
     rows: int = Field(description="Customers.")
     leavers: int = Field(description="Those who left.")
     economics: Economics = Field(description="Costs and value.")
     break_even: float | None = Field(
-        description="Probability above which a contact pays; null where each customer has another value."
+        description="Probability above which a contact pays; null where the value is a column."
     )
     chosen: ChosenPoint = Field(description="At the model's threshold.")
     best: CampaignPoint = Field(
-        description="At the threshold that is best on these customers within the limits; optimistic, since chosen here."
+        description="At the best threshold on these customers within the limits; optimistic, since it is chosen here."
     )
-    alternatives: list[Alternative] = Field(description="Other ways to choose whom to contact.")
-    curve: list[CampaignPoint] = Field(description="From contacting nobody on; thinned.")
-    sensitivity: list[SensitivityPoint] = Field(description="What changes with the numbers of the economics.")
+    alternatives: list[Alternative] = Field(description="Other policies.")
+    curve: list[CampaignPoint] = Field(description="Points by descending threshold, subsampled.")
+    sensitivity: list[SensitivityPoint] = Field(description="Sensitivity to the numbers of the economics.")
     confidence: float = Field(description="Coverage of the intervals.")
-    how: str = Field(description="How to read it, for people.")
+    how: str = Field(description="Explanation of the numbers, in words.")
 
 
 @dataclass(frozen=True)
 class _KnownCustomers:
-    """Customers whose target is known, and what contacting each of them brings.
+    """Customers whose target is known, with the profit and spending of contacting each.
 
     Attributes:
         target: 1 for those who left, shape (n,).
         values: Money that each is worth if saved, shape (n,).
         profits: Expected profit of contacting each, 0 for those never worth a contact, shape (n,).
-        spending: Expected spending on each, likewise, shape (n,).
-        worth: Who can be worth a contact, shape (n,).
+        spending: Expected spending on each, 0 for those never worth a contact, shape (n,).
+        worth: Whether each can be worth a contact, shape (n,).
         economics: Costs, value and limits.
     """
 
@@ -137,7 +137,7 @@ class _KnownCustomers:
 
     @classmethod
     def of(cls, target: np.ndarray, values: np.ndarray, economics: Economics) -> _KnownCustomers:
-        """Work out profits and spending."""
+        """Compute profits and spending."""
         return cls(
             target,
             values,
@@ -148,17 +148,17 @@ class _KnownCustomers:
         )
 
     def within_capacity(self, contacts: float) -> bool:
-        """Whether so many contacts are within the capacity."""
+        """Check whether a number of contacts is within the capacity."""
         limit = self.economics.capacity
         return limit is None or contacts / len(self.target) <= limit * (1 + _ROUNDING)
 
     def within_budget(self, spending: float) -> bool:
-        """Whether so much spending in total is within the budget."""
+        """Check whether total spending is within the budget."""
         limit = self.economics.budget
         return limit is None or spending / len(self.target) <= limit * (1 + _ROUNDING)
 
     def affordable_part(self, contact: np.ndarray) -> float:
-        """Share of some contacts that capacity and budget allow; 1: all of them."""
+        """Return the share of contacts within capacity and budget; 1: all of them."""
         allowed = [1.0]
         limits = ((self.economics.capacity, contact.sum()), (self.economics.budget, self.spending @ contact))
         for limit, wanted in limits:
@@ -169,12 +169,12 @@ class _KnownCustomers:
 
 @dataclass(frozen=True)
 class _Policy:
-    """A way to choose whom to contact.
+    """A policy of choosing customers to contact.
 
     Attributes:
-        name: Which one.
-        title: A few words for people.
-        description: A sentence for people.
+        name: Name of the policy.
+        title: Title of the policy.
+        description: Description of the policy in a sentence.
         contact: Probability with which each customer is contacted, shape (n,).
     """
 
@@ -192,17 +192,18 @@ def measure_campaign(
     economics: Economics,
     bootstrap: BootstrapParameters,
 ) -> CampaignReport:
-    """Measure what a campaign by the model's decisions brings, against other ways to choose whom to contact.
+    """Backtest a campaign by the model's decisions against other policies.
 
-    The ways are: nobody; everybody who can be worth a contact; as many customers as the model contacts, drawn by
-    chance; a rule on one column, learned on the training customers; and perfect knowledge of who leaves. Rule and
-    perfect knowledge keep to capacity and budget. Intervals come from shared resamples of the test customers, so that
-    the model's advantage over each of them is paired; thresholds, shares and the rule stay as they are.
+    The policies are: contact nobody; contact everybody who can be worth a contact; contact as many customers as the
+    model at random; contact by a rule on one column, fitted on the training customers; and contact with perfect
+    knowledge of the outcome. Rule and perfect knowledge are limited to capacity and budget. Intervals come from shared
+    bootstrap resamples of the test customers, so that the model's advantage is paired; thresholds, shares and the rule
+    are fixed.
 
     Args:
         scores: Target and prediction of each test customer, task binary, with the decision threshold.
         test: The same customers in the same order, normalised.
-        train: Customers the model has learned from, with their target.
+        train: Training customers of the model, with their target.
         declaration: The table's declaration.
         economics: Costs, value and limits.
         bootstrap: Resamples, coverage and seed.
@@ -213,19 +214,19 @@ def measure_campaign(
     Raises:
         ValueError: Scores and customers differ in number, or the scores are not of a binary model with a threshold.
         ParameterError: The value's column is not in a table.
-        CustomerTableError: The value's column holds no numbers.
+        CustomerTableError: The value's column is not numeric.
     """
     threshold = _require_decisions(scores, test)
     campaign = _KnownCustomers.of(scores.target, customer_values(economics, test), economics)
     contacted = (scores.prediction >= threshold) & campaign.worth
-    learning = _KnownCustomers.of(train[declaration.target].to_numpy(), customer_values(economics, train), economics)
+    training = _KnownCustomers.of(train[declaration.target].to_numpy(), customer_values(economics, train), economics)
     everybody = campaign.worth.astype(np.float64)
     policies = [
         _Policy("nobody", "Nobody", "No campaign.", np.zeros(len(test))),
         _Policy("everybody", "Everybody", "Every customer who can be worth a contact.", everybody),
-        _draw_by_chance(contacted, campaign.worth),
-        _apply_rule(learning, train, test, campaign, declaration),
-        _know_everything(campaign),
+        _contact_at_random(contacted, campaign.worth),
+        _contact_by_rule(training, train, test, campaign, declaration),
+        _contact_leavers(campaign),
     ]
     means = _resample(campaign, [contacted.astype(np.float64), *(policy.contact for policy in policies)], bootstrap)
     profit = [float(campaign.profits @ contact) for contact in (contacted, *(policy.contact for policy in policies))]
@@ -243,24 +244,26 @@ def measure_campaign(
             _compare(policy, campaign, (profit[0], profit[number]), means[:, [0, number]], bootstrap.confidence)
             for number, policy in enumerate(policies, start=1)
         ],
-        curve=[_point(curve, kept, threshold if kept == place else None) for kept in _thin(curve, {place, best})],
+        curve=[
+            _point(curve, kept, threshold if kept == place else None) for kept in _select_points(curve, {place, best})
+        ],
         sensitivity=_vary(scores, campaign),
         confidence=bootstrap.confidence,
         how=(
             "Profit is expected profit per customer of the table, contacted or not; intervals are "
             f"{100 * bootstrap.confidence:g} % bootstrap intervals over the {len(test):,} test customers. The model's "
-            "threshold was chosen in training on other customers, so its profit here is not flattered; that of the "
-            "threshold that is best on these customers is. Customers whose value can never pay for a contact are "
-            "contacted in no way."
+            "threshold was chosen in training on other customers, so its profit here is unbiased; that of the best "
+            "threshold on these customers is optimistic. Customers whose value cannot pay for a contact are not "
+            "contacted by any policy."
         ),
     )
 
 
 def _require_decisions(scores: ScoredCustomers, test: pd.DataFrame) -> float:
-    """The decision threshold of scores that belong to the table."""
+    """Check that the scores are decisions on the table, and return their threshold."""
     if scores.task != "binary" or scores.threshold is None:
         raise ValueError(
-            f"a campaign takes task binary with a decision threshold, found task {scores.task} and threshold "
+            f"a campaign needs task binary with a decision threshold, found task {scores.task} and threshold "
             f"{scores.threshold}"
         )
     if len(test) != len(scores.target):
@@ -279,8 +282,8 @@ def _point(curve: ProfitCurve, place: int, threshold: float | None = None) -> Ca
     )
 
 
-def _thin(curve: ProfitCurve, kept: set[int]) -> list[int]:
-    """Places of the curve, evenly spaced in contacts, with both ends and those that are to be kept."""
+def _select_points(curve: ProfitCurve, kept: set[int]) -> list[int]:
+    """Positions on the curve, evenly spaced in contacts, including both ends and the given ones."""
     last = len(curve.thresholds) - 1
     if last < _POINTS:
         return list(range(last + 1))
@@ -289,15 +292,15 @@ def _thin(curve: ProfitCurve, kept: set[int]) -> list[int]:
     return sorted({0, last, *even, *kept})
 
 
-def _draw_by_chance(contacted: np.ndarray, worth: np.ndarray) -> _Policy:
+def _contact_at_random(contacted: np.ndarray, worth: np.ndarray) -> _Policy:
     share = contacted.sum() / worth.sum() if worth.any() else 0.0
     return _Policy(
         "random", "As many by chance", "As many customers as the model contacts, drawn by chance.", share * worth
     )
 
 
-def _know_everything(campaign: _KnownCustomers) -> _Policy:
-    """Contact those who leave and bring a profit, the most profitable first, as far as the limits allow."""
+def _contact_leavers(campaign: _KnownCustomers) -> _Policy:
+    """Contact profitable leavers, the most profitable first, within the limits."""
     order = np.argsort(-campaign.profits, kind="stable")
     order = order[(campaign.target[order] == 1) & (campaign.profits[order] > 0)]
     most = len(order)
@@ -312,20 +315,20 @@ def _know_everything(campaign: _KnownCustomers) -> _Policy:
     return _Policy(
         "perfect",
         "Perfect knowledge",
-        "Only customers who leave, as if that were known: no model can do better.",
+        "Only customers who leave, as if the outcome were known: an upper bound for every model.",
         contact,
     )
 
 
 @dataclass(frozen=True)
 class _Bins:
-    """The bins of a column that a rule decides about; learned on training customers.
+    """The bins of a column in a rule, fitted on training customers.
 
     Attributes:
         column: Name of the column.
-        cuts: Rising cuts of numbers, or of dates as numbers; None where the bins are levels.
-        levels: Levels that are bins of their own; None where the bins are ranges.
-        written: How each cut is written.
+        cuts: Ascending cuts of numbers, or of dates as numbers; None where the bins are levels.
+        levels: Levels with a bin each; None where the bins are ranges.
+        written: Text of each cut or level.
     """
 
     column: str
@@ -334,8 +337,8 @@ class _Bins:
     written: list[str]
 
     @classmethod
-    def learn(cls, cells: pd.Series, column: Column) -> _Bins:
-        """Tenths of numbers and dates, and frequent levels of everything else."""
+    def fit(cls, cells: pd.Series, column: Column) -> _Bins:
+        """Find the deciles of numbers and dates, or the frequent levels of other columns."""
         if column.cells == "text" or column.levels:
             counts = cells.value_counts()
             frequent = counts[counts >= _FEWEST_OF_LEVEL].index[:_MOST_LEVELS]
@@ -354,11 +357,11 @@ class _Bins:
 
     @property
     def n_bins(self) -> int:
-        """Number of bins, that of missing values and of other levels included."""
+        """Number of bins, including those of missing values and of other levels."""
         return len(self.written) + 2
 
     def place(self, cells: pd.Series) -> np.ndarray:
-        """Bin of each customer; missing values are in the last one, rare and unknown levels in the last but one."""
+        """Return the bin of each customer; missing values are in the last, other levels in the last but one."""
         missing = cells.isna().to_numpy()
         if self.levels is not None:
             positions = {level: number for number, level in enumerate(self.levels)}
@@ -371,7 +374,7 @@ class _Bins:
         return bins
 
     def describe(self, chosen: np.ndarray) -> str:
-        """The chosen bins in words."""
+        """Describe the chosen bins in words."""
         if self.levels is not None:
             parts = [text for text, is_chosen in zip(self.written, chosen, strict=False) if is_chosen]
             parts += ["any rarer level"] if chosen[-2] else []
@@ -414,25 +417,25 @@ def _as_numbers(cells: pd.Series) -> np.ndarray:
     return cells.to_numpy(dtype=np.float64, na_value=np.nan)
 
 
-def _apply_rule(
-    learning: _KnownCustomers,
+def _contact_by_rule(
+    training: _KnownCustomers,
     train: pd.DataFrame,
     test: pd.DataFrame,
     campaign: _KnownCustomers,
     declaration: CustomerDeclaration,
 ) -> _Policy:
-    """The best rule on one column: contact the bins whose training customers would have brought a profit."""
+    """Contact by the best rule on one column: the bins with a profit on the training customers."""
     best: tuple[float, _Bins, np.ndarray] | None = None
     for column in declaration.features:
-        bins = _Bins.learn(train[column.name], column)
-        profit, chosen = _choose_bins(bins.place(train[column.name]), bins.n_bins, learning)
+        bins = _Bins.fit(train[column.name], column)
+        profit, chosen = _choose_bins(bins.place(train[column.name]), bins.n_bins, training)
         if chosen.any() and (best is None or profit > best[0]):
             best = profit, bins, chosen
     if best is None:
         return _Policy(
             "rule",
             "No rule pays",
-            "No rule on one column would have brought a profit on the training customers.",
+            "No rule on one column has a positive profit on the training customers.",
             np.zeros(len(test)),
         )
     _, bins, chosen = best
@@ -442,17 +445,17 @@ def _apply_rule(
     return _Policy(
         "rule",
         "Best rule on one column",
-        f"Customers whose {words}: the rule on one column that brought most on the training customers"
-        f"{'' if within == 1 else f'; of them by chance as many as the limits allow ({within:.1%})'}.",
+        f"Customers whose {words}: the rule on one column with the highest profit on the training customers"
+        f"{'' if within == 1 else f'; a random {within:.1%} of them, within the limits'}.",
         within * contact,
     )
 
 
-def _choose_bins(places: np.ndarray, n_bins: int, learning: _KnownCustomers) -> tuple[float, np.ndarray]:
-    """Bins that pay, the best per contact first, as far as the limits allow; and what they bring."""
+def _choose_bins(places: np.ndarray, n_bins: int, training: _KnownCustomers) -> tuple[float, np.ndarray]:
+    """Choose profitable bins, the most profitable per contact first, within the limits; return their total profit."""
     profits, spending, contacts = (
         np.bincount(places, weights=amounts.astype(np.float64), minlength=n_bins)
-        for amounts in (learning.profits, learning.spending, learning.worth)
+        for amounts in (training.profits, training.spending, training.worth)
     )
     each = profits / np.maximum(contacts, 1)
     chosen = np.zeros(n_bins, dtype=bool)
@@ -461,15 +464,15 @@ def _choose_bins(places: np.ndarray, n_bins: int, learning: _KnownCustomers) -> 
         wanted[number] = True
         if (
             profits[number] > 0
-            and learning.within_capacity(contacts[wanted].sum())
-            and learning.within_budget(spending[wanted].sum())
+            and training.within_capacity(contacts[wanted].sum())
+            and training.within_budget(spending[wanted].sum())
         ):
             chosen = wanted
     return float(profits[chosen].sum()), chosen
 
 
 def _resample(campaign: _KnownCustomers, contacts: Sequence[np.ndarray], bootstrap: BootstrapParameters) -> np.ndarray:
-    """Profit per customer of each way on each resample, shape (n_resamples, number of ways)."""
+    """Profit per customer of each policy on each resample, shape (n_resamples, n_policies)."""
     amounts = campaign.profits[:, np.newaxis] * np.stack(contacts, axis=1)
     blocks = resample_counts(len(campaign.target), bootstrap)
     return np.concatenate([counts @ amounts for counts in blocks]) / len(campaign.target)
@@ -492,14 +495,13 @@ def _describe_chosen(
     broken = []
     if not within_capacity and economics.capacity is not None:
         broken.append(
-            f"contacts {100 * share:.1f} % of these customers, and there is capacity for "
-            f"{100 * economics.capacity:.1f} %"
+            f"contacts {100 * share:.1f} % of these customers, above the capacity of {100 * economics.capacity:.1f} %"
         )
     if not within_budget and economics.budget is not None:
-        broken.append(f"spends {spending / n_customers:.2f} per customer, and the budget is {economics.budget:.2f}")
-    note = None if contacted.any() else "Nobody is contacted."
+        broken.append(f"spends {spending / n_customers:.2f} per customer, above the budget of {economics.budget:.2f}")
+    note = None if contacted.any() else "No customer is contacted."
     if broken:
-        note = f"The threshold {'; it '.join(broken)}. Work through the list from the top and stop there."
+        note = f"The threshold {'; it '.join(broken)}. Contact customers by rank and stop at the limit."
     return ChosenPoint(
         threshold=threshold,
         contacted=int(contacted.sum()),
@@ -537,7 +539,7 @@ def _compare(
 
 
 def _vary(scores: ScoredCustomers, campaign: _KnownCustomers) -> list[SensitivityPoint]:
-    """Profit as each number of the economics is another one; a number of 0 stays 0 and is left out."""
+    """Measure the profit as each number of the economics varies; numbers that are 0 are left out."""
     points = []
     for lever in _LEVERS:
         for factor in _FACTORS:
@@ -546,13 +548,13 @@ def _vary(scores: ScoredCustomers, campaign: _KnownCustomers) -> list[Sensitivit
                 values = campaign.values * factor if lever == "value" else campaign.values
                 point = _measure_changed(scores, values, changed, (lever, factor, number))
                 if lever == "save_probability" and campaign.economics.save_probability * factor > 1:
-                    point = point.model_copy(update={"note": "A probability is at most 1: it counts as 1."})
+                    point = point.model_copy(update={"note": "Limited to a probability of 1."})
                 points.append(point)
     return points
 
 
 def _change(economics: Economics, lever: Lever, factor: float) -> tuple[Economics, float]:
-    """Economics with another number, which may leave nobody worth a contact, and that number."""
+    """Return economics with one number changed, without validation, and that number."""
     if lever == "value":
         if isinstance(economics.value, ValueColumn):
             value = economics.value.model_copy(update={"factor": economics.value.factor * factor})
@@ -575,7 +577,7 @@ def _measure_changed(
             profit_at_threshold=0.0,
             best_threshold=None,
             best_profit=0.0,
-            note="Nobody would be worth a contact, not even a customer who is certain to leave.",
+            note="No customer is worth a contact, even one who is certain to leave.",
         )
     curve = profit_curve(scores.target, scores.prediction, values, economics)
     threshold = 0.0 if scores.threshold is None else scores.threshold
@@ -584,9 +586,9 @@ def _measure_changed(
     best = int(np.where(affordable, curve.profit, -np.inf).argmax())
     note = None
     if best == 0:
-        note = "No threshold brings a profit: nobody is contacted."
+        note = "No threshold has a positive profit: no customer is contacted."
     elif not affordable[place]:
-        note = "The present threshold exceeds capacity or budget then."
+        note = "The model's threshold exceeds capacity or budget."
     return SensitivityPoint(
         lever=lever,
         factor=factor,

@@ -1,8 +1,8 @@
 """Expected profit of a retention campaign.
 
-Every contacted customer is offered something for staying. The expected profit is the one of Neslin, Gupta, Kamakura, Lu
-and Mason, "Defection detection: measuring and understanding the predictive accuracy of customer churn models", *Journal
-of Marketing Research* 43 (2006), without their fixed costs, which no threshold changes. ``docs/profit.md`` explains it.
+Every contacted customer receives an offer for staying. The expected profit is that of Neslin, Gupta, Kamakura, Lu and
+Mason, "Defection detection: measuring and understanding the predictive accuracy of customer churn models", *Journal of
+Marketing Research* 43 (2006), without fixed costs, which do not depend on the threshold; see ``docs/profit.md``.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from churn_kedro.customers import CustomerTableError
 
 logger = logging.getLogger(__name__)
 
-# Spending is a sum of decimal numbers, which binary floats only come near to.
+# Relative tolerance of limits, since spending is a sum of rounded floats.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class ThresholdSteps:
-    """Who is flagged as a decision threshold falls: nobody first, then one group of equal probability after the other.
+    """Decision thresholds in descending order, and the customers flagged at each.
 
     A customer is flagged where the probability is at or above the threshold. There are k distinct probabilities.
 
     Attributes:
-        thresholds: Falling thresholds, shape (k + 1,). The first flags nobody, the last flags everyone; those between
-            lie midway between neighbouring probabilities.
-        order: Positions of the customers by falling probability, shape (n,).
-        flagged: Number of customers flagged at each threshold, whole numbers, shape (k + 1,).
+        thresholds: Descending thresholds, shape (k + 1,). The first flags no customer, the last flags all; those
+            between lie midway between neighbouring probabilities.
+        order: Positions of the customers by descending probability, shape (n,).
+        flagged: Number of customers flagged at each threshold, integers, shape (k + 1,).
     """
 
     thresholds: np.ndarray
@@ -42,26 +42,26 @@ class ThresholdSteps:
     flagged: np.ndarray
 
     def accumulate(self, amounts: np.ndarray) -> np.ndarray:
-        """Add up an amount over the customers flagged at each threshold.
+        """Sum an amount over the customers flagged at each threshold.
 
         Args:
-            amounts: Amount of each customer, in their original order, shape (n,).
+            amounts: Amount of each customer, in the original order, shape (n,).
 
         Returns:
             Sums, shape (k + 1,); the first is 0.
         """
         sums = np.zeros(len(self.order) + 1, dtype=np.result_type(amounts, np.int64))
         np.cumsum(amounts[self.order], out=sums[1:])
-        reached: np.ndarray = sums[self.flagged]
-        return reached
+        at_thresholds: np.ndarray = sums[self.flagged]
+        return at_thresholds
 
 
 @dataclass(frozen=True)
 class ProfitCurve:
-    """What a campaign brings at each threshold, from contacting nobody on.
+    """Profit and spending of a campaign at each threshold.
 
     Attributes:
-        thresholds: Falling thresholds, shape (k + 1,), as in :class:`ThresholdSteps`.
+        thresholds: Descending thresholds, shape (k + 1,), as in :class:`ThresholdSteps`.
         contacted_share: Share of the customers that is contacted, in [0, 1], shape (k + 1,).
         profit: Expected profit in money per customer of the table, contacted or not, shape (k + 1,); the first is 0.
         spending: Expected spending in money per customer of the table, contacted or not, shape (k + 1,).
@@ -73,7 +73,7 @@ class ProfitCurve:
     spending: np.ndarray
 
     def affordable(self, economics: Economics) -> np.ndarray:
-        """Which thresholds stay within capacity and budget.
+        """Find the thresholds within capacity and budget.
 
         Args:
             economics: Both limits.
@@ -85,7 +85,7 @@ class ProfitCurve:
         return within
 
     def within_capacity(self, economics: Economics) -> np.ndarray:
-        """Which thresholds contact no larger share than there is capacity for.
+        """Find the thresholds within the capacity.
 
         Args:
             economics: The capacity.
@@ -98,7 +98,7 @@ class ProfitCurve:
         return within
 
     def within_budget(self, economics: Economics) -> np.ndarray:
-        """Which thresholds spend no more than the budget, in expectation.
+        """Find the thresholds whose expected spending is within the budget.
 
         Args:
             economics: The budget.
@@ -112,11 +112,10 @@ class ProfitCurve:
 
 
 def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray:
-    """What each customer is worth if saved.
+    """Return the value of each customer if saved.
 
-    A customer without a value gets the median of those who have one, and a warning says how many these are. Leaving
-    them out would never contact customers of whom merely a cell is missing. A value of 0 or less stands as it is:
-    such a customer is not worth a contact.
+    Missing values are imputed by the median with a warning, so that customers are not excluded from contact because of
+    a missing cell. Values of 0 or less are unchanged: such a customer is not worth a contact.
 
     Args:
         economics: One value for all, or the column with the values.
@@ -126,8 +125,8 @@ def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray
         Money, float64 array of shape (n,), finite.
 
     Raises:
-        ParameterError: The table has no such column; the message names those nearest to it.
-        CustomerTableError: The column holds something else than finite numbers, or no number at all.
+        ParameterError: The table has no such column; the message names the nearest ones.
+        CustomerTableError: A cell is not a finite number, or all cells are missing.
     """
     if not isinstance(economics.value, ValueColumn):
         return np.full(len(customers), float(economics.value))
@@ -136,30 +135,29 @@ def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray
         columns = [str(column) for column in customers.columns]
         nearest = get_close_matches(name, columns, n=3, cutoff=0.5)
         raise ParameterError(
-            f"economics.value.column is '{name}', which is no column of the customer table ("
+            f"economics.value.column is '{name}', which is not a column of the customer table ("
             + (f"nearest: {', '.join(map(repr, nearest))}" if nearest else f"it has: {', '.join(columns)}")
             + "). Correct the name in campaigns.economics."
         )
     cells = customers[name]
     numbers = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     unknown = np.isnan(numbers)
-    strange = (unknown & cells.notna().to_numpy()) | np.isinf(numbers)
-    if strange.any():
+    invalid = (unknown & cells.notna().to_numpy()) | np.isinf(numbers)
+    if invalid.any():
         raise CustomerTableError(
-            f"Column '{name}' is to tell what a customer is worth, but {strange.sum()} of {len(cells)} cells hold no "
-            f"finite number, such as '{cells[strange].iloc[0]}'. Name a column of numbers in "
-            "campaigns.economics.value.column, or correct the cells."
+            f"Column '{name}' (campaigns.economics.value.column) must have numbers, but {invalid.sum()} of "
+            f"{len(cells)} cells are not finite numbers, such as '{cells[invalid].iloc[0]}'. Name another column, or "
+            "correct the cells."
         )
     if len(numbers) and unknown.all():
         raise CustomerTableError(
-            f"Column '{name}' is to tell what a customer is worth, but all {len(cells)} cells are empty. Name another "
-            "column in campaigns.economics.value.column, or give one number as campaigns.economics."
-            "value."
+            f"Column '{name}' (campaigns.economics.value.column) must have numbers, but all {len(cells)} cells are "
+            "empty. Name another column, or set campaigns.economics.value to one number."
         )
     if unknown.any():
         median = float(np.median(numbers[~unknown]))
         logger.warning(
-            "%d of %d customers have no %s: they count as worth the median of the others, %g.",
+            "%d of %d customers have no %s: their value is imputed by the median, %g.",
             unknown.sum(),
             len(numbers),
             name,
@@ -171,9 +169,9 @@ def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray
 
 
 def worth_contacting(values: np.ndarray, economics: Economics) -> np.ndarray:
-    """Which customers would be worth a contact if they were certain to leave.
+    """Find the customers for whom a contact pays if they are certain to leave.
 
-    No campaign would contact the others, at whatever threshold.
+    The others are not contacted at any threshold.
 
     Args:
         values: Money that each customer is worth if saved, shape (n,).
@@ -187,7 +185,7 @@ def worth_contacting(values: np.ndarray, economics: Economics) -> np.ndarray:
 
 
 def break_even_probabilities(values: np.ndarray, economics: Economics) -> np.ndarray:
-    """Probability of leaving above which a contact pays in expectation.
+    """Compute the probability of leaving above which a contact pays in expectation.
 
     Args:
         values: Money that each customer is worth if saved, shape (n,).
@@ -195,8 +193,13 @@ def break_even_probabilities(values: np.ndarray, economics: Economics) -> np.nda
 
     Returns:
         float64 array of shape (n,): values in [0, 1), or infinity for a customer who is never worth a contact.
+
+    Examples:
+        >>> economics = Economics(contact_cost=2, offer_cost=20, save_probability=0.5, value=420)
+        >>> break_even_probabilities(np.array([420.0, 60.0, 20.0]), economics).tolist()
+        [0.1, 0.55, inf]
     """
-    # Where a contact is worth it, the denominator is above 0: it is more than the two costs together.
+    # Where a contact can pay, the denominator is positive: it exceeds the sum of the costs.
     worth = worth_contacting(values, economics)
     difference = economics.save_probability * (values - economics.offer_cost) + economics.offer_cost
     costs = np.full(len(values), economics.offer_cost + economics.contact_cost)
@@ -205,14 +208,13 @@ def break_even_probabilities(values: np.ndarray, economics: Economics) -> np.nda
 
 
 def break_even(economics: Economics) -> float | None:
-    """Probability of leaving above which a contact pays in expectation, where all customers are worth the same.
+    """Compute the probability of leaving above which a contact pays, where all customers have the same value.
 
     Args:
         economics: Costs, value, and the probability of saving a customer.
 
     Returns:
-        A number in [0, 1), or None where the value is a column: each customer then has another one, see
-        :func:`break_even_probabilities`.
+        A number in [0, 1), or None where the value is a column, see :func:`break_even_probabilities`.
     """
     if isinstance(economics.value, ValueColumn):
         return None
@@ -220,7 +222,7 @@ def break_even(economics: Economics) -> float | None:
 
 
 def campaign_profit(target: np.ndarray, contacted: np.ndarray, values: np.ndarray, economics: Economics) -> float:
-    """Expected profit of contacting some customers whose target is known.
+    """Compute the expected profit of a campaign among customers whose target is known.
 
     Customers who are never worth a contact count as not contacted.
 
@@ -231,14 +233,20 @@ def campaign_profit(target: np.ndarray, contacted: np.ndarray, values: np.ndarra
         economics: Costs, and the probability of saving a customer.
 
     Returns:
-        Money in total; 0 where nobody is contacted.
+        Money in total; 0 without contacts.
+
+    Examples:
+        >>> economics = Economics(contact_cost=2, offer_cost=20, save_probability=0.5, value=420)
+        >>> target, values = np.array([1, 0, 0]), np.full(3, 420.0)
+        >>> campaign_profit(target, np.array([True, True, False]), values, economics)  # 0.5 * 400 - 2, and -20 - 2
+        176.0
     """
     worth = contacted & worth_contacting(values, economics)
     return float(_profits(target, values, economics)[worth].sum())
 
 
 def contact_profits(target: np.ndarray, values: np.ndarray, economics: Economics) -> np.ndarray:
-    """Expected profit of contacting each customer whose target is known.
+    """Compute the expected profit of contacting each customer whose target is known.
 
     Args:
         target: 1 for customers who left, 0 for those who stayed, shape (n,).
@@ -246,13 +254,13 @@ def contact_profits(target: np.ndarray, values: np.ndarray, economics: Economics
         economics: Costs, and the probability of saving a customer.
 
     Returns:
-        Money, shape (n,); 0 for customers who are never worth a contact, since no campaign contacts them.
+        Money, shape (n,); 0 for customers who are never worth a contact.
     """
     return np.where(worth_contacting(values, economics), _profits(target, values, economics), 0.0)
 
 
 def contact_spending(target: np.ndarray, values: np.ndarray, economics: Economics) -> np.ndarray:
-    """Expected spending on each customer whose target is known, if contacted.
+    """Compute the expected spending on each customer whose target is known, if contacted.
 
     Args:
         target: 1 for customers who left, 0 for those who stayed, shape (n,).
@@ -275,17 +283,24 @@ def _profits(target: np.ndarray, values: np.ndarray, economics: Economics) -> np
 
 
 def threshold_steps(probability: np.ndarray) -> ThresholdSteps:
-    """All thresholds that tell customers apart.
+    """Compute all thresholds that give distinct decisions.
 
-    Midway between two neighbouring probabilities, a threshold is as far as can be from either, so new customers like
-    them are decided alike; the lowest one lies midway between the smallest probability and 0. The first threshold is
-    1, or 1.00000012 where someone has a probability of 1: it is finite, scikit-learn takes it, and it flags nobody.
+    Thresholds lie midway between neighbouring probabilities, so that decisions on new customers with similar
+    probabilities are the same; the lowest one lies midway between the smallest probability and 0. The first threshold
+    flags no customer: it is 1, or 1.00000012 where a probability is 1, which is finite as scikit-learn requires.
 
     Args:
         probability: Probability of leaving, values in [0, 1], shape (n,), at least one.
 
     Returns:
         Thresholds, and the customers in the order in which they are flagged.
+
+    Examples:
+        >>> steps = threshold_steps(np.array([0.25, 0.75, 0.75]))
+        >>> steps.thresholds.tolist(), steps.flagged.tolist()
+        ([1.0, 0.5, 0.125], [0, 2, 3])
+        >>> steps.accumulate(np.array([1, 10, 100])).tolist()
+        [0, 110, 111]
     """
     order = np.argsort(-probability, kind="stable")
     ranked = probability[order].astype(np.float64)
@@ -293,18 +308,18 @@ def threshold_steps(probability: np.ndarray) -> ThresholdSteps:
     upper = ranked[last_of_group]
     lower = np.append(upper[1:], 0.0)
     midway = (lower + upper) / 2
-    # Between two neighbouring floats there is none, and the midpoint may come out as the lower one.
+    # The midpoint of two adjacent floats is rounded to one of them, possibly the lower.
     between = np.where(midway > lower, midway, upper)
-    # Exact in single precision, too, in which uncalibrated trees answer: rounded to 1, it would flag.
-    nobody = 1.0 if upper[0] < 1 else float(np.nextafter(np.float32(1), np.float32(2)))
-    return ThresholdSteps(thresholds=np.append(nobody, between), order=order, flagged=np.append(0, last_of_group + 1))
+    # The next float32 above 1, since uncalibrated trees return float32.
+    highest = 1.0 if upper[0] < 1 else float(np.nextafter(np.float32(1), np.float32(2)))
+    return ThresholdSteps(thresholds=np.append(highest, between), order=order, flagged=np.append(0, last_of_group + 1))
 
 
 def profit_curve(target: np.ndarray, probability: np.ndarray, values: np.ndarray, economics: Economics) -> ProfitCurve:
-    """Expected profit, contacts and spending at each threshold.
+    """Compute expected profit, contacts and spending at each threshold.
 
-    Customers who are never worth a contact count as not contacted, at every threshold. Capacity and budget limit
-    nothing here; :meth:`ProfitCurve.affordable` says which thresholds keep to them.
+    Customers who are never worth a contact count as not contacted, at every threshold. Capacity and budget are not
+    applied; see :meth:`ProfitCurve.affordable`.
 
     Args:
         target: 1 for customers who left, 0 for those who stayed, shape (n,), at least one customer.
@@ -314,10 +329,17 @@ def profit_curve(target: np.ndarray, probability: np.ndarray, values: np.ndarray
 
     Returns:
         The curve over all thresholds of :func:`threshold_steps`.
+
+    Examples:
+        >>> economics = Economics(contact_cost=2, offer_cost=20, save_probability=0.5, value=420)
+        >>> target, probability = np.array([1, 0, 0]), np.array([0.75, 0.5, 0.25])
+        >>> curve = profit_curve(target, probability, np.full(3, 420.0), economics)
+        >>> curve.profit.round(2).tolist(), curve.spending.round(2).tolist()
+        ([0.0, 66.0, 58.67, 51.33], [0.0, 4.0, 11.33, 18.67])
     """
     steps = threshold_steps(probability)
     contacted = worth_contacting(values, economics)
-    # Contacts and takers are counted, not summed up in money, so that spending is exact for any number of customers.
+    # Contacts and accepted offers are counted before multiplying by costs, so that spending is exact.
     contacts = steps.accumulate(contacted)
     leavers = steps.accumulate(contacted & (target == 1))
     takers = economics.save_probability * leavers + (contacts - leavers)

@@ -12,14 +12,14 @@ Objective = Literal["profit", "f1", "balanced_accuracy", "matthews_corrcoef", "a
 
 
 class ValueColumn(Parameters):
-    """A column that tells what a saved customer is worth."""
+    """A column with the value of a saved customer."""
 
     column: str = Field(min_length=1, description="Column of the customer table, numbers.")
     factor: float = Field(1, gt=0, allow_inf_nan=False, description="Money per unit of the column.")
 
 
 class Economics(Parameters):
-    """What a campaign costs and brings. All money is in one currency of the user's choice."""
+    """Costs and value of a campaign. All money is in one currency."""
 
     contact_cost: float = Field(ge=0, allow_inf_nan=False, description="Money spent on every contacted customer.")
     offer_cost: float = Field(
@@ -38,7 +38,7 @@ class Economics(Parameters):
         None,
         gt=0,
         allow_inf_nan=False,
-        description="Most expected spending per customer of the table, contacted or not; null: no limit.",
+        description="Maximum expected spending per customer of the table, contacted or not; null: no limit.",
     )
 
     @model_validator(mode="after")
@@ -47,23 +47,23 @@ class Economics(Parameters):
             gain = self.save_probability * (self.value - self.offer_cost)
             if gain <= self.contact_cost:
                 raise ValueError(
-                    "nobody is worth a contact: even a customer who is certain to leave brings save_probability * "
-                    f"(value - offer_cost) = {self.save_probability:g} * ({self.value:g} - {self.offer_cost:g}) = "
-                    f"{gain:g}, which must be more than the contact_cost of {self.contact_cost:g}; correct the "
-                    "numbers, or choose another objective than profit"
+                    "no customer is worth a contact: the expected gain of a customer who is certain to leave is "
+                    f"save_probability * (value - offer_cost) = {self.save_probability:g} * ({self.value:g} - "
+                    f"{self.offer_cost:g}) = {gain:g}, which must be above the contact_cost of "
+                    f"{self.contact_cost:g}; correct the numbers, or choose another objective than profit"
                 )
         return self
 
 
 class CampaignParameters(Parameters):
-    """What decisions maximise, and what a campaign costs and brings."""
+    """Objective of the decision threshold, and economics of a campaign."""
 
-    objective: Objective = Field(description="What the threshold maximises.")
+    objective: Objective = Field(description="Objective that the threshold maximises.")
     min_precision: float | None = Field(
-        None, gt=0, le=1, description="Least precision (recall_at_precision); null with other objectives."
+        None, gt=0, le=1, description="Minimum precision (recall_at_precision); null with other objectives."
     )
     economics: Economics | None = Field(
-        None, description="Costs and value of a campaign (profit); other objectives leave it unused."
+        None, description="Costs and value of a campaign (profit); other objectives ignore it."
     )
 
     @model_validator(mode="after")
@@ -77,7 +77,7 @@ class CampaignParameters(Parameters):
             raise ValueError("objective recall_at_precision needs min_precision, a number above 0 and at most 1")
         if self.objective != "recall_at_precision" and self.min_precision is not None:
             raise ValueError(
-                f"min_precision is {self.min_precision:g}, but objective {self.objective} does not look at it; set it "
-                "to null, or choose objective recall_at_precision"
+                f"min_precision is {self.min_precision:g}, but objective {self.objective} does not use it; set it to "
+                "null, or choose objective recall_at_precision"
             )
         return self

@@ -1,4 +1,4 @@
-"""From predictions to a list of customers that people can work through."""
+"""The scored list: decisions, risk bands and ranks of customers."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ CONTACT, NO_CONTACT = "contact", "no_contact"
 
 
 class BandParameters(Parameters):
-    """Where the risk bands begin."""
+    """Lower bounds of the risk bands."""
 
-    medium: float = Field(gt=0, lt=1, description="Least probability of the medium band.")
-    high: float = Field(gt=0, lt=1, description="Least probability of the high band.")
+    medium: float = Field(gt=0, lt=1, description="Minimum probability of the medium band.")
+    high: float = Field(gt=0, lt=1, description="Minimum probability of the high band.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -43,7 +43,7 @@ class InferenceParameters(Parameters):
 
 
 class ScoringReport(Record):
-    """What happened in one scoring."""
+    """Counts of one scoring."""
 
     model_name: str
     model_version: int
@@ -59,7 +59,7 @@ class ScoringReport(Record):
     )
     mean_prediction: float | None = Field(None, description="Mean of the predicted numbers (task regression).")
     unusual: dict[str, int] = Field(
-        description="Cells per column that the declaration does not allow; scored all the same."
+        description="Cells per column that the declaration does not allow, in customers that were scored."
     )
 
 
@@ -89,19 +89,19 @@ def count_unusual_cells(customers: pd.DataFrame, declaration: CustomerDeclaratio
 
 
 def require_readable(rows_read: int, rows_unscored: int, max_unscored_share: float, unreadable: pd.DataFrame) -> None:
-    """Refuse a table of which too much cannot be scored.
+    """Check that few customers are unreadable.
 
     Args:
         rows_read: Customers in the table.
-        rows_unscored: Customers with a cell that could not be read.
+        rows_unscored: Customers with an unreadable cell.
         max_unscored_share: Largest share of them that is accepted.
         unreadable: The cells (``row``, ``column``, ``reason``).
 
     Raises:
-        CustomerTableError: The share is larger, or there is nobody to score.
+        CustomerTableError: The share is larger, or the table has no customer.
     """
     if rows_read == 0:
-        raise CustomerTableError("The table of new customers has a header but no rows: there is nobody to score.")
+        raise CustomerTableError("The table of new customers has a header but no rows: there is no customer to score.")
     if rows_unscored / rows_read > max_unscored_share:
         examples = "\n".join(
             f"  row {row + 1}, {reason}" for row, reason in unreadable[["row", "reason"]].head(5).values
@@ -109,49 +109,53 @@ def require_readable(rows_read: int, rows_unscored: int, max_unscored_share: flo
         raise CustomerTableError(
             f"{rows_unscored:,} of {rows_read:,} customers cannot be scored; at most {max_unscored_share:.1%} may be "
             f"left out (inference.max_unscored_share). The first cells at fault:\n{examples}\n"
-            "The unscored_customers file lists them all."
+            "The file unscored_customers lists all of them."
         )
 
 
 def risk_bands(probability: np.ndarray, bands: BandParameters) -> np.ndarray:
-    """Band of each probability.
+    """Assign each probability to a risk band.
 
     Args:
         probability: Shape (n,), values in [0, 1].
-        bands: Where the bands begin.
+        bands: Lower bounds of the bands.
 
     Returns:
         Shape (n,), values of :data:`BANDS`.
+
+    Examples:
+        >>> risk_bands(np.array([0.1, 0.3, 0.9]), BandParameters(medium=0.3, high=0.6)).tolist()
+        ['low', 'medium', 'high']
     """
-    named: np.ndarray = np.asarray(BANDS)[np.digitize(probability, [bands.medium, bands.high])]
-    return named
+    assigned: np.ndarray = np.asarray(BANDS)[np.digitize(probability, [bands.medium, bands.high])]
+    return assigned
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1 by falling value; equal values in order of input."""
+    """Ranks from 1 by descending value; ties in order of input."""
     ranks = np.empty(len(values), dtype=np.int64)
     ranks[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
     return ranks
 
 
 def find_worth_contacting(tags: Mapping[str, str], customers: pd.DataFrame) -> np.ndarray | None:
-    """Find the customers who are worth a contact, where the decision depends on what each is worth.
+    """Find the customers who are worth a contact, where the value is a column.
 
     Args:
         tags: Tags of the version.
         customers: Typed customers.
 
     Returns:
-        Boolean mask of shape (n,); None where all are worth the same, or where the column is not in the table, which is
-        warned of.
+        Boolean mask of shape (n,); None where all have the same value, or, with a warning, where the table lacks the
+        column.
     """
     if CAMPAIGN_TAG not in tags:
         return None
     economics = Economics.model_validate_json(tags[CAMPAIGN_TAG])
     if not isinstance(economics.value, ValueColumn) or economics.value.column not in customers:
         logger.warning(
-            "What a customer is worth is not among the columns to score: those who are worth too little for a contact "
-            "are listed like the others (column %s).",
+            "The table to score lacks the column %s with the value of a customer: decisions ignore it, and include "
+            "customers who are not worth a contact.",
             getattr(economics.value, "column", ""),
         )
         return None
@@ -159,13 +163,13 @@ def find_worth_contacting(tags: Mapping[str, str], customers: pd.DataFrame) -> n
 
 
 def _list_binary(
-    probability: np.ndarray, threshold: float | None, bands: BandParameters, worthy: np.ndarray | None
+    probability: np.ndarray, threshold: float | None, bands: BandParameters, worth_contact: np.ndarray | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     if threshold is None:
-        raise ValueError("a binary model without decision threshold cannot decide")
+        raise ValueError("a binary model needs a decision threshold, found None")
     flagged, risk_band = probability >= threshold, risk_bands(probability, bands)
-    if worthy is not None:
-        flagged &= worthy
+    if worth_contact is not None:
+        flagged &= worth_contact
     columns = {
         "probability": probability,
         "decision": np.where(flagged, CONTACT, NO_CONTACT),
@@ -204,9 +208,9 @@ def list_predictions(
     bands: BandParameters,
     model_version: int,
     scored_at: str,
-    worthy: np.ndarray | None = None,
+    worth_contact: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Make the list of scored customers, in the order of the input.
+    """Build the scored list, in the order of the input.
 
     Args:
         ids: Columns that identify the customers, n rows.
@@ -214,21 +218,21 @@ def list_predictions(
             predicted number, shape (n,).
         declaration: The table's declaration.
         threshold: Decision threshold on the probability of leaving; None for other tasks.
-        bands: Where the risk bands begin; they are for the task binary.
-        model_version: Version that gave the predictions.
+        bands: Lower bounds of the risk bands (task binary).
+        model_version: Version that made the predictions.
         scored_at: Time of scoring, ISO 8601.
-        worthy: Who is worth a contact, shape (n,); None: all are.
+        worth_contact: Whether each customer is worth a contact, shape (n,); None: all are.
 
     Returns:
-        The list, and what its :class:`ScoringReport` counts of the task. Columns are the ids, those of the task,
+        The list, and the counts of the task for :class:`ScoringReport`. Columns are the ids, those of the task,
         ``model_version`` and ``scored_at``. Task binary: ``probability``, ``decision`` (``contact`` or ``no_contact``),
-        ``risk_band`` and ``rank`` (1: most likely to leave; equal probabilities in order of input). Task multiclass:
+        ``risk_band`` and ``rank`` (1: most likely to leave; ties in order of input). Task multiclass:
         ``prediction`` (the most probable label) and ``probability_<label>`` for each label. Task regression:
         ``prediction`` and ``rank`` (1: largest).
     """
     match declaration.task:
         case "binary":
-            columns, counts = _list_binary(prediction, threshold, bands, worthy)
+            columns, counts = _list_binary(prediction, threshold, bands, worth_contact)
         case "multiclass":
             columns, counts = _list_multiclass(prediction, declaration)
         case "regression":

@@ -1,4 +1,4 @@
-"""The decision threshold on the probability of leaving, by a declared objective."""
+"""The choice of the decision threshold on the probability of leaving."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from churn_kedro.campaigns.parameters import CampaignParameters, Economics, Obje
 logger = logging.getLogger(__name__)
 
 
-# Where no customer can tell a better one.
+# Threshold where the customers do not determine one.
 _NEUTRAL_THRESHOLD = 0.5
-# Values that differ by less, relative to the largest, are equal: the difference is one of rounding.
+# Relative tolerance within which scores are equal.
 _ROUNDING = 1e-12
 
 
 class ThresholdChoice(Record):
-    """The decision threshold, and what it does to the customers it was chosen on."""
+    """The decision threshold, and its metrics on the customers it was chosen on."""
 
-    objective: Objective = Field(description="What the threshold was to maximise.")
+    objective: Objective = Field(description="Objective that the threshold maximises.")
     threshold: float = Field(
         ge=0,
-        description="A customer is flagged where the probability is at or above it. In [0, 1]; a trifle above 1 where "
-        "nobody is to be flagged, not even at probability 1.",
+        description="A customer is flagged where the probability is at or above it. In [0, 1]; slightly above 1 where "
+        "no customer is flagged although a probability is 1.",
     )
     value: float | None = Field(
-        description="Value of the objective at it (profit: per customer; recall_at_precision: the recall); null where "
-        "one class alone leaves it undefined."
+        description="Value of the objective (profit: per customer; recall_at_precision: the recall); null where it is "
+        "undefined for a single class."
     )
     flagged_share: float = Field(ge=0, le=1, description="Share of the customers that is flagged.")
     contacted_share: float = Field(
@@ -40,15 +40,15 @@ class ThresholdChoice(Record):
         le=1,
         description="Share of the customers that is flagged; objective profit: and is worth a contact.",
     )
-    precision: float = Field(ge=0, le=1, description="Share of the flagged who left; 0 where nobody is flagged.")
-    recall: float = Field(ge=0, le=1, description="Share of those who left that is flagged; 0 where nobody left.")
+    precision: float = Field(ge=0, le=1, description="Share of the flagged who left; 0 where none is flagged.")
+    recall: float = Field(ge=0, le=1, description="Share of those who left that is flagged; 0 where none left.")
     profit_per_customer: float | None = Field(
         description="Expected profit in money per customer, contacted or not (objective profit)."
     )
     break_even: float | None = Field(
         description="Probability above which a contact pays in expectation (objective profit, one value for all)."
     )
-    reason: str = Field(description="Why this threshold, for people.")
+    reason: str = Field(description="Reason of the choice, in words.")
 
 
 @dataclass(frozen=True)
@@ -69,17 +69,17 @@ class _Counts:
         return _ratio(self.true_positive, np.full(len(self.flagged), self.positives))
 
     def scores(self, objective: Objective) -> np.ndarray:
-        """The metric that scikit-learn calls so; of recall_at_precision the recall. Profit is no metric of counts."""
+        """Return scikit-learn's metric of this name at each threshold; for recall_at_precision, the recall."""
         hits, flagged = self.true_positive.astype(np.float64), self.flagged.astype(np.float64)
         positives, negatives = float(self.positives), float(self.total - self.positives)
-        passed = negatives - (flagged - hits)
+        true_negative = negatives - (flagged - hits)
         match objective:
             case "f1":
                 return _ratio(2 * hits, flagged + positives)
             case "accuracy":
-                return _ratio(hits + passed, np.full(len(hits), float(self.total)))
+                return _ratio(hits + true_negative, np.full(len(hits), float(self.total)))
             case "balanced_accuracy":
-                return (hits / positives + passed / negatives) / 2
+                return (hits / positives + true_negative / negatives) / 2
             case "matthews_corrcoef":
                 covariance = hits * self.total - flagged * positives
                 return _ratio(covariance, np.sqrt(positives * negatives * flagged * (self.total - flagged)))
@@ -89,7 +89,7 @@ class _Counts:
 
 @dataclass(frozen=True)
 class _CampaignLimits:
-    """What contacting the flagged customers brings, and its limits."""
+    """The profit curve, and the limits of the campaign."""
 
     economics: Economics
     curve: ProfitCurve
@@ -105,13 +105,13 @@ class _Pick:
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Quotients; 0 where the denominator is."""
+    """Quotients; 0 where the denominator is 0."""
     quotients: np.ndarray = np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator != 0)
     return quotients
 
 
 def _first_best(scores: np.ndarray, allowed: np.ndarray) -> int:
-    """Position of the highest threshold among the allowed whose score is the largest, but for rounding."""
+    """Position of the highest allowed threshold with the largest score, up to rounding."""
     largest = scores[allowed].max()
     tolerance = _ROUNDING * np.abs(scores).max()
     return int(np.flatnonzero(allowed & (scores >= largest - tolerance))[0])
@@ -124,27 +124,36 @@ def _percent(share: float) -> str:
 def choose_threshold(
     target: np.ndarray, probability: np.ndarray, parameters: CampaignParameters, values: np.ndarray | None = None
 ) -> ThresholdChoice:
-    """Choose the decision threshold that is best at the objective.
+    """Choose the decision threshold that maximises the objective.
 
     A customer is flagged where the probability is at or above the threshold. The candidates are those of
-    :func:`churn_kedro.campaigns.economics.threshold_steps`: nobody, and midway between neighbouring probabilities. Of
-    equally good ones the highest is chosen. Where one class alone, or equal probabilities, cannot tell a better one,
-    the threshold is 0.5; under objective profit it is 0.5 only where capacity and budget allow it, else nobody.
+    :func:`churn_kedro.campaigns.economics.threshold_steps`; ties go to the highest. Where there is only one class, or
+    all probabilities are equal, the threshold is 0.5; under objective profit, no customer is flagged if 0.5 would
+    exceed capacity or budget.
 
     Args:
         target: 1 for customers who left, 0 for those who stayed, shape (n,).
-        probability: Calibrated probability of leaving, of customers the model has not learned from; values in [0, 1],
-            shape (n,).
-        parameters: The objective and what belongs to it.
+        probability: Calibrated out-of-fold probability of leaving, values in [0, 1], shape (n,).
+        parameters: Objective, economics and minimum precision.
         values: Money that each customer is worth if saved, shape (n,), see
-            :func:`churn_kedro.campaigns.economics.customer_values`. Objective profit needs them where the value is a
-            column; other objectives leave them unused.
+            :func:`churn_kedro.campaigns.economics.customer_values`. Required by objective profit where the value is a
+            column; other objectives ignore it.
 
     Returns:
-        The threshold, its value and the reason.
+        The threshold, the value of the objective and the reason.
 
     Raises:
-        ValueError: The arrays do not fit together, hold something else than what is said above, or lack the values.
+        ValueError: The arrays differ in shape or have invalid numbers, or the values are required and None.
+
+    Examples:
+        >>> target, probability = np.array([0, 0, 1, 1]), np.array([0.125, 0.25, 0.5, 0.75])
+        >>> choice = choose_threshold(target, probability, CampaignParameters(objective="f1"))
+        >>> choice.threshold, choice.value
+        (0.375, 1.0)
+        >>> economics = {"contact_cost": 2, "offer_cost": 20, "save_probability": 0.5, "value": 420, "capacity": 0.25}
+        >>> parameters = CampaignParameters.model_validate({"objective": "profit", "economics": economics})
+        >>> choose_threshold(target, probability, parameters).threshold
+        0.625
     """
     target, probability = np.asarray(target), np.asarray(probability, dtype=np.float64)
     _require_customers(target, probability)
@@ -155,9 +164,9 @@ def choose_threshold(
         worth = _require_values(values, parameters.economics, len(target))
         campaign = _CampaignLimits(parameters.economics, profit_curve(target, probability, worth, parameters.economics))
     if counts.positives in (0, counts.total):
-        pick = _pick_neutral(steps, probability, campaign, "one class alone cannot tell a better one")
+        pick = _pick_neutral(steps, probability, campaign, "there is only one class")
     elif np.ptp(probability) == 0:
-        pick = _pick_neutral(steps, probability, campaign, "the model says the same of every customer")
+        pick = _pick_neutral(steps, probability, campaign, "all predicted probabilities are equal")
     elif campaign is not None:
         pick = _pick_by_profit(campaign)
     elif parameters.objective == "recall_at_precision" and parameters.min_precision is not None:
@@ -174,18 +183,17 @@ def _require_customers(target: np.ndarray, probability: np.ndarray) -> None:
             f"and {probability.shape}"
         )
     if not np.isin(target, (0, 1)).all():
-        raise ValueError(f"target must hold 0 and 1 only, found {np.unique(target)[:5].tolist()}")
-    # Written so that it also fails for NaN.
+        raise ValueError(f"target must have values 0 and 1 only, found {np.unique(target)[:5].tolist()}")
+    # Negated, so that it also raises for NaN.
     if not ((probability >= 0) & (probability <= 1)).all():
-        raise ValueError("probability must hold numbers from 0 to 1 only")
+        raise ValueError("probability must have numbers from 0 to 1 only")
 
 
 def _require_values(values: np.ndarray | None, economics: Economics, n_customers: int) -> np.ndarray:
     if values is None:
         if isinstance(economics.value, ValueColumn):
             raise ValueError(
-                f"the value of a customer is in column '{economics.value.column}': pass values, as customer_values "
-                "computes them"
+                f"the value of a customer is in column '{economics.value.column}': pass the result of customer_values"
             )
         return np.full(n_customers, economics.value)
     if values.shape != (n_customers,) or not np.isfinite(values).all():
@@ -199,11 +207,11 @@ def _pick_neutral(
     position = int(np.searchsorted(steps.flagged, np.count_nonzero(probability >= _NEUTRAL_THRESHOLD)))
     if campaign is not None and not campaign.curve.affordable(campaign.economics)[position]:
         logger.warning(
-            "The decision threshold flags nobody: %s, and %.1f would exceed capacity or budget.",
+            "The decision threshold flags no customer: %s, and %.1f would exceed capacity or budget.",
             doubt,
             _NEUTRAL_THRESHOLD,
         )
-        reason = f"Nobody is flagged: {doubt}, and {_NEUTRAL_THRESHOLD} would exceed capacity or budget."
+        reason = f"No customer is flagged: {doubt}, and {_NEUTRAL_THRESHOLD} would exceed capacity or budget."
         return _Pick(0, float(steps.thresholds[0]), reason)
     logger.warning("The decision threshold is %.1f: %s.", _NEUTRAL_THRESHOLD, doubt)
     return _Pick(position, _NEUTRAL_THRESHOLD, f"{_NEUTRAL_THRESHOLD}, since {doubt}.")
@@ -226,19 +234,18 @@ def _pick_by_profit(campaign: _CampaignLimits) -> _Pick:
             f"capacity of {_percent(economics.capacity or 0)}": curve.within_capacity(economics),
             f"budget of {economics.budget or 0:.2f} per customer": curve.within_budget(economics),
         }
-        # Contacts and spending only grow as the threshold falls, so the stricter limit alone decides.
+        # Contacts and spending grow as the threshold falls, so the stricter limit is binding.
         strictest = min(within.sum() for within in limits.values())
         binding = " and the ".join(limit for limit, within in limits.items() if within.sum() == strictest)
-        what = "nobody can be contacted at a profit" if position == 0 else outcome(position)
-        reason = (
-            f"Within the {binding}, {what}. Without limits, at {curve.thresholds[unlimited]:.4f}: {outcome(unlimited)}."
-        )
+        limited = "no customer can be contacted at a profit" if position == 0 else outcome(position)
+        best = f"{curve.thresholds[unlimited]:.4f}: {outcome(unlimited)}"
+        reason = f"Within the {binding}, {limited}. Without limits, at {best}."
     elif position == 0:
-        reason = "No threshold brings a profit: nobody is contacted."
+        reason = "No threshold has a positive profit: no customer is contacted."
     else:
         reason = f"The highest expected profit: {outcome(position)}."
     if position == 0:
-        logger.warning("The decision threshold flags nobody. %s", reason)
+        logger.warning("The decision threshold flags no customer. %s", reason)
     return _Pick(position, float(curve.thresholds[position]), reason)
 
 
@@ -252,11 +259,11 @@ def _pick_by_precision(counts: _Counts, steps: ThresholdSteps, min_precision: fl
             "customers left."
         )
         return _Pick(position, float(steps.thresholds[position]), reason)
-    # The highest precision of all, and of those who have it the most customers: some of them have left.
+    # The highest precision, and among ties the highest recall.
     highest = counts.precision >= counts.precision.max() * (1 - _ROUNDING)
     position = _first_best(counts.recall, highest)
     reason = (
-        f"No threshold reaches a precision of {_percent(min_precision)}. This one has the highest there is, "
+        f"No threshold reaches a precision of {_percent(min_precision)}. This one has the highest precision, "
         f"{_percent(counts.precision[position])}: {counts.true_positive[position]} of {counts.flagged[position]} "
         "flagged customers left."
     )

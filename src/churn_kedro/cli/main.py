@@ -1,4 +1,4 @@
-"""The project's command line: Kedro's own, with errors that a user can mend shown without a traceback."""
+"""The command line of the project: Kedro's commands, with user errors shown without a traceback."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SHOWN_WIDTH, _NAME_WIDTH = 64, 40
 
 
 class _LazyGroup(click.Group):
-    """Commands of which ``models`` is imported when it is called: it imports more than a run needs to start."""
+    """Group that imports the command ``models`` when it is called, so that a run starts faster."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all commands, in alphabetical order."""
+        """Return the names of all commands in alphabetical order."""
         return sorted([*super().list_commands(ctx), "models"])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -46,8 +46,7 @@ def cli() -> None:
 
 
 def _run_pipelines(*args: Any, **kwargs: Any) -> Any:
-    # What the command line has imported lives as long as the process. Without this, each of the many collections while
-    # a run starts looks at all of it again, which takes a tenth of the time of starting.
+    # Excludes imported modules from garbage collection, which would otherwise take a tenth of the start-up time.
     gc.freeze()
     return cast(Callable[..., Any], kedro_run.callback)(*args, **kwargs)
 
@@ -66,17 +65,17 @@ def customers() -> None:
 @click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--target", required=True, metavar="COLUMN", help="Column to predict.")
 @click.option("--name", required=True, metavar="NAME", help="Name of the use case: kedro run --env NAME.")
-@click.option("--positive", metavar="LABEL", help="Label of the customers who left; guessed where left out.")
+@click.option("--positive", metavar="LABEL", help="Label of the customers who left; inferred if left out.")
 @click.option(
     "--task",
     type=click.Choice(["binary", "multiclass", "regression"]),
-    help="What is predicted; guessed where left out.",
+    help="Task; inferred if left out.",
 )
 @click.option("--description", default="", metavar="TEXT", help="One line: whose customers, which table.")
-@click.option("--encoding", metavar="NAME", help="Character encoding, such as cp1251; found out where left out.")
-@click.option("--delimiter", metavar="CHARACTER", help="What separates the cells; found out where left out.")
-@click.option("--sheet", metavar="SHEET", help="Sheet of an Excel file; the first where left out.")
-@click.option("--force", is_flag=True, help="Overwrite the files of a use case that is there already.")
+@click.option("--encoding", metavar="NAME", help="Character encoding, such as cp1251; detected if left out.")
+@click.option("--delimiter", metavar="CHARACTER", help="Delimiter; detected if left out.")
+@click.option("--sheet", metavar="SHEET", help="Sheet of an Excel file; the first if left out.")
+@click.option("--force", is_flag=True, help="Overwrite the files of an existing use case.")
 @show_user_errors
 def onboard(
     path: Path,
@@ -90,7 +89,7 @@ def onboard(
     sheet: str | None,
     force: bool,
 ) -> None:
-    """Declare a new customer table: read PATH (CSV, Parquet or Excel), guess, and write conf/NAME."""
+    """Infer the declaration of the customer table PATH (CSV, Parquet or Excel), and write it to conf/NAME."""
     from churn_kedro.customers import (
         infer_declaration,
         render_catalog,
@@ -113,7 +112,7 @@ def onboard(
     processing = render_data_processing(onboarding.unlabelled_share, by_time=onboarding.by_time)
     if processing:
         texts["parameters/data_processing.yml"] = processing
-    # Last: a folder without it is no use case yet.
+    # Written last, since it makes the folder a use case.
     texts["globals.yml"] = render_globals(name, path.name, _as_configured(path, project))
     for file, text in texts.items():
         DocumentDataset(filepath=(folder / file).as_posix()).save(text)
@@ -123,14 +122,14 @@ def onboard(
 def _require_free_name(name: str, folder: Path, force: bool) -> None:
     if not _USE_CASE_NAME.fullmatch(name) or name in _NO_USE_CASES:
         raise ParameterError(
-            f"'{name}' cannot name a use case: lower-case letters, digits and underscores, a letter first; not "
-            f"{' or '.join(_NO_USE_CASES)}."
+            f"'{name}' cannot name a use case: use lower-case letters, digits and underscores, a letter "
+            f"first, and not {' or '.join(_NO_USE_CASES)}."
         )
-    there = sorted(file for file in folder.rglob("*.yml")) if folder.is_dir() else []
-    if there and not force:
+    existing = sorted(file for file in folder.rglob("*.yml")) if folder.is_dir() else []
+    if existing and not force:
         raise ParameterError(
-            f"The use case '{name}' is there already ({', '.join(str(file) for file in there)}), perhaps with "
-            "somebody's edits. Nothing was written. Choose another --name, or overwrite it with --force."
+            f"The use case '{name}' is there already ({', '.join(str(file) for file in existing)}). Nothing was "
+            "written. Choose another --name, or overwrite it with --force."
         )
 
 
@@ -162,6 +161,6 @@ def _describe_onboarding(
     doubts = [f"the table: {doubt}" for doubt in onboarding.doubts]
     doubts += [f"{names[guess.name]}: {doubt}" for guess in onboarding.columns for doubt in guess.doubts]
     if doubts:
-        lines += ["", "look at these:", *[f"  (?) {' '.join(doubt.split())}" for doubt in doubts]]
+        lines += ["", "please review:", *[f"  (?) {' '.join(doubt.split())}" for doubt in doubts]]
     lines += ["", "written:", *[f"  {file}" for file in files], "", f"next: kedro run --env {name}"]
     return "\n".join(lines)

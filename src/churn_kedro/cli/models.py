@@ -1,7 +1,7 @@
 """Commands on registered versions: ``kedro models``.
 
-They end with 0 where it is done or nothing was left to do, with 1 after an error, with 2 where they are used wrongly,
-and with 3 where the answer is no: refused, or not the same.
+Exit status: 0 on success, also where nothing had to be changed; 1 on an error; 2 on wrong usage; 3 if the action is
+refused, or a rebuilt model differs.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from churn_kedro.datasets import ModelRegistry
 
 _SECONDS_PER_DAY = 86_400
-_NOBODY = "none"
+_NO_CHAMPION = "none"
 _ARCHIVES = {".zip": "zip", ".gz": "gztar", ".tgz": "gztar"}
 
 
@@ -54,9 +54,9 @@ class _Project:
     """The project and one of its use cases.
 
     Attributes:
-        path: Its folder.
+        path: Folder of the project.
         context: Kedro's context.
-        by: Who acts.
+        by: Person who acts, for the audit trail.
     """
 
     path: Path
@@ -89,12 +89,12 @@ def _open_project(env: str | None, by: str | None = None) -> Iterator[_Project]:
 
     from churn_kedro.datasets import describe_person
 
-    # A command that changes the registry should say soon that a server is gone, not after minutes.
+    # Few retries, so that a command fails within seconds where the server does not answer.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    # The address of a run would stand in the midst of JSON.
+    # The URL of a run would be printed into the JSON.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # What Kedro tells of a run's progress would stand between a command and its answer.
+    # Kedro's log of progress would be printed into the output.
     logging.getLogger("kedro").setLevel(logging.WARNING)
     path = find_kedro_project(Path.cwd()) or Path.cwd()
     bootstrap_project(path)
@@ -105,15 +105,15 @@ def _open_project(env: str | None, by: str | None = None) -> Iterator[_Project]:
 _ENV = click.option("--env", "-e", metavar="NAME", help=ENV_HELP)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-_BY = click.option("--by", metavar="PERSON", help="Who acts, for the audit; left out: git's user.")
+_BY = click.option("--by", metavar="PERSON", help="Person who acts, for the audit trail; default: git's user.")
 
 
 def _reasoned(*, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option("--reason", required=required, metavar="TEXT", help="Why, for the audit.")
+    return click.option("--reason", required=required, metavar="TEXT", help="Reason, for the audit trail.")
 
 
 def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command that changes the registry."""
+    """Add the options of commands that change the registry."""
     return functools.reduce(lambda decorated, option: option(decorated), (_JSON, _BY, _ENV), command)
 
 
@@ -154,7 +154,7 @@ def _rows(registry: ModelRegistry) -> tuple[RegistryState, list[VersionRow]]:
 @_JSON
 @show_user_errors
 def list_versions(env: str | None, as_json: bool) -> None:
-    """All versions: aliases, what became of them, metrics of their last evaluation."""
+    """List all versions: aliases, last decisions, metrics of their last evaluation."""
     with _open_project(env) as project:
         _, rows = _rows(project.registry)
         if as_json:
@@ -169,7 +169,7 @@ def list_versions(env: str | None, as_json: bool) -> None:
 @_JSON
 @show_user_errors
 def info(version: str, env: str | None, as_json: bool) -> None:
-    """All that is known of VERSION (a number or an alias): facts, metrics, decision."""
+    """Show VERSION (a number or an alias): facts, metrics, decision."""
     from mlflow import MlflowClient
 
     from churn_kedro.evaluation import Estimate
@@ -183,7 +183,7 @@ def info(version: str, env: str | None, as_json: bool) -> None:
         found = MlflowClient().get_model_version(project.model_name, str(number))
         model_id = str(found.source).removeprefix("models:/")
         logged = sorted(MlflowClient().get_logged_model(model_id).metrics or [], key=lambda one: one.timestamp)
-        # Of several evaluations, the last one counts.
+        # The last of several evaluations.
         values = {one.key: one.value for one in logged}
         metrics = {
             name: Estimate(value=value, low=values[f"{name}_low"], high=values[f"{name}_high"])
@@ -219,7 +219,7 @@ def info(version: str, env: str | None, as_json: bool) -> None:
 @_JSON
 @show_user_errors
 def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
-    """Score the test customers with versions FIRST and SECOND: paired differences, customers they disagree on."""
+    """Compare versions FIRST and SECOND on the test customers: paired differences, largest disagreements."""
     from churn_kedro.customers import CustomerDeclaration
     from churn_kedro.datasets import RegistryModelDataset
     from churn_kedro.evaluation import Baseline, EvaluationParameters, compare_models, explain_incomparable
@@ -237,22 +237,22 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
             RegistryModelDataset(model_name=project.model_name, model_version=number, with_training_rows=True).load()
             for number in numbers
         ]
-        models_there = [model for model in loaded if model is not None]
+        present = [model for model in loaded if model is not None]
         notes = []
-        for model in models_there:
+        for model in present:
             reason = explain_incomparable(model, declaration)
             if reason:
                 raise ParameterError(f"{project.model_name}: {reason}.")
-            seen = find_version_training_rows(model, test, manifest, declaration)
-            if seen is not None and seen.any():
-                notes.append(f"version {model.version} has learned from {seen.mean():.1%} of the test customers")
+            trained_on = find_version_training_rows(model, test, manifest, declaration)
+            if trained_on is not None and trained_on.any():
+                notes.append(f"version {model.version} was trained on {trained_on.mean():.1%} of the test customers")
         names = [
             f"version {number}{f' ({version})' if version != str(number) else ''}"
             for number, version in zip(numbers, (first, second), strict=True)
         ]
         comparison = compare_models(
-            score_labelled(models_there[0].estimator, test, declaration),
-            Baseline(names[1], models_there[1].estimator, f"Mind: {'; '.join(notes)}." if notes else None),
+            score_labelled(present[0].estimator, test, declaration),
+            Baseline(names[1], present[1].estimator, f"Note: {'; '.join(notes)}." if notes else None),
             test,
             declaration,
             parameters.bootstrap,
@@ -265,9 +265,9 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
 
 
 def _parameters(project: _Project, name: str) -> Any:
-    """Parameters of a pipeline; Kedro has made an object of them where a node asks for one."""
-    found = project.context.params[name]
-    return found if isinstance(found, dict) else found.model_dump()
+    """Return the parameters of a pipeline as a dictionary; Kedro converts them where a node has a typed input."""
+    parameters = project.context.params[name]
+    return parameters if isinstance(parameters, dict) else parameters.model_dump()
 
 
 @models.command()
@@ -281,7 +281,7 @@ def _parameters(project: _Project, name: str) -> Any:
     help="Alias to give.",
 )
 @click.option("--override", metavar="REASON", help="Make it champion although it has not passed the gate.")
-@click.option("--expect-champion", metavar="VERSION", help="Refuse if another one (or not none) is champion by now.")
+@click.option("--expect-champion", metavar="VERSION", help="Refuse unless VERSION (or 'none') is the champion.")
 @_YES
 @_acting
 @show_user_errors
@@ -295,7 +295,7 @@ def promote(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Give VERSION an alias. Champion becomes only what has passed the gate, or is overridden for a reason."""
+    """Give VERSION an alias. The champion must have passed the gate, or needs --override with a reason."""
     from churn_kedro.registry import plan_manual_promotion, require_champion
 
     with _open_project(env, by) as project:
@@ -318,10 +318,10 @@ def promote(
 def _expected_champion(state: RegistryState, given: str | None) -> int | None:
     if given is None:
         return state.aliases.get("champion")
-    if given == _NOBODY:
+    if given == _NO_CHAMPION:
         return None
     if not given.isdecimal():
-        raise click.UsageError(f"--expect-champion is the number of a version or '{_NOBODY}', found '{given}'.")
+        raise click.UsageError(f"--expect-champion is the number of a version or '{_NO_CHAMPION}', found '{given}'.")
     return int(given)
 
 
@@ -337,7 +337,7 @@ def _instead_of(state: RegistryState) -> str:
 @_acting
 @show_user_errors
 def approve(version: str | None, reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
-    """Let VERSION (left out: the challenger), which waits for approval, become champion."""
+    """Make VERSION (default: the challenger), which waits for approval, the champion."""
     from churn_kedro.registry import plan_approval
 
     with _open_project(env, by) as project:
@@ -359,7 +359,7 @@ def approve(version: str | None, reason: str | None, yes: bool, env: str | None,
 @_acting
 @show_user_errors
 def reject(version: str, reason: str, env: str | None, by: str | None, as_json: bool) -> None:
-    """Turn VERSION down: it loses its aliases, and the gate brings it back no more."""
+    """Reject VERSION: it loses its aliases, and the gate does not promote it again."""
     from churn_kedro.registry import plan_rejection
 
     with _open_project(env, by) as project:
@@ -376,7 +376,7 @@ def reject(version: str, reason: str, env: str | None, by: str | None, as_json: 
 @_acting
 @show_user_errors
 def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_json: bool) -> None:
-    """Make the previous champion champion again; the gate brings this one back no more. Twice is as once."""
+    """Make the previous champion champion again; the gate does not promote the present one again. Idempotent."""
     from churn_kedro.registry import plan_rollback, require_champion
 
     with _open_project(env, by) as project:
@@ -401,9 +401,9 @@ def rollback(reason: str | None, yes: bool, env: str | None, by: str | None, as_
 
 @models.command()
 @click.argument("version", required=False)
-@click.option("--expired", is_flag=True, help="All that registry.retention lets go, instead of one VERSION.")
-@click.option("--delete", is_flag=True, help="With --expired: delete them for good.")
-@click.option("--undo", is_flag=True, help="Take VERSION back into use.")
+@click.option("--expired", is_flag=True, help="Retire all versions beyond registry.retention, instead of one VERSION.")
+@click.option("--delete", is_flag=True, help="With --expired: delete them permanently.")
+@click.option("--undo", is_flag=True, help="Restore a retired VERSION.")
 @_reasoned(required=False)
 @_YES
 @_acting
@@ -419,7 +419,7 @@ def retire(
     by: str | None,
     as_json: bool,
 ) -> None:
-    """Take VERSION out of use: it loses its aliases and can be promoted no more. The champion cannot be retired."""
+    """Retire VERSION: it loses its aliases and cannot be promoted. The champion cannot be retired."""
     from churn_kedro.registry import plan_retirement, plan_return
 
     if (version is None) != expired or (delete and not expired) or (undo and expired):
@@ -445,34 +445,34 @@ def _retire_expired(project: _Project, reason: str | None, *, delete: bool, yes:
     retention = RegistryParameters.model_validate(_parameters(project, "registry")).retention
     registry = project.registry
     state, rows = _rows(registry)
-    found = find_expired(state, {row.version: row.age_days for row in rows}, retention)
+    expired = find_expired(state, {row.version: row.age_days for row in rows}, retention)
     if not delete:
-        found = [version for version in found if RETIRED_TAG not in state.tags[version]]
+        expired = [version for version in expired if RETIRED_TAG not in state.tags[version]]
     why = reason or f"older than {retention.keep_days} days and not among the newest {retention.keep_last}"
-    listed = ", ".join(map(str, found))
-    if found and delete:
-        _confirm(f"Delete {len(found)} versions of {project.model_name} for good ({listed})?", yes=yes)
+    listed = ", ".join(map(str, expired))
+    if expired and delete:
+        _confirm(f"Delete {len(expired)} versions of {project.model_name} for good ({listed})?", yes=yes)
     at = datetime.now(UTC).isoformat(timespec="seconds")
-    for version in found:
+    for version in expired:
         if delete:
             registry.apply(functools.partial(plan_deletion, version=version, reason=why))
         else:
             registry.apply(functools.partial(plan_retirement, version=version, at=at, reason=why))
     what = "deleted" if delete else "retired"
     if as_json:
-        click.echo(json.dumps({"model": project.model_name, what: found}, indent=2))
+        click.echo(json.dumps({"model": project.model_name, what: expired}, indent=2))
     else:
-        click.echo(f"{project.model_name}: {len(found)} versions {what}{f' ({listed})' if found else ''}")
+        click.echo(f"{project.model_name}: {len(expired)} versions {what}{f' ({listed})' if expired else ''}")
 
 
 @models.command()
 @click.argument("version")
-@click.option("--html", is_flag=True, help="The page instead of Markdown.")
+@click.option("--html", is_flag=True, help="HTML instead of Markdown.")
 @click.option("--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write it to a file.")
 @_ENV
 @show_user_errors
 def card(version: str, html: bool, output: Path | None, env: str | None) -> None:
-    """Print the model card of VERSION, as its last evaluation wrote it."""
+    """Print the model card of VERSION from its last evaluation."""
     with _open_project(env) as project:
         registry = project.registry
         text = registry.read_document(registry.state().find(version), "model_card.html" if html else "model_card.md")
@@ -512,7 +512,7 @@ def export(version: str, path: Path, force: bool, env: str | None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             shutil.rmtree(path)
-        # Whole or not at all: it is made beside its place.
+        # Atomic, since the temporary folder is on the same file system.
         done.replace(path)
         click.echo(f"written: {path} ({project.model_name} version {number}); README.md in it says how to load it")
 
@@ -530,7 +530,7 @@ def _existing_parent(path: Path) -> Path:
 @_JSON
 @show_user_errors
 def history(version: str | None, env: str | None, as_json: bool) -> None:
-    """Who did what and why, with all versions or with VERSION (a number, of a deleted version too, or an alias)."""
+    """Show the audit trail of all versions or of VERSION (a number, also of a deleted version, or an alias)."""
     with _open_project(env) as project:
         registry = project.registry
         events = registry.history()
@@ -557,7 +557,7 @@ def _touched(event: Any) -> set[int | None]:
 def rebuild(version: str, env: str | None, as_json: bool, at_commit: bool) -> None:
     """Train VERSION (a number or an alias) again from its recorded data, parameters and seed, and compare.
 
-    Nothing is registered. Ends with 0 where the content of both models has the same digest, with 3 where not.
+    Nothing is registered. Exit status 0 if both models have the same digest, else 3.
     """
     with _open_project(env) as project:
         report = (
@@ -594,7 +594,7 @@ def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild
     return compare_trainings(
         recorded.name,
         recorded.version,
-        # Versions from before the tag have none.
+        # Older versions have no such tag.
         (recorded.tags.get("model_digest") or model_digest(first.estimator), model_digest(rebuilt.model.estimator)),
         recorded.summary,
         rebuilt.summary,
@@ -608,7 +608,7 @@ def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild
 
 
 def _rebuild_at_commit(version: str, env: str | None, project: _Project) -> Rebuild:
-    """Rebuild in a working tree of its own that has the recorded commit."""
+    """Rebuild in a separate working tree at the recorded commit."""
     from churn_kedro.datasets import find_commit
 
     commit = find_commit(project.model_name, version)
@@ -616,7 +616,7 @@ def _rebuild_at_commit(version: str, env: str | None, project: _Project) -> Rebu
         tree = Path(folder) / "tree"
         _git(project.path, "worktree", "add", "--detach", str(tree), commit)
         try:
-            # What git ignores is not part of a commit.
+            # The folder is ignored by git.
             (tree / "conf" / "local").mkdir(exist_ok=True)
             environment = {
                 **os.environ,
@@ -649,10 +649,10 @@ def _git(project: Path, *arguments: str) -> None:
 
 
 def describe_rebuild(report: Rebuild) -> str:
-    """The report for people.
+    """Describe a rebuild for a terminal.
 
     Args:
-        report: What came of training again.
+        report: Comparison of the recorded and the rebuilt model.
 
     Returns:
         Lines of text.
@@ -662,7 +662,7 @@ def describe_rebuild(report: Rebuild) -> str:
         f"{report.model_name} version {report.model_version}, trained again: {verdict}",
         f"  recorded  {report.recorded_digest}",
         f"  rebuilt   {report.rebuilt_digest}",
-        f"  metrics   {'the same to the last digit' if report.same_metrics else 'different'}",
+        f"  metrics   {'identical' if report.same_metrics else 'different'}",
     ]
     width = max(map(len, report.metrics), default=0)
     for name, pair in report.metrics.items():

@@ -1,4 +1,4 @@
-"""Registered versions as rows of tables, for people in a terminal and for programs."""
+"""Tables of registered versions for terminals and programs."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from churn_kedro.evaluation import METRICS, Estimate, ModelComparison
 from churn_kedro.registry import DECISION_TAG, RETIRED_TAG, AuditEvent, Change, RegistryState
 from churn_kedro.reporting import metric_title
 
-# Metrics that a list of versions shows, where a version has them: at most two, and the profit.
+# Metrics in the list of versions: at most two per task, and the profit.
 _LISTED = ("roc_auc", "pr_auc", "balanced_accuracy", "r2", "rmse", "profit_per_customer")
 _HOURS = 24
-# More columns than any row has.
+# Wider than any row.
 _UNLIMITED = 100_000
 
 
@@ -28,7 +28,7 @@ class VersionRow(Parameters):
 
     version: int
     aliases: list[str]
-    decision: str | None = Field(description="What became of it; retired, where it is.")
+    decision: str | None = Field(description="Last decision, or retired.")
     created: str = Field(description="ISO 8601, UTC.")
     age_days: float
     algorithm: str | None
@@ -37,13 +37,13 @@ class VersionRow(Parameters):
 
 
 def read_metrics(tags: Mapping[str, str]) -> dict[str, Estimate]:
-    """Metrics that an evaluation has left on a version's tags.
+    """Read the metrics of the last evaluation from the tags of a version.
 
     Args:
         tags: Tags of the version.
 
     Returns:
-        Estimates by name; tags of versions from before intervals were written there are left out.
+        Estimates by name; metrics without interval are left out.
     """
     found = {}
     for name in _LISTED:
@@ -57,12 +57,12 @@ def read_metrics(tags: Mapping[str, str]) -> dict[str, Estimate]:
 def describe_versions(
     state: RegistryState, created: Mapping[int, str], ages_in_days: Mapping[int, float]
 ) -> list[VersionRow]:
-    """Rows of all versions.
+    """Describe all versions as rows.
 
     Args:
-        state: How the registry stands.
-        created: When each version was registered, ISO 8601.
-        ages_in_days: How long ago.
+        state: State of the registry.
+        created: Time of registration of each version, ISO 8601.
+        ages_in_days: Time since registration.
 
     Returns:
         The newest version first.
@@ -88,10 +88,10 @@ def show(renderable: RenderableType) -> None:
     A terminal gets styles, and its width wraps long cells. A pipe or file gets plain text, each row on one line.
 
     Args:
-        renderable: What to print.
+        renderable: Object to print.
     """
     terminal = sys.stdout.isatty()
-    # Names and reasons may hold brackets, which are no markup.
+    # Without markup, since names and reasons may have brackets.
     console = Console(
         force_terminal=terminal,
         width=None if terminal else _UNLIMITED,
@@ -103,7 +103,7 @@ def show(renderable: RenderableType) -> None:
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Table:
-    """A table without frame; the columns with the given positions are aligned to the right."""
+    """Build a table without frame; columns at the positions in ``right`` are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(header):
         table.add_column(name, justify="right" if position in right else "left", overflow="fold")
@@ -113,7 +113,7 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence
 
 
 def _facts(facts: Iterable[tuple[str, Any]]) -> Padding:
-    """Names and values side by side, indented."""
+    """Build an indented grid of names and values."""
     grid = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
@@ -138,14 +138,14 @@ def _interval(estimate: Estimate, digits: int = 4) -> str:
 
 
 def tabulate_versions(name: str, rows: Sequence[VersionRow]) -> RenderableType:
-    """The list of versions for people.
+    """Build the list of versions for a terminal.
 
     Args:
         name: Registered model.
         rows: One for each version.
 
     Returns:
-        A table with the metrics that any version has.
+        A table with the metrics that at least one version has.
     """
     if not rows:
         return f"{name}: no version"
@@ -173,7 +173,7 @@ def tabulate_versions(name: str, rows: Sequence[VersionRow]) -> RenderableType:
 def tabulate_version(
     name: str, row: VersionRow, facts: Mapping[str, Any], metrics: Mapping[str, Estimate], reasons: Sequence[str]
 ) -> RenderableType:
-    """All that is known of one version, for people.
+    """Build the details of one version for a terminal.
 
     Args:
         name: Registered model.
@@ -200,19 +200,19 @@ def tabulate_version(
         )
         parts += ["", _indented(table)]
     if reasons:
-        parts += ["", _indented("what the gate said"), *(_indented(_indented(reason)) for reason in reasons)]
+        parts += ["", _indented("reasons of the gate"), *(_indented(_indented(reason)) for reason in reasons)]
     return Group(*parts)
 
 
 def tabulate_comparison(candidate: str, comparison: ModelComparison) -> RenderableType:
-    """Two versions side by side, for people.
+    """Build the comparison of two versions for a terminal.
 
     Args:
-        candidate: Name of the first.
-        comparison: How they stand.
+        candidate: Name of the first version.
+        comparison: Their comparison.
 
     Returns:
-        A table of metrics with paired differences, and the customers on whom the two disagree most.
+        A table of metrics with paired differences, and the customers with the largest differences in prediction.
     """
     rows = []
     for name, (first, second) in comparison.values.items():
@@ -237,12 +237,12 @@ def tabulate_comparison(candidate: str, comparison: ModelComparison) -> Renderab
         ]
         header = [*ids, "outcome", candidate, comparison.baseline]
         table = _table(header, cells, right=(len(ids) + 1, len(ids) + 2))
-        parts += ["", "customers on whom they disagree most", "", table]
+        parts += ["", "customers with the largest differences in prediction", "", table]
     return Group(*parts)
 
 
 def write_change(name: str, change: Change) -> str:
-    """What an action has done, for people.
+    """Describe the result of an action for a terminal.
 
     Args:
         name: Registered model.
@@ -275,17 +275,17 @@ _DONE: Mapping[str, str] = {
 
 
 def tabulate_history(name: str, events: Sequence[AuditEvent]) -> RenderableType:
-    """The audit, for people.
+    """Build the audit trail for a terminal.
 
     Args:
         name: Registered model.
-        events: The oldest first.
+        events: Events, the oldest first.
 
     Returns:
-        The newest event first.
+        The events, the newest first.
     """
     if not events:
-        return f"{name}: nothing was done yet"
+        return f"{name}: no action yet"
     parts: list[RenderableType] = [name]
     for event in reversed(events):
         result = "" if event.result == "done" else f" [{event.result.replace('_', ' ')}]"

@@ -1,4 +1,4 @@
-"""The customer table: its declaration, and the way from a file to validated, checked and split customers."""
+"""The customer table: declaration, reading, validation, leakage checks and splits."""
 
 import lazy_loader
 

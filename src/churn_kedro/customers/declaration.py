@@ -1,7 +1,7 @@
-"""The declaration of a customer table: the one place where its columns are named.
+"""The declaration of a customer table: names, roles, kinds and domains of its columns.
 
 A declaration is typed configuration (``conf/<use case>/parameters/customers.yml``). The pandera schema, the feature
-pipeline, the model signature and the header check are all derived from it.
+pipeline, the model signature and the header check are derived from it.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ Role = Literal["id", "feature", "target", "time", "group", "weight", "value", "s
 Kind = Literal["numeric", "categorical", "binary", "ordinal", "date"]
 Direction = Literal["increasing", "decreasing"]
 SignatureType = Literal["any", "string"]
-# How a cell is held once it is read.
+# Type of a normalised cell.
 CellType = Literal["number", "date", "text"]
-# Columns of the list of scores, which an identifier beside them must not be called.
+# Columns of the scored list; identifiers must not have these names.
 RESERVED_NAMES = frozenset({"probability", "prediction", "decision", "risk_band", "rank", "model_version", "scored_at"})
 
 
 class CustomerTableError(UserInputError):
-    """A customer table that cannot be used."""
+    """An invalid customer table."""
 
 
 def _reject_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(
             f"{value} was read as a boolean. YAML turns unquoted yes, no, true and false into booleans: "
-            "quote the word as it stands in the file."
+            "quote the word as the file writes it."
         )
     return value
 
 
 def is_number(text: str) -> bool:
-    """Whether text is a finite number as tables write it.
+    """Check whether text is a finite number.
 
     Args:
         text: A level, label or marker.
@@ -49,7 +49,7 @@ def is_number(text: str) -> bool:
         True for ``1``, ``-2.5`` and ``1e3``.
     """
     try:
-        # Python reads 18_25 as 1825; no table does.
+        # Python parses 18_25 as 1825.
         return math.isfinite(float(text)) and "_" not in text
     except ValueError:
         return False
@@ -59,7 +59,7 @@ Level = Annotated[str | int | float, BeforeValidator(_reject_boolean)]
 
 
 class Range(Parameters):
-    """Closed interval of allowed numbers; a side left out is unbounded."""
+    """Closed interval of allowed numbers; a bound that is left out is infinite."""
 
     min: float | None = Field(None, description="Smallest allowed value.")
     max: float | None = Field(None, description="Largest allowed value.")
@@ -75,41 +75,41 @@ class Column(Parameters):
     """One column of the customer table."""
 
     name: str = Field(min_length=1, description="Name in the file's header.")
-    role: Role = Field("feature", description="What the column is for.")
-    kind: Kind | None = Field(None, description="Statistical kind; features need one.")
+    role: Role = Field("feature", description="Use of the column.")
+    kind: Kind | None = Field(None, description="Statistical kind; required of features.")
     domain: Range | list[Level] | None = Field(
         None, description="Allowed numbers (min, max) or allowed levels, in order for an ordinal column."
     )
-    whole: bool = Field(False, description="Whether a numeric column holds whole numbers only.")
+    whole: bool = Field(False, description="Whether a numeric column has whole numbers only.")
     nullable: bool = Field(False, description="Whether a row without a value is valid.")
     missing: list[str] = Field(
         default_factory=list,
-        description="Cells that mean 'missing' in this column, exactly as the raw file writes them. "
-        "Blank cells always do.",
+        description="Cells that mean 'missing' in this column, exactly as the raw file writes them, in addition to "
+        "blank cells.",
     )
     date_format: str | None = Field(
-        None, description="How dates are written, in strptime codes; left out: ISO 8601 such as 2026-01-31."
+        None, description="Format of dates in strptime codes; left out: ISO 8601 such as 2026-01-31."
     )
-    treatment: Treatment | None = Field(None, description="What differs from the treatment of the column's kind.")
+    treatment: Treatment | None = Field(None, description="Differences from the treatment of the column's kind.")
     monotone: Direction | None = Field(
         None,
-        description="What is known of the prediction (probability of leaving, or the number) as the column rises, all "
-        "else equal; the model keeps to it.",
+        description="Monotone constraint: direction of the prediction (probability of leaving, or the number) as the "
+        "column rises, all else equal.",
     )
     cost: float | None = Field(
-        None, gt=0, description="Money that the column costs per scored customer (campaigns.economics)."
+        None, gt=0, description="Cost of the column in money per scored customer (campaigns.economics)."
     )
     segment: bool = Field(False, description="Whether evaluation reports on the groups of this column.")
     protected: bool = Field(
         False,
-        description="Whether evaluation compares decisions between its groups, which are segments, too.",
+        description="Whether evaluation compares decisions between the groups of this column; implies segment.",
     )
     bands: list[float] | None = Field(
         None,
         min_length=1,
-        description="Rising numbers at which a numeric segment is cut into groups; left out: at the quartiles.",
+        description="Ascending numbers at which a numeric segment is cut into groups; left out: the quartiles.",
     )
-    description: str = Field(min_length=1, description="One line for people.")
+    description: str = Field(min_length=1, description="One line about the column.")
 
     @model_validator(mode="after")
     def _fitting_kind(self) -> Self:
@@ -127,13 +127,15 @@ class Column(Parameters):
         if self.role not in ("feature", "target") and self.domain is not None:
             raise ValueError(f"column '{self.name}' has role {self.role}; only features take a domain")
         if self.role != "feature" and (self.monotone is not None or self.cost is not None):
-            raise ValueError(f"column '{self.name}' has role {self.role}; only features are monotone or have a cost")
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features take monotone or cost")
         if self.monotone is not None and self.kind in ("categorical", "date"):
             raise ValueError(
-                f"column '{self.name}' of kind {self.kind} cannot be monotone: that takes numbers or levels in an order"
+                f"column '{self.name}' of kind {self.kind} cannot be monotone, which needs numbers or ordered levels"
             )
         if self.date_format is not None and self.kind != "date" and self.role != "time":
-            raise ValueError(f"column '{self.name}' has a date_format but is no date: give it kind date or role time")
+            raise ValueError(
+                f"column '{self.name}' has a date_format but is not a date: give it kind date or role time"
+            )
         if self.whole and self.kind != "numeric":
             raise ValueError(f"column '{self.name}' is declared whole but is not numeric")
         return self
@@ -142,8 +144,8 @@ class Column(Parameters):
     def _fitting_segment(self) -> Self:
         if self.segment and self.role not in ("feature", "segment"):
             raise ValueError(
-                f"column '{self.name}' has role {self.role}; only features can be a segment as well. A column that "
-                "the model is not to use takes role segment"
+                f"column '{self.name}' has role {self.role}; only features take segment: true. A column that the "
+                "model must not use takes role segment instead"
             )
         if self.protected and self.role not in ("feature", "segment"):
             raise ValueError(
@@ -154,16 +156,16 @@ class Column(Parameters):
             return self
         if not self.is_segment:
             raise ValueError(
-                f"column '{self.name}' has bands but is no segment: give it segment: true, protected: true or role "
+                f"column '{self.name}' has bands but is not a segment: give it segment: true, protected: true or role "
                 "segment"
             )
         if self.cells != "number" or self.levels:
             raise ValueError(
-                f"column '{self.name}' has bands, which cut numbers, but holds levels or dates: give it kind numeric, "
-                "or leave the bands out"
+                f"column '{self.name}' has bands, which need numbers, but holds levels or dates: give it kind numeric, "
+                "or remove the bands"
             )
         if not all(math.isfinite(cut) for cut in self.bands) or sorted(set(self.bands)) != self.bands:
-            raise ValueError(f"column '{self.name}' has bands {self.bands}; they must be finite numbers that rise")
+            raise ValueError(f"column '{self.name}' has bands {self.bands}; they must be finite and ascending")
         return self
 
     @model_validator(mode="after")
@@ -190,18 +192,18 @@ class Column(Parameters):
             raise ValueError(f"column '{self.name}' mixes numbers and text in its domain: {levels}")
         padded = [level for level in levels if isinstance(level, str) and level != level.strip()]
         if padded:
-            raise ValueError(f"column '{self.name}' has blanks around levels: {padded}; cells are read without them")
+            raise ValueError(f"column '{self.name}' has blanks around levels: {padded}; remove them, as reading does")
         numeric_text = [level for level in levels if isinstance(level, str) and is_number(level)]
         if numeric_text:
             raise ValueError(
-                f"column '{self.name}' quotes numbers in its domain: {numeric_text}; write them without quotes, "
-                "so that 1, 1.0 and '1' in a file are the same level"
+                f"column '{self.name}' quotes numbers in its domain: {numeric_text}; remove the quotes, so that 1, 1.0 "
+                "and '1' in a file are the same level"
             )
         return self
 
     @property
     def levels(self) -> list[Level]:
-        """Declared levels in order; empty where none are declared."""
+        """Declared levels in order; empty if none are declared."""
         return self.domain if isinstance(self.domain, list) else []
 
     @property
@@ -211,7 +213,7 @@ class Column(Parameters):
 
     @property
     def cells(self) -> CellType:
-        """How a normalised cell is held: floats, dates or text. The target is not meant here."""
+        """Type of a normalised cell: number, date or text. It does not apply to the target."""
         if self.kind == "date" or self.role == "time":
             return "date"
         if self.role in ("weight", "value") or self.kind == "numeric":
@@ -224,18 +226,17 @@ class Column(Parameters):
     def signature_type(self) -> SignatureType:
         """Type in the model signature.
 
-        MLflow refuses whole numbers where a signature says double, and missing ones where it says long; which of the
-        two pandas reads from a file depends on the rows that happen to be there. Numbers are therefore ``any``, as are
-        dates, and the estimator reads them itself.
+        MLflow rejects whole numbers for type double and missing ones for type long, and which of the two pandas infers
+        depends on the rows of a file. Numbers and dates are therefore ``any``, and the estimator converts them.
         """
         return "string" if self.cells == "text" else "any"
 
 
 class Labels(Parameters):
-    """How the target column writes its classes: a positive and a negative one, or a list of them."""
+    """Labels of the target's classes: a positive and a negative one, or a list."""
 
-    positive: Level | None = Field(None, description="The customer left (task binary).")
-    negative: Level | None = Field(None, description="The customer stayed (task binary).")
+    positive: Level | None = Field(None, description="Label of customers who left (task binary).")
+    negative: Level | None = Field(None, description="Label of customers who stayed (task binary).")
     classes: list[Level] = Field(default_factory=list, description="All classes in order (task multiclass).")
 
     @model_validator(mode="after")
@@ -250,7 +251,7 @@ class Labels(Parameters):
     def _distinct(self) -> Self:
         if self.classes:
             if len(set(self.classes)) != len(self.classes) or len(self.classes) < 2:
-                raise ValueError(f"classes must be at least two different labels, found {self.classes}")
+                raise ValueError(f"classes must be at least two distinct labels, found {self.classes}")
         elif self.positive == self.negative:
             raise ValueError(f"positive and negative label are both {self.positive!r}")
         if len({isinstance(label, str) for label in self.in_order}) > 1:
@@ -277,25 +278,26 @@ class DerivedColumn(Parameters):
 
 
 class AllowedLeak(Parameters):
-    """A finding of the leakage checks that someone has looked at and takes responsibility for."""
+    """A finding of the leakage checks that was reviewed and accepted."""
 
-    check: str = Field(min_length=1, description="Name of the check, as the finding gives it.")
-    column: str | None = Field(None, description="Column of the finding; left out where it is about the whole table.")
-    reason: str = Field(min_length=10, description="Why the finding is acceptable; kept with the model.")
+    check: str = Field(min_length=1, description="Name of the check in the finding.")
+    column: str | None = Field(None, description="Column of the finding; left out for findings on the whole table.")
+    reason: str = Field(min_length=10, description="Why the finding is acceptable; recorded with the model.")
 
 
 class CustomerDeclaration(Parameters):
-    """A customer table, declared once."""
+    """The declaration of a customer table."""
 
     description: str = Field(min_length=1, description="One line: whose customers, which table.")
     task: Task = Field(description="What is predicted: one of two classes, one of several, or a number.")
     labels: Labels | None = Field(None, description="Labels of the target column; none for a number.")
-    decimal: Literal[".", ","] = Field(".", description="What stands before the decimals of a number in a text file.")
-    columns: list[Column] = Field(min_length=1, description="Every column the project may use.")
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers in a text file.")
+    columns: list[Column] = Field(min_length=1, description="All columns that the project may use.")
     derived: list[DerivedColumn] = Field(default_factory=list, description="Model inputs computed from two columns.")
     interactions: list[list[str]] = Field(
         default_factory=list,
-        description="Groups of features that may act together; a feature in no group acts alone. Empty: all may.",
+        description="Interaction constraints: groups of features that may interact; a feature in no group has no "
+        "interactions. Empty: no constraint.",
     )
     allowed_leaks: list[AllowedLeak] = Field(
         default_factory=list, description="Findings of the leakage checks that do not stop the run."
@@ -314,11 +316,11 @@ class CustomerDeclaration(Parameters):
             raise ValueError("no column has role feature")
         reserved = sorted(RESERVED_NAMES.intersection(self.id_names))
         if reserved:
-            raise ValueError(f"{reserved[0]!r} is a column of the list of scores: an identifier needs another name")
+            raise ValueError(f"{reserved[0]!r} is a column of the scored list: an identifier needs another name")
         for role in ("time", "group", "weight"):
-            holders = [column.name for column in self.columns if column.role == role]
-            if len(holders) > 1:
-                raise ValueError(f"at most one column may have role {role}, found {holders}")
+            with_role = [column.name for column in self.columns if column.role == role]
+            if len(with_role) > 1:
+                raise ValueError(f"at most one column may have role {role}, found {with_role}")
         return self
 
     @model_validator(mode="after")
@@ -343,19 +345,19 @@ class CustomerDeclaration(Parameters):
     def _constrainable(self) -> Self:
         known = {*self.feature_names, *(derived.name for derived in self.derived)}
         for group in self.interactions:
-            strange = [name for name in group if name not in known]
-            if strange:
-                raise ValueError(f"interactions name {strange}, no features or derived columns")
+            unknown = [name for name in group if name not in known]
+            if unknown:
+                raise ValueError(f"interactions name {unknown}, which are not features or derived columns")
         monotone = [column.name for column in self.features if column.monotone is not None]
         for derived in self.derived:
             bound = [name for name in derived.of if name in monotone]
             if bound:
                 raise ValueError(
-                    f"derived column '{derived.name}' is made of '{bound[0]}', which is monotone: through it, the "
-                    "prediction could turn. Leave one of the two out"
+                    f"derived column '{derived.name}' is computed from '{bound[0]}', which is monotone, and could "
+                    "break the constraint. Remove the derived column or the constraint"
                 )
         if monotone and self.task == "multiclass":
-            raise ValueError(f"columns {monotone} are monotone in what? A task of several classes has no one direction")
+            raise ValueError(f"columns {monotone} are declared monotone, which task multiclass does not support")
         return self
 
     @model_validator(mode="after")
@@ -363,9 +365,11 @@ class CustomerDeclaration(Parameters):
         numbers = {column.name for column in self.features if column.kind == "numeric"}
         taken = {column.name for column in self.columns}
         for derived in self.derived:
-            strange = [name for name in derived.of if name not in numbers]
-            if strange:
-                raise ValueError(f"derived column '{derived.name}' is made of {strange}, no numeric feature")
+            unknown = [name for name in derived.of if name not in numbers]
+            if unknown:
+                raise ValueError(
+                    f"derived column '{derived.name}' is computed from {unknown}, which are not numeric features"
+                )
             if derived.name in taken:
                 raise ValueError(f"derived column '{derived.name}' has the name of another column")
             taken.add(derived.name)
@@ -393,27 +397,27 @@ class CustomerDeclaration(Parameters):
 
     @property
     def time(self) -> str | None:
-        """Name of the column that says when a row was true, if one is declared."""
+        """Name of the column with the time of observation of a row, if one is declared."""
         return next((column.name for column in self.columns if column.role == "time"), None)
 
     @property
     def group(self) -> str | None:
-        """Name of the column whose equal values belong into one split, if one is declared."""
+        """Name of the column whose equal values are kept in one part of a split, if one is declared."""
         return next((column.name for column in self.columns if column.role == "group"), None)
 
     @property
     def weight(self) -> str | None:
-        """Name of the column that says how much a row counts in training, if one is declared."""
+        """Name of the column of sample weights, if one is declared."""
         return next((column.name for column in self.columns if column.role == "weight"), None)
 
     @property
     def segments(self) -> list[Column]:
-        """Columns on whose groups evaluation reports, in declared order: segments and protected columns."""
+        """Columns whose groups evaluation reports on, in declared order: segments and protected columns."""
         return [column for column in self.columns if column.is_segment]
 
     @property
     def protected(self) -> list[Column]:
-        """Columns between whose groups the model's decisions are compared, in declared order."""
+        """Columns whose groups' decisions evaluation compares, in declared order."""
         return [column for column in self.columns if column.protected]
 
     @property
@@ -422,9 +426,14 @@ class CustomerDeclaration(Parameters):
         return self.labels.in_order if self.labels else []
 
     def required_columns(self, *, with_target: bool) -> list[Column]:
-        """Columns a table must have.
+        """Return the columns that a table must have.
 
-        All but the ignored ones; target, weight, value and segment only where the target is known.
+        Args:
+            with_target: Whether the target is known. Columns of role target, weight, value and segment are required
+                only then.
+
+        Returns:
+            The columns in declared order, without the ignored ones.
         """
         skipped = {"ignored"} if with_target else {"ignored", "target", "weight", "value", "segment"}
         return [column for column in self.columns if column.role not in skipped]
@@ -433,8 +442,8 @@ class CustomerDeclaration(Parameters):
 def match_header(header: list[str], declaration: CustomerDeclaration, *, with_target: bool) -> dict[str, str]:
     """Find the declared columns in a file's header.
 
-    A name matches exactly, or else by its letters and digits alone (``" credit_score"`` is ``CreditScore``) where only
-    one column of the file does.
+    A name matches exactly, or else by its letters and digits only (``" credit_score"`` matches ``CreditScore``) where
+    the match is unique.
 
     Args:
         header: Column names as the file writes them.
@@ -442,17 +451,32 @@ def match_header(header: list[str], declaration: CustomerDeclaration, *, with_ta
         with_target: Whether the target column is required.
 
     Returns:
-        Name in the file for each declared column that must be there, in declared order.
+        Name in the file of each required column, in declared order.
 
     Raises:
-        CustomerTableError: A declared column is absent, and the message names the nearest match; or it is there twice.
+        CustomerTableError: A required column is absent (the message names the nearest match) or repeated.
+
+    Examples:
+        >>> declaration = CustomerDeclaration.model_validate(
+        ...     {
+        ...         "description": "Customers of a bank",
+        ...         "task": "binary",
+        ...         "labels": {"positive": 1, "negative": 0},
+        ...         "columns": [
+        ...             {"name": "CreditScore", "kind": "numeric", "description": "Credit score"},
+        ...             {"name": "Exited", "role": "target", "description": "Left"},
+        ...         ],
+        ...     }
+        ... )
+        >>> match_header(["credit_score", "Exited"], declaration, with_target=True)
+        {'CreditScore': 'credit_score', 'Exited': 'Exited'}
     """
 
     def letters(name: str) -> str:
         return "".join(character for character in name.casefold() if character.isalnum())
 
     exact = set(header)
-    # A file's column that is another declaration's exact name is spoken for.
+    # A column of the file that matches a declared name exactly is no candidate for another one.
     loose: dict[str, list[str]] = {}
     declared = {column.name for column in declaration.columns}
     for name in header:
@@ -485,7 +509,7 @@ def match_header(header: list[str], declaration: CustomerDeclaration, *, with_ta
     repeated = sorted({name for name in matched.values() if header.count(name) > 1})
     if repeated:
         raise CustomerTableError(
-            f"The customer table has more than one column named {', '.join(map(repr, repeated))} (blanks around a name "
-            "do not count). Rename or remove the others in the file."
+            f"The customer table has more than one column named {', '.join(map(repr, repeated))} (ignoring blanks "
+            "around names). Rename or remove the others in the file."
         )
     return matched

@@ -1,4 +1,4 @@
-"""From cells as a file writes them to typed columns, without losing count of anything."""
+"""Conversion of raw cells to typed columns, with a record of every change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from churn_kedro.customers.declaration import Column, CustomerDeclaration, Level, is_number, match_header
 
 UNREADABLE_COLUMNS = ["row", "column", "reason"]
-# Words that often stand for "missing", and are levels like any other until they are declared.
+# Words that often mean "missing"; they are levels unless they are declared as missing.
 MISSING_WORDS = frozenset(
     {"?", "-", "--", ".", "n/a", "na", "nan", "none", "nil", "null", "#n/a", "missing", "unknown", "undefined"}
     | {"not available", "not applicable", "not provided", "unspecified"}
@@ -21,19 +21,19 @@ TEXT = pd.StringDtype(na_value=np.nan)
 
 @dataclass(frozen=True)
 class NormalisedCustomers:
-    """A typed customer table and what could not be read into it.
+    """A typed customer table and the cells that could not be converted.
 
     Attributes:
         raw: The table as the file writes it.
-        table: Declared columns under their declared names: features and ids, and the target as the code of its class or
-            as a number. Number columns are float64, dates datetime64, the others text; missing is NaN or NaT. The index
-            is that of the raw table, without repeated header rows.
-        unreadable: One row per cell that holds something else than declared: ``row`` (index label), ``column``,
+        table: Declared columns under their declared names; the target is the code of its class or a number. Number
+            columns are float64, dates datetime64, the others text; missing is NaN or NaT. The index is that of the raw
+            table, without repeated header rows.
+        unreadable: One row per cell that does not have the declared type: ``row`` (index label), ``column``,
             ``reason``. The cell is missing in ``table``.
         renamed: Declared name to the name in the file, where the two differ.
-        undeclared: Columns of the file that the declaration does not mention.
-        empty_unnamed_columns: Columns without a name and without any value, left out.
-        header_rows: Index labels of rows that repeat the header, left out.
+        undeclared: Columns of the file that are not declared.
+        empty_unnamed_columns: Number of columns without name and values, which are left out.
+        header_rows: Index labels of rows that repeat the header, which are left out.
         suspected_missing: Column to the words in it that often mean "missing" and are not declared so, with their
             counts.
     """
@@ -50,7 +50,7 @@ class NormalisedCustomers:
 
 @dataclass(frozen=True)
 class _Read:
-    """A column read: its values, the mask of cells that cannot be read, and what was expected there."""
+    """A converted column: values, mask of unreadable cells, and the predicate of their message."""
 
     values: pd.Series
     faulty: pd.Series | None = None
@@ -58,7 +58,7 @@ class _Read:
 
 
 def as_text(cells: pd.Series) -> pd.Series:
-    """Cells as text without blanks around it, whole floats without their ``.0``; missing stays missing.
+    """Convert cells to stripped text, whole floats without ``.0``; missing stays missing.
 
     Args:
         cells: Any column.
@@ -71,7 +71,7 @@ def as_text(cells: pd.Series) -> pd.Series:
     if cells.dtype == TEXT:
         return cells.str.strip()
     if pd.api.types.is_float_dtype(cells.dtype):
-        # Beyond 2**53 a float no longer tells neighbouring whole numbers apart, and int64 soon overflows.
+        # Above 2**53 a float does not represent every whole number, and int64 overflows soon after.
         whole = cells.notna() & (cells == np.floor(cells)) & (cells.abs() < 2**53)
         text = cells.astype(TEXT).where(cells.notna())
         text[whole] = cells[whole].astype("int64").astype(TEXT)
@@ -84,7 +84,7 @@ def _missing(text: pd.Series, markers: list[str]) -> pd.Series:
 
 
 def _parse_numbers(text: pd.Series) -> pd.Series | None:
-    """Numbers of text that holds nothing else, at the speed of Arrow; None where a cell is no number."""
+    """Convert text to numbers by Arrow, which is fast; return None where a cell is not a number."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -96,15 +96,22 @@ def _parse_numbers(text: pd.Series) -> pd.Series | None:
 
 
 def read_numbers(cells: pd.Series, missing: list[str], decimal: str) -> tuple[pd.Series, pd.Series]:
-    """Read numbers.
+    """Convert cells to numbers.
 
     Args:
         cells: Text or numbers.
         missing: Cells that mean "missing".
-        decimal: What stands before decimals in text.
+        decimal: Decimal mark in text.
 
     Returns:
         float64 column, and the mask of cells that are neither a finite number nor missing.
+
+    Examples:
+        >>> numbers, unreadable = read_numbers(pd.Series(["1,5", " 2 ", "?", "", "many"]), ["?"], ",")
+        >>> numbers.tolist()
+        [1.5, 2.0, nan, nan, nan]
+        >>> unreadable.tolist()
+        [False, False, False, False, True]
     """
     if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype):
         numbers = cells.astype("float64")
@@ -128,7 +135,7 @@ def read_numbers(cells: pd.Series, missing: list[str], decimal: str) -> tuple[pd
 
 
 def read_dates(cells: pd.Series, missing: list[str], date_format: str | None) -> tuple[pd.Series, pd.Series]:
-    """Read dates.
+    """Convert cells to dates.
 
     Args:
         cells: Text or dates.
@@ -136,7 +143,7 @@ def read_dates(cells: pd.Series, missing: list[str], date_format: str | None) ->
         date_format: strptime codes; None for ISO 8601.
 
     Returns:
-        datetime64[us] column without a time zone (in UTC where the cells name one), and the mask of cells that are
+        datetime64[us] column without a time zone (in UTC where the cells have one), and the mask of cells that are
         neither a date nor missing.
     """
     if pd.api.types.is_datetime64_any_dtype(cells.dtype):
@@ -156,15 +163,15 @@ def _equals(text: pd.Series, label: Level) -> pd.Series:
 
 
 def _read_classes(cells: pd.Series, column: Column, classes: list[Level]) -> _Read:
-    """Codes of the target's classes: the position of the label among them."""
+    """Convert labels of the target to codes: positions in the list of classes."""
     text = as_text(cells)
     text = text.where(~_missing(text, column.missing))
-    positions, found = pd.factorize(text)
-    levels = pd.Series(found, dtype=TEXT)
+    positions, distinct = pd.factorize(text)
+    levels = pd.Series(distinct, dtype=TEXT)
     codes = np.full(len(levels) + 1, np.nan)
     for code, label in enumerate(classes):
         codes[:-1][_equals(levels, label).to_numpy(dtype=bool)] = code
-    # factorize gives -1 to the missing ones: the last code, which stays NaN.
+    # factorize codes missing cells as -1, which indexes the last code: NaN.
     target = pd.Series(codes[positions], index=cells.index)
     labels = [repr(label) for label in classes]
     expected = f"neither {' nor '.join(labels)}" if len(classes) == 2 else f"none of {', '.join(labels)}"
@@ -179,13 +186,13 @@ def _read_column(cells: pd.Series, column: Column, declaration: CustomerDeclarat
         return _Read(numbers, faulty, "not a number")
     if column.cells == "date":
         dates, faulty = read_dates(cells, column.missing, column.date_format)
-        return _Read(dates, faulty, f"no date of the form {column.date_format or 'YYYY-MM-DD'}")
+        return _Read(dates, faulty, f"not a date of the form {column.date_format or 'YYYY-MM-DD'}")
     text = as_text(cells)
     return _Read(text.where(~_missing(text, column.missing)))
 
 
 def find_header_rows(raw: pd.DataFrame) -> pd.Index:
-    """Rows that say what the header says: files that were put together from several.
+    """Find rows that repeat the header, as in concatenated files.
 
     Args:
         raw: Table as read from a file.
@@ -204,30 +211,49 @@ def find_header_rows(raw: pd.DataFrame) -> pd.Index:
 def _find_suspected_missing(table: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, dict[str, int]]:
     suspected = {}
     for column in declaration.features:
-        # Declared levels are what somebody wants; all others are rejected.
+        # Where levels are declared, all other words are rejected anyway.
         if column.cells == "text" and not column.levels:
             counts = table[column.name].value_counts()
-            found = {str(word): int(count) for word, count in counts.items() if str(word).casefold() in MISSING_WORDS}
-            if found:
-                suspected[column.name] = found
+            words = {str(word): int(count) for word, count in counts.items() if str(word).casefold() in MISSING_WORDS}
+            if words:
+                suspected[column.name] = words
     return suspected
 
 
 def normalise(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_target: bool) -> NormalisedCustomers:
-    """Read a raw table into the declared columns and types.
+    """Convert a raw table to the declared columns and types.
 
     Args:
         raw: Table as read from a file, cells as text or typed.
         declaration: The table's declaration.
-        with_target: Whether the target column is there.
+        with_target: Whether the target column is required.
 
     Returns:
-        The typed table with everything that was renamed, left out or could not be read.
+        The typed table, and what was renamed, left out or could not be converted.
 
     Raises:
         CustomerTableError: A declared column is absent.
+
+    Examples:
+        >>> declaration = CustomerDeclaration.model_validate(
+        ...     {
+        ...         "description": "Customers of a bank",
+        ...         "task": "binary",
+        ...         "labels": {"positive": "yes", "negative": "no"},
+        ...         "columns": [
+        ...             {"name": "Age", "kind": "numeric", "description": "Age in years"},
+        ...             {"name": "Left", "role": "target", "description": "Whether the customer left"},
+        ...         ],
+        ...     }
+        ... )
+        >>> raw = pd.DataFrame({"AGE": ["41", "young"], "Left": ["yes", "no"]})
+        >>> normalised = normalise(raw, declaration, with_target=True)
+        >>> normalised.table.to_dict("list")
+        {'Age': [41.0, nan], 'Left': [1.0, 0.0]}
+        >>> normalised.renamed, normalised.unreadable["reason"].tolist()
+        ({'Age': 'AGE'}, ["Age: 'young' is not a number"])
     """
-    # A byte order mark and stray blanks belong to the file, not to a column's name.
+    # A byte order mark, quotation marks and blanks are no part of a column's name.
     header = [str(name).strip().lstrip("\ufeff").strip('"').strip() for name in raw.columns]
     header_rows = find_header_rows(raw)
     named = raw.set_axis(header, axis=1)
@@ -240,18 +266,18 @@ def normalise(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_targe
         read = _read_column(cells, column, declaration)
         columns[column.name] = read.values
         if read.faulty is not None and read.faulty.any():
-            found = cells[read.faulty]
-            reasons = [f"{column.name}: {value!r} is {read.expected}" for value in found]
-            unreadable.append(pd.DataFrame({"row": found.index, "column": column.name, "reason": reasons}))
+            faulty = cells[read.faulty]
+            reasons = [f"{column.name}: {value!r} is {read.expected}" for value in faulty]
+            unreadable.append(pd.DataFrame({"row": faulty.index, "column": column.name, "reason": reasons}))
     table = pd.DataFrame(columns, index=body.index)
     known = {column.name for column in declaration.columns} | set(matched.values())
-    nameless = [position for position, name in enumerate(header) if not name]
-    empty = [position for position in nameless if (as_text(body.iloc[:, position]).fillna("") == "").all()]
+    unnamed = [position for position, name in enumerate(header) if not name]
+    empty = [position for position in unnamed if (as_text(body.iloc[:, position]).fillna("") == "").all()]
     return NormalisedCustomers(
         raw=raw,
         table=table,
         unreadable=pd.concat(unreadable, ignore_index=True) if unreadable else pd.DataFrame(columns=UNREADABLE_COLUMNS),
-        renamed={name: found for name, found in matched.items() if name != found},
+        renamed={name: in_file for name, in_file in matched.items() if name != in_file},
         undeclared=[name for position, name in enumerate(header) if name not in known and position not in empty],
         empty_unnamed_columns=len(empty),
         header_rows=[int(label) for label in header_rows],

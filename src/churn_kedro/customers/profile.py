@@ -1,4 +1,4 @@
-"""What is in a customer table, stage by stage and column by column."""
+"""Profile of a customer table: stages of processing, and statistics and histograms of columns."""
 
 from __future__ import annotations
 
@@ -20,32 +20,34 @@ _MOST_LEVELS = 12
 
 
 class ProfileParameters(Parameters):
-    """How much is looked at for the figures of the data report."""
+    """Parameters of the figures of the data report."""
 
-    max_rows: int = Field(ge=100, description="Customers in distributions and correlations; above, a seeded sample is.")
-    max_correlated: int = Field(ge=2, description="Most columns in the correlation figure.")
+    max_rows: int = Field(
+        ge=100, description="Maximum customers in distributions and correlations; of more, a seeded sample."
+    )
+    max_correlated: int = Field(ge=2, description="Maximum columns in the correlation figure.")
     random_state: int = Field(ge=0, description="Seed of the sample.")
 
 
 class Stage(Record):
-    """The table at one point of its way."""
+    """The table after one stage of processing."""
 
     name: str
     rows: int
     columns: int
     missing_values: int
     memory_mb: float = Field(description="Mebibytes in memory.")
-    change: str = Field(description="What happened since the stage before, in words.")
+    change: str = Field(description="Change since the stage before, in words.")
 
 
 class Histogram(Record):
-    """Customers by a column's values, and the target's mean among them."""
+    """Counts of customers by value of a column, and the mean of the target for each."""
 
     labels: list[str] = Field(description="Levels, or ranges of numbers or dates, in order.")
     rows: list[int] = Field(description="Customers in each.")
     rates: list[float | None] = Field(
-        description="Mean of the target in each: the share of the positive class (of a multiclass target: of its most "
-        "frequent class). Null where nobody is."
+        description="Mean of the target in each: the share of the positive class (multiclass: of the most frequent "
+        "class). Null where there is no customer."
     )
 
     @model_validator(mode="after")
@@ -72,18 +74,18 @@ class ColumnProfile(Record):
 
 
 class TableProfile(Record):
-    """A customer table on its way to the model."""
+    """The profile of a customer table from file to model inputs."""
 
     stages: list[Stage]
     columns: list[ColumnProfile]
-    rate_name: str = Field(description="What the rates are of.")
+    rate_name: str = Field(description="Name of the rates.")
     overall_rate: float = Field(description="Mean of the target among the accepted customers.")
     sampled_rows: int | None = Field(description="Customers in the histograms; null: all.")
     train_classes: dict[str, int] = Field(description="Training customers by label; empty for a regression.")
     outliers_removed: int = Field(description="Rows left out of training as outliers.")
 
     def metrics(self) -> dict[str, float]:
-        """The stages as metrics: ``raw_rows``, ``final_features``, ``train_class_0`` and their like."""
+        """Return the stages as metrics, for example ``raw_rows``, ``final_features`` and ``train_class_0``."""
         values: dict[str, float] = {}
         for stage in self.stages:
             values |= {
@@ -109,7 +111,7 @@ def describe_stage(name: str, table: pd.DataFrame, change: str) -> Stage:
     Args:
         name: Name of the stage.
         table: The table.
-        change: What happened since the stage before.
+        change: Change since the stage before.
 
     Returns:
         Rows, columns, missing cells and memory.
@@ -125,7 +127,7 @@ def describe_stage(name: str, table: pd.DataFrame, change: str) -> Stage:
 
 
 def describe_raw(raw: pd.DataFrame) -> Stage:
-    """Measure a raw table, in which blank cells are missing ones.
+    """Measure a raw table; blank cells count as missing.
 
     Args:
         raw: The table as the file writes it.
@@ -146,15 +148,15 @@ def describe_stages(
     encoded: pd.DataFrame,
     manifest: SplitManifest,
 ) -> list[Stage]:
-    """Follow a table from the file to the model's inputs.
+    """Measure a table at each stage from file to model inputs.
 
     Args:
-        normalised: The table as it was read.
-        valid: Rows that keep the declaration.
+        normalised: The converted table.
+        valid: Valid rows.
         customers: Distinct rows.
         parts: ``train``, ``validation`` and ``test``.
-        encoded: What the model sees of the training customers.
-        manifest: How the parts were made.
+        encoded: Model inputs of the training customers.
+        manifest: Manifest of the split.
 
     Returns:
         The stages raw, validated, deduplicated, train, validation, test and encoded.
@@ -164,7 +166,7 @@ def describe_stages(
     outliers = manifest.rows_left_out.get("outliers", 0)
     gap = manifest.rows_left_out.get("gap", 0)
     changes = {
-        "train": "rows to learn from" + (f"; {outliers:,} outliers left out" if outliers else ""),
+        "train": "rows to train on" + (f"; {outliers:,} outliers left out" if outliers else ""),
         "validation": "rows for early stopping, calibration and the threshold",
         "test": "rows for the final evaluation" + (f"; {gap:,} rows in a gap belong to no part" if gap else ""),
     }
@@ -179,7 +181,7 @@ def describe_stages(
         ),
         describe_stage("deduplicated", customers, f"{len(valid) - len(customers):,} repeated rows dropped"),
         *[describe_stage(name, parts[name], change) for name, change in changes.items()],
-        describe_stage("encoded", encoded, "training rows as the model sees them"),
+        describe_stage("encoded", encoded, "model inputs of the training rows"),
     ]
 
 
@@ -188,9 +190,9 @@ class ProfiledColumns(NamedTuple):
 
     Attributes:
         columns: One for each declared column.
-        rate_name: What the rates are of.
+        rate_name: Name of the rates.
         overall_rate: The rate among all customers.
-        sampled_rows: Rows that were looked at where that is a sample; None: all.
+        sampled_rows: Number of sampled rows; None: all rows.
     """
 
     columns: list[ColumnProfile]
@@ -207,10 +209,10 @@ def profile_columns(
     Args:
         customers: Accepted customers.
         declaration: The table's declaration.
-        parameters: Most rows to look at, and the seed of their sample.
+        parameters: Size and seed of the sample.
 
     Returns:
-        Profile of each column, and what they have in common.
+        Profile of each column, and the overall rate.
     """
     target, rate_name = target_rate(customers[declaration.target], declaration)
     sampled = len(customers) > parameters.max_rows
@@ -224,15 +226,15 @@ def profile_columns(
 
 
 def target_rate(target: pd.Series, declaration: CustomerDeclaration) -> tuple[pd.Series, str]:
-    """The target as a number whose mean tells something.
+    """Convert the target to a number whose mean is reported.
 
     Args:
         target: Class codes or numbers.
         declaration: The table's declaration.
 
     Returns:
-        1 for the positive class (multiclass: the most frequent one) and 0 otherwise, or the number itself; and what the
-        mean of it is called.
+        1 for the positive class (multiclass: the most frequent one) and 0 otherwise, or the number itself; and the name
+        of its mean.
     """
     name = declaration.target
     match declaration.task:
@@ -262,7 +264,7 @@ def _profile_column(cells: pd.Series, shown: pd.Series, rates: pd.Series, column
 
 
 def _summarise(cells: pd.Series, shown: pd.Series) -> dict[str, float]:
-    """Extremes and moments of all numbers, quantiles of those shown."""
+    """Extremes and moments of all numbers, quantiles of the sample."""
     low, middle, high = shown.quantile([0.25, 0.5, 0.75])
     found = {
         "min": cells.min(),
@@ -285,7 +287,7 @@ def count_values(cells: pd.Series, rates: pd.Series, column: Column) -> Histogra
         column: Its declaration.
 
     Returns:
-        Levels with their counts, the rarest together; numbers and dates in ranges of equal width.
+        Levels with their counts, rare ones combined; numbers and dates in ranges of equal width.
     """
     if cells.notna().sum() == 0:
         return Histogram(labels=[], rows=[], rates=[])
@@ -308,7 +310,7 @@ def count_values(cells: pd.Series, rates: pd.Series, column: Column) -> Histogra
 
 
 def _ranges(cells: pd.Series) -> tuple[pd.Series, list[str]]:
-    """Position of each cell among ranges of equal width, and the ranges' beginnings."""
+    """Position of each cell among ranges of equal width, and the lower bounds of the ranges."""
     dates = isinstance(cells.dtype, np.dtype) and cells.dtype.kind == "M"
     numbers = cells.astype("int64").where(cells.notna()).astype("float64") if dates else cells.astype("float64")
     values = np.unique(numbers.dropna())
@@ -326,14 +328,14 @@ def _ranges(cells: pd.Series) -> tuple[pd.Series, list[str]]:
 
 
 def shorten_name(name: str, length: int = 30) -> str:
-    """Make a long name fit into a figure; names that begin alike mostly differ at the end.
+    """Shorten a long name for a figure; its end is kept, since names with the same beginning differ there.
 
     Args:
         name: Name of a column.
-        length: Most characters.
+        length: Maximum number of characters.
 
     Returns:
-        The name, or its beginning and its end.
+        The name, or its beginning and end.
     """
     if len(name) <= length:
         return name
@@ -341,7 +343,7 @@ def shorten_name(name: str, length: int = 30) -> str:
 
 
 def shorten(number: float) -> str:
-    """Write a number in few characters.
+    """Format a number in few characters.
 
     Args:
         number: Any number.
@@ -361,11 +363,11 @@ def correlate(customers: pd.DataFrame, declaration: CustomerDeclaration, paramet
     Args:
         customers: Accepted customers.
         declaration: The table's declaration.
-        parameters: Most rows and columns to look at, and the seed of the sample.
+        parameters: Maximum rows and columns, and the seed of the sample.
 
     Returns:
-        Square table of Spearman's coefficients: the target first, then the features most correlated with it. Levels
-        count as their position in the declared order, or by the mean of the target where they have no order.
+        Square table of Spearman's coefficients: the target first, then the features most correlated with it. Ordered
+        levels are ranked by position, unordered ones by the mean of the target.
     """
     sampled = len(customers) > parameters.max_rows
     shown = customers.sample(parameters.max_rows, random_state=parameters.random_state) if sampled else customers
@@ -392,7 +394,7 @@ def _as_numbers(cells: pd.Series, rates: pd.Series, column: Column) -> pd.Series
 
 
 class TableSchema(Record):
-    """What is compared between two runs of a use case."""
+    """Columns, types and levels of a table, compared between runs of a use case."""
 
     file_columns: list[str] = Field(description="Columns of the raw file, in order.")
     types: dict[str, str] = Field(description="Type of each declared column.")
@@ -400,17 +402,17 @@ class TableSchema(Record):
 
 
 class SchemaChanges(Record):
-    """How this run's table differs from the last one's."""
+    """Changes of the table since the last run."""
 
     compared: bool = Field(description="False for the first run of a use case.")
     changes: list[str] = Field(description="One sentence per change.")
 
 
 def describe_schema(normalised: NormalisedCustomers, declaration: CustomerDeclaration) -> TableSchema:
-    """Write down the columns of a table and what kind of values they have.
+    """Describe the columns, types and levels of a table.
 
     Args:
-        normalised: The table as it was read.
+        normalised: The converted table.
         declaration: The table's declaration.
 
     Returns:
@@ -427,7 +429,7 @@ def describe_schema(normalised: NormalisedCustomers, declaration: CustomerDeclar
 
 
 def compare_schemas(previous: TableSchema | None, present: TableSchema) -> SchemaChanges:
-    """Say how a table differs from the one before.
+    """Compare the schema of a table with that of the last run.
 
     Args:
         previous: Schema of the last run, or None.
@@ -439,11 +441,11 @@ def compare_schemas(previous: TableSchema | None, present: TableSchema) -> Schem
     if previous is None:
         return SchemaChanges(compared=False, changes=[])
     changes = []
-    for said, names in (
+    for change, names in (
         ("the file has a new column", [n for n in present.file_columns if n not in previous.file_columns]),
         ("the file no longer has the column", [n for n in previous.file_columns if n not in present.file_columns]),
     ):
-        changes += [f"{said} '{name}'" for name in names]
+        changes += [f"{change} '{name}'" for name in names]
     same = [name for name in present.file_columns if name in previous.file_columns]
     if same != [name for name in previous.file_columns if name in present.file_columns]:
         changes.append("the file's columns are in another order")

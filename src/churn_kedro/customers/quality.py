@@ -1,4 +1,4 @@
-"""What was found in a customer table, in numbers."""
+"""Data quality: counts of rejected, repeated and missing values in a customer table."""
 
 from __future__ import annotations
 
@@ -15,42 +15,44 @@ _EXAMPLES = 3
 
 
 class DataQuality(Record):
-    """Counts of everything that was read, set aside or dropped.
+    """Counts of rows that were read, rejected, dropped and kept.
 
     Rows read = repeated headers + rejected + duplicates + kept.
     """
 
-    reading: Reading | None = Field(None, description="How the file was read; null where the table came otherwise.")
+    reading: Reading | None = Field(None, description="Detected properties of a text file; null for other sources.")
     rows_read: int
     header_rows_dropped: int = Field(description="Rows that repeat the header.")
     rows_rejected: int
-    rejected_share: float = Field(description="Rejected among those read.")
+    rejected_share: float = Field(description="Share of rows that were rejected.")
     rejection_reasons: dict[str, int] = Field(description="Rejected rows per column that broke its declaration.")
     rejection_examples: list[str] = Field(description="Reasons of the first rejected rows.")
-    duplicates_dropped: int = Field(description="Rows equal to an earlier one, identifier included.")
+    duplicates_dropped: int = Field(description="Rows equal to an earlier one, including the identifier.")
     identical_rows: int = Field(
-        description="Rows kept that equal an earlier one, in a table without identifiers: customers alike, or copies."
+        description="Rows kept that equal an earlier one, in a table without identifiers: equal customers, or copies."
     )
-    repeated_ids: int = Field(description="Rows kept whose identifier an earlier row has, with other values.")
+    repeated_ids: int = Field(
+        description="Rows kept that share their identifier, but not all values, with an earlier row."
+    )
     rows_kept: int
     classes: dict[str, int] = Field(description="Rows kept by label of the target; empty for a regression.")
     target_mean: float | None = Field(None, description="Mean of the target among the rows kept (regression).")
     missing_cells: dict[str, int] = Field(description="Missing cells in the rows kept, per column that has any.")
     suspected_missing: dict[str, dict[str, int]] = Field(
-        description="Column to cells that often mean 'missing' and are levels as long as they are not declared so."
+        description="Column to words that often mean 'missing' and are not declared so, with their counts."
     )
     renamed_columns: dict[str, str] = Field(description="Declared name to the name in the file, where they differ.")
-    undeclared_columns: list[str] = Field(description="Columns of the file that the declaration does not mention.")
+    undeclared_columns: list[str] = Field(description="Columns of the file that are not declared.")
     empty_unnamed_columns: int = Field(description="Columns without a name and without a value.")
 
 
 def describe_quality(
     *, normalised: NormalisedCustomers, violations: pd.DataFrame, kept: pd.DataFrame, declaration: CustomerDeclaration
 ) -> DataQuality:
-    """Count what happened to a customer table.
+    """Count the rows of a customer table at each step.
 
     Args:
-        normalised: The table read, and what could not be.
+        normalised: The converted table with its unreadable cells.
         violations: Broken rules of the rejected rows (``row``, ``column``, ``reason``).
         kept: Rows that remain.
         declaration: The table's declaration.
@@ -91,9 +93,9 @@ def describe_quality(
 
 
 def drop_duplicates(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.DataFrame:
-    """Keep the first of rows that are equal in every column, identifiers included.
+    """Drop rows that equal an earlier one in every column, including identifiers.
 
-    Without an identifier, equal rows may be different customers who are alike: they stay.
+    Without an identifier, equal rows may be different customers and are kept.
 
     Args:
         customers: Valid customers.
@@ -105,14 +107,14 @@ def drop_duplicates(customers: pd.DataFrame, declaration: CustomerDeclaration) -
     ids = declaration.id_names
     if not ids:
         return customers
-    # Only rows that share their identifiers can be equal, and those are few.
+    # Only rows with the same identifiers can be equal, which are few.
     shared = customers[customers.duplicated(ids, keep=False)]
     repeated = shared.index[shared.duplicated()]
     return customers.drop(index=repeated) if len(repeated) else customers
 
 
 def require_few_rejections(quality: DataQuality, max_rejected_share: float) -> None:
-    """Refuse a table of which too much was rejected.
+    """Check that few rows were rejected.
 
     Args:
         quality: Counts of the table.
@@ -124,12 +126,12 @@ def require_few_rejections(quality: DataQuality, max_rejected_share: float) -> N
     if quality.rows_kept and quality.rejected_share <= max_rejected_share:
         return
     if not quality.rows_read:
-        raise CustomerTableError("The customer table has a header but no rows: there is nothing to learn from.")
+        raise CustomerTableError("The customer table has a header but no rows: there is nothing to train on.")
     columns = ", ".join(f"{name} ({count:,} rows)" for name, count in quality.rejection_reasons.items())
     raise CustomerTableError(
         f"{quality.rows_rejected:,} of {quality.rows_read:,} rows ({quality.rejected_share:.1%}) break the "
         f"declaration; at most {max_rejected_share:.1%} are accepted. Columns at fault: {columns}. For example\n"
         + "".join(f"  {example}\n" for example in quality.rejection_examples)
-        + "The rejected_customers file gives the reasons row by row. Correct the table, or the declaration in "
+        + "The file rejected_customers lists the reasons row by row. Correct the table or the declaration in "
         "parameters/customers.yml, or raise data_processing.max_rejected_share."
     )

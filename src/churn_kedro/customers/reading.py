@@ -1,4 +1,4 @@
-"""Files of customers as other programs write them: encodings, delimiters and what is wrong with a file as a whole."""
+"""Reading of delimited text files: detection of encoding and delimiter, and checks of the file as a whole."""
 
 from __future__ import annotations
 
@@ -36,32 +36,39 @@ _BLOCK_BYTES = 1 << 24
 
 
 class Reading(Record):
-    """How a file was read; nothing of it was told by the user."""
+    """Detected properties of a file."""
 
     format: str = Field(description="csv, parquet or excel.")
     encoding: str | None = Field(None, description="Character encoding of a text file.")
-    delimiter: str | None = Field(None, description="What separates the cells of a text file, in words.")
+    delimiter: str | None = Field(None, description="Name of the delimiter of a text file.")
     byte_order_mark: bool = Field(False, description="The file begins with a byte order mark.")
     line_endings: str | None = Field(None, description="LF, CRLF or CR.")
     quoted_line_breaks: int = Field(0, description="Line breaks within quoted cells.")
 
 
 def read_delimited(content: bytes, encoding: str | None = None, delimiter: str | None = None) -> pd.DataFrame:
-    """Read a delimited text file, every cell as text as it stands.
+    r"""Read a delimited text file, every cell as unchanged text.
 
     Args:
         content: The whole file.
-        encoding: Character encoding; None finds it out: by a byte order mark, else UTF-8, else Windows-1252.
-        delimiter: What separates cells; None takes the one of comma, semicolon, tab and vertical bar that divides the
-            first records most evenly.
+        encoding: Character encoding; None detects it: by a byte order mark, else UTF-8, else Windows-1252.
+        delimiter: Delimiter; None detects it: the one of comma, semicolon, tab and vertical bar that divides the first
+            records most evenly.
 
     Returns:
-        Text columns under the names of the first record, blank cells as empty text; ``attrs["reading"]`` tells how the
-        file was read (:class:`Reading`).
+        Text columns under the names of the first record, blank cells as empty text; ``attrs["reading"]`` holds the
+        detected properties (:class:`Reading`).
 
     Raises:
-        CustomerTableError: The file is no such text, holds conflict markers of version control, or a record has another
-            number of cells than the first; the message gives the line.
+        CustomerTableError: The file is not delimited text, has conflict markers of version control, or a record has
+            another number of cells than the header; the message states the line.
+
+    Examples:
+        >>> table = read_delimited(b"name;income\nAnna;1,5\n")
+        >>> table.to_dict("list")
+        {'name': ['Anna'], 'income': ['1,5']}
+        >>> table.attrs["reading"]["delimiter"], table.attrs["reading"]["encoding"]
+        ('semicolon', 'utf-8')
     """
     import pandas as pd
     import pyarrow as pa
@@ -95,13 +102,13 @@ def _divide(records: memoryview, n_columns: int, separator: str, quoted: bool, b
 
     Args:
         records: The text below the header.
-        n_columns: Cells of a record.
-        separator: What separates them.
+        n_columns: Cells per record.
+        separator: Delimiter.
         quoted: Whether there are quotation marks, within which line breaks belong to a cell.
-        body: The whole text, for the lines of defects.
+        body: The whole text, for the line numbers of defects.
 
     Returns:
-        Text columns called by their position.
+        Text columns, named by position.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
@@ -118,7 +125,7 @@ def _divide(records: memoryview, n_columns: int, separator: str, quoted: bool, b
     def read(*, careful: bool) -> pa.Table:
         return arrow_csv.read_csv(
             pa.py_buffer(records),
-            # Whole records are handed to each thread: a block must be longer than the longest of them.
+            # Each thread gets whole records, so a block must be longer than the longest record.
             read_options=arrow_csv.ReadOptions(column_names=names, block_size=_BLOCK_BYTES, use_threads=not careful),
             parse_options=arrow_csv.ParseOptions(
                 delimiter=separator, newlines_in_values=quoted, invalid_row_handler=collect if careful else None
@@ -131,22 +138,22 @@ def _divide(records: memoryview, n_columns: int, separator: str, quoted: bool, b
     try:
         return read(careful=False)
     except pa.ArrowInvalid as error:
-        # Once more on one thread, to find every defect: Arrow's threads do not wait for a handler in Python.
+        # Read again on one thread to collect every defect: with threads, Arrow does not call a Python handler reliably.
         with contextlib.suppress(pa.ArrowInvalid):
             read(careful=True)
         if broken:
             _refuse_broken_records(broken, body, n_columns)
         raise CustomerTableError(
-            f"The file cannot be divided into records: {error}. A quotation mark that is never closed is the usual "
-            "reason; find it and close or double it."
+            f"The file cannot be divided into records: {error}. The usual reason is a quotation mark that is not "
+            "closed: close it, or double it where it belongs to the text."
         ) from error
 
 
 def read_header(start: bytes, encoding: str | None = None, delimiter: str | None = None) -> list[str]:
-    """Column names of a delimited text file.
+    r"""Read the column names of a delimited text file.
 
     Args:
-        start: The file's first bytes, at least its first record.
+        start: The first bytes of the file, at least the first record.
         encoding: As in :func:`read_delimited`.
         delimiter: As in :func:`read_delimited`.
 
@@ -154,9 +161,13 @@ def read_header(start: bytes, encoding: str | None = None, delimiter: str | None
         The cells of the first record.
 
     Raises:
-        CustomerTableError: The file is no such text.
+        CustomerTableError: The file is not delimited text.
+
+    Examples:
+        >>> read_header(b"id\tage\n1\t41\n")
+        ['id', 'age']
     """
-    # The chunk may end within a character, of which the last line has the rest.
+    # The chunk may end within a character: cut it at a line break.
     wide = start.startswith((b"\xff\xfe", b"\xfe\xff"))
     cut = start[: len(start) // 2 * 2] if wide else start[: max(start.rfind(b"\n"), start.rfind(b"\r")) + 1] or start
     sample = _body(cut, encoding)[0][:_SAMPLE_BYTES].decode("utf-8", errors="ignore")
@@ -164,11 +175,11 @@ def read_header(start: bytes, encoding: str | None = None, delimiter: str | None
 
 
 def _body(content: bytes, encoding: str | None) -> tuple[bytes, str, bool]:
-    """Content as UTF-8, its encoding, and whether it had a byte order mark."""
+    """Return the content as UTF-8, its encoding, and whether it had a byte order mark."""
     _refuse_foreign_format(content)
     body, found_encoding, marked = _as_utf8(content, encoding)
     if not body[:1].strip() and not body.strip():
-        raise CustomerTableError("The file holds blank lines only: not even a header.")
+        raise CustomerTableError("The file has blank lines only, without a header.")
     return body, found_encoding, marked
 
 
@@ -176,13 +187,13 @@ def _refuse_foreign_format(content: bytes) -> None:
     for start, described in _FOREIGN_FORMATS.items():
         if content.startswith(start):
             raise CustomerTableError(
-                f"The file is no delimited text: it is {described}. Give it the ending of its format "
-                "(.xlsx, .xls, .parquet), or unpack it."
+                f"The file is not delimited text: it is {described}. Rename it to the suffix of its format (.xlsx, "
+                ".xls, .parquet), or unpack it."
             )
 
 
 def _as_utf8(content: bytes, encoding: str | None) -> tuple[bytes, str, bool]:
-    """Content as UTF-8 without its byte order mark, the encoding, and whether there was a mark."""
+    """Return the content as UTF-8 without byte order mark, its encoding, and whether there was a mark."""
     for mark, marked_encoding in _BYTE_ORDER_MARKS.items():
         if content.startswith(mark):
             body = content[len(mark) :]
@@ -191,13 +202,13 @@ def _as_utf8(content: bytes, encoding: str | None) -> tuple[bytes, str, bool]:
         return _decode(content, encoding), encoding, False
     if b"\0" in content[:_SAMPLE_BYTES]:
         raise CustomerTableError(
-            "The file holds zero bytes: it is no text, or UTF-16 without a byte order mark. Save it as UTF-8."
+            "The file has zero bytes: it is not text, or UTF-16 without a byte order mark. Save it as UTF-8."
         )
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
-        # Which single-byte encoding a file is in cannot be told from a few accented letters with any confidence
-        # (charset-normalizer takes Spanish for Polish and the reverse); the commonest one is taken, and reported.
+        # Single-byte encodings cannot be detected reliably from a few accented letters (charset-normalizer confuses
+        # Spanish and Polish); the most common one is assumed and reported.
         return _decode(content, _LEGACY_ENCODING), _LEGACY_ENCODING, False
     return content, "utf-8", False
 
@@ -217,23 +228,23 @@ def _decode(content: bytes, encoding: str) -> bytes:
 
 
 def _refuse_conflict_markers(text: bytes) -> None:
-    # A plain search is many times faster than the expression, and nearly always finds nothing.
+    # A substring search is many times faster than the regular expression, and rarely has a match.
     if b"<<<<<<<" not in text:
         return
     markers = list(itertools.islice(_CONFLICT.finditer(text), 2))
     if len(markers) == 2:
         line = text.count(b"\n", 0, markers[0].start()) + 1
         raise CustomerTableError(
-            f"Line {line} of the file is a conflict marker of version control ({markers[0].group().decode().strip()}): "
-            "two versions of the file were merged by halves. Choose one of them, remove the marker lines and try again."
+            f"Line {line} of the file is a conflict marker of version control ({markers[0].group().decode().strip()}). "
+            "Resolve the conflict: keep one of the two versions and remove the marker lines."
         )
 
 
 def _records(sample: str, delimiter: str) -> list[list[str]]:
-    """First whole records of a sample."""
+    """Return the first complete records of a sample."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
     records: list[list[str]] = []
-    # A cell beyond the reader's limit ends the sample.
+    # csv raises for a cell longer than its limit; the records before it are enough.
     with contextlib.suppress(csv.Error):
         records.extend(record for record in itertools.islice(reader, _SAMPLE_RECORDS + 1) if record)
     # The sample may end within a record.
@@ -245,26 +256,26 @@ def _find_delimiter(sample: str) -> str:
         widths = [len(record) for record in _records(sample, delimiter)]
         if not widths or widths[0] < 2:
             return 0.0, 0
-        same = sum(abs(width - widths[0]) <= 1 for width in widths) / len(widths)
-        return same, widths[0]
+        regular = sum(abs(width - widths[0]) <= 1 for width in widths) / len(widths)
+        return regular, widths[0]
 
     return max(_DELIMITERS, key=evenness)
 
 
 def _read_header(body: bytes, sample: str, delimiter: str) -> tuple[list[str], int]:
-    """Names in the first record, and where that record ends."""
+    """Return the cells of the first record and its end position."""
     reader = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
     header = next(record for record in reader if record)
     breaks = re.compile(rb"\r\n|\n|\r")
     end = 0
     for _ in range(reader.line_num):
-        found = breaks.search(body, end)
-        end = found.end() if found else len(body)
+        line_break = breaks.search(body, end)
+        end = line_break.end() if line_break else len(body)
     return header, end
 
 
 def _widen_for_trailing_delimiter(header: list[str], sample: str, delimiter: str) -> list[str]:
-    """One unnamed column more, where every record but the header ends with a delimiter."""
+    """Add an unnamed column where every record except for the header ends with a delimiter."""
     following = _records(sample, delimiter)[1:]
     if following and all(len(record) == len(header) + 1 and not record[-1] for record in following):
         return [*header, ""]
@@ -276,21 +287,21 @@ def _refuse_broken_records(broken: list[Any], body: bytes, expected: int) -> Non
     first = min(broken, key=lambda row: body.find(row.text.encode()))
     raise CustomerTableError(
         f"{len(broken):,} record{'s have' if len(broken) > 1 else ' has'} another number of cells than the header "
-        f"({expected}); the first, on line {lines[0]}, has {first.actual_columns}: {first.text[:120]!r}. A delimiter "
-        "within a cell must stand in quotation marks; a title above the header must go. Correct the lines "
+        f"({expected}); the first, on line {lines[0]}, has {first.actual_columns}: {first.text[:120]!r}. Quote cells "
+        "that contain the delimiter, and remove a title above the header. Correct the lines "
         f"{', '.join(map(str, lines[:5]))}{' …' if len(broken) > 5 else ''}."
     )
 
 
 def _refuse_open_quotation(table: pa.Table, body: bytes) -> None:
-    """A quotation mark that is never closed makes one cell of all the rest, which then is the file's last cell."""
+    """Raise if the last cell spans lines because its quotation mark is not closed."""
     if not table.num_rows or body.count(b'"') % 2 == 0:
         return
     last = table.column(table.num_columns - 1)[table.num_rows - 1].as_py()
     if "\n" in last or "\r" in last:
         line = body.count(b"\n", 0, body.rfind(b'"')) + 1
         raise CustomerTableError(
-            f"A quotation mark on line {line} of the file is never closed, so that the rest of the file is one cell. "
+            f"A quotation mark on line {line} of the file is not closed, so that the rest of the file is one cell. "
             "Close it, or double it where it belongs to the text."
         )
 

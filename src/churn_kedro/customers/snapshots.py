@@ -1,7 +1,6 @@
-"""From events to customers: what was known of each customer at a cut-off, and what happened after it.
+"""Snapshots of customers made from events: features before a cut-off, the label from a window after it.
 
-Features come from events up to the cut-off, the label from a window after it; no event is on both sides. Several
-cut-offs make several rows of one customer, which a split by time keeps in order.
+Several cut-offs make several rows per customer, to be split by time.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ _SHOWN = 3
 
 
 def _require_day(value: Any) -> str:
-    """A day as ISO 8601 text; YAML reads unquoted days as dates."""
+    """Validate a day and return it as ISO 8601 text; YAML reads unquoted days as dates."""
     day = pd.to_datetime(str(value), format="%Y-%m-%d", errors="coerce")
     if pd.isna(day):
-        raise ValueError(f"{value!r} is no day of the form 2026-01-31")
+        raise ValueError(f"{value!r} is not a day of the form 2026-01-31")
     return str(value)
 
 
@@ -33,26 +32,29 @@ Day = Annotated[str, BeforeValidator(_require_day)]
 
 
 class EventColumns(Parameters):
-    """Columns of an event table: one row an event."""
+    """Columns of an event table, which has one row per event."""
 
     customer: str = Field(min_length=1, description="Column that identifies the customer.")
-    timestamp: str = Field(min_length=1, description="Column that says when the event happened.")
-    amount: str | None = Field(None, description="Column with what the event was worth, if there is one.")
+    timestamp: str = Field(min_length=1, description="Column with the time of the event.")
+    amount: str | None = Field(None, description="Column with the amount of the event, if there is one.")
     timestamp_format: str | None = Field(None, description="strptime codes; left out: ISO 8601.")
 
 
 class SnapshotParameters(Parameters):
-    """Where the past ends and how far the future goes."""
+    """Parameters of snapshots: cut-offs and windows."""
 
     columns: EventColumns
     first_cutoff: Day | None = Field(
-        None, description="First day that counts as future; null: as soon as there is history_days of past."
+        None,
+        description="First cut-off: features use events before this day; null: history_days after the first event.",
     )
-    last_cutoff: Day | None = Field(None, description="Last such day; null: the latest with a whole label window.")
+    last_cutoff: Day | None = Field(None, description="Last cut-off; null: the latest with a complete label window.")
     every_days: int = Field(ge=1, description="Days from one cut-off to the next.")
-    history_days: int = Field(ge=1, description="A customer has a row where it had an event in so many days before.")
-    label_days: int = Field(ge=1, description="A customer without an event in so many days after has left.")
-    windows_days: list[int] = Field(min_length=1, description="Days before the cut-off that are summed up, each apart.")
+    history_days: int = Field(ge=1, description="Days before the cut-off in which an event makes a customer active.")
+    label_days: int = Field(ge=1, description="Days after the cut-off without an event that make a customer a leaver.")
+    windows_days: list[int] = Field(
+        min_length=1, description="Lengths of the windows before the cut-off over which events are summed up."
+    )
     max_unreadable_share: float = Field(ge=0, le=1, description="Largest share of events that may be unreadable.")
 
     @model_validator(mode="after")
@@ -73,7 +75,7 @@ class CutoffRecord(Record):
 
 
 class SnapshotReport(Record):
-    """What was made of an event table."""
+    """Counts of the events and snapshots."""
 
     events_read: int
     events_unreadable: int
@@ -85,18 +87,19 @@ class SnapshotReport(Record):
 def build_snapshots(
     events: pd.DataFrame, parameters: SnapshotParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame, SnapshotReport]:
-    """Make point-in-time rows of customers.
+    """Build point-in-time rows of customers.
 
     Args:
-        events: Event table as the file writes it, one row an event.
+        events: Event table as the file writes it, one row per event.
         parameters: Columns, cut-offs and windows.
 
     Returns:
-        Labelled rows (identifier, ``snapshot_date``, features, ``churn`` as 1 or 0), the same without a label as of the
-        day after the last event, and what was counted.
+        Labelled rows (identifier, ``snapshot_date``, features, ``churn`` as 1 or 0), unlabelled rows as of the day
+        after the last event, and the report.
 
     Raises:
-        CustomerTableError: A column is absent, too many events are unreadable, or no cut-off has a past and a future.
+        CustomerTableError: A column is absent, too many events are unreadable, or no cut-off has enough history and a
+            complete label window.
     """
     readable, unreadable = _read_events(events, parameters)
     moments = readable["moment"]
@@ -139,15 +142,16 @@ def _read_events(events: pd.DataFrame, parameters: SnapshotParameters) -> tuple[
     if not len(events) or unreadable / len(events) > parameters.max_unreadable_share:
         examples = events.loc[~readable, wanted].head(_SHOWN).to_dict("records")
         raise CustomerTableError(
-            f"{unreadable:,} of {len(events):,} events lack a customer, a time or an amount that can be read; at most "
-            f"{parameters.max_unreadable_share:.1%} may (snapshots.max_unreadable_share). For example {examples}."
+            f"{unreadable:,} of {len(events):,} events lack a readable customer, time or amount; at most "
+            f"{parameters.max_unreadable_share:.1%} are accepted (snapshots.max_unreadable_share). For example "
+            f"{examples}."
         )
     table = pd.DataFrame({"customer": customers.astype(TEXT), "moment": moments, "amount": amounts})
     return table[readable].sort_values("moment", kind="stable", ignore_index=True), unreadable
 
 
 def _place_cutoffs(moments: pd.Series, parameters: SnapshotParameters) -> list[pd.Timestamp]:
-    """Cut-offs, the latest first placed, so that the newest behaviour is always learned from."""
+    """Place cut-offs backwards from the latest, so that the most recent events are used."""
     latest = moments.max().normalize() + pd.Timedelta(days=1 - parameters.label_days)
     last = pd.Timestamp(parameters.last_cutoff) if parameters.last_cutoff else latest
     earliest = moments.min().normalize() + pd.Timedelta(days=parameters.history_days)
@@ -155,7 +159,7 @@ def _place_cutoffs(moments: pd.Series, parameters: SnapshotParameters) -> list[p
     if last > latest:
         raise CustomerTableError(
             f"last_cutoff {parameters.last_cutoff} leaves less than label_days {parameters.label_days} until the last "
-            f"event ({moments.max()}): customers would count as lost whose time has not come. The latest possible is "
+            f"event ({moments.max()}), so that customers would be labelled on an incomplete window. Use at most "
             f"{latest:%Y-%m-%d}."
         )
     if last < first:
@@ -178,7 +182,7 @@ def _in_days(spans: pd.Series) -> pd.Series:
 
 
 def _describe_past(events: pd.DataFrame, cutoff: pd.Timestamp, parameters: SnapshotParameters) -> pd.DataFrame:
-    """Features of every customer that was active, from events before the cut-off alone."""
+    """Compute the features of every active customer from events before the cut-off."""
     past = events[events["moment"] < cutoff]
     active = _customers_between(past, cutoff - pd.Timedelta(days=parameters.history_days), cutoff)
     past = past[past["customer"].isin(active)]

@@ -1,4 +1,4 @@
-"""Splitting customers into train, validation and test, and proving later that the parts belong together."""
+"""Splits of customers into training, validation and test set, and their verification by digests."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ _PARTS = ("train", "validation", "test")
 
 
 class SplitParameters(Parameters):
-    """How the customers are divided."""
+    """Parameters of the split."""
 
     method: SplitMethod = Field(
         "random",
-        description="random: by chance, same share of each class; time: test on the latest rows; group: no group in "
-        "two parts; hash: by the identifier, so that a customer stays in its part as the table grows.",
+        description="random: stratified by class; time: test on the latest rows; group: no group in two parts; hash: "
+        "by a hash of the identifier, so that a customer stays in its part as the table grows.",
     )
     test_size: float = Field(gt=0, lt=1, description="Share of all customers kept for the final evaluation.")
     validation_size: float = Field(
         gt=0,
         lt=1,
-        description="Share of all customers that models learn from together with the training customers, and that "
-        "judge them alone in a table of many rows.",
+        description="Share of all customers in the validation set. Models are trained on training and validation set "
+        "by cross-validation; on a table of many rows, the validation set alone measures them.",
     )
     random_state: int = Field(ge=0, description="Seed of the shuffle; salt of the hash.")
     gap_days: float = Field(
-        0, ge=0, description="Method time: days before validation and before test of which no row is used."
+        0, ge=0, description="Method time: days before validation set and test set whose rows are left out."
     )
 
     @model_validator(mode="after")
@@ -44,12 +44,12 @@ class SplitParameters(Parameters):
                 f"test_size {self.test_size} and validation_size {self.validation_size} leave nothing to train on"
             )
         if self.gap_days and self.method != "time":
-            raise ValueError(f"gap_days {self.gap_days:g} means something for method time only, not {self.method}")
+            raise ValueError(f"gap_days {self.gap_days:g} needs method time, found {self.method}")
         return self
 
 
 class CustomerParts(NamedTuple):
-    """The three parts of the customers.
+    """The three parts of a split.
 
     Attributes:
         train: Training customers.
@@ -71,9 +71,9 @@ class SplitRecord(Record):
 
 
 class SplitManifest(Record):
-    """What one split produced; it identifies the data a model was trained and judged on."""
+    """A record of one split; it identifies the data that a model was trained and evaluated on."""
 
-    split: SplitParameters = Field(description="How it was made.")
+    split: SplitParameters = Field(description="Parameters of the split.")
     columns: dict[str, str] = Field(description="Type of each column, the same in every part.")
     rows_left_out: dict[str, int] = Field(description="Accepted rows that are in no part, by reason.")
     train: SplitRecord
@@ -81,21 +81,21 @@ class SplitManifest(Record):
     test: SplitRecord
 
     def verify(self, **parts: pd.DataFrame) -> None:
-        """Check that tables are the parts this manifest describes.
+        """Check that tables are the parts that this manifest describes.
 
         Args:
             parts: Tables by name: ``train``, ``validation`` or ``test``.
 
         Raises:
-            CustomerTableError: A table was changed, or comes from another split: a mixture could put one customer into
-                both training and test.
+            CustomerTableError: A table was changed or comes from another split, so that training and test set could
+                overlap.
         """
         for name, table in parts.items():
             expected: SplitRecord = getattr(self, name)
-            found = table_digest(table)
-            if found != expected.digest:
+            digest = table_digest(table)
+            if digest != expected.digest:
                 raise CustomerTableError(
-                    f"The {name} table ({len(table)} rows, digest {found}) is not the one the split manifest describes "
+                    f"The {name} table ({len(table)} rows, digest {digest}) is not the one in the split manifest "
                     f"({expected.rows} rows, digest {expected.digest}). It was edited, or data_processing was "
                     "interrupted between two files. Run `kedro run --pipelines data_processing` again."
                 )
@@ -104,7 +104,7 @@ class SplitManifest(Record):
 def split_customers(
     customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters
 ) -> CustomerParts:
-    """Divide customers into three parts.
+    """Split customers into training, validation and test set.
 
     Args:
         customers: Valid customers with the target as class codes or as a number.
@@ -112,12 +112,31 @@ def split_customers(
         parameters: Method, shares and seed.
 
     Returns:
-        Train, validation and test, each in the order of the table under a fresh index. No customer is in two of them;
-        with method time, a customer with several rows may be.
+        Training, validation and test set, each in the order of the table under a new index. They share no customer,
+        except for customers with several rows under method time.
 
     Raises:
         CustomerTableError: A class is absent, or too rare to be in each part, or a part would be empty.
         ParameterError: The method needs a column that is not declared.
+
+    Examples:
+        >>> declaration = CustomerDeclaration.model_validate(
+        ...     {
+        ...         "description": "Houses",
+        ...         "task": "regression",
+        ...         "columns": [
+        ...             {"name": "Id", "role": "id", "description": "Identifier"},
+        ...             {"name": "Rooms", "kind": "numeric", "description": "Rooms"},
+        ...             {"name": "Price", "role": "target", "description": "Price"},
+        ...         ],
+        ...     }
+        ... )
+        >>> houses = pd.DataFrame({"Id": [f"h{k}" for k in range(100)], "Rooms": 3.0, "Price": 1.0})
+        >>> by_hash = SplitParameters(method="hash", test_size=0.2, validation_size=0.2, random_state=1)
+        >>> before = split_customers(houses.head(80), declaration, by_hash)
+        >>> after = split_customers(houses, declaration, by_hash)
+        >>> [set(before[part]["Id"]) <= set(after[part]["Id"]) for part in range(3)]
+        [True, True, True]
     """
     if declaration.classes:
         _require_every_class(customers[declaration.target], declaration, parameters)
@@ -134,7 +153,7 @@ _Parts = tuple[np.ndarray, np.ndarray, np.ndarray]
 def _by_chance(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
     ids = declaration.id_names
     if ids and customers.duplicated(ids).any():
-        # The rows of one customer belong together: the same person in training and test would be a leak.
+        # A customer with rows in both training and test set would be a leak.
         return _by_units(customers.groupby(ids, sort=False).ngroup().to_numpy(), customers, declaration, parameters)
     return _divide_at_random(customers[declaration.target].to_numpy(), declaration, parameters)
 
@@ -151,11 +170,12 @@ def _by_group(customers: pd.DataFrame, declaration: CustomerDeclaration, paramet
 def _by_units(
     units: np.ndarray, customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters
 ) -> _Parts:
-    """Divide units of several rows, by the target of each unit's first row."""
+    """Split units of several rows, stratified by the target of each unit's first row."""
     _, first = np.unique(units, return_index=True)
     if len(first) < len(_PARTS):
         raise CustomerTableError(
-            f"There are only {len(first)} groups of rows that belong together: too few for train, validation and test."
+            f"The table has only {len(first)} groups, too few for training, validation and test set. Use another "
+            "data_processing.split.method."
         )
     parts = _divide_at_random(customers[declaration.target].to_numpy()[first], declaration, parameters)
     train, validation, test = (np.flatnonzero(np.isin(units, part)) for part in parts)
@@ -197,8 +217,8 @@ def _by_time(customers: pd.DataFrame, declaration: CustomerDeclaration, paramete
     times = customers[declaration.time]
     if times.isna().any():
         raise CustomerTableError(
-            f"{int(times.isna().sum()):,} customers have no {declaration.time}: they cannot be put in order. Declare "
-            "the column without nullable, so that they are set aside."
+            f"{int(times.isna().sum()):,} customers have no {declaration.time}, which a split by time needs. Remove "
+            "nullable from the column in parameters/customers.yml, so that they are rejected."
         )
     ordered = np.sort(times.to_numpy())
     test_from = ordered[int(len(ordered) * (1 - parameters.test_size))]
@@ -217,7 +237,7 @@ def _by_hash(customers: pd.DataFrame, declaration: CustomerDeclaration, paramete
         raise ParameterError(
             "data_processing.split.method is hash, but no column of parameters/customers.yml has role id."
         )
-    # A hash that stays the same in every version of Python and pandas: the split must outlive both.
+    # SHA-256 does not depend on the version of Python or pandas.
     salt = f"{parameters.random_state}\0"
     keys = customers[declaration.id_names].fillna("").agg("\0".join, axis=1)
     position = np.array(
@@ -233,8 +253,8 @@ def _require_every_class(target: pd.Series, declaration: CustomerDeclaration, pa
     for label, count in zip(declaration.classes, counts, strict=True):
         if count == 0:
             raise CustomerTableError(
-                f"None of the {len(target)} customers has {declaration.target} = {label!r}: there is nothing to "
-                "learn from one class. Check the target's labels in parameters/customers.yml and the file."
+                f"None of the {len(target)} customers has {declaration.target} = {label!r}: a model cannot be trained "
+                "on one class. Check the target's labels in parameters/customers.yml and the file."
                 if len(counts) == 2
                 else f"None of the {len(target)} customers has {declaration.target} = {label!r}. Check labels.classes "
                 "in parameters/customers.yml and the file."
@@ -246,14 +266,15 @@ def _require_every_class(target: pd.Series, declaration: CustomerDeclaration, pa
     if counts[rarest] * smallest < 1:
         raise CustomerTableError(
             f"Only {counts[rarest]} customers have {declaration.target} = {declaration.classes[rarest]!r}: too few to "
-            f"put at least one into a part of {smallest:.0%}. Bring more customers or larger parts."
+            f"put at least one into a part of {smallest:.0%}. Provide more customers, or raise the smallest share in "
+            "data_processing.split."
         )
 
 
 def _require_usable(
     name: str, target: np.ndarray, declaration: CustomerDeclaration, parameters: SplitParameters
 ) -> None:
-    """A part chosen by anything but chance may be empty or lack a class."""
+    """Check that a part is not empty and has every class, which only random splits guarantee."""
     if not len(target):
         raise CustomerTableError(
             f"The {name} part would be empty with split method {parameters.method}. Choose other shares"
@@ -275,14 +296,14 @@ def describe_splits(
     parameters: SplitParameters,
     rows_left_out: dict[str, int],
 ) -> SplitManifest:
-    """Write down what a split produced.
+    """Create the manifest of a split.
 
     Args:
         train: Training customers.
         validation: Validation customers.
         test: Test customers.
         declaration: The table's declaration.
-        parameters: How the split was made.
+        parameters: Parameters of the split.
         rows_left_out: Accepted rows that are in no part, by reason.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Tasks: what a target asks a model to predict, and what follows from it."""
+"""Tasks: binary and multiclass classification, and regression."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 Task = Literal["binary", "multiclass", "regression"]
-# Method of an estimator that gives the predictions of a task.
+# Method of an estimator that returns the predictions of a task.
 PredictMethod = Literal["predict_proba", "predict"]
-# What a search minimises, under scikit-learn's name.
+# scikit-learn's name of the score that a search minimises.
 Score = Literal["log_loss", "rmse"]
 
 
 @dataclass(frozen=True)
 class TaskDefinition:
-    """A task, and what follows from it for every package.
+    """The properties of a task.
 
     Attributes:
         name: Name in the declaration.
-        has_classes: Whether the target is a class; otherwise it is a number.
-        predict_method: Method of an estimator that gives the predictions.
-        score: What a search minimises.
+        has_classes: Whether the target is a class instead of a number.
+        predict_method: Method of an estimator that returns the predictions.
+        score: Score that a search minimises.
         step: Name of the model's step in a scikit-learn pipeline.
-        linear_model: The linear algorithm that learns it.
-        association: How well a column predicts the target is measured by this, for people.
+        linear_model: Linear algorithm for the task.
+        association: Measure of the association of a column with the target, as named in texts.
     """
 
     name: Task

@@ -1,4 +1,4 @@
-"""The declaration as a pandera schema, and the rows that break it."""
+"""Validation: the declaration as a pandera schema, and rows that break it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _checks(column: Column) -> list[pa.Check]:
         if column.domain.max is not None:
             checks.append(pa.Check.le(column.domain.max, error=f"is above {column.domain.max:.15g}"))
     if column.role == "weight":
-        checks.append(pa.Check.gt(0, error="is no weight above 0"))
+        checks.append(pa.Check.gt(0, error="is not above 0, as a weight must be"))
     if column.whole:
         checks.append(pa.Check(lambda cells: cells == cells.round(), error="is not a whole number"))
     if column.levels:
@@ -41,7 +41,7 @@ def _are_dates(cells: pd.Series) -> bool:
 
 
 def customer_schema(declaration: CustomerDeclaration, *, with_target: bool = True) -> pa.DataFrameSchema:
-    """Schema of a normalised customer table.
+    """Build the schema of a normalised customer table.
 
     Args:
         declaration: The table's declaration.
@@ -60,9 +60,9 @@ def customer_schema(declaration: CustomerDeclaration, *, with_target: bool = Tru
             checks = [pa.Check.isin(codes, error=f"is not {labels}")] if codes else _checks(column)
             columns[column.name] = pa.Column("int64" if codes else "float64", checks, coerce=True)
         else:
-            # pandera takes every unit of dates for nanoseconds; their type is checked, and left as it is.
+            # pandera would convert dates to nanoseconds, so their type is checked without conversion.
             dates = column.cells == "date"
-            checks = [pa.Check(_are_dates, error="is no date"), *_checks(column)] if dates else _checks(column)
+            checks = [pa.Check(_are_dates, error="is not a date"), *_checks(column)] if dates else _checks(column)
             columns[column.name] = pa.Column(
                 None if dates else _TYPES[column.cells], checks, nullable=column.nullable, coerce=not dates
             )
@@ -74,7 +74,7 @@ def _find_violations(table: pd.DataFrame, declaration: CustomerDeclaration, *, w
     import pandera.pandas as pa
 
     schema = customer_schema(declaration, with_target=with_target)
-    # A missing label must be reported as such, not as a failed conversion to an integer.
+    # float64, so that a missing label is reported as missing, not as a failed conversion to an integer.
     if with_target:
         schema = schema.update_column(declaration.target, dtype="float64")
     try:
@@ -83,9 +83,9 @@ def _find_violations(table: pd.DataFrame, declaration: CustomerDeclaration, *, w
         cases = error.failure_cases
     else:
         return pd.DataFrame(columns=["row", "column", "reason"])
-    wide = cases[cases["index"].isna()]
-    if len(wide):
-        raise CustomerTableError(f"The table breaks its declaration as a whole:\n{wide.to_string(index=False)}")
+    of_table = cases[cases["index"].isna()]
+    if len(of_table):
+        raise CustomerTableError(f"The table breaks its declaration as a whole:\n{of_table.to_string(index=False)}")
     reasons = [
         f"{column}: is missing" if check == "not_nullable" else f"{column}: {_shown(value)} {check}"
         for column, check, value in zip(cases["column"], cases["check"], cases["failure_case"], strict=True)
@@ -100,7 +100,7 @@ def _shown(value: Any) -> str:
 def set_aside_invalid(
     table: pd.DataFrame, unreadable: pd.DataFrame, declaration: CustomerDeclaration, *, with_target: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Separate the rows that keep the declaration from those that break it.
+    """Separate valid rows from rows that break the declaration.
 
     Args:
         table: Normalised table.
@@ -113,10 +113,10 @@ def set_aside_invalid(
         ``column``, ``reason``.
     """
     violations = _find_violations(table, declaration, with_target=with_target)
-    # An unreadable cell is missing in the table; one reason for it is enough.
-    read = set(zip(unreadable["row"], unreadable["column"], strict=True))
-    repeated = [(row, column) in read for row, column in zip(violations["row"], violations["column"], strict=True)]
-    broken = pd.concat([unreadable, violations[[not again for again in repeated]]], ignore_index=True)
+    # An unreadable cell is missing in the table and must not be reported twice.
+    reported = set(zip(unreadable["row"], unreadable["column"], strict=True))
+    cells = zip(violations["row"], violations["column"], strict=True)
+    broken = pd.concat([unreadable, violations[[cell not in reported for cell in cells]]], ignore_index=True)
     valid = table[~table.index.isin(broken["row"])] if len(broken) else table
     if with_target and declaration.classes:
         valid = valid.astype({declaration.target: "int64"})
@@ -124,7 +124,7 @@ def set_aside_invalid(
 
 
 def list_rejected(raw: pd.DataFrame, violations: pd.DataFrame) -> pd.DataFrame:
-    """Rejected rows as the file wrote them, with their reasons.
+    """List rejected rows as in the file, with their reasons.
 
     Args:
         raw: The raw table.
@@ -141,7 +141,7 @@ def list_rejected(raw: pd.DataFrame, violations: pd.DataFrame) -> pd.DataFrame:
 
 
 class CustomerTableValidator:
-    """Catalog validator: a table that breaks the declaration is neither saved nor loaded.
+    """Catalog validator that raises for a table that breaks the declaration.
 
     Args:
         declaration: The declaration, as configuration.
@@ -172,5 +172,5 @@ class CustomerTableValidator:
             shown = cases[["column", "check", "failure_case"]].head(_SHOWN).to_string(index=False)
             raise CustomerTableError(
                 f"The table breaks its declaration in {len(cases)} places, the first of them:\n{shown}\n"
-                "Run the data_processing pipeline again: it sets such rows aside."
+                "Run `kedro run --pipelines data_processing` again, which rejects such rows."
             ) from error

@@ -1,4 +1,4 @@
-"""The treatment of columns: its configuration, its scikit-learn pipeline, and what that pipeline learned."""
+"""The treatment of columns: configuration, scikit-learn pipeline and fitted values."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The first step: raw columns to numbers, by reading, encoding and flagging."""
+"""The first step of the treatment: read, encode and flag raw columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TARGET_FOLDS = 5
 
 @dataclass(frozen=True)
 class Branch:
-    """Columns on the same way through the first step.
+    """Columns that share transformers in the first step.
 
     Attributes:
         name: Name within the step.
@@ -36,11 +36,11 @@ class Branch:
     steps: list[Any]
 
     def then(self, name: str, step: BaseEstimator) -> Branch:
-        """The branch with a further transformer, under a longer name."""
+        """Return the branch with a further transformer and a prefixed name."""
         return Branch(f"{name}_{self.name}", self.raw_columns, [*self.steps, step])
 
     def entry(self) -> tuple[str, Any, list[str]]:
-        """The branch as ColumnTransformer takes it."""
+        """Return the branch as an entry of ColumnTransformer."""
         from sklearn.pipeline import make_pipeline
 
         transformer = self.steps[0] if len(self.steps) == 1 else make_pipeline(*self.steps)
@@ -48,14 +48,14 @@ class Branch:
 
 
 def _marked_numbers(columns: Sequence[Column]) -> list[list[float]] | None:
-    """For each column the numbers that mean "missing", if there are any; other markers are no numbers anyway."""
-    read = [pd.to_numeric(pd.Series(column.missing, dtype="str"), errors="coerce") for column in columns]
-    found = [[float(number) for number in numbers if np.isfinite(number)] for numbers in read]
-    return found if any(found) else None
+    """Numbers that mean "missing" in each column, None if there are none; other markers are not numbers anyway."""
+    parsed = [pd.to_numeric(pd.Series(column.missing, dtype="str"), errors="coerce") for column in columns]
+    marked = [[float(number) for number in numbers if np.isfinite(number)] for numbers in parsed]
+    return marked if any(marked) else None
 
 
 def read_columns(columns: Sequence[TreatedColumn], declaration: CustomerDeclaration, **options: Any) -> Branch:
-    """Build the branch that reads columns of one reading.
+    """Build the branch of columns of one reading.
 
     Args:
         columns: The columns, at least one.
@@ -63,7 +63,7 @@ def read_columns(columns: Sequence[TreatedColumn], declaration: CustomerDeclarat
         options: Further options of the reader.
 
     Returns:
-        A branch that gives one number a column, or several where it reads dates.
+        A branch with one output per column, or several for dates.
     """
     from churn_estimators.transformers import DateReader, LevelReader, NumberReader
 
@@ -90,7 +90,7 @@ def read_columns(columns: Sequence[TreatedColumn], declaration: CustomerDeclarat
 
 
 def _derive(derived: list[DerivedColumn], declaration: CustomerDeclaration) -> Branch:
-    """The branch that reads numbers and makes others of them."""
+    """Build the branch of derived columns."""
     from churn_estimators.transformers import Combiner, NumberReader
 
     names = list(dict.fromkeys(name for made in derived for name in made.of))
@@ -102,34 +102,35 @@ def _derive(derived: list[DerivedColumn], declaration: CustomerDeclaration) -> B
 
 
 def read_all_numbers(columns: Sequence[TreatedColumn], declaration: CustomerDeclaration) -> Branch:
-    """Build the branch that reads the numbers of whole rows.
+    """Build the branch of all numeric columns, for the detection of row outliers.
 
     Args:
         columns: All columns.
         declaration: The table's declaration.
 
     Returns:
-        A branch that gives one number for each column of numbers; derived ones would say the same again.
+        A branch with one output per numeric column; derived columns are left out as redundant.
 
     Raises:
-        ParameterError: There are none.
+        ParameterError: No column is numeric.
     """
     numbers = [column for column in columns if column.reading == "numbers"]
     if not numbers:
         raise ParameterError(
-            "features.row_outliers looks at columns of numbers, and the declaration has none: set it to null."
+            "features.row_outliers needs numeric columns, and the declaration has none: set it to null in "
+            "parameters/features.yml."
         )
     return read_columns(numbers, declaration)
 
 
 def isolation_forest(parameters: RowOutlierParameters) -> BaseEstimator:
-    """Build the detector of strange rows.
+    """Build the detector of row outliers.
 
     Args:
         parameters: Share and seed.
 
     Returns:
-        An unfitted isolation forest. It takes missing numbers.
+        An unfitted isolation forest; it accepts NaN.
     """
     from sklearn.ensemble import IsolationForest
 
@@ -144,10 +145,10 @@ def build_reading(
     Args:
         columns: All columns.
         declaration: The table's declaration.
-        parameters: Strange rows, seed.
+        parameters: Row outliers, seed.
 
     Returns:
-        A transformer from raw columns to numbers: those of each reading in turn, then the flags.
+        A transformer from raw columns to numbers: the outputs of each reading in turn, then the flags.
     """
     from sklearn.compose import ColumnTransformer
 
@@ -169,11 +170,11 @@ def build_reading(
 def _level_branches(
     columns: Sequence[TreatedColumn], declaration: CustomerDeclaration, parameters: FeatureParameters
 ) -> list[Branch]:
-    """A branch for each encoding and filling of columns of one reading."""
+    """Build a branch for each combination of encoding and imputation among columns of one reading."""
 
     def key(column: TreatedColumn) -> tuple[str, str, float | str | None]:
         treatment = column.treatment
-        # To the transformer a native category is a position like an ordinal one.
+        # The transformer encodes native and ordinal levels alike, as positions.
         encoding = "position" if treatment.encoding in ("native", "ordinal") else str(treatment.encoding)
         return encoding, str(treatment.missing), treatment.fill_value
 
@@ -208,7 +209,7 @@ def _target_encoder(task: Task, random_state: int) -> BaseEstimator:
 def _flag_branches(
     columns: Sequence[TreatedColumn], declaration: CustomerDeclaration, parameters: FeatureParameters
 ) -> list[Branch]:
-    """Inputs that say what was missing, far off or strange."""
+    """Build the branches of indicators: missing values, outliers and row outliers."""
     from churn_estimators.transformers import MissingFlags, OutlierFences, RowOutliers
 
     branches = []

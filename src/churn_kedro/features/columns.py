@@ -1,4 +1,4 @@
-"""Which treatment each column gets, and whether it can have it."""
+"""The treatment of each column, checked against its kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from churn_kedro.customers import Column, CustomerDeclaration, DerivedColumn, Ki
 from churn_kedro.features.parameters import FeatureParameters
 
 Key = TypeVar("Key", bound=Hashable)
-# How a column's cells are read; the first step's outputs come in this order.
+# How the cells of a column are read; also the order of the outputs of the first step.
 Reading = Literal["numbers", "derived", "dates", "number_levels", "text_levels", "learned_levels"]
 LEVELS: tuple[Reading, ...] = ("number_levels", "text_levels", "learned_levels")
 READINGS: tuple[Reading, ...] = ("numbers", "derived", "dates", *LEVELS)
@@ -37,7 +37,7 @@ class TreatedColumn:
 
     @property
     def numbers(self) -> list[str]:
-        """Names under which its numbers go from the first step to the others; a date has one for each part."""
+        """Names of its outputs of the first step; a date has one for each part."""
         if self.reading != "dates":
             return [self.name]
         from churn_estimators.transformers import DateReader
@@ -46,7 +46,7 @@ class TreatedColumn:
         return [str(name) for name in parts.get_feature_names_out([self.name])]
 
     def place_of(self, key: str) -> str:
-        """Where in the configuration a key of the treatment comes from, for messages."""
+        """Return the place in the configuration that sets a key of the treatment, for messages."""
         own = self.origin.treatment if isinstance(self.origin, Column) else None
         if own is not None and key in own.model_fields_set:
             return f"treatment of column '{self.name}' in parameters/customers.yml"
@@ -54,7 +54,7 @@ class TreatedColumn:
 
 
 def treat_columns(declaration: CustomerDeclaration, parameters: FeatureParameters) -> list[TreatedColumn]:
-    """Find the treatment of each feature column and of each derived one.
+    """Find the treatment of each feature and of each derived column.
 
     Args:
         declaration: The table's declaration.
@@ -64,19 +64,20 @@ def treat_columns(declaration: CustomerDeclaration, parameters: FeatureParameter
         The columns in declared order, derived ones last.
 
     Raises:
-        ParameterError: A treatment does not fit its column; the message names all that do not.
+        ParameterError: A treatment does not fit its column; the message lists all such treatments.
     """
     columns = []
     for column in declaration.features:
-        kind = cast(Kind, column.kind)  # the declaration sees to it that features have one
+        kind = cast(Kind, column.kind)  # validated by the declaration
         default = parameters.of_kind(kind)
         treatment = default if column.treatment is None else column.treatment.over(default)
         columns.append(TreatedColumn(column.name, kind, _reading(column, treatment), treatment, column))
     derived = parameters.of_kind("numeric")
     columns += [TreatedColumn(made.name, "numeric", "derived", derived, made) for made in declaration.derived]
-    mistakes = [*(mistake for column in columns for mistake in _mistakes(column)), *_lonely(columns)]
-    if mistakes:
-        listed = "\n".join(f"  {mistake}" for mistake in mistakes)
+    problems = [*(problem for column in columns for problem in _explain_misfits(column))]
+    problems += _explain_missing_predictors(columns)
+    if problems:
+        listed = "\n".join(f"  {problem}" for problem in problems)
         raise ParameterError(f"Treatments that do not fit their columns:\n{listed}")
     return columns
 
@@ -86,21 +87,21 @@ def _reading(column: Column, treatment: Treatment) -> Reading:
         case "date":
             return "dates"
         case "number":
-            # Numbers in an order are what they are, also where they are declared as levels.
+            # Ordered levels that are numbers keep their values.
             in_order = column.kind != "categorical" and treatment.encoding == "ordinal"
             return "numbers" if in_order or column.kind == "numeric" else "number_levels"
         case "text":
             return "text_levels" if column.levels else "learned_levels"
 
 
-def _mistakes(column: TreatedColumn) -> list[str]:
+def _explain_misfits(column: TreatedColumn) -> list[str]:
     treatment = column.treatment
-    found = [f"{column.place_of(key)}: {misfit}" for key, misfit in treatment.misfits(column.kind).items()]
-    if found or treatment.missing != "constant" or not isinstance(column.origin, Column) or column.kind == "numeric":
-        return found
+    misfits = [f"{column.place_of(key)}: {misfit}" for key, misfit in treatment.misfits(column.kind).items()]
+    if misfits or treatment.missing != "constant" or not isinstance(column.origin, Column) or column.kind == "numeric":
+        return misfits
     levels, fill = column.origin.levels, treatment.fill_value
     if levels and fill not in levels:
-        reason = f"is no level of the column, which has {', '.join(map(str, levels))}"
+        reason = f"is not a level of the column, which has {', '.join(map(str, levels))}"
     elif not levels and not isinstance(fill, str):
         reason = "is a number, and the column holds text: quote it"
     else:
@@ -108,13 +109,13 @@ def _mistakes(column: TreatedColumn) -> list[str]:
     return [f"{column.place_of('fill_value')}: fill_value {fill!r} {reason}"]
 
 
-def _lonely(columns: list[TreatedColumn]) -> list[str]:
+def _explain_missing_predictors(columns: list[TreatedColumn]) -> list[str]:
     numbers = [column for column in columns if column.reading in ("numbers", "derived")]
     if len(numbers) > 1:
         return []
     return [
-        f"{column.place_of('missing')}: missing: {column.treatment.missing} fills from other columns of numbers, and "
-        "there is none (median fills from the column itself)"
+        f"{column.place_of('missing')}: missing: {column.treatment.missing} imputes from other numeric columns, and "
+        "there is none (median imputes from the column itself)"
         for column in numbers
         if column.treatment.missing in ("knn", "iterative")
     ]
@@ -123,31 +124,31 @@ def _lonely(columns: list[TreatedColumn]) -> list[str]:
 def group_columns(
     columns: Iterable[TreatedColumn], key: Callable[[TreatedColumn], Key | None]
 ) -> dict[Key, list[TreatedColumn]]:
-    """Put columns together that are treated alike.
+    """Group columns that are treated alike.
 
     Args:
         columns: Any columns.
-        key: What they have in common; None leaves a column out.
+        key: Function that returns the group of a column; None leaves the column out.
 
     Returns:
         Columns by key, in order of first appearance.
     """
     groups: dict[Key, list[TreatedColumn]] = {}
     for column in columns:
-        found = key(column)
-        if found is not None:
-            groups.setdefault(found, []).append(column)
+        group = key(column)
+        if group is not None:
+            groups.setdefault(group, []).append(column)
     return groups
 
 
 def fences_of(action: str) -> Callable[[TreatedColumn], tuple[OutlierMethod, float] | None]:
-    """Key for :func:`group_columns`: columns whose outliers are treated in one way.
+    """Return a key for :func:`group_columns` that groups by the treatment of outliers.
 
     Args:
         action: ``clip``, ``flag`` or ``drop``.
 
     Returns:
-        Function that gives a column's method and threshold, or None.
+        Function that returns the method and threshold of a column with this action, else None.
     """
 
     def key(column: TreatedColumn) -> tuple[OutlierMethod, float] | None:
@@ -158,7 +159,7 @@ def fences_of(action: str) -> Callable[[TreatedColumn], tuple[OutlierMethod, flo
 
 
 def native_names(columns: Iterable[TreatedColumn]) -> set[str]:
-    """Columns, and thereby inputs, that are categories to XGBoost.
+    """Return the columns that are categorical inputs of XGBoost.
 
     Args:
         columns: Any columns.

@@ -1,4 +1,4 @@
-"""What the declaration knows of the columns' effects, said of the model's inputs."""
+"""Monotone and interaction constraints of the declaration, translated to model inputs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from churn_kedro.features.treatment import TrainingInputs
 
 @dataclass(frozen=True)
 class InputConstraints:
-    """Limits to what a model may learn.
+    """Constraints of a model.
 
     Attributes:
         monotone: For each input 1 (the prediction never falls as it rises), -1 (never rises) or 0.
@@ -25,19 +25,19 @@ class InputConstraints:
 
     @property
     def free(self) -> bool:
-        """Whether there is no limit at all."""
+        """Whether there is no constraint."""
         return self.interactions is None and not any(self.monotone)
 
 
 def find_constraints(inputs: TrainingInputs, declaration: CustomerDeclaration) -> InputConstraints:
-    """Say what is declared of columns of the inputs that are made of them.
+    """Translate the declared constraints on columns to constraints on inputs.
 
     Args:
         inputs: The fitted treatment.
         declaration: The table's declaration.
 
     Returns:
-        Limits by position of the input.
+        Constraints by position of the input.
 
     Raises:
         ParameterError: A monotone column has no input that rises with it.
@@ -49,7 +49,7 @@ def find_constraints(inputs: TrainingInputs, declaration: CustomerDeclaration) -
         if column.monotone is None:
             continue
         made = [name for name, source in inputs.sources.items() if source == column.name]
-        # A flag of missing numbers stays as it is while the number rises.
+        # The indicator of missing values does not depend on the value.
         turning = [name for name in made if name not in (column.name, f"{column.name}_missing")]
         rising = column.name in made and inputs.types[names.index(column.name)] == "q"
         if made and (turning or not rising or column.name in averaged):
@@ -72,7 +72,7 @@ def find_constraints(inputs: TrainingInputs, declaration: CustomerDeclaration) -
 
 
 def _target_encoded(transformer: Any) -> set[str]:
-    """Columns of which the model sees the mean of the target."""
+    """Columns with target encoding."""
     from sklearn.preprocessing import TargetEncoder
 
     return {

@@ -1,4 +1,4 @@
-"""What the treatment of the columns learned from the training customers, for people to read."""
+"""A readable record of the fitted treatment: fill values, fences, edges, levels and scales."""
 
 from __future__ import annotations
 
@@ -17,58 +17,56 @@ from churn_kedro.features.sources import branch_steps
 from churn_kedro.features.treatment import TrainingInputs
 
 _MISSING = "(missing)"
-# Facts that each of a column's numbers has.
+# Facts that are recorded for each output of a column.
 _BY_NUMBER = frozenset({"fills", "scaling"})
 
 
 class Fences(Record):
-    """Numbers beyond are outliers."""
+    """Fences beyond which numbers are outliers."""
 
     lower: float
     upper: float
 
 
 class Scale(Record):
-    """A number minus the centre, divided by the scale."""
+    """Scaling: (number - centre) / scale."""
 
     centre: float
     scale: float
 
 
 class FittedColumn(Record):
-    """One column and all that was learned of it. What does not apply is left out or empty."""
+    """One column and its fitted values. Values that do not apply are null or empty."""
 
     name: str
     kind: Kind
-    made_of: str | None = Field(None, description="Derived columns: how.")
+    made_of: str | None = Field(None, description="Operation and operands of a derived column.")
     treatment: dict[str, Any] = Field(description="The treatment that applies, complete.")
     inputs: list[str] = Field(description="Model inputs made of it.")
     levels: dict[str, float | str | list[float]] = Field(
         default_factory=dict,
-        description="Each level and what the model sees of it: its position; the name of the input that is 1 "
-        "(one_hot); the mean of the target among its customers, shrunk (target; of several classes, a number each).",
+        description="Encoding of each level: its position; the name of the input that is 1 (one_hot); the shrunken "
+        "mean of the target among its customers (target; one number per class where there are several).",
     )
-    fills: dict[str, float | str] = Field(
-        default_factory=dict, description="What stands for a missing value, by number."
-    )
+    fills: dict[str, float | str] = Field(default_factory=dict, description="Fill value of missing cells, by output.")
     fences: Fences | None = None
     bin_edges: list[float] = Field(
         default_factory=list, description="Inner edges; an edge belongs to the bin above, the lowest bin is 0."
     )
-    scaling: dict[str, Scale] = Field(default_factory=dict, description="Centre and scale, by number.")
+    scaling: dict[str, Scale] = Field(default_factory=dict, description="Centre and scale, by output.")
     latest_date: str | None = Field(None, description="Date from which ages are counted back.")
 
 
 class FittedInput(Record):
-    """One number that XGBoost gets."""
+    """One model input."""
 
     name: str
-    column: str = Field(description="What it was made of.")
+    column: str = Field(description="Its source column.")
     type: Literal["category", "quantity"]
 
 
 class ScoredInput(Record):
-    """An input that selection judged."""
+    """The selection score of one input."""
 
     name: str
     score: float = Field(description="Variance, mutual information in nats, or share of the gain.")
@@ -76,17 +74,17 @@ class ScoredInput(Record):
 
 
 class FittedFeatures(Record):
-    """The treatment of a customer table as training learned it."""
+    """The fitted treatment of a customer table."""
 
     columns: list[FittedColumn] = Field(description="Columns in declared order, derived ones last.")
-    inputs: list[FittedInput] = Field(description="What XGBoost gets, in its order.")
-    selection: list[ScoredInput] = Field(default_factory=list, description="Every input that selection judged.")
+    inputs: list[FittedInput] = Field(description="Model inputs, in order.")
+    selection: list[ScoredInput] = Field(default_factory=list, description="Every input that selection scored.")
 
 
 def describe_features(
     inputs: TrainingInputs, declaration: CustomerDeclaration, parameters: FeatureParameters
 ) -> FittedFeatures:
-    """Write down what was learned.
+    """Describe the fitted treatment.
 
     Args:
         inputs: The fitted treatment.
@@ -97,7 +95,7 @@ def describe_features(
         Fill values, fences, edges, levels, centres and scales, column by column, and what was selected.
     """
     facts: dict[str, dict[str, Any]] = {}
-    for name, fact, value in _learned(inputs.transformer):
+    for name, fact, value in _fitted_facts(inputs.transformer):
         facts.setdefault(name, {})[fact] = value
     return FittedFeatures(
         columns=[_describe(column, facts, inputs) for column in treat_columns(declaration, parameters)],
@@ -110,14 +108,14 @@ def describe_features(
 
 
 def _describe(column: TreatedColumn, facts: dict[str, dict[str, Any]], inputs: TrainingInputs) -> FittedColumn:
-    learned: dict[str, Any] = {}
-    # The steps after the first know a date by its parts, which are several.
+    fitted: dict[str, Any] = {}
+    # The steps after the first name the parts of a date, not the date.
     for name in dict.fromkeys([column.name, *column.numbers]):
         for fact, value in facts.get(name, {}).items():
             if fact in _BY_NUMBER:
-                learned.setdefault(fact, {})[name] = value
+                fitted.setdefault(fact, {})[name] = value
             else:
-                learned[fact] = value
+                fitted[fact] = value
     origin = column.origin
     return FittedColumn(
         name=column.name,
@@ -125,22 +123,22 @@ def _describe(column: TreatedColumn, facts: dict[str, dict[str, Any]], inputs: T
         made_of=None if isinstance(origin, Column) else f"{origin.operation} of {origin.of[0]} and {origin.of[1]}",
         treatment=column.treatment.model_dump(exclude_none=True),
         inputs=[name for name, source in inputs.sources.items() if source == column.name],
-        **learned,
+        **fitted,
     )
 
 
-def _learned(transformer: Any) -> Iterator[tuple[str, str, Any]]:
-    """What each fitted part knows: column or number, name of the fact, value."""
+def _fitted_facts(transformer: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield the fitted values of each step: column or output, name of the fact, value."""
     for name, part, columns in transformer["read"].transformers_:
         if name != "remainder":
-            yield from _learned_reading(branch_steps(part), [str(column) for column in columns])
+            yield from _facts_of_reading(branch_steps(part), [str(column) for column in columns])
     for step in ("clip", "fill", "bin", "scale"):
         if step in transformer.named_steps:
             for _, part, columns in transformer[step].transformers_:
-                yield from _learned_numbers(part, columns)
+                yield from _facts_of_numbers(part, columns)
 
 
-def _learned_reading(steps: list[Any], columns: list[str]) -> Iterator[tuple[str, str, Any]]:
+def _facts_of_reading(steps: list[Any], columns: list[str]) -> Iterator[tuple[str, str, Any]]:
     from churn_estimators.transformers import Combiner, DateReader, LevelReader, MissingFlags, OutlierFences
 
     reader, last = steps[0], steps[-1]
@@ -148,7 +146,7 @@ def _learned_reading(steps: list[Any], columns: list[str]) -> Iterator[tuple[str
         return
     if isinstance(last, OutlierFences):
         names = [str(name) for step in steps if isinstance(step, Combiner) for name in step.names]
-        yield from _learned_numbers(last, names or columns)
+        yield from _facts_of_numbers(last, names or columns)
     if isinstance(reader, DateReader):
         for column, latest in zip(columns, reader.latest_, strict=True):
             yield column, "latest_date", latest
@@ -162,7 +160,7 @@ def _learned_reading(steps: list[Any], columns: list[str]) -> Iterator[tuple[str
 
 
 def _encodings(encoder: Any, place: int, column: str, labels: list[str]) -> dict[str, float | str | list[float]]:
-    """What the model sees of each level of a column."""
+    """Return the encoding of each level of a column."""
     from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
     match encoder:
@@ -178,8 +176,8 @@ def _encodings(encoder: Any, place: int, column: str, labels: list[str]) -> dict
             return {label: float(position) for position, label in enumerate(labels)}
 
 
-def _learned_numbers(part: Any, columns: Any) -> Iterator[tuple[str, str, Any]]:
-    """Facts of a step that gives a number for each number."""
+def _facts_of_numbers(part: Any, columns: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield the fitted values of a transformer with one output per input."""
     from sklearn.impute import SimpleImputer
 
     from churn_estimators.transformers import Binner, OtherColumnsImputer, OutlierFences
@@ -203,7 +201,7 @@ def _learned_numbers(part: Any, columns: Any) -> Iterator[tuple[str, str, Any]]:
 
 
 def _scales(part: Any) -> list[Scale]:
-    """Centres and scales of a scaler; none of anything else."""
+    """Centres and scales of a scaler; empty for other transformers."""
     from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
     match part:

@@ -1,4 +1,4 @@
-"""The steps after the first: numbers to numbers, and the choice of inputs. Each is absent where nothing asks for it."""
+"""The steps after the first: clipping, imputation, binning, scaling and selection. Unconfigured steps are absent."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
     from sklearn.compose import ColumnTransformer
 
-# Trees that say which inputs matter.
-_JUDGES = {"n_estimators": 100, "max_depth": 4, "learning_rate": 0.1, "importance_type": "total_gain"}
+# Hyperparameters of the model whose feature importances select inputs.
+_SELECTION_TREES = {"n_estimators": 100, "max_depth": 4, "learning_rate": 0.1, "importance_type": "total_gain"}
 
 
 def _by_name(entries: list[tuple[str, Any, list[str]]]) -> ColumnTransformer | None:
-    """Some columns through transformers, all others as they are. None where there is nothing to do."""
+    """Build a transformer of some columns that passes the others through; None without entries."""
     from sklearn.compose import ColumnTransformer
 
     if not entries:
@@ -31,7 +31,7 @@ def _numbers_of(columns: Iterable[TreatedColumn]) -> list[str]:
 
 
 def build_clipping(columns: list[TreatedColumn]) -> ColumnTransformer | None:
-    """Build the step that moves outliers to their fence. It comes first, so that no filled number shifts a fence.
+    """Build the step that clips outliers. It precedes imputation, so that imputed numbers do not shift the fences.
 
     Args:
         columns: All columns.
@@ -51,11 +51,11 @@ def build_clipping(columns: list[TreatedColumn]) -> ColumnTransformer | None:
 
 
 def build_filling(columns: list[TreatedColumn], parameters: FeatureParameters) -> ColumnTransformer | None:
-    """Build the step that fills missing numbers. Levels are filled when they are read.
+    """Build the step that imputes missing numbers. Missing levels are filled when they are read.
 
     Args:
         columns: All columns.
-        parameters: Filling from other columns, seed.
+        parameters: Imputation from other columns, seed.
 
     Returns:
         The step, or None.
@@ -67,19 +67,19 @@ def build_filling(columns: list[TreatedColumn], parameters: FeatureParameters) -
     numbers = [column for column in columns if column.reading not in LEVELS]
     groups = group_columns(numbers, lambda column: (str(column.treatment.missing), column.treatment.fill_value))
     kept = groups.pop(("keep", None), [])
-    # Dates would make neighbours of customers who came on the same day.
-    looked_at = _numbers_of(column for column in numbers if column.reading != "dates")
+    # Dates are no predictors: customers who joined on the same day would become neighbours.
+    predictors = _numbers_of(column for column in numbers if column.reading != "dates")
     entries: list[tuple[str, Any, list[str]]] = []
     for position, ((missing, fill), group) in enumerate(groups.items()):
         names = _numbers_of(group)
         if missing in ("knn", "iterative"):
             imputer = _imputer(missing, parameters)
             filling = OtherColumnsImputer(imputer, names, parameters.imputation.max_rows, parameters.random_state)
-            entries.append((missing, filling, looked_at))
+            entries.append((missing, filling, predictors))
         else:
             entries.append((f"{missing}_{position}", SimpleImputer(strategy=missing, fill_value=fill), names))
     if kept and entries:
-        # Columns that others are filled from would not count as remaining.
+        # ColumnTransformer's remainder leaves out columns that are predictors of an imputer.
         entries.append(("keep", "passthrough", _numbers_of(kept)))
     return _by_name(entries)
 
@@ -94,7 +94,7 @@ def _imputer(missing: str, parameters: FeatureParameters) -> BaseEstimator:
 
 
 def build_binning(columns: list[TreatedColumn]) -> ColumnTransformer | None:
-    """Build the step that replaces numbers by the positions of their intervals.
+    """Build the step that replaces numbers by the positions of their bins.
 
     Args:
         columns: All columns.
@@ -135,12 +135,12 @@ def build_scaling(columns: list[TreatedColumn]) -> ColumnTransformer | None:
 
 
 def build_selection(columns: list[TreatedColumn], task: Task, parameters: FeatureParameters) -> BaseEstimator | None:
-    """Build the step that chooses inputs.
+    """Build the step that selects inputs.
 
     Args:
         columns: All columns.
         task: What is predicted.
-        parameters: How to choose, seed.
+        parameters: Method of selection, seed.
 
     Returns:
         The step, or None.
@@ -159,6 +159,6 @@ def build_selection(columns: list[TreatedColumn], task: Task, parameters: Featur
         return InformationSelector(number, categorical, continuous_target=task == "regression")
     import xgboost as xgb
 
-    judge = xgb.XGBRegressor if task == "regression" else xgb.XGBClassifier
-    estimator = judge(enable_categorical=True, random_state=parameters.random_state, n_jobs=1, **_JUDGES)
+    model = xgb.XGBRegressor if task == "regression" else xgb.XGBClassifier
+    estimator = model(enable_categorical=True, random_state=parameters.random_state, n_jobs=1, **_SELECTION_TREES)
     return ImportanceSelector(estimator, number, categorical)

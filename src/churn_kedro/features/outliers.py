@@ -1,4 +1,4 @@
-"""Customers that training is to leave out."""
+"""Outliers that are left out of training."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from churn_kedro.features.parameters import FeatureParameters
 def find_training_outliers(
     train: pd.DataFrame, declaration: CustomerDeclaration, parameters: FeatureParameters
 ) -> pd.Series:
-    """Find the customers that training is to leave out: outliers with action ``drop``.
+    """Find the outliers with action ``drop``, which are left out of training.
 
     Args:
-        train: Training customers; fences and forest are learned from them.
+        train: Training customers; fences and forest are fitted on them.
         declaration: The table's declaration.
-        parameters: Treatments by kind, strange rows.
+        parameters: Treatments by kind, row outliers.
 
     Returns:
-        Boolean mask under the customers' index. A missing number is no outlier.
+        Boolean mask under the customers' index. A missing number is not an outlier.
 
     Raises:
-        ParameterError: A treatment does not fit its column, or cannot be learned from these customers.
+        ParameterError: A treatment does not fit its column, or cannot be fitted on these customers.
     """
     from churn_estimators.transformers import OutlierFences, UnlearnableColumnError
 

@@ -1,4 +1,4 @@
-"""Which customer column each model input was made of."""
+"""The source column of each model input."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 
 def source_columns(fitted: Any) -> dict[str, str]:
-    """Say what each input of a fitted treatment was made of.
+    """Find the source column of each input of a fitted treatment.
 
     Args:
         fitted: Fitted transformer of :func:`build_features`.
 
     Returns:
-        Name of each input, in order, to the name of the customer column or derived column. The flag of strange rows is
-        made of many and stands for itself.
+        Name of each input, in order, to the name of its customer column or derived column. The flag of row outliers has
+        many sources and maps to itself.
     """
     reading = fitted["read"]
     names = reading.get_feature_names_out()
@@ -23,13 +23,13 @@ def source_columns(fitted: Any) -> dict[str, str]:
             continue
         origins = [str(column) for column in columns]
         for step in branch_steps(transformer):
-            origins = _spread(step, origins)
+            origins = _output_origins(step, origins)
         sources.update(zip(map(str, names[reading.output_indices_[name]]), origins, strict=True))
     return {str(name): sources[str(name)] for name in fitted.get_feature_names_out()}
 
 
 def branch_steps(transformer: Any) -> list[Any]:
-    """Steps of one branch of the first step.
+    """Return the steps of one branch of the first step.
 
     Args:
         transformer: A pipeline or a single transformer.
@@ -40,8 +40,8 @@ def branch_steps(transformer: Any) -> list[Any]:
     return [step for _, step in transformer.steps] if hasattr(transformer, "steps") else [transformer]
 
 
-def _spread(step: Any, origins: list[str]) -> list[str]:
-    """Origin of each output of a fitted step, given those of its inputs."""
+def _output_origins(step: Any, origins: list[str]) -> list[str]:
+    """Return the source of each output of a fitted step, given those of its inputs."""
     from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
     from churn_estimators.transformers import Combiner, DateReader, RowOutliers

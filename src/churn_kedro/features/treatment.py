@@ -1,7 +1,7 @@
-"""From raw customer columns to what XGBoost sees of them, as the declaration and the configured treatments ask.
+"""The treatment of columns: one scikit-learn pipeline from raw customer columns to model inputs.
 
-The whole treatment is one scikit-learn pipeline that is fitted on training customers only. Its first step reads and
-encodes; clipping, filling, binning, scaling and selecting follow where they are configured, and are absent otherwise.
+It is fitted on training customers only. Its first step reads and encodes; clipping, imputation, binning, scaling and
+selection follow where they are configured.
 """
 
 from __future__ import annotations
@@ -49,19 +49,19 @@ __all__ = [
     "source_columns",
 ]
 
-# Fillings that are learned from the column itself.
+# Imputation from the column itself.
 _LEARNED_FILLS = frozenset({"median", "mean", "most_frequent"})
 
 
 @dataclass(frozen=True)
 class TrainingInputs:
-    """What XGBoost sees of the training customers, and the transformer that gives it of any others.
+    """Model inputs of the training customers, and the fitted transformer.
 
     Attributes:
         transformer: Fitted on the training customers.
         values: Inputs of the training customers, float64, shape (n_customers, n_inputs). Target encodings are
-            cross-fitted here, so they are not what ``transformer.transform`` gives of the same customers.
-        sources: Name of each input, in order, to the customer column or derived column it was made of.
+            cross-fitted here, so they differ from ``transformer.transform`` of the same customers.
+        sources: Name of each input, in order, to its customer column or derived column.
         types: XGBoost feature type of each input: ``"c"`` for a category, ``"q"`` for a quantity.
     """
 
@@ -73,11 +73,11 @@ class TrainingInputs:
 
 @dataclass(frozen=True)
 class EncodedCustomers:
-    """What the model sees of customers, for people to look at.
+    """Model inputs of customers as a table, for inspection.
 
     Attributes:
-        table: One column an input.
-        sources: Name of each input to the column it was made of.
+        table: One column per input.
+        sources: Name of each input to its source column.
     """
 
     table: pd.DataFrame
@@ -89,12 +89,12 @@ def build_features(declaration: CustomerDeclaration, parameters: FeatureParamete
 
     Args:
         declaration: The table's declaration.
-        parameters: Treatments by kind, strange rows, selection.
+        parameters: Treatments by kind, row outliers, selection.
 
     Returns:
-        A transformer from raw customer columns to a float array of shape (n_customers, n_inputs). Unless treated
-        otherwise, numbers are what they are, levels are their position in the declared order (numbers that are
-        categories: in ascending order), and what is missing or unknown is NaN.
+        A transformer from raw customer columns to a float array of shape (n_customers, n_inputs). By default, numbers
+        are unchanged, levels are their position in the declared order (levels that are numbers: in ascending order),
+        and missing or unknown cells are NaN.
 
     Raises:
         ParameterError: A treatment does not fit its column.
@@ -112,7 +112,7 @@ def build_features(declaration: CustomerDeclaration, parameters: FeatureParamete
     }
     present = [(name, step) for name, step in steps.items() if step is not None]
     for _, step in present[:-1]:
-        # The next step finds its columns by name.
+        # The next step selects its columns by name.
         step.set_output(transform="pandas")
     return Pipeline(present)
 
@@ -120,18 +120,18 @@ def build_features(declaration: CustomerDeclaration, parameters: FeatureParamete
 def fit_features(
     train: pd.DataFrame, declaration: CustomerDeclaration, parameters: FeatureParameters
 ) -> TrainingInputs:
-    """Learn the treatment from the training customers and apply it to them.
+    """Fit the treatment on the training customers and transform them.
 
     Args:
         train: Training customers with their target.
         declaration: The table's declaration.
-        parameters: Treatments by kind, strange rows, selection.
+        parameters: Treatments by kind, row outliers, selection.
 
     Returns:
         Inputs of the training customers, and the fitted transformer.
 
     Raises:
-        ParameterError: A treatment does not fit its column, or cannot be learned from these customers.
+        ParameterError: A treatment does not fit its column, or cannot be fitted on these customers.
     """
     from churn_estimators.transformers import ImportanceSelector, UnlearnableColumnError
 
@@ -142,7 +142,7 @@ def fit_features(
     try:
         for name, step in transformer.steps:
             if name == "select" and parameters.selection is not None:
-                _require_choice(values, parameters.selection)
+                _require_selection(values, parameters.selection)
             if isinstance(step, ImportanceSelector):
                 step.set_params(estimator__n_jobs=training_threads(len(train), None))
             values = step.fit_transform(values, target)
@@ -151,8 +151,8 @@ def fit_features(
         sources = source_columns(transformer)
     except UnlearnableColumnError as error:
         raise ParameterError(
-            f"The configured treatment cannot be learned from the {len(train)} training customers: {error}. Change its "
-            "treatment in parameters/customers.yml or the one of its kind in parameters/features.yml."
+            f"The configured treatment cannot be fitted on the {len(train)} training customers: {error}. Change its "
+            "treatment in parameters/customers.yml or that of its kind in parameters/features.yml."
         ) from error
     except ValueError as error:
         if "are not unique" in str(error):
@@ -164,48 +164,48 @@ def fit_features(
 
 
 def _require_numbers(values: pd.DataFrame, columns: list[TreatedColumn]) -> None:
-    """Imputers and scalers of scikit-learn would drop or distort a column without a number."""
+    """Check that imputed and scaled columns have a number; scikit-learn would drop or distort an empty column."""
     from churn_estimators.transformers import UnlearnableColumnError
 
     for column in columns:
         treatment = column.treatment
         scaled = treatment.missing == "keep" and treatment.scaling not in ("none", None)
-        learned = column.reading not in LEVELS and (scaled or treatment.missing in _LEARNED_FILLS)
-        if learned and values[column.numbers].isna().all(axis=None):
-            raise UnlearnableColumnError(column.name, "holds no number")
+        needs_numbers = column.reading not in LEVELS and (scaled or treatment.missing in _LEARNED_FILLS)
+        if needs_numbers and values[column.numbers].isna().all(axis=None):
+            raise UnlearnableColumnError(column.name, "has no number in the training rows")
 
 
-def _require_choice(values: pd.DataFrame, selection: SelectionParameters) -> None:
+def _require_selection(values: pd.DataFrame, selection: SelectionParameters) -> None:
     if selection.number is not None and selection.number > values.shape[1]:
         raise ParameterError(
-            f"features.selection.number asks for {selection.number} of {values.shape[1]} inputs: lower it, or set "
-            "features.selection to null."
+            f"features.selection.number is {selection.number}, but there are only {values.shape[1]} inputs: lower it, "
+            "or set features.selection to null."
         )
     if selection.threshold is not None:
         variances = values.to_numpy(dtype=np.float64)
         largest = float(np.nanvar(variances[:, ~np.isnan(variances).all(axis=0)], axis=0).max(initial=0.0))
         if largest <= selection.threshold:
             raise ParameterError(
-                f"features.selection would keep nothing: no input has a variance above {selection.threshold:g}; the "
-                f"largest is {largest:g}."
+                f"features.selection would keep no input: the largest variance is {largest:g}, and "
+                f"features.selection.threshold is {selection.threshold:g}. Lower it."
             )
 
 
 def encode_training_customers(
     train: pd.DataFrame, declaration: CustomerDeclaration, parameters: FeatureParameters
 ) -> EncodedCustomers:
-    """Show what the model sees of the training customers.
+    """Compute the model inputs of the training customers, for inspection.
 
     Args:
         train: Training customers with their target.
         declaration: The table's declaration.
-        parameters: Treatments by kind, strange rows, selection.
+        parameters: Treatments by kind, row outliers, selection.
 
     Returns:
-        The inputs under the customers' index, and what each was made of.
+        The inputs under the customers' index, and the source column of each.
 
     Raises:
-        ParameterError: A treatment does not fit its column, or cannot be learned from these customers.
+        ParameterError: A treatment does not fit its column, or cannot be fitted on these customers.
     """
     inputs = fit_features(train, declaration, parameters)
     table = pd.DataFrame(inputs.values, index=train.index, columns=list(inputs.sources), copy=False)

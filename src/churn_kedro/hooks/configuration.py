@@ -17,17 +17,17 @@ DECLARATION = "customers"
 
 
 class ProjectConfigLoader(OmegaConfigLoader):
-    """Loads ``conf/`` and knows where its project is, with hooks (``kedro run``) and without them (``kedro viz``).
+    """Configuration loader that resolves paths of the project, with hooks (``kedro run``) or without (``kedro viz``).
 
     Resolvers for configuration files: ``${project_path:}``, ``${tracking_uri:}``, ``${artifact_location:}``,
     ``${study_url:USE_CASE}`` and ``${environment:NAME, default}``, where an empty environment variable counts as unset.
 
     Args:
         conf_source: Folder of the configuration.
-        arguments: What :class:`kedro.config.OmegaConfigLoader` takes.
+        arguments: Arguments of :class:`kedro.config.OmegaConfigLoader`.
 
     Raises:
-        ParameterError: The environment is no use case; or, when the parameters are read, one cannot be used.
+        ParameterError: The environment is not a use case; or, when parameters are loaded, one is invalid.
     """
 
     def __init__(self, conf_source: str, **arguments: Any) -> None:
@@ -43,11 +43,10 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 "study_url": lambda use_case: study_url(project, os.environ, use_case),
                 "environment": lambda name, default: os.environ.get(name) or default,
             },
-            # A use case's folder holds what differs from base, and nothing else.
+            # The folder of a use case has differences from base only.
             merge_strategy={"parameters": "soft", "catalog": "soft", "globals": "soft"},
             config_patterns={
-                # The customer declaration is a parameter of the nodes and, as a global, an option of the catalog's
-                # validators.
+                # The declaration is a parameter of nodes, and as a global an option of validators in the catalog.
                 "globals": ["globals.yml", "parameters/customers.yml"],
                 "mlflow": ["mlflow.yml"],
             },
@@ -55,17 +54,17 @@ class ProjectConfigLoader(OmegaConfigLoader):
         )
 
     def __getitem__(self, key: str) -> Any:
-        """Load a part of the configuration; parameters are validated, whichever pipeline runs."""
-        found = super().__getitem__(key)
-        return validate_parameters(found) if key == "parameters" else found
+        """Load a part of the configuration; parameters of all pipelines are validated."""
+        loaded = super().__getitem__(key)
+        return validate_parameters(loaded) if key == "parameters" else loaded
 
     @staticmethod
     def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
-        """Merge key by key, except for the declaration: a table takes nothing from another one's."""
+        """Merge key by key, except for the declaration, which replaces that of base."""
         if "use_case" in env_config and "registered_model" not in env_config:
             raise ParameterError(
-                f"{env_path}: globals.yml names use_case {env_config['use_case']} and no registered_model, so its "
-                "versions would go to the model of another use case. Add `registered_model: "
+                f"{env_path}: globals.yml has use_case {env_config['use_case']} but no registered_model, so its "
+                "versions would be registered under the model of another use case. Add `registered_model: "
                 f"{env_config['use_case']}_churn`."
             )
         kept = {key: value for key, value in config.items() if key != DECLARATION or key not in env_config}
@@ -73,7 +72,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     @staticmethod
     def _require_use_case(conf: Path, env: str | None) -> None:
-        """Kedro takes an environment without a folder for an empty one: a slip would run the bank."""
+        """Check that the environment has a folder; Kedro treats an unknown one as empty, and would run the base."""
         if env in (None, "base", "local") or not conf.is_dir() or (conf / str(env) / "globals.yml").is_file():
             return
         known = ", ".join(sorted(path.parent.name for path in conf.glob("*/globals.yml") if path.parent.name != "base"))

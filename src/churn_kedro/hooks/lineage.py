@@ -1,4 +1,4 @@
-"""Records which code, use case and tables an MLflow run used."""
+"""Lineage of an MLflow run: code, use case and tables."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LineageHooks:
-    """Tags the MLflow run with its code and use case, and logs the customer tables as its inputs."""
+    """Tag the MLflow run with its code and use case, and log the customer tables as inputs."""
 
     def __init__(self) -> None:
         self._project_path = Path()
@@ -25,13 +25,13 @@ class LineageHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Learn the project and the use case."""
+        """Store the project and the use case."""
         self._project_path = Path(context.project_path)
         self._use_case = str(context.config_loader["globals"]["use_case"])
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Learn which tables are inputs: those whose catalog metadata names an MLflow context."""
+        """Find the tables to log: those with an MLflow context in their catalog metadata."""
         entries = {name: entry.get("metadata") or {} for name, entry in conf_catalog.items() if isinstance(entry, dict)}
         self._contexts = {name: data["mlflow_context"] for name, data in entries.items() if "mlflow_context" in data}
         self._sources = {name: conf_catalog[name].get("filepath", name) for name in self._contexts}
@@ -39,7 +39,7 @@ class LineageHooks:
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        """Tag the run that kedro-mlflow has just started."""
+        """Tag the run that kedro-mlflow has started."""
         import mlflow
 
         if mlflow.active_run() is None:
@@ -60,7 +60,7 @@ class LineageHooks:
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Log a table made in this run like one that was loaded."""
+        """Log a table that is made in this run as an input."""
         self._log_input(dataset_name, data)
 
     def _log_input(self, dataset_name: str, data: Any) -> None:

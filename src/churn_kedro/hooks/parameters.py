@@ -1,4 +1,4 @@
-"""The whole parameter tree, validated when the configuration is loaded, whichever pipeline runs."""
+"""Validation of the parameters of all pipelines when the configuration is loaded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from churn_kedro.features import FeatureParameters
 from churn_kedro.registry import RegistryParameters
 from churn_kedro.training import TrainingParameters
 
-# Given on the command line and read by the catalog.
+# Parameters of the command line that the catalog reads.
 RUNTIME_PARAMETERS = (
     "baseline",
     "events",
@@ -30,7 +30,7 @@ RUNTIME_PARAMETERS = (
 
 
 class ProjectParameters(Parameters):
-    """Every group of parameters. ``fabrication`` is validated by its own pipeline."""
+    """All groups of parameters, except for ``fabrication``, which its pipeline validates."""
 
     customers: CustomerDeclaration
     data_processing: DataProcessingParameters
@@ -53,7 +53,7 @@ def validate_parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
         The same with each group as its typed class; groups without one stay as they are.
 
     Raises:
-        ParameterError: A name is unknown, a value is missing or not allowed. The message lists every such parameter.
+        ParameterError: A name is unknown, or a value is missing or invalid. The message lists all such parameters.
     """
     allowed = {*ProjectParameters.model_fields, *RUNTIME_PARAMETERS, "fabrication"}
     problems = [_explain_unknown(name, allowed) for name in raw if name not in allowed]
@@ -65,7 +65,7 @@ def validate_parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         problems += list(_explain(error))
     if problems:
-        raise ParameterError("Parameters that cannot be used:\n" + "\n".join(f"- {problem}" for problem in problems))
+        raise ParameterError("Invalid parameters:\n" + "\n".join(f"- {problem}" for problem in problems))
     return validated
 
 
@@ -83,7 +83,7 @@ def _explain(error: ValidationError) -> Iterator[str]:
 
 
 def _names_beside(path: list[str]) -> set[str]:
-    """Dotted names that the class at a path knows, as far as the path leads through classes alone."""
+    """Dotted names of the fields beside a path; empty where the path leads through anything but classes."""
     model: Any = ProjectParameters
     for part in path[:-1]:
         field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None

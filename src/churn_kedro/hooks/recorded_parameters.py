@@ -1,4 +1,4 @@
-"""Records typed parameters in the MLflow run."""
+"""Logging of typed parameters in the MLflow run."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from pydantic import BaseModel
 
 from churn_kedro.datasets import loggable_name
 
-# Characters of a column's name in a parameter's name, which has a prefix, too.
+# Maximum characters of a column's name within the name of a parameter.
 _LONGEST_NAME = 150
 
 
 class ParameterHooks:
-    """Logs typed parameters field by field: kedro-mlflow does not look into them."""
+    """Log typed parameters field by field, which kedro-mlflow logs as one string."""
 
     def __init__(self) -> None:
         self._logged: set[str] = set()
 
     @hook_impl
     def before_pipeline_run(self) -> None:
-        """Start afresh."""
+        """Reset the logged parameters."""
         self._logged = set()
 
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> None:
-        """Log the fields of each pydantic parameter as ``name.field``, when the first node takes it."""
+        """Log the fields of each pydantic parameter as ``name.field``, before the first node that uses it."""
         import mlflow
 
         typed = {
@@ -44,11 +44,11 @@ class ParameterHooks:
 
 
 def _flatten(value: Any, name: str) -> dict[str, Any]:
-    """Leaves of nested configuration by dotted name; entries of a list go by their own name where they have one."""
+    """Flatten nested configuration to dotted names; entries of a list are keyed by their ``name``, if any."""
     if isinstance(value, dict) and value:
         return {key: leaf for part, inner in value.items() for key, leaf in _flatten(inner, f"{name}.{part}").items()}
     if isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value):
         named = {loggable_name(str(entry["name"]), _LONGEST_NAME): entry for entry in value}
         return _flatten({key: {**entry, "name": None} for key, entry in named.items()}, name)
-    # What was left out in the configuration says nothing.
+    # Values that are not configured are not logged.
     return {} if value in (None, []) else {name: value}

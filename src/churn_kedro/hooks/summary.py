@@ -1,4 +1,4 @@
-"""Measures the time of each pipeline and ends a run with a summary."""
+"""Summary of a run, and the time of each pipeline."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from kedro.pipeline.node import Node
 
-# Files that the closing summary points to.
+# Files that the summary refers to.
 _FILES = ("data_report", "evaluation_report", "rejected_customers", "predictions", "unscored_customers")
 
 
 class SummaryHooks:
-    """Measures where the time went and ends a run with a short summary."""
+    """Measure the time of each pipeline, and print a summary at the end of a run."""
 
     def __init__(self) -> None:
         self._use_case = ""
@@ -37,19 +37,19 @@ class SummaryHooks:
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
-        """Learn the project, the use case and its environment."""
+        """Store the project, the use case and its environment."""
         self._project_path = Path(context.project_path)
         self._env = context.env if context.env not in (None, "local") else None
         self._use_case = str(context.config_loader["globals"]["use_case"])
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Learn where the files are that people open."""
+        """Store the paths of the files that the summary refers to."""
         self._files = {name: conf_catalog[name]["filepath"] for name in _FILES if name in conf_catalog}
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        """Start afresh, and find out to which pipeline each node belongs."""
+        """Reset the measurements, and map nodes to pipelines."""
         from kedro.framework.project import pipelines
 
         names = run_params.get("pipeline_names") or MAIN_JOB
@@ -59,28 +59,28 @@ class SummaryHooks:
 
     @hook_impl
     def after_node_run(self, node: Node, outputs: dict[str, Any]) -> None:
-        """Charge the time since the last node to the node's pipeline, and keep its reports."""
-        self._charge(node)
+        """Add the time since the last event to the pipeline of the node, and store its reports."""
+        self._add_time(node)
         for report in outputs.values():
             if isinstance(report, Record):
                 self._reports[type(report)] = report
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
-        """Charge the time of saving to the node that made the dataset."""
+        """Add the time of saving to the pipeline of the node that made the dataset."""
         self._saved.add(dataset_name)
-        self._charge(node)
+        self._add_time(node)
 
-    def _charge(self, node: Node) -> None:
+    def _add_time(self, node: Node) -> None:
         now = time.perf_counter()
         pipeline = self._pipelines.get(node.name, node.name)
-        # Put last: pipelines are listed in the order in which they ended.
+        # Removed and inserted again, so that pipelines are listed in the order in which they ended.
         self._seconds[pipeline] = self._seconds.pop(pipeline, 0.0) + now - self._mark
         self._mark = now
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Log the times while the run is open, and print the summary."""
+        """Log the times in the active run, and print the summary."""
         import mlflow
 
         from churn_kedro.datasets import log_run_metrics
@@ -92,7 +92,7 @@ class SummaryHooks:
 
     @hook_impl
     def on_pipeline_error(self) -> None:
-        """Print what the run found out before it failed: a gate's reasons, for example."""
+        """Print the reports of a failed run, for example the reasons of a gate."""
         if self._reports:
             self._print_summary(None)
 

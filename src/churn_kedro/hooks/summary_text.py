@@ -1,4 +1,4 @@
-"""The few lines that a run ends with."""
+"""Text of the summary that a run ends with."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _describe_sample(report: SampleReport) -> str:
                 f"best reachable R² {report.r2:.4f}, RMSE {_number(report.rmse)}"
             )
         case _:
-            return f"{report.rows:,} rows; nobody knows what a model can reach"
+            return f"{report.rows:,} rows; the best reachable score is unknown"
 
 
 def _describe_search(report: SearchResult) -> list[str]:
@@ -51,7 +51,7 @@ def _describe_search(report: SearchResult) -> list[str]:
         known = sum(trial.known for trial in found.trials)
         states = {
             "known from before": known,
-            "given up early": sum(trial.state == "pruned" for trial in found.trials),
+            "pruned": sum(trial.state == "pruned" for trial in found.trials),
             "failed": sum(trial.state == "failed" for trial in found.trials),
         }
         counted = [f"{count} {state}" for state, count in states.items() if count]
@@ -86,22 +86,23 @@ def _describe_training(report: TrainingSummary) -> list[str]:
             for place, candidate in enumerate(report.comparison.candidates)
         ]
     device = f" ({report.recipe.device})" if any(member.algorithm == "xgboost" for member in report.members) else ""
-    learned = f"{report.model}{device} on {report.rows['trained']:,} customers"
+    trained = f"{report.model}{device} on {report.rows['trained']:,} customers"
     if report.calibration is not None:
-        learned += (
+        trained += (
             f", calibration {report.calibration.method} (error {report.calibration.ece_before:.3f} to "
             f"{report.calibration.ece_after:.3f})"
         )
-    lines.append(_line("model", learned))
+    lines.append(_line("model", trained))
     lines += [
         _line("", f"{worth.column} earns {worth.earns:.3g} a customer and costs {worth.cost:.3g}")
         for worth in report.column_benefits
     ]
     if report.threshold is not None:
         choice = report.threshold
-        profit = "" if choice.profit_per_customer is None else f", profit {choice.profit_per_customer:,.2f} a customer"
-        unworthy = choice.flagged_share - choice.contacted_share
-        left_out = f", without {unworthy:.1%} who are not worth it" if unworthy > 0 else ""
+        per_customer = choice.profit_per_customer
+        profit = "" if per_customer is None else f", profit {per_customer:,.2f} a customer"
+        not_worth = choice.flagged_share - choice.contacted_share
+        left_out = f", without {not_worth:.1%} who are not worth a contact" if not_worth > 0 else ""
         decision = (
             f"contact at {choice.threshold:.3f} and above ({choice.objective}): {choice.contacted_share:.1%} of "
             f"customers{left_out}{profit}"
@@ -131,7 +132,7 @@ def _describe_leakage(report: LeakageReport, files: Mapping[str, str]) -> list[s
     found = ", ".join(f"{count} {name}" for name, count in counted.items() if count) or "nothing found"
     shown = [finding for finding in report.findings if finding.severity != "notice" or finding.allowed is not None]
     return [
-        _line("checks", f"{len(report.checks)} for leakage and honesty: {found}"),
+        _line("checks", f"{len(report.checks)} leakage checks: {found}"),
         *[_line("", f"{_severity(finding)} {finding.check}: {finding.evidence}") for finding in shown],
         *([_line("", f"data report: {files['data_report']}")] if "data_report" in files else []),
     ]
@@ -160,7 +161,7 @@ def _describe_quality(report: DataQuality, files: Mapping[str, str]) -> list[str
 
 
 def _number(value: float) -> str:
-    """Four decimals, or four digits of what is in the unit of a large target."""
+    """Format a number with four decimals, or fewer where it is large."""
     return f"{value:.4f}" if abs(value) < 10 else f"{value:,.{2 if abs(value) < 1000 else 0}f}"
 
 
@@ -187,14 +188,14 @@ def _describe_assessment(report: Assessment) -> list[str]:
             )
         )
     if not report.slices.tested:
-        return [*lines, _line("groups", "none has enough customers to be tested")]
+        return [*lines, _line("groups", "none has enough customers for a test")]
     failing = [group.name for group in report.slices.failing]
     named = f": {'; '.join(failing[:3])}" if failing else ""
     lines.append(
         _line(
             "groups",
-            f"{report.slices.tested} tested; the model is worse for {len(failing) or 'none'}{named}, and misjudges "
-            f"{len(report.slices.miscalibrated) or 'none'} on average",
+            f"{report.slices.tested} tested; the model is worse for {len(failing) or 'none'}{named}, and miscalibrated "
+            f"for {len(report.slices.miscalibrated) or 'none'}",
         )
     )
     return lines
@@ -211,7 +212,7 @@ def _describe_evaluation(report: Evaluation, files: Mapping[str, str]) -> list[s
     threshold = "" if report.threshold is None else f"; decision threshold {report.threshold:.3f}"
     lines.append(_line("", f"on {report.test_rows:,} test customers{threshold}"))
     if report.training_row_share > 0:
-        lines.append(_line("", f"it has learned from {report.training_row_share:.1%} of them: too good to be true"))
+        lines.append(_line("", f"{report.training_row_share:.1%} of them are in its training set: metrics are biased"))
     if "evaluation_report" in files:
         lines.append(_line("", f"report: {files['evaluation_report']}"))
     return lines
@@ -225,7 +226,7 @@ def _outcome(report: ScoringReport) -> str:
         case "multiclass":
             return ", ".join(f"{count:,} {label}" for label, count in report.classes.items())
         case "regression":
-            return "nobody" if report.mean_prediction is None else f"mean prediction {_number(report.mean_prediction)}"
+            return "none" if report.mean_prediction is None else f"mean prediction {_number(report.mean_prediction)}"
 
 
 def _describe_scoring(report: ScoringReport, files: Mapping[str, str]) -> list[str]:
@@ -235,14 +236,14 @@ def _describe_scoring(report: ScoringReport, files: Mapping[str, str]) -> list[s
     ]
     if report.unusual:
         cells = ", ".join(f"{name} {count:,}" for name, count in report.unusual.items())
-        lines.append(_line("", f"scored in spite of cells outside of the declaration: {cells}"))
+        lines.append(_line("", f"scored with cells outside of the declaration: {cells}"))
     if report.rows_rejected:
         unscored = files.get("unscored_customers", "not saved")
         lines.append(_line("", f"{report.rows_rejected:,} customers could not be read: {unscored}"))
     return lines
 
 
-# Reports that point to no file, and those that do.
+# Reports without a file, and those with one.
 _PLAIN: Mapping[type, Callable[[Any], list[str]]] = {
     SearchResult: _describe_search,
     TrainingSummary: _describe_training,
@@ -274,14 +275,14 @@ def summarise(
     run_id: str | None,
     env: str | None,
 ) -> str:
-    """Say what a run did.
+    """Summarise a run.
 
     Args:
-        reports: What the nodes reported, in order.
-        files: Place of each saved dataset that a person may want to open, by dataset name.
+        reports: Reports of the nodes, in order.
+        files: Path of each saved file that the summary refers to, by dataset name.
         seconds: Seconds spent in each pipeline.
         use_case: Name of the use case.
-        run_id: MLflow run, or None where tracking is off.
+        run_id: MLflow run, or None without tracking.
         env: Kedro environment to name in the commands, or None for the default one.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Checks the tracking server before a run starts."""
+"""Check of the tracking server before a run."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 class TrackingServerHooks:
-    """Checks that the tracking server answers, before kedro-mlflow waits for it."""
+    """Check that the tracking server answers, before kedro-mlflow waits for it."""
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
-        """Fail at once where the server is down."""
+        """Raise if the server does not answer."""
         require_answer(tracking_uri(Path(context.project_path), os.environ))

@@ -1,4 +1,4 @@
-"""A model on raw customer columns: what it answers, which version it is, and which rows it was trained on."""
+"""Models on raw customer columns: predictions, registered versions and digests of training rows."""
 
 import lazy_loader
 

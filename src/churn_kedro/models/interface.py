@@ -1,4 +1,4 @@
-"""What a model is to the rest of the project: an estimator on raw customer columns, and where it stands."""
+"""The interface of models: estimators on raw customer columns, registered versions and predictions."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ class Estimator(Protocol):
     """A fitted scikit-learn estimator on raw customer columns, of any task."""
 
     def predict(self, X: pd.DataFrame) -> np.ndarray:
-        """Decisions, codes of classes or numbers, shape (n_samples,)."""
+        """Return decisions, codes of classes or numbers, shape (n_samples,)."""
         ...
 
 
 class Classifier(Estimator, Protocol):
-    """An estimator of task multiclass; one of task binary is one, too."""
+    """An estimator of task binary or multiclass."""
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        """Calibrated probabilities, shape (n_samples, n_classes), classes in declared order."""
+        """Return calibrated probabilities, shape (n_samples, n_classes), classes in declared order."""
         ...
 
 
 class ChurnEstimator(Classifier, Protocol):
-    """An estimator of task binary: classes are stays and leaves, and ``predict`` decides at the threshold."""
+    """An estimator of task binary: class 1 is leaving, and ``predict`` applies the decision threshold."""
 
     threshold: float
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A fitted estimator with what the model registry should know of it.
+    """A fitted estimator with the facts that are registered with it.
 
     Attributes:
         estimator: The estimator.
         inputs: Signature type of each raw column it reads, in order.
         example: A few raw rows, logged as the input example.
-        predict_method: Method that gives the predictions.
-        facts: Short facts for tags: task, data digest, decision threshold and their like.
-        libraries: Distributions that it takes to load it, beside those that every model takes.
+        predict_method: Method that returns the predictions.
+        facts: Tags of the version: task, data digest, decision threshold and others.
+        libraries: Distributions needed to load it, in addition to those of every model.
     """
 
     estimator: Estimator
@@ -70,10 +70,10 @@ class RegisteredModel:
         run_id: Run that trained it.
         tags: Tags of the version.
         estimator: The loaded estimator.
-        inputs: Raw columns that it reads; empty where its signature does not tell.
+        inputs: Raw columns that it reads; empty where it has no signature.
         training_rows: Digests of the rows it was trained on, see :mod:`churn_kedro.models.training_rows`; None where
-            they were not recorded, or not asked for.
-        created: When it was registered, ISO 8601.
+            they were not recorded or not loaded.
+        created: Time of registration, ISO 8601.
     """
 
     name: str
@@ -89,7 +89,7 @@ class RegisteredModel:
 
 @dataclass(frozen=True)
 class ScoredCustomers:
-    """What a model says of customers whose target is known.
+    """Predictions for customers whose target is known.
 
     Attributes:
         task: What is predicted.
@@ -107,19 +107,19 @@ class ScoredCustomers:
     classes: tuple[str, ...] = ()
 
     def of(self, members: np.ndarray) -> ScoredCustomers:
-        """Some of the customers.
+        """Select customers.
 
         Args:
             members: Boolean mask of shape (n,), or positions.
 
         Returns:
-            Their target and prediction.
+            Target and prediction of the selected customers.
         """
         return replace(self, target=self.target[members], prediction=self.prediction[members])
 
 
 def task_facts(declaration: CustomerDeclaration) -> dict[str, str]:
-    """Facts that tell what a model predicts; they become tags of its version.
+    """Return the tags of a version that state what it predicts.
 
     Args:
         declaration: The table's declaration.
@@ -132,7 +132,7 @@ def task_facts(declaration: CustomerDeclaration) -> dict[str, str]:
 
 
 def explain_task_mismatch(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
-    """Say why a version cannot answer for a declaration: its numbers would be read as something they are not.
+    """Explain why the predictions of a version do not fit a declaration.
 
     Args:
         model: The version.
@@ -141,7 +141,7 @@ def explain_task_mismatch(model: RegisteredModel, declaration: CustomerDeclarati
     Returns:
         The reason, or None where the version was trained for this task and these classes in this order.
     """
-    # Versions without the tag are from a time when every model was binary.
+    # Versions without the tag are older than the other tasks.
     task = model.tags.get("task", "binary")
     if task != declaration.task:
         return f"version {model.version} was trained for task {task}, the declaration says {declaration.task}"
@@ -152,7 +152,7 @@ def explain_task_mismatch(model: RegisteredModel, declaration: CustomerDeclarati
 
 
 def explain_table_mismatch(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
-    """Say why a version cannot score the declared table. Columns that it does not read are no reason.
+    """Explain why a version cannot score the declared table. Declared columns that it does not read are allowed.
 
     Args:
         model: The version.
@@ -161,22 +161,22 @@ def explain_table_mismatch(model: RegisteredModel, declaration: CustomerDeclarat
     Returns:
         The reason: another task, other classes, or columns that are not declared; None where it can.
     """
-    kept = {column.name for column in declaration.required_columns(with_target=True)}
-    absent = [name for name in model.inputs if name not in kept]
+    declared = {column.name for column in declaration.required_columns(with_target=True)}
+    absent = [name for name in model.inputs if name not in declared]
     return explain_task_mismatch(model, declaration) or (
         f"version {model.version} reads columns that are not declared: {', '.join(absent)}" if absent else None
     )
 
 
 def require_matching_table(model: RegisteredModel, declaration: CustomerDeclaration) -> None:
-    """Refuse a version that was trained for another task, for other classes or for columns that are not there.
+    """Check that a version can score the declared table.
 
     Args:
         model: The version.
         declaration: The table's declaration.
 
     Raises:
-        CustomerTableError: It was.
+        CustomerTableError: It was trained for another task, for other classes or on columns that are not declared.
     """
     reason = explain_table_mismatch(model, declaration)
     if reason:
@@ -187,7 +187,7 @@ def require_matching_table(model: RegisteredModel, declaration: CustomerDeclarat
 
 
 def churn_probability(estimator: Estimator, customers: pd.DataFrame) -> np.ndarray:
-    """Probability that each customer leaves.
+    """Predict the probability that each customer leaves.
 
     Args:
         estimator: A fitted estimator of task binary.
@@ -200,7 +200,7 @@ def churn_probability(estimator: Estimator, customers: pd.DataFrame) -> np.ndarr
 
 
 def decision_threshold(estimator: Estimator) -> float | None:
-    """Threshold on the probability of leaving.
+    """Return the decision threshold on the probability of leaving.
 
     Args:
         estimator: A fitted estimator.
@@ -213,7 +213,7 @@ def decision_threshold(estimator: Estimator) -> float | None:
 
 
 def predict(estimator: Estimator, customers: pd.DataFrame, task: Task) -> np.ndarray:
-    """What the model says of each customer.
+    """Predict each customer.
 
     Args:
         estimator: A fitted estimator of the task.
@@ -254,7 +254,7 @@ def score_labelled(estimator: Estimator, customers: pd.DataFrame, declaration: C
 
 
 def unwrap(estimator: Any) -> tuple[Any, Any]:
-    """The two parts that make a prediction, out of what calibrates it and decides on it.
+    """Return feature transformer and model from within calibration and threshold.
 
     Args:
         estimator: As training builds it: threshold (task binary) around calibration (tasks with classes, unless it is

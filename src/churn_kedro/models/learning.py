@@ -1,4 +1,4 @@
-"""What a task means to a learner: what it minimises, and how searched hyperparameters are to be read."""
+"""The loss of each task, and the facts of the target that training needs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import pandas as pd
 
 from churn_kedro.customers import TASKS, CustomerDeclaration, CustomerTableError, Score, Task
 
-# How people write a score.
+# Names of scores in texts.
 SCORE_NAMES: Mapping[Score, str] = {"log_loss": "log loss", "rmse": "RMSE"}
-# Below, a probability counts as this: one customer must not cost an infinite loss.
+# Probabilities are clipped at this, so that the loss of one customer stays finite.
 _SMALLEST_PROBABILITY = 1e-15
 
 
 @dataclass(frozen=True)
 class Learning:
-    """What is to be learned.
+    """The learning problem: task, score and facts of the target.
 
     Attributes:
         task: What is predicted.
-        score: Name of the score that is minimised, under scikit-learn.
-        n_classes: Number of classes; 0 for numbers.
-        unit: Standard deviation of a target that is a number; 1 for classes.
+        score: scikit-learn's name of the score that is minimised.
+        n_classes: Number of classes; 0 for a regression.
+        unit: Standard deviation of the target of a regression; 1 for classes.
     """
 
     task: Task
@@ -34,13 +34,13 @@ class Learning:
     unit: float = 1.0
 
     def measure(self, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None) -> float:
-        """Score predictions.
+        """Compute the score of predictions.
 
         Args:
             target: Class codes or numbers, shape (n,).
             prediction: Probability of the positive class, shape (n,); probability of each class, shape (n, n_classes);
                 or predicted numbers, shape (n,).
-            weight: How much each row counts, shape (n,).
+            weight: Sample weights, shape (n,).
 
         Returns:
             Mean log loss in nats, or root mean squared error; lower is better.
@@ -49,7 +49,7 @@ class Learning:
         return math.sqrt(mean) if self.score == "rmse" else mean
 
     def losses(self, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-        """Loss of each row.
+        """Compute the loss of each row.
 
         Args:
             target: As for :meth:`measure`.
@@ -69,10 +69,10 @@ class Learning:
         return np.asarray(-np.log(np.clip(chosen, _SMALLEST_PROBABILITY, 1)))
 
     def measure_constant(self, sample_target: np.ndarray, target: np.ndarray) -> float:
-        """Score of predicting the same of everyone: the mean or the shares of other customers.
+        """Compute the score of a constant prediction: the mean or the class shares of other customers.
 
         Args:
-            sample_target: Target of the customers that the constant is taken from.
+            sample_target: Target of the customers that the constant is computed from.
             target: Target of the customers to score.
 
         Returns:
@@ -86,10 +86,10 @@ class Learning:
 
 
 def describe_learning(customers: pd.DataFrame, declaration: CustomerDeclaration) -> Learning:
-    """Say what is to be learned of the declared target.
+    """Describe the learning problem of the declared target.
 
     Args:
-        customers: Customers to learn from.
+        customers: Training customers.
         declaration: The table's declaration.
 
     Returns:
@@ -105,15 +105,15 @@ def describe_learning(customers: pd.DataFrame, declaration: CustomerDeclaration)
     if absent:
         labels = ", ".join(repr(declaration.classes[code]) for code in absent)
         raise CustomerTableError(
-            f"None of the {len(customers)} training customers has {declaration.target} = {labels}: a model cannot "
-            "learn what it never saw. Bring more customers, split them differently, or take the label out of "
+            f"None of the {len(customers)} training customers has {declaration.target} = {labels}; every class needs "
+            "training rows. Provide more customers, change data_processing.split, or remove the label from "
             "parameters/customers.yml."
         )
     return Learning(declaration.task, TASKS[declaration.task].score, n_classes=len(declaration.classes))
 
 
 def absent_classes(customers: pd.DataFrame, declaration: CustomerDeclaration) -> list[int]:
-    """Codes of declared classes that no customer has.
+    """Return the codes of declared classes that no customer has.
 
     Args:
         customers: Customers with their target.
@@ -122,5 +122,5 @@ def absent_classes(customers: pd.DataFrame, declaration: CustomerDeclaration) ->
     Returns:
         Codes in order; none for a regression.
     """
-    found = set(customers[declaration.target].unique())
-    return [code for code in range(len(declaration.classes)) if code not in found]
+    present = set(customers[declaration.target].unique())
+    return [code for code in range(len(declaration.classes)) if code not in present]

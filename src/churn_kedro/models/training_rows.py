@@ -1,4 +1,4 @@
-"""Training rows of a version, as digests, so that no evaluation uses them as test customers unnoticed."""
+"""Digests of the training rows of a version, by which evaluation detects them among test customers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _identifying(declaration: CustomerDeclaration) -> list[str]:
 
 
 def _name(columns: list[str]) -> str:
-    """Name of the column of digests: digests over other columns cannot be compared, and must not seem to be."""
+    """Return a column name that depends on the digested columns: digests of other columns are not comparable."""
     return f"digest_{hashlib.sha256(chr(0).join(columns).encode()).hexdigest()[:12]}"
 
 
@@ -28,7 +28,7 @@ def digest_training_rows(customers: pd.DataFrame, declaration: CustomerDeclarati
         declaration: The table's declaration.
 
     Returns:
-        One column of whole numbers, sorted; no row can be read from it.
+        One column of sorted integers, from which no row can be recovered.
     """
     columns = _identifying(declaration)
     return pd.DataFrame({_name(columns): np.unique(row_digests(customers[columns]))})
@@ -45,7 +45,7 @@ def find_training_rows(
         declaration: The table's declaration.
 
     Returns:
-        Boolean mask of shape (n,); None where it is unknown: nothing was recorded, or other columns were.
+        Boolean mask of shape (n,); None where it is unknown: no digests were recorded, or those of other columns.
     """
     columns = _identifying(declaration)
     if training_rows is None or _name(columns) not in training_rows:
@@ -58,8 +58,8 @@ def find_version_training_rows(
 ) -> np.ndarray | None:
     """Find test customers that a version was trained on.
 
-    The test part of the split that it was trained on holds none of them, though customers without identifier may be
-    equal. In another split, digests of rows decide; where these were not recorded, digests of whole tables.
+    The test set of the split that it was trained on has none, although customers without identifier may be equal. For
+    another split, digests of rows are compared; where these were not recorded, digests of whole tables.
 
     Args:
         model: The version, loaded with its training rows.
@@ -73,7 +73,10 @@ def find_version_training_rows(
     own = (manifest.train.digest, manifest.validation.digest)
     if (model.tags.get("train_digest"), model.tags.get("validation_digest")) == own:
         return np.zeros(len(test), dtype=bool)
-    seen = find_training_rows(model.training_rows, test, declaration)
-    if seen is None and manifest.test.digest in (model.tags.get("train_digest"), model.tags.get("validation_digest")):
+    in_training = find_training_rows(model.training_rows, test, declaration)
+    if in_training is None and manifest.test.digest in (
+        model.tags.get("train_digest"),
+        model.tags.get("validation_digest"),
+    ):
         return np.ones(len(test), dtype=bool)
-    return seen
+    return in_training

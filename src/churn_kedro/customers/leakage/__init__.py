@@ -1,7 +1,7 @@
-"""Checks, before any training, that a table does not give its target away and that a split is honest.
+"""Leakage checks before training: of columns, of the order of rows, and of the split.
 
-Every measure of association is taken on rows that it was not learned from, and judged by the lower bound of its
-interval, so that a small table proves nothing.
+Every association is measured out of fold and compared with its limit by the lower bound of its confidence interval, so
+that a small table is no evidence of a leak.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ __all__ = [
 def _sample(
     customers: pd.DataFrame, declaration: CustomerDeclaration, max_rows: int, random: np.random.Generator
 ) -> tuple[Codes, Floats | None]:
-    """Rows to look at, in the order of the file, and the rows that one of each class stands for."""
+    """Draw the rows to check, in the order of the file, and return the weight of a row of each class."""
     if len(customers) <= max_rows:
         return np.arange(len(customers)), None
     if declaration.task == "regression":
         return np.sort(random.choice(len(customers), max_rows, replace=False)), None
     classes = customers[declaration.target].to_numpy(dtype=np.int64)
     totals = np.bincount(classes, minlength=len(declaration.classes))
-    # Half of the sample is divided evenly, so that a class of one in a thousand can still prove something.
+    # Half of the sample is divided evenly among the classes, so that a rare class has enough rows.
     wanted = max_rows // 2 * totals / len(classes) + max_rows // 2 / len(totals)
     wanted = np.minimum(totals, wanted.astype(np.int64))
     rows = [random.choice(np.flatnonzero(classes == k), wanted[k], replace=False) for k in range(len(totals))]
@@ -68,7 +68,7 @@ def check_leakage(
     *,
     by_time: bool = False,
 ) -> LeakageReport:
-    """Run all checks.
+    """Run all leakage checks.
 
     Args:
         customers: All accepted customers in the order of the file, before the split.
@@ -81,10 +81,10 @@ def check_leakage(
         by_time: Whether the parts follow each other in time.
 
     Returns:
-        What was found, and what was looked at.
+        The findings, and the associations they are based on.
 
     Raises:
-        CustomerTableError: The declaration allows a leak that no check could find.
+        CustomerTableError: An allowed leak of the declaration names an unknown check or column.
     """
     require_known_checks(declaration)
     random = np.random.default_rng(parameters.random_state)
@@ -95,14 +95,14 @@ def check_leakage(
 
     in_order, orders = check_order(checked, target, declaration, parameters)
     in_columns, strengths = check_columns(checked, target, declaration, parameters)
-    leaking = {found.column for found in in_columns if found.severity == "leak" and found.column is not None}
+    leaking = {finding.column for finding in in_columns if finding.severity == "leak" and finding.column is not None}
     of_model = check_perfect_model(checked, target, leaking, declaration, parameters)
     near_duplicates = check_near_duplicates(parts, declaration, parameters, random)
     sampled = len(checked) < len(customers)
     findings = [*in_order, *in_columns, *of_model]
     if sampled:
-        note = f" (A sample of {len(checked):,} of {len(customers):,} rows was looked at.)"
-        findings = [found.model_copy(update={"evidence": found.evidence + note}) for found in findings]
+        note = f" (Measured on a sample of {len(checked):,} of {len(customers):,} rows.)"
+        findings = [finding.model_copy(update={"evidence": finding.evidence + note}) for finding in findings]
     findings += [
         *check_variety(customers, checked, declaration, parameters),
         *([] if scoring_columns is None else check_scoring_columns(scoring_columns, declaration)),

@@ -1,4 +1,4 @@
-"""How well a column tells the target, measured on rows that it was not learned from."""
+"""Out-of-fold association of a column with the target."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ Z = 1.959964
 _FOLDS = 5
 _BINS = 64
 _ROWS_PER_BIN = 10
-# Weight of the overall rate in a bin's rate, in rows: keeps a level seen once from being certain.
+# Weight of the overall rate in a bin's rate, in rows: shrinks the rates of rare levels.
 _PRIOR_ROWS = 1.0
 
 
 @dataclass(frozen=True)
 class Target:
-    """The target of the rows looked at, and the folds they fall into."""
+    """The target of the checked rows, and their folds."""
 
     task: Task
-    # Position among the classes that occur; a regression's ranks, scaled to 0 to 1.
+    # Position among the classes that occur; for a regression, ranks scaled to 0 to 1.
     values: Floats
     labels: tuple[str, ...]
-    # Rows of the whole table that one row of each class stands for: rare classes are sampled more densely.
+    # Sampling weight of a row of each class: rare classes are sampled more densely.
     weights: Floats
     folds: Codes
 
@@ -53,29 +53,29 @@ class Target:
         return int(np.argmax(self.class_rows * self.weights))
 
     def take(self, rows: Codes) -> Target:
-        """The target of some of the rows.
+        """Select rows.
 
         Args:
-            rows: Their positions.
+            rows: Positions of the rows.
 
         Returns:
-            The same target without the other rows.
+            The target of these rows.
         """
         return Target(self.task, self.values[rows], self.labels, self.weights, self.folds[rows])
 
 
 @dataclass(frozen=True)
 class Strength:
-    """How well something tells the target."""
+    """Strength of an association with the target."""
 
     value: float
     low: float
-    # Lower bound of each class against the others; a regression has none.
+    # Lower bound for each class against the others; empty for a regression.
     class_lows: Floats
 
 
 def number_values(column: pd.Series) -> Floats:
-    """A numeric or date column as floats.
+    """Convert a numeric or date column to floats.
 
     Args:
         column: Numbers or dates.
@@ -91,7 +91,7 @@ def number_values(column: pd.Series) -> Floats:
 
 
 def has_numbers(column: Column) -> bool:
-    """Whether the order of a column's values means something.
+    """Check whether the values of a column are ordered.
 
     Args:
         column: A feature.
@@ -103,11 +103,11 @@ def has_numbers(column: Column) -> bool:
 
 
 def bin_codes(values: Floats, bins: int = _BINS) -> Codes:
-    """Numbers as positions of bins of about equal size; few different numbers stay apart.
+    """Discretise numbers into bins of about equal count; few distinct numbers get a bin each.
 
     Args:
         values: Numbers; NaN has a bin of its own.
-        bins: Most bins wanted.
+        bins: Maximum number of bins.
 
     Returns:
         The bin of each number.
@@ -117,9 +117,9 @@ def bin_codes(values: Floats, bins: int = _BINS) -> Codes:
     if not known.any():
         return codes
     bins = max(2, min(bins, int(known.sum()) // _ROWS_PER_BIN))
-    different = np.unique(values[known])
-    if len(different) <= bins:
-        codes[known] = np.searchsorted(different, values[known]) + 1
+    distinct = np.unique(values[known])
+    if len(distinct) <= bins:
+        codes[known] = np.searchsorted(distinct, values[known]) + 1
     else:
         edges = np.unique(np.quantile(values[known], np.linspace(0, 1, bins + 1)[1:-1]))
         codes[known] = np.searchsorted(edges, values[known], side="right") + 1
@@ -127,7 +127,7 @@ def bin_codes(values: Floats, bins: int = _BINS) -> Codes:
 
 
 def level_codes(column: pd.Series) -> Codes:
-    """Levels as positions; a missing one is a level, and all levels seen once are one.
+    """Convert levels to codes; missing is a level, and all levels that occur once share a code.
 
     Args:
         column: Levels.
@@ -136,7 +136,7 @@ def level_codes(column: pd.Series) -> Codes:
         The level of each row.
     """
     codes, _ = pd.factorize(column)
-    # A level seen once can't be learned on other rows; apart, thousands of them would only cost time.
+    # A level that occurs once has no rate in other folds; thousands of separate codes would only cost time.
     codes = codes.astype(np.int64) + 1
     once = np.bincount(codes) == 1
     codes[once[codes]] = len(once)
@@ -144,7 +144,7 @@ def level_codes(column: pd.Series) -> Codes:
 
 
 def feature_codes(column: pd.Series, declared: Column) -> Codes:
-    """A feature as positions of bins or levels.
+    """Convert a feature to codes of bins or levels.
 
     Args:
         column: Its values.
@@ -157,14 +157,14 @@ def feature_codes(column: pd.Series, declared: Column) -> Codes:
 
 
 def entity_of(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.Series | None:
-    """What several rows may share, so that they must not be on both sides of a fold.
+    """Find the column whose equal values must be in one fold.
 
     Args:
         customers: Rows of the customer table.
         declaration: The table's declaration.
 
     Returns:
-        The group, or else the identifier that repeats most; None where no row shares one.
+        The group, or else the identifier with the most repetitions; None where no value repeats.
     """
     names = [declaration.group] if declaration.group is not None else declaration.id_names
     entities = [customers[name] for name in names if customers[name].duplicated().any()]
@@ -172,23 +172,23 @@ def entity_of(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.S
 
 
 def assign_folds(values: Floats, entity: pd.Series | None, random: np.random.Generator, folds: int = _FOLDS) -> Codes:
-    """Divide rows into folds at random, each with the same share of every class.
+    """Assign rows to random folds, stratified by the target.
 
     Args:
         values: The target.
-        entity: What rows of one fold share, if anything; then the shares are only about the same.
-        random: Source of the shuffle.
-        folds: How many.
+        entity: Column whose equal values are kept in one fold, if any; the folds are then not stratified.
+        random: Random number generator.
+        folds: Number of folds.
 
     Returns:
         The fold of each row.
     """
     if entity is not None:
         codes, known = pd.factorize(entity)
-        # Rows that don't say whose they are belong to nobody else's.
-        nobody = codes < 0
-        codes[nobody] = len(known) + np.arange(int(nobody.sum()))
-        return (random.permutation(len(known) + int(nobody.sum())) % folds)[codes].astype(np.int64)
+        # Each row without a value is a group of its own.
+        missing = codes < 0
+        codes[missing] = len(known) + np.arange(int(missing.sum()))
+        return (random.permutation(len(known) + int(missing.sum())) % folds)[codes].astype(np.int64)
     shuffled = random.permutation(len(values))
     order = shuffled[np.argsort(values[shuffled], kind="stable")]
     assigned = np.empty(len(values), dtype=np.int64)
@@ -199,13 +199,13 @@ def assign_folds(values: Floats, entity: pd.Series | None, random: np.random.Gen
 def read_target(
     customers: pd.DataFrame, declaration: CustomerDeclaration, weights: Floats | None, random: np.random.Generator
 ) -> Target:
-    """Take the target out of a table and divide the rows into folds.
+    """Extract the target of a table and assign folds.
 
     Args:
-        customers: Rows looked at.
+        customers: Checked rows.
         declaration: The table's declaration.
-        weights: Rows of the whole table that a row of each declared class stands for; None: one.
-        random: Source of the folds.
+        weights: Sampling weight of a row of each declared class; None: 1.
+        random: Random number generator.
 
     Returns:
         The target.
@@ -213,20 +213,20 @@ def read_target(
     column = customers[declaration.target]
     entity = entity_of(customers, declaration)
     if declaration.task == "regression":
-        # Ranks: a few huge values would decide R² and its interval alone.
+        # Ranks, since a few extreme values would dominate R² and its interval.
         values = column.rank().to_numpy(dtype=np.float64) / max(len(column), 1)
         return Target("regression", values, (), np.ones(1), assign_folds(values, entity, random))
     classes, codes = np.unique(column.to_numpy(dtype=np.int64), return_inverse=True)
     values = codes.astype(np.float64)
     labels = tuple(str(declaration.classes[code]) for code in classes)
-    stands_for = np.ones(len(classes)) if weights is None else weights[classes]
-    return Target(declaration.task, values, labels, stands_for, assign_folds(values, entity, random))
+    class_weights = np.ones(len(classes)) if weights is None else weights[classes]
+    return Target(declaration.task, values, labels, class_weights, assign_folds(values, entity, random))
 
 
 def _auc(scores: Floats, positives: Floats, negatives: Floats) -> tuple[float, float]:
-    """ROC-AUC and its standard error, of cells that hold a number of positives and negatives each.
+    """ROC-AUC and its standard error from the positives and negatives at each score.
 
-    DeLong's variance, Biometrics 44 (1988), from counts per score.
+    The variance is that of DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988).
     """
     _, place = np.unique(scores, return_inverse=True)
     positives = np.bincount(place, positives).astype(np.float64)
@@ -243,18 +243,18 @@ def _auc(scores: Floats, positives: Floats, negatives: Floats) -> tuple[float, f
 
 
 def _class_strength(scores: Floats, counts: Floats) -> Strength:
-    """Strength of scores (cell, class) where cells hold counts (cell, class) of rows."""
+    """Strength of scores, shape (n_cells, n_classes), for counts of rows of the same shape."""
     totals = counts.sum(axis=1)
-    # The two classes of a binary target mirror each other.
-    judged = [1] if counts.shape[1] == 2 else list(range(counts.shape[1]))
-    results = [_auc(scores[:, k], counts[:, k], totals - counts[:, k]) for k in judged]
+    # The two classes of a binary target have the same ROC-AUC.
+    measured = [1] if counts.shape[1] == 2 else list(range(counts.shape[1]))
+    results = [_auc(scores[:, k], counts[:, k], totals - counts[:, k]) for k in measured]
     lows = np.array([auc - Z * error for auc, error in results])
-    # Errors of the classes go together, so their mean is an upper bound for the error of the mean.
+    # The mean of the classes' standard errors is an upper bound for the standard error of the mean.
     return Strength(float(np.mean([auc for auc, _ in results])), float(lows.mean()), lows)
 
 
 def _out_of_fold_rates(codes: Codes, target: Target) -> tuple[Floats, Floats]:
-    """Rate of each class per fold and code, learned in the other folds, and the rows of each class there."""
+    """Rate of each class per fold and code, estimated on the other folds, and the rows of each class there."""
     n_codes, n_classes, n_folds = int(codes.max()) + 1, len(target.labels), int(target.folds.max()) + 1
     cells = (target.folds * n_codes + codes) * n_classes + target.codes
     counted = np.bincount(cells, minlength=n_folds * n_codes * n_classes).astype(np.float64)
@@ -268,7 +268,7 @@ def _out_of_fold_rates(codes: Codes, target: Target) -> tuple[Floats, Floats]:
 
 
 def strength_of_predictions(predictions: Floats, target: Target) -> Strength:
-    """Strength of out-of-fold predictions.
+    """Compute the strength of out-of-fold predictions.
 
     Args:
         predictions: One number per row of a regression; one per row and class otherwise.
@@ -291,7 +291,7 @@ def strength_of_predictions(predictions: Floats, target: Target) -> Strength:
 
 
 def strength_of_codes(codes: Codes, target: Target) -> Strength:
-    """How well bins or levels tell the target, each by the mean of its rows in the other folds.
+    """Compute the strength of bins or levels, each predicted by the mean of its rows in the other folds.
 
     Args:
         codes: The bin or level of each row.
@@ -313,16 +313,20 @@ def strength_of_codes(codes: Codes, target: Target) -> Strength:
 
 
 def lowest_share(share: float, rows: int) -> float:
-    """Lower bound of the 95 % interval of a share.
+    """Compute the lower bound of the 95 % interval of a share.
 
-    Wilson's score interval, Journal of the American Statistical Association 22 (1927).
+    It is Wilson's score interval, Journal of the American Statistical Association 22 (1927).
 
     Args:
-        share: Share that was found.
-        rows: Among so many rows, at least one.
+        share: Observed share.
+        rows: Number of rows, at least one.
 
     Returns:
         The bound.
+
+    Examples:
+        >>> round(lowest_share(1.0, 10), 3), round(lowest_share(1.0, 1000), 3)
+        (0.722, 0.996)
     """
     middle = share + Z**2 / (2 * rows)
     half = Z * math.sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2))
@@ -331,35 +335,35 @@ def lowest_share(share: float, rows: int) -> float:
 
 @dataclass(frozen=True)
 class Certainty:
-    """Rows of which a column says with near certainty that they belong to one class."""
+    """Rows for which a column predicts one class with near certainty."""
 
     label: str
     rows: int
-    # Share of the class among them, and the lower bound of its 95 % interval.
+    # Share of the class among these rows, and the lower bound of its 95 % interval.
     rate: float
     low: float
-    # Share of the class that they hold.
+    # Share of the class that is among these rows.
     share: float
 
 
 def certain_rows(codes: Codes, target: Target, rate: float) -> Certainty | None:
-    """Find the class, other than the most frequent, that a column tells with near certainty for most rows.
+    """Find the class, other than the most frequent, that a column predicts with near certainty for most rows.
 
-    A column filled only for customers who had left tells nothing of the leavers for whom nobody filled it. Its ROC-AUC
-    may be modest; where it is filled, it gives the target away all the same.
+    A column that is filled for some of the leavers only may have a modest ROC-AUC, but leaks the target where it is
+    filled.
 
     Args:
         codes: The bin or level of each row.
         target: A target of classes.
-        rate: Rate of the class in the other folds from which on a bin or level counts as certain.
+        rate: Minimum rate of the class in the other folds for a bin or level to be near certain.
 
     Returns:
-        The class of which the certain rows hold the largest share; None where there are none.
+        The class with the largest share among its near certain rows; None where there are none.
     """
     rates, counts = _out_of_fold_rates(codes, target)
-    # To rates of the whole table, where rare classes are as rare as they are.
+    # Weighted, since rare classes are sampled more densely.
     rates = rates * target.weights / (rates * target.weights).sum(axis=1, keepdims=True)
-    found: list[Certainty] = []
+    certainties: list[Certainty] = []
     for position, label in enumerate(target.labels):
         chosen = counts[rates[:, position] >= rate].sum(axis=0)
         if position == target.most_frequent or not chosen[position]:
@@ -368,5 +372,5 @@ def certain_rows(codes: Codes, target: Target, rate: float) -> Certainty | None:
         share = weighted[position] / weighted.sum()
         rows = int(chosen.sum())
         held = chosen[position] / target.class_rows[position]
-        found.append(Certainty(label, rows, float(share), lowest_share(float(share), rows), float(held)))
-    return max(found, key=lambda certainty: certainty.share, default=None)
+        certainties.append(Certainty(label, rows, float(share), lowest_share(float(share), rows), float(held)))
+    return max(certainties, key=lambda certainty: certainty.share, default=None)

@@ -1,4 +1,4 @@
-"""Checks of one feature at a time."""
+"""Leakage checks of single features."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from churn_kedro.customers.tasks import TASKS
 _EXAMPLES = 4
 _LESS_LIKELY_THAN = 1e-9
 _LEAST_RANKED_ROWS = 20
-_PROVENANCE = "Find out when the column is filled. If that is after the outcome is known, give it role ignored."
+_PROVENANCE = "Check when the column is filled. If that is after the outcome is known, give it role ignored."
 
 
 def _graded(strength: Strength, target: Target, warning: Limit, leak: Limit, least_rows: int) -> Severity | None:
@@ -32,7 +32,7 @@ def _graded(strength: Strength, target: Target, warning: Limit, leak: Limit, lea
         return "leak"
     if strength.low >= warning.of(target.task):
         return "warning"
-    # With several classes a mean hides the one that is given away.
+    # With several classes, the mean may hide a leak of one of them.
     if enough and len(strength.class_lows) > 1 and strength.class_lows.max() >= leak.of(target.task):
         return "warning"
     return None
@@ -48,20 +48,20 @@ def _measured(strength: Strength, target: Target) -> str:
 
 
 def _copied_class(column: pd.Series, declared: Column, target: Target) -> str | None:
-    """The mapping, where every level of a column holds one class only and chance does not explain it."""
+    """Return the mapping where each level of a column has one class only and chance does not explain it."""
     known = column.notna().to_numpy()
     codes, levels = pd.factorize(column[known])
     classes = target.codes[known]
     if not len(codes) or len(np.unique(classes)) < len(target.labels):
         return None
-    # A number that separates the classes is no copy of them unless it has as many values.
+    # A number is a copy of the classes only if it has as many distinct values.
     if has_numbers(declared) and len(levels) != len(target.labels):
         return None
     counts = np.zeros((len(levels), len(target.labels)))
     np.add.at(counts, (codes, classes), 1)
     if not ((counts > 0).sum(axis=1) == 1).all():
         return None
-    # A level's first row may be of any class; each further one agrees with it by chance as often as its class is.
+    # The probability that each further row of a level has the class of its first row by chance.
     shares = np.bincount(classes, minlength=len(target.labels)) / len(classes)
     chance = ((counts.sum(axis=1) - 1) * np.log10(shares[counts.argmax(axis=1)])).sum()
     if chance >= np.log10(_LESS_LIKELY_THAN):
@@ -71,7 +71,7 @@ def _copied_class(column: pd.Series, declared: Column, target: Target) -> str | 
 
 
 def _copied_number(column: pd.Series, numbers: pd.Series, declared: Column, name: str) -> str | None:
-    """The mapping, where a numeric target rises or falls with a column without exception."""
+    """Return the mapping where a numeric target is a strictly monotone function of a column."""
     if not has_numbers(declared):
         return None
     values = number_values(column)
@@ -160,7 +160,7 @@ def _check_alone(
     evidence = f"{declared.name} alone predicts the target with {_measured(strength, target)}"
     certain = _certain(codes, target, parameters) if severity is None else None
     if certain is not None:
-        # An honest column may be sure of some customers; only a person can tell.
+        # Near certainty for some customers may be legitimate and needs a review.
         severity = "warning"
         evidence += ", and " + _describe(certain)
     if severity is None:
@@ -178,16 +178,16 @@ def _check_alone(
 def check_columns(
     customers: pd.DataFrame, target: Target, declaration: CustomerDeclaration, parameters: LeakageParameters
 ) -> tuple[list[Finding], list[FeatureAssociation]]:
-    """Look for the target in each feature, and in where it is missing.
+    """Check the association of each feature, and of its missing values, with the target.
 
     Args:
-        customers: Rows looked at.
+        customers: Checked rows.
         target: Their target.
         declaration: The table's declaration.
         parameters: Limits.
 
     Returns:
-        At most one finding per feature, the most telling; and the strength of each feature, strongest first.
+        At most one finding per feature, the most specific; and the strength of each feature, strongest first.
     """
     findings: list[Finding] = []
     strengths: list[FeatureAssociation] = []
@@ -197,25 +197,25 @@ def check_columns(
         codes = feature_codes(column, declared)
         strength = strength_of_codes(codes, target)
         strengths.append(FeatureAssociation(column=declared.name, value=strength.value, low=strength.low))
-        found = _check_copy(column, numbers, declared, declaration.target, target)
+        copy = _check_copy(column, numbers, declared, declaration.target, target)
         missing = _check_missingness(column, declared, target, parameters)
         alone = _check_alone(codes, strength, declared, target, parameters)
-        # Where a column is missing shows in its values too: one fault, and the place is the more telling.
+        # Missing values also show in the association of the column; the finding on missingness is more specific.
         graver = alone is not None and missing is not None and alone.severity == "leak" != missing.severity
-        found = found or (alone if graver else missing or alone)
-        if found is not None:
-            findings.append(found)
+        finding = copy or (alone if graver else missing or alone)
+        if finding is not None:
+            findings.append(finding)
     return findings, sorted(strengths, key=lambda strength: -strength.value)
 
 
 def check_variety(
     customers: pd.DataFrame, checked: pd.DataFrame, declaration: CustomerDeclaration, parameters: LeakageParameters
 ) -> list[Finding]:
-    """Look for features that hold one value only, or another one in nearly every row.
+    """Check for constant and nearly unique features.
 
     Args:
         customers: All customers.
-        checked: The rows looked at first.
+        checked: Checked rows.
         declaration: The table's declaration.
         parameters: Limits.
 
@@ -225,8 +225,8 @@ def check_variety(
     findings: list[Finding] = []
     for declared in declaration.features:
         column = customers[declared.name]
-        few = checked[declared.name]
-        if few.nunique() <= 1 and (few.isna().all() or few.notna().all()):
+        sampled = checked[declared.name]
+        if sampled.nunique() <= 1 and (sampled.isna().all() or sampled.notna().all()):
             empty = bool(column.isna().all())
             if empty or (column.notna().all() and column.nunique() == 1):
                 findings.append(
@@ -237,14 +237,14 @@ def check_variety(
                         evidence=f"{declared.name} is {'empty' if empty else column.iloc[0]} in all "
                         f"{len(column):,} rows.",
                         value=float(not empty),
-                        advice="It can teach a model nothing: give it role ignored, or find out why it never varies.",
+                        advice="It has no information: give it role ignored, or find out why it does not vary.",
                     )
                 )
             continue
-        unique = few.nunique() / len(few)
-        if unique < parameters.unique_share or not _looks_like_an_identifier(few, declared):
+        unique = sampled.nunique() / len(sampled)
+        if unique < parameters.unique_share or not _resembles_an_identifier(sampled, declared):
             continue
-        # A sample shows fewer repetitions than there are.
+        # A sample has fewer repetitions than the whole table.
         unique = column.nunique() / len(column)
         if unique >= parameters.unique_share:
             findings.append(
@@ -254,22 +254,21 @@ def check_variety(
                     severity="warning",
                     evidence=f"{declared.name} has {column.nunique():,} different values in {len(column):,} rows.",
                     value=unique,
-                    advice="It looks like an identifier, from which a model learns customers by heart: give it role id "
-                    "or ignored.",
+                    advice="It resembles an identifier, which lets a model memorise customers: give it role id or "
+                    "ignored.",
                 )
             )
     return findings
 
 
-def _looks_like_an_identifier(column: pd.Series, declared: Column) -> bool:
-    """Whether a column of nearly unique values is more than a measured number."""
+def _resembles_an_identifier(column: pd.Series, declared: Column) -> bool:
+    """Whether a column of nearly unique values is an identifier instead of a measurement."""
     if not has_numbers(declared):
         return True
     if declared.kind == "date":
         return False
     values = np.sort(number_values(column.dropna()))
-    # Numbers handed out one after the other are whole, and their gaps are as even as chance makes them; measured ones
-    # are dense in the middle and sparse at the ends.
+    # Sequential numbers are whole and evenly distributed; measurements are dense in the middle and sparse at the ends.
     if not (values == np.floor(values)).all() or len(values) < _LEAST_RANKED_ROWS:
         return False
     even = np.linspace(values[0], values[-1], len(values))
@@ -277,7 +276,7 @@ def _looks_like_an_identifier(column: pd.Series, declared: Column) -> bool:
 
 
 def check_scoring_columns(scoring_columns: list[str], declaration: CustomerDeclaration) -> list[Finding]:
-    """Look for features that the customers to score do not have.
+    """Check that the table to score has every feature.
 
     Args:
         scoring_columns: Header of the table to score.
@@ -286,11 +285,11 @@ def check_scoring_columns(scoring_columns: list[str], declaration: CustomerDecla
     Returns:
         One finding per absent feature.
     """
-    # A column that is there twice is another fault, and inference reports it.
+    # Repeated columns are reported by inference.
     header = list(dict.fromkeys(scoring_columns))
     findings: list[Finding] = []
     for feature in declaration.features:
-        # Only this column is looked for; the others keep their names, which speak for columns of the file.
+        # Only this column is required; the others stay declared, so that their names match columns of the file.
         others = [
             column if column.name == feature.name else column.model_copy(update={"role": "ignored"})
             for column in declaration.columns
@@ -305,8 +304,8 @@ def check_scoring_columns(scoring_columns: list[str], declaration: CustomerDecla
                     severity="leak",
                     evidence=f"The table of customers to score has no column {feature.name}; it has "
                     f"{', '.join(header) or 'none'}.",
-                    advice="Bring the column for new customers, or give it role ignored: a model can't use what is "
-                    "not known when it is asked.",
+                    advice="Provide the column for new customers, or give it role ignored: a model cannot use values "
+                    "that are unknown at scoring.",
                 )
             )
     return findings

@@ -1,4 +1,4 @@
-"""What the leakage checks look for, what they found, and whether it stops the run."""
+"""Parameters, findings and report of the leakage checks, and the gate that stops a run."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ _SEVERITIES: tuple[Severity, ...] = ("leak", "warning", "notice")
 
 
 class Limit(Parameters):
-    """A strength from which on something is reported, on the scale of each task."""
+    """A limit of the strength of an association, on the scale of each task."""
 
     auc: float = Field(ge=0.5, le=1, description="ROC-AUC; with several classes the mean of one against the others.")
     r2: float = Field(ge=0, le=1, description="Share of the variance explained, of the ranks of a numeric target.")
 
     def of(self, task: Task) -> float:
-        """The limit for a task.
+        """Return the limit for a task.
 
         Args:
             task: What is predicted.
@@ -48,29 +48,33 @@ class Limit(Parameters):
 
 
 class LeakageParameters(Parameters):
-    """What is looked at, and from which strength on it is reported. Strengths are lower bounds of 95 % intervals."""
+    """Limits of the leakage checks. Strengths are lower bounds of 95 % intervals."""
 
-    max_rows: int = Field(ge=100, description="Rows that the costly checks look at; above, a seeded sample is.")
+    max_rows: int = Field(ge=100, description="Maximum rows of the costly checks; of more, a seeded sample.")
     random_state: int = Field(ge=0, description="Seed of the sample and of the folds.")
     min_class_rows: int = Field(
-        ge=20, description="Rows of each class (of a regression: all rows) without which a strength proves no leak."
+        ge=20, description="Minimum rows of each class (regression: of all rows) for a finding to be a leak."
     )
-    order_notice: Limit = Field(description="Strength of an order from which on it is mentioned.")
-    order_leak: Limit = Field(description="Strength from which on an identifier's order gives the target away.")
-    run_probability: float = Field(gt=0, lt=0.01, description="A run of one class that is less likely is no chance.")
-    run_share: float = Field(gt=0, le=1, description="Least share of its class that such a run holds.")
-    column_warning: Limit = Field(description="Strength of one column alone from which on it is suspicious.")
-    column_leak: Limit = Field(description="Strength of one column alone from which on it gives the target away.")
-    certain_rate: float = Field(gt=0.5, lt=1, description="Share of one class from which on some rows are certain.")
-    certain_share: float = Field(gt=0, le=1, description="Least share of that class that the certain rows hold.")
-    unique_share: float = Field(gt=0, le=1, description="Different values per row from which on a column is an id.")
+    order_notice: Limit = Field(description="Strength of the order of rows from which it is a notice.")
+    order_leak: Limit = Field(description="Strength of the order of an identifier from which it is a leak.")
+    run_probability: float = Field(
+        gt=0, lt=0.01, description="Probability of a run of rows of one class below which it is a finding."
+    )
+    run_share: float = Field(gt=0, le=1, description="Minimum share of its class in such a run.")
+    column_warning: Limit = Field(description="Strength of a single column from which it is a warning.")
+    column_leak: Limit = Field(description="Strength of a single column from which it is a leak.")
+    certain_rate: float = Field(gt=0.5, lt=1, description="Rate of one class from which rows are near certain.")
+    certain_share: float = Field(gt=0, le=1, description="Minimum share of that class among the near certain rows.")
+    unique_share: float = Field(
+        gt=0, le=1, description="Distinct values per row from which a column resembles an identifier."
+    )
     near_duplicates_warning: float = Field(
-        gt=0, le=1, description="Share of validation or test rows that training repeats."
+        gt=0, le=1, description="Share of validation or test rows with near-duplicates in training for a warning."
     )
-    near_duplicates_leak: float = Field(gt=0, le=1, description="Such a share that makes test metrics worthless.")
+    near_duplicates_leak: float = Field(gt=0, le=1, description="Share of near-duplicates for a leak.")
     model_min_class_rows: int = Field(ge=20, description="As min_class_rows, for the quick model.")
-    model_warning: Limit = Field(description="Strength of a quick model from which on it is suspicious.")
-    model_leak: Limit = Field(description="Strength of a quick model that no honest table allows.")
+    model_warning: Limit = Field(description="Strength of the quick model from which it is a warning.")
+    model_leak: Limit = Field(description="Strength of the quick model from which it is a leak.")
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -91,19 +95,19 @@ class LeakageParameters(Parameters):
 
 
 class Finding(Record):
-    """Something that a check found."""
+    """A finding of a leakage check."""
 
     check: str = Field(description="Name of the check.")
-    column: str | None = Field(None, description="Column at fault; none where it is the whole table.")
+    column: str | None = Field(None, description="Column of the finding; null for the whole table.")
     severity: Severity = Field(description="A leak stops the run unless it is allowed.")
-    evidence: str = Field(description="What was found, with the numbers.")
-    value: float | None = Field(None, description="The number that decided.")
-    advice: str = Field(description="What to do.")
-    allowed: str | None = Field(None, description="Reason that the declaration gives for allowing it.")
+    evidence: str = Field(description="Description of the finding with its numbers.")
+    value: float | None = Field(None, description="Value that was compared with the limit.")
+    advice: str = Field(description="Recommended action.")
+    allowed: str | None = Field(None, description="Reason in the declaration for allowing it.")
 
 
 class FeatureAssociation(Record):
-    """How well one feature alone tells the target."""
+    """Association of a single feature with the target."""
 
     column: str
     value: float = Field(description="Out-of-fold ROC-AUC, or R² of a numeric target's ranks.")
@@ -111,22 +115,22 @@ class FeatureAssociation(Record):
 
 
 class OrderCurve(Record):
-    """The target over an order of the rows, in bins of equal size."""
+    """The target along an order of the rows, in bins of equal size."""
 
-    order: str = Field(description="Identifier whose order it is; 'position in the file' for the file's own.")
-    series: list[str] = Field(description="What is averaged: classes, or the target.")
+    order: str = Field(description="Identifier that defines the order, or 'position in the file'.")
+    series: list[str] = Field(description="Averaged series: classes, or the target.")
     means: list[list[float]] = Field(description="Share or mean of each series in each bin.")
     overall: list[float] = Field(description="Share or mean of each series in the whole table.")
 
 
 class LeakageReport(Record):
-    """Outcome of all checks."""
+    """Result of all checks."""
 
-    findings: list[Finding] = Field(description="Worst first.")
+    findings: list[Finding] = Field(description="Findings, most severe first.")
     checks: list[str] = Field(description="Checks that ran.")
-    rows_checked: int = Field(description="Rows that the costly checks looked at.")
+    rows_checked: int = Field(description="Rows of the costly checks.")
     rows_total: int
-    sampled: bool = Field(description="Whether the costly checks looked at a sample.")
+    sampled: bool = Field(description="Whether the costly checks used a sample.")
     task: Task
     strengths: list[FeatureAssociation] = Field(description="Features, strongest first.")
     orders: list[OrderCurve]
@@ -138,24 +142,24 @@ class LeakageReport(Record):
 
 
 def assign_allowed(findings: Iterable[Finding], declaration: CustomerDeclaration) -> list[Finding]:
-    """Put the worst first, and note which of them the declaration allows.
+    """Sort findings by severity, and mark those that the declaration allows.
 
     Args:
-        findings: What the checks found.
+        findings: Findings of the checks.
         declaration: The table's declaration.
 
     Returns:
-        The same findings in order.
+        The findings in order.
     """
     reasons = {(allowed.check, allowed.column): allowed.reason for allowed in declaration.allowed_leaks}
-    judged = [
+    marked = [
         finding.model_copy(update={"allowed": reasons.get((finding.check, finding.column))}) for finding in findings
     ]
-    return sorted(judged, key=lambda finding: (_SEVERITIES.index(finding.severity), CHECKS.index(finding.check)))
+    return sorted(marked, key=lambda finding: (_SEVERITIES.index(finding.severity), CHECKS.index(finding.check)))
 
 
 def require_known_checks(declaration: CustomerDeclaration) -> None:
-    """Refuse a permission that could never apply.
+    """Check that the allowed leaks name known checks and columns.
 
     Args:
         declaration: The table's declaration.
@@ -167,49 +171,48 @@ def require_known_checks(declaration: CustomerDeclaration) -> None:
     for allowed in declaration.allowed_leaks:
         if allowed.check not in CHECKS:
             raise CustomerTableError(
-                f"customers.allowed_leaks allows '{allowed.check}', which is no leakage check. "
+                f"customers.allowed_leaks allows '{allowed.check}', which is not a leakage check. "
                 f"The checks are: {', '.join(CHECKS)}. Correct it in parameters/customers.yml."
             )
         if allowed.column is not None and allowed.column not in names:
             raise CustomerTableError(
-                f"customers.allowed_leaks allows '{allowed.check}' for '{allowed.column}', which is no declared "
+                f"customers.allowed_leaks allows '{allowed.check}' for '{allowed.column}', which is not a declared "
                 "column. Correct it in parameters/customers.yml."
             )
 
 
 def _permission(allowed: Finding | AllowedLeak, reason: str) -> str:
-    # A JSON string is a YAML string, whatever the column is called.
+    # JSON strings are valid YAML, for any name of a column.
     column = f"\n      column: {json.dumps(allowed.column, ensure_ascii=False)}" if allowed.column is not None else ""
     return f"    - check: {allowed.check}{column}\n      reason: {json.dumps(reason, ensure_ascii=False)}"
 
 
 def require_no_leak(report: LeakageReport, declaration: CustomerDeclaration) -> None:
-    """Refuse customers from which no honest model can be trained.
+    """Check that there is no leak, except for allowed ones.
 
     Args:
-        report: Outcome of the checks.
+        report: Result of the checks.
         declaration: The table's declaration.
 
     Raises:
-        CustomerTableError: There is a leak that the declaration does not allow. The message says what was found, what
-            to do, and how to allow it.
+        CustomerTableError: There is a leak that the declaration does not allow. The message states the finding, the
+            recommended action, and how to allow it.
     """
     if not report.leaks:
         return
-    found = [
+    listed = [
         f"  {number}. {leak.check}{f' of {leak.column!r}' if leak.column is not None else ''}: {leak.evidence}\n"
         f"     What to do: {leak.advice}"
         for number, leak in enumerate(report.leaks, start=1)
     ]
-    # The whole list, former entries included: it replaces what stands there.
+    # The whole list, including existing entries, so that it can replace the old one.
     permissions = [_permission(allowed, allowed.reason) for allowed in declaration.allowed_leaks]
-    # Too short to be accepted: nobody can paste it without giving a reason.
+    # Shorter than the minimum length of a reason, so that it must be edited.
     permissions += [_permission(leak, "why?") for leak in report.leaks]
     raise CustomerTableError(
-        f"The customers give the target '{declaration.target}' away. A model trained on them would look better than it "
-        "will ever be:\n"
-        + "\n".join(found)
-        + "\nTo go on with what is known to be harmless, allow it by name in parameters/customers.yml and give the "
-        "reason (at least 10 letters), which is kept with the model:\ncustomers:\n  allowed_leaks:\n"
-        + "\n".join(permissions)
+        f"The customer table leaks the target '{declaration.target}'. A model trained on it would have better metrics "
+        "than it reaches in use:\n"
+        + "\n".join(listed)
+        + "\nTo accept a leak that is known to be harmless, allow it in parameters/customers.yml with a reason (at "
+        "least 10 letters), which is recorded with the model:\ncustomers:\n  allowed_leaks:\n" + "\n".join(permissions)
     )

@@ -1,4 +1,4 @@
-"""Whether an order of the rows, of the file or of an identifier, tells the target."""
+"""Leakage checks of the order of rows, by position in the file or by identifier."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from churn_kedro.customers.leakage.findings import Finding, LeakageParameters, O
 POSITION = "position in the file"
 _BINS = 40
 _SHOWN_CLASSES = 5
-# A smooth trend over the order never gets surer of a class than this, or than the class is frequent.
-_SUREST = 0.95
+# Maximum rate of a class in a smooth trend over the order, unless the class is more frequent.
+_MAX_TREND_RATE = 0.95
 
 
 @dataclass(frozen=True)
 class _Run:
-    """Rows of one class on end."""
+    """Consecutive rows of one class."""
 
     label: str
     rows: int
-    # Share of the class that they are, and how likely such a run is at most: the logarithm to base 10.
+    # Share of the class in the run, and the logarithm to base 10 of an upper bound of the run's probability.
     share: float
     log_probability: float
 
 
 def identifier_order(identifier: pd.Series) -> Codes:
-    """Order rows as their identifier does: by the text before its last number, then by that number.
+    """Order rows by identifier: by the text before its last number, then by that number.
 
     Args:
         identifier: Identifiers as text, none missing.
@@ -51,13 +51,13 @@ def identifier_order(identifier: pd.Series) -> Codes:
     parts = text.str.extract(r"^(?:(.*?)(\d+)\D*|(.*))$")
     number = pd.to_numeric(parts[1], errors="coerce").fillna(-1.0)
     prefix = pd.factorize(parts[0].fillna(parts[2]), sort=True)[0]
-    # The whole text last: identifiers without a number differ in nothing else.
+    # Identifiers without a number are ordered by their whole text.
     whole = pd.factorize(text, sort=True)[0]
     return np.lexsort((whole, number.to_numpy(), prefix)).astype(np.int64)
 
 
 def _trend(member: Floats) -> Floats:
-    """Rate of a class over the order as a logistic line, and never below the overall rate."""
+    """Rate of a class over the order by logistic regression, at least the overall rate."""
     bins = np.arange(len(member)) * _BINS // len(member)
     counts = np.bincount(bins, minlength=_BINS)
     hits = np.bincount(bins, member, minlength=_BINS)
@@ -67,18 +67,18 @@ def _trend(member: Floats) -> Floats:
     for _ in range(25):
         rates = 1 / (1 + np.exp(-np.clip(design @ coefficients, -30, 30)))
         curvature = design.T @ (design * (counts * rates * (1 - rates))[:, None])
-        # The ridge keeps a perfectly sorted table from an infinite slope.
+        # The ridge penalty keeps the slope finite on a perfectly sorted table.
         step = np.linalg.solve(curvature + np.eye(2), design.T @ (hits - counts * rates) - coefficients * [0, 1])
         coefficients = coefficients + np.clip(step, -2, 2)
     rates = 1 / (1 + np.exp(-np.clip(design @ coefficients, -30, 30)))
-    clipped: Floats = np.clip(rates, overall, max(_SUREST, overall))
+    clipped: Floats = np.clip(rates, overall, max(_MAX_TREND_RATE, overall))
     return clipped[bins]
 
 
 def _longest_run(member: Floats, label: str) -> _Run:
     edges = np.flatnonzero(np.diff(np.concatenate([[0.0], member, [0.0]])))
     length = int((edges[1::2] - edges[::2]).max())
-    # At most the sum, over all places where a run of this length may begin, of the probability that it is there.
+    # Union bound: the sum of the probabilities of a run of this length over all of its possible positions.
     surprise = np.concatenate([[0.0], np.cumsum(np.log10(_trend(member)))])
     windows = surprise[length:] - surprise[:-length]
     highest = float(windows.max())
@@ -86,8 +86,8 @@ def _longest_run(member: Floats, label: str) -> _Run:
     return _Run(label, length, length / float(member.sum()), min(probability, 0.0))
 
 
-def _impossible_run(target: Target, parameters: LeakageParameters) -> _Run | None:
-    """Longest run of a rarer class that chance and a smooth trend together do not allow; rows are in order."""
+def _improbable_run(target: Target, parameters: LeakageParameters) -> _Run | None:
+    """Longest run of a class other than the most frequent that a smooth trend does not explain; rows are in order."""
     if target.task == "regression":
         return None
     runs = [
@@ -95,16 +95,16 @@ def _impossible_run(target: Target, parameters: LeakageParameters) -> _Run | Non
         for position, label in enumerate(target.labels)
         if position != target.most_frequent
     ]
-    proven = [
+    improbable = [
         run
         for run in runs
         if run.share >= parameters.run_share and run.log_probability < np.log10(parameters.run_probability)
     ]
-    return max(proven, key=lambda run: run.share, default=None)
+    return max(improbable, key=lambda run: run.share, default=None)
 
 
 def _curve(order: str, declaration: CustomerDeclaration, target: Target, numbers: Floats) -> OrderCurve:
-    """The target in bins of the order; rows are in order, ``numbers`` are those of a regression."""
+    """The target in bins of the order; rows are in order, ``numbers`` is the target of a regression."""
     bins = np.arange(len(target.values)) * _BINS // len(target.values)
     if target.task == "regression":
         series, columns, weights = [declaration.target], [numbers], np.ones(len(numbers))
@@ -136,23 +136,23 @@ def _grade_order(
         return None
     if run is not None:
         evidence += (
-            f", and {run.rows:,} rows on end are {run.label}, {run.share:.0%} of that class; beside a smooth trend, "
-            f"chance allows such a run with a probability below 1e{max(int(np.ceil(run.log_probability)), -300)}"
+            f", and {run.rows:,} consecutive rows are {run.label}, {run.share:.0%} of that class; given a smooth "
+            f"trend, such a run has a probability below 1e{max(int(np.ceil(run.log_probability)), -300)}"
         )
     severity: Severity = "notice"
     if run is not None or perfect:
         severity = "leak" if is_identifier and (run is not None or proven) else "warning"
     if severity == "notice":
-        advice = "Nothing, if rows are numbered in the order in which customers joined. Never make it a feature."
+        advice = "None, if rows are numbered in the order in which customers joined. Do not declare it a feature."
     elif is_identifier:
         advice = (
-            "The table was put together by label. Find out how: what differs between its sources tells the target too. "
-            "Draw all customers the same way."
+            "The table was assembled by label. Find out how: any difference between its sources predicts the target "
+            "too. Sample all customers in the same way."
         )
     else:
         advice = (
-            "The file is sorted or put together by label. Sorting harms nobody; if the parts come from different "
-            "sources, draw all customers the same way."
+            "The file is sorted or assembled by label. Sorting is harmless; if the parts come from different sources, "
+            "sample all customers in the same way."
         )
     return Finding(
         check="identifier_order" if is_identifier else "row_order",
@@ -167,32 +167,32 @@ def _grade_order(
 def check_order(
     customers: pd.DataFrame, target: Target, declaration: CustomerDeclaration, parameters: LeakageParameters
 ) -> tuple[list[Finding], list[OrderCurve]]:
-    """Look for the target in the order of the file and of each identifier.
+    """Check the association of the order of the file, and of each identifier, with the target.
 
     Args:
-        customers: Rows looked at, in the order of the file.
+        customers: Checked rows, in the order of the file.
         target: Their target.
         declaration: The table's declaration.
         parameters: Limits.
 
     Returns:
-        Findings, and the target over each order. What an identifier's order shows is not repeated for the file's.
+        Findings, and the target along each order. A finding on an identifier is not repeated for the file.
     """
     numbers = customers[declaration.target].to_numpy(dtype=np.float64)
 
-    def look(order: str, rows: Codes) -> list[Finding]:
+    def check(order: str, rows: Codes) -> list[Finding]:
         if len(rows) < _BINS:
             return []
         ordered = target.take(rows)
         codes = bin_codes(np.arange(len(rows), dtype=np.float64), _BINS)
-        run = _impossible_run(ordered, parameters)
+        run = _improbable_run(ordered, parameters)
         curves.append(_curve(order, declaration, ordered, numbers[rows]))
-        found = _grade_order(order, strength_of_codes(codes, ordered), run, ordered, parameters)
-        return [found] if found is not None else []
+        finding = _grade_order(order, strength_of_codes(codes, ordered), run, ordered, parameters)
+        return [finding] if finding is not None else []
 
     curves: list[OrderCurve] = []
     findings: list[Finding] = []
-    # Rows of one customer or group are alike and stand together; only the first of them counts.
+    # Rows of one customer or group are similar and often consecutive: only the first is used.
     entity = entity_of(customers, declaration)
     first = np.ones(len(customers), dtype=bool) if entity is None else ~entity.duplicated().to_numpy()
     in_file = np.flatnonzero(first)
@@ -201,9 +201,9 @@ def check_order(
         rows = np.flatnonzero(first & customers[name].notna().to_numpy())
         rows = rows[identifier_order(customers[name].iloc[rows])]
         same_as_file = same_as_file or np.array_equal(rows, in_file)
-        findings += look(name, rows)
-    of_file = [] if same_as_file else look(POSITION, in_file)
-    shown = {finding.severity for finding in findings}
-    if not shown or (shown == {"notice"} and any(finding.severity != "notice" for finding in of_file)):
+        findings += check(name, rows)
+    of_file = [] if same_as_file else check(POSITION, in_file)
+    severities = {finding.severity for finding in findings}
+    if not severities or (severities == {"notice"} and any(finding.severity != "notice" for finding in of_file)):
         findings += of_file
     return findings, curves

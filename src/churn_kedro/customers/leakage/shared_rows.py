@@ -1,4 +1,4 @@
-"""Customers, and copies of customers, that are on both sides of a split."""
+"""Leakage checks of the split: customers and near-duplicates in more than one part."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ _Keys = npt.NDArray[np.uint64]
 _EXAMPLES = 3
 _GRID = 100
 _KEY_COLUMNS = 3
-# Twins are no chance where there are ten times as many as in rows whose columns were shuffled.
+# Near-duplicates are not explained by chance where there are ten times as many as among shuffled columns.
 _TIMES_CHANCE = 10
-# Copies have the label of what they were copied from; customers that happen to look alike often have another.
+# Copies have the label of their original; customers with equal features by chance often have different labels.
 _COPIES_AGREE = 0.95
-_LEAST_JUDGED = 20
+_LEAST_COMPARED = 20
 
 
 def check_shared_customers(
     parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, *, by_time: bool
 ) -> list[Finding]:
-    """Look for identifiers and groups in more than one part of a split.
+    """Check that no identifier or group is in more than one part of a split.
 
     Args:
         parts: Train, validation and test by name.
         declaration: The table's declaration.
-        by_time: Whether the parts follow each other in time; then a customer may come back.
+        by_time: Whether the split is by time, where customers may have rows in several parts.
 
     Returns:
         One finding per identifier or group column at fault.
@@ -46,24 +46,24 @@ def check_shared_customers(
             continue
         n_shared, n_values = len(shared), len(every.drop_duplicates())
         examples = ", ".join(
-            f"{value} in {' and '.join(title for title, held in values.items() if (held == value).any())}"
+            f"{value} in {' and '.join(title for title, of_part in values.items() if (of_part == value).any())}"
             for value in shared.head(_EXAMPLES)
         )
-        what = "customers" if name != declaration.group else "groups"
+        units = "customers" if name != declaration.group else "groups"
         advice = f"Give {name} role group, which keeps its rows together, or keep one row of each."
         if name == declaration.group:
             advice = "Split again with all rows of a group in one part."
         if by_time:
-            advice = "Nothing, if the model is to score customers that it has seen before, at a later time."
+            advice = "None, if the model is to score customers of its training set at a later time."
         findings.append(
             Finding(
                 check="customer_in_two_splits",
                 column=name,
                 severity="notice" if by_time else "leak",
-                evidence=f"{n_shared:,} of {n_values:,} {what} by {name} are in more than one part of the split, "
+                evidence=f"{n_shared:,} of {n_values:,} {units} by {name} are in more than one part of the split, "
                 f"for example {examples}.",
                 value=n_shared / n_values,
-                advice=advice + " If the column identifies nobody by itself, give it role ignored.",
+                advice=advice + " If the column alone does not identify a customer, give it role ignored.",
             )
         )
     return findings
@@ -71,19 +71,19 @@ def check_shared_customers(
 
 @dataclass(frozen=True)
 class _NearDuplicates:
-    """Rows of a part that training rows equal."""
+    """Rows of a part with an equal or nearly equal training row."""
 
     part: str
     rows: int
     exact: int
     near: int
-    # Of the near ones.
+    # Share of near-duplicates in the part, and the share of their training rows with the same label.
     share: float
     same_label: float
-    # The same among rows of the rarer classes alone, and how many of them there are.
+    # The same for classes other than the most frequent, and the number of such near-duplicates.
     rare_same_label: float
     rare: int
-    # Share of near_duplicates when the columns of the training rows are shuffled.
+    # Share of near-duplicates after shuffling the columns of the training rows.
     chance: float
 
 
@@ -104,16 +104,16 @@ def _edges(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.unique(np.quantile(values[~np.isnan(values)], np.linspace(0, 1, _GRID + 1)[1:-1]))
 
 
-def _thin(
+def _sample_by_key(
     parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, max_rows: int, random: np.random.Generator
 ) -> dict[str, pd.DataFrame]:
-    """Some rows of each part, chosen by what is in them, so that near_duplicates stay together."""
+    """Sample rows of each part by a hash of their features, so that near-duplicates are sampled together."""
     rows = sum(len(part) for part in parts.values())
     if rows <= 2 * max_rows:
         return parts
-    some = parts["train"].sample(min(len(parts["train"]), max_rows), random_state=random)
-    chosen = sorted(declaration.features, key=lambda column: -int(some[column.name].nunique()))[:_KEY_COLUMNS]
-    edges = {column.name: _edges(number_values(some[column.name])) for column in chosen if has_numbers(column)}
+    sampled = parts["train"].sample(min(len(parts["train"]), max_rows), random_state=random)
+    chosen = sorted(declaration.features, key=lambda column: -int(sampled[column.name].nunique()))[:_KEY_COLUMNS]
+    edges = {column.name: _edges(number_values(sampled[column.name])) for column in chosen if has_numbers(column)}
 
     def keys(part: pd.DataFrame) -> _Keys:
         return _hashed(
@@ -127,7 +127,7 @@ def _thin(
 
     every = np.uint64(-(-rows // (2 * max_rows)))
     kept = {title: part[keys(part) % every == 0] for title, part in parts.items()}
-    # Where keys are few, most rows may have the same.
+    # With few distinct keys, one key may have most of the rows.
     return {
         title: part if len(part) <= 2 * max_rows else part.sample(2 * max_rows, random_state=random)
         for title, part in kept.items()
@@ -137,7 +137,7 @@ def _thin(
 def _count_near_duplicates(
     parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, random: np.random.Generator
 ) -> list[_NearDuplicates]:
-    """Count rows of each part but the first that rows of the first equal."""
+    """Count the rows of each further part with an equal or nearly equal row in the first part."""
     table = pd.concat(parts.values(), ignore_index=True)
     exact: dict[str, Codes] = {}
     near: dict[str, Codes] = {}
@@ -154,7 +154,7 @@ def _count_near_duplicates(
     rows = pd.DataFrame({"key": near_keys, "label": table[declaration.target].to_numpy()})
     of_key = rows[training].groupby("key").size()
     of_pair = rows[training].groupby(["key", "label"]).size().rename("same").reset_index()
-    found: list[_NearDuplicates] = []
+    counted: list[_NearDuplicates] = []
     for position, title in enumerate(parts):
         of_part = part_of == position
         if position == 0 or not of_part.any():
@@ -162,14 +162,14 @@ def _count_near_duplicates(
         near_duplicates = rows[of_part & np.isin(near_keys, near_keys[training])]
         same = near_duplicates.merge(of_pair, on=["key", "label"], how="left")["same"].fillna(0).to_numpy()
         same = same / of_key.loc[near_duplicates["key"]].to_numpy()
-        # Of a common class even strangers agree.
+        # Unrelated rows of the most frequent class have the same label too.
         common = rows["label"].mode().iloc[0] if declaration.task != "regression" else None
         rare = (
             np.ones(len(near_duplicates), dtype=bool)
             if common is None
             else (near_duplicates["label"] != common).to_numpy()
         )
-        found.append(
+        counted.append(
             _NearDuplicates(
                 part=title,
                 rows=int(of_part.sum()),
@@ -182,7 +182,7 @@ def _count_near_duplicates(
                 chance=float(np.isin(near_keys[of_part], shuffled).mean()),
             )
         )
-    return found
+    return counted
 
 
 def check_near_duplicates(
@@ -191,25 +191,26 @@ def check_near_duplicates(
     parameters: LeakageParameters,
     random: np.random.Generator,
 ) -> list[Finding]:
-    """Look for validation and test rows whose features training rows equal, exactly or on a fine grid.
+    """Check for validation and test rows whose features equal those of a training row, exactly or on a fine grid.
 
     Args:
         parts: Train first, then validation and test, by name.
         declaration: The table's declaration.
         parameters: Limits.
-        random: Source of the sample and of the shuffle.
+        random: Random number generator.
 
     Returns:
         At most one finding, of the part with the larger share.
     """
-    counted = _count_near_duplicates(_thin(parts, declaration, parameters.max_rows, random), declaration, random)
+    sampled = _sample_by_key(parts, declaration, parameters.max_rows, random)
+    counted = _count_near_duplicates(sampled, declaration, random)
     worst = max(counted, key=lambda pair: pair.share, default=None)
     if worst is None or not worst.near:
         return []
-    # Shuffling breaks the dependence between columns, and with it honest near-duplicates; hence the wide margin and the
-    # labels.
+    # Shuffling also removes near-duplicates due to dependence between columns; hence the wide margin and the comparison
+    # of labels.
     unlikely = worst.share > _TIMES_CHANCE * worst.chance
-    copies = worst.rare >= _LEAST_JUDGED and worst.rare_same_label >= _COPIES_AGREE
+    copies = worst.rare >= _LEAST_COMPARED and worst.rare_same_label >= _COPIES_AGREE
     at_least = lowest_share(worst.share, worst.rows)
     severity: Severity = "notice"
     if at_least >= parameters.near_duplicates_leak and unlikely:
@@ -223,11 +224,11 @@ def check_near_duplicates(
         for pair in counted
         if pair.near
     )
-    advice = "Nothing: customers that look alike are no fault in themselves."
+    advice = "None: customers with equal features are not an error."
     if severity != "notice":
         advice = (
-            "Find out whether rows were copied, for example to balance the classes, and remove the copies before the "
-            "split. If they belong together, declare what they share with role group."
+            "Check whether rows were copied, for example to balance the classes, and remove the copies before the "
+            "split. If they belong together, give the column that they share role group."
         )
     return [
         Finding(check="near_duplicates", severity=severity, evidence=evidence + ".", value=worst.share, advice=advice)

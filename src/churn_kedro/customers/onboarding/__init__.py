@@ -1,1 +1,1 @@
-"""A first declaration of a table that nobody has declared yet."""
+"""Inference of a first declaration from a customer table."""

@@ -1,4 +1,4 @@
-"""An inferred declaration as the configuration files of a use case, with a comment for each guess."""
+"""The configuration files of an inferred declaration, with a comment for each guess."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _WIDTH = 118
 
 
 def render_declaration(onboarding: Onboarding, source: str) -> str:
-    """Write ``parameters/customers.yml``.
+    """Render ``parameters/customers.yml``.
 
     Args:
         onboarding: The inferred declaration.
         source: File it was inferred from.
 
     Returns:
-        YAML text; read back, it is the declaration.
+        YAML text of the declaration.
     """
     declaration = onboarding.declaration
     lines = [
-        f"# Inferred from {source} by `kedro customers onboard`: read it and correct it.",
-        "# Each comment says what was seen in a column; lines with (?) are guesses that somebody should look at.",
-        "# What each key means: docs/declaration.md.",
+        f"# Inferred from {source} by `kedro customers onboard`: review and correct it.",
+        "# Comments summarise the values of each column; lines with (?) are guesses to review.",
+        "# All keys: docs/declaration.md.",
         *[f"# (?) {doubt}" for doubt in onboarding.doubts],
         "customers:",
         f"  description: {_scalar(declaration.description)}",
@@ -59,7 +59,7 @@ def _render_column(guess: ColumnGuess) -> list[str]:
 
 
 def _comment(text: str) -> str:
-    """Text on one line: a cell may hold line breaks."""
+    """Return text on one line, since cells may have line breaks."""
     flat = " ".join(text.split())
     return flat if len(flat) <= _WIDTH else flat[: _WIDTH - 1] + "…"
 
@@ -77,12 +77,12 @@ def _flow(value: Any) -> str:
 
 
 def render_globals(name: str, source: str, table: str) -> str:
-    """Write ``globals.yml``.
+    """Render ``globals.yml``.
 
     Args:
         name: Name of the use case.
-        source: File that was onboarded, for people.
-        table: The same as the catalog reads it: relative to the project, or absolute.
+        source: Name of the onboarded file, for the comment.
+        table: Path of the file in the catalog: relative to the project, or absolute.
 
     Returns:
         YAML text.
@@ -91,15 +91,15 @@ def render_globals(name: str, source: str, table: str) -> str:
         f"# A use case made from {source} by `kedro customers onboard`.\n"
         f"use_case: {name}\n"
         f"registered_model: {name}_churn\n\n"
-        f"# Where the table is read; without this line: data/01_raw/{name}/customers.csv.\n"
+        f"# Path of the table; without this line: data/01_raw/{name}/customers.csv.\n"
         f"raw_customers: {_scalar(table)}\n\n"
-        "# Customers to score. As long as there is no file of new ones, those of the table are scored.\n"
+        "# Customers to score. Until there is a file of new customers, those of the table are scored.\n"
         f"new_customers: {_scalar(table)}\n"
     )
 
 
 def render_catalog(reading: Mapping[str, str | int]) -> str:
-    """Write ``catalog/data_processing.yml``: how the file is read, where the user told.
+    """Render ``catalog/data_processing.yml``: the given options of reading.
 
     Args:
         reading: ``encoding``, ``delimiter`` or ``sheet``.
@@ -109,20 +109,20 @@ def render_catalog(reading: Mapping[str, str | int]) -> str:
     """
     lines = [f"  {key}: {_scalar(value)}" for key, value in reading.items()]
     entries = [[f"{entry}:", *lines] for entry in ("raw_customers", "new_customers", "scoring_header")]
-    return "# How the file is read, as given to `kedro customers onboard`.\n" + "\n".join(
+    return "# Options of reading, as given to `kedro customers onboard`.\n" + "\n".join(
         "\n".join(entry) + "\n" for entry in entries
     )
 
 
 def render_data_processing(unlabelled_share: float, *, by_time: bool) -> str:
-    """Write ``parameters/data_processing.yml``: what the table asks for beside the defaults.
+    """Render ``parameters/data_processing.yml``: parameters that differ from the defaults.
 
     Args:
         unlabelled_share: Share of rows that have no target.
-        by_time: Whether the split is to be by time.
+        by_time: Whether to split by time.
 
     Returns:
-        YAML text; empty where the defaults will do.
+        YAML text; empty where the defaults apply.
     """
     lines = []
     if unlabelled_share:
@@ -133,7 +133,7 @@ def render_data_processing(unlabelled_share: float, *, by_time: bool) -> str:
     if by_time:
         lines += [
             "  split:",
-            "    # (?) Customers come back: train on the past, test on the latest rows.",
+            "    # (?) Customers have several rows over time: train on the past, test on the latest rows.",
             "    method: time",
         ]
     return "\n".join(["data_processing:", *lines, ""]) if lines else ""

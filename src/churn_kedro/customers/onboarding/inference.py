@@ -1,7 +1,6 @@
-"""A first declaration of a customer table that nobody has declared yet: guesses, each with its reason.
+"""Inference of a first declaration from a customer table: heuristic guesses, each with its reason.
 
-Nothing here is certain, so nothing here is silent: every column comes with what was seen in it, and every guess that a
-person should look at comes as a doubt.
+Every column has a summary of its values, and every guess that needs a review has a doubt.
 """
 
 from __future__ import annotations
@@ -18,28 +17,28 @@ from churn_kedro.customers.declaration import RESERVED_NAMES, CustomerDeclaratio
 from churn_kedro.customers.normalisation import MISSING_WORDS, as_text, find_header_rows, read_dates
 from churn_kedro.customers.tasks import Task
 
-# A column with at most so many levels gets them declared; with more, they are learned from the training customers.
+# Maximum number of levels that are declared; of more, the levels are those of the training customers.
 _MAX_DECLARED_LEVELS = 30
-# Text with more different values than this share of the rows tells who a customer is, not what he is like.
+# Text with more distinct values than this share of the rows identifies customers.
 _IDENTIFYING_SHARE = 0.2
 _FEW_ROWS = 30
 _MANY_ROWS = 1000
 _LEAST_CLASS = 10
-# OmegaConf, which reads the declaration, looks up what follows.
+# Begin of an interpolation of OmegaConf, which reads the declaration.
 _LOOKED_UP = "${"
-# A key differs in nearly every row; where most rows are repeated, nothing identifies them.
+# Minimum share of distinct values of a key.
 _KEY_SHARE = 0.9
-# A column of one value or nothing is a flag, unless hardly anything is missing.
+# Minimum share of missing cells for a column with one value to be a flag.
 _FLAG_SHARE = 0.01
 _ID_DIGITS = 5
 _MAX_CLASSES = 20
-# Share of the cells that must be numbers (dates) for the others to be taken for markers or slips.
+# Minimum share of cells that are numbers (dates) for the others to be markers or errors.
 _MOSTLY = 0.95
 _MAX_MARKERS = 3
 _FREE_TEXT_WORDS = 4
 _SHOWN = 4
 
-# "None" and "-" are often a level ("no contract"), the others hardly ever.
+# "None" and "-" are often a level ("no contract"); the other words rarely are.
 _CERTAIN_MARKERS = MISSING_WORDS - {"none", "nil", "-", "--", "."}
 _ID_NAME = re.compile(
     r"(^|[^a-z])(id|ids|uuid|guid|key|ref|reference|number|no|nr|num|msisdn|phone|email|account|customer|client)([^a-z]|$)"
@@ -109,12 +108,12 @@ _DECIMAL_COMMA = re.compile(r"^[-+]?\d+,\d+$")
 
 @dataclass
 class ColumnGuess:
-    """What was decided of one column.
+    """The inferred declaration of one column.
 
     Attributes:
-        fields: The column as the declaration takes it.
-        seen: What is in the column, in a few words.
-        doubts: What a person should look at.
+        fields: The column as in the declaration.
+        seen: Summary of the values.
+        doubts: Guesses that need a review.
     """
 
     fields: dict[str, Any]
@@ -129,15 +128,15 @@ class ColumnGuess:
 
 @dataclass(frozen=True)
 class Onboarding:
-    """A first declaration of a table.
+    """The inferred declaration of a table.
 
     Attributes:
         declaration: The declaration.
-        columns: The guess behind each declared column, in the order of the file.
+        columns: The guess for each declared column, in the order of the file.
         doubts: Doubts about the table as a whole.
-        target_seen: What is in the target, in a few words.
+        target_seen: Summary of the target's values.
         unlabelled_share: Share of rows without a target.
-        by_time: Whether customers have rows at several times, which asks for a split by time.
+        by_time: Whether customers have rows at several times, which needs a split by time.
     """
 
     declaration: CustomerDeclaration
@@ -150,16 +149,16 @@ class Onboarding:
 
 @dataclass(frozen=True)
 class _Cells:
-    """A column as onboarding looks at it.
+    """The cells of a column and their counts.
 
     Attributes:
         name: Name in the file.
         typed: The cells as read.
         text: The cells as text, blanks and markers missing.
-        markers: Words that mean "missing" there, as the file writes them.
+        markers: Words that mean "missing", as the file writes them.
         blank: Number of blank cells.
-        counts: Rows per different value, the most frequent first.
-        decimal: What stands before decimals.
+        counts: Rows per distinct value, the most frequent first.
+        decimal: Decimal mark.
     """
 
     name: str
@@ -172,7 +171,7 @@ class _Cells:
 
     @property
     def words(self) -> str:
-        """The name in lower case, its words divided by underscores."""
+        """The name in lower case, with underscores between words."""
         return "_".join(_divide_name(self.name)).casefold()
 
     @property
@@ -192,7 +191,7 @@ class _Cells:
         return [str(level) for level in self.counts.index]
 
     def numbers(self) -> pd.Series:
-        """Different values as numbers; NaN where a value is none."""
+        """Return the distinct values as numbers; NaN where a value is not a number."""
         text = pd.Series(self.levels, dtype="str")
         numbers = pd.to_numeric(
             text.str.replace(",", ".", regex=False) if self.decimal == "," else text, errors="coerce"
@@ -206,7 +205,7 @@ def _divide_name(name: str) -> list[str]:
 
 
 def describe_name(name: str) -> str:
-    """Make a first description out of a column's name.
+    """Make a description from the name of a column.
 
     Args:
         name: Name such as ``CreditScore`` or ``total_day_minutes``.
@@ -227,20 +226,20 @@ def infer_declaration(
     task: Task | None = None,
     description: str = "",
 ) -> Onboarding:
-    """Guess the declaration of a table.
+    """Infer the declaration of a table.
 
     Args:
         raw: The table as the file writes it.
         target: Name of the target column.
-        positive: Label of the customers who left; None guesses it.
-        task: What is predicted; None guesses it.
+        positive: Label of the customers who left; None: inferred.
+        task: What is predicted; None: inferred.
         description: One line about the table.
 
     Returns:
-        A declaration that the table keeps, with the reason for each guess.
+        A declaration under which the table is valid, with the reason for each guess.
 
     Raises:
-        CustomerTableError: There is no such target, or nothing to learn from.
+        CustomerTableError: The target is absent or has one value only, or the table has no rows or no usable feature.
     """
     header = [str(name).strip().lstrip("\ufeff").strip('"').strip() for name in raw.columns]
     body = raw.drop(index=find_header_rows(raw)).set_axis(header, axis=1)
@@ -248,25 +247,28 @@ def infer_declaration(
     doubts: list[str] = []
     unwritable = [name for name in header if _LOOKED_UP in name]
     _require_writable_names(header, target, body)
-    # A repeated row would hide that a column is a key.
+    # Repeated rows are ignored in the search for a key.
     distinct_rows = len(body) - int(body.duplicated().sum())
     decimal = _find_decimal(body)
     if decimal == ",":
         doubts.append("numbers are written with a decimal comma")
     labels, found_task, target_guess, unlabelled = _guess_target(
-        _look_at(body, target, decimal), positive=positive, task=task
+        _summarise_cells(body, target, decimal), positive=positive, task=task
     )
     guesses = [
-        target_guess if name == target else _guess_column(_look_at(body, name, decimal), distinct_rows)
+        target_guess if name == target else _guess_column(_summarise_cells(body, name, decimal), distinct_rows)
         for name in header
         if name and _LOOKED_UP not in name
     ]
     _keep_one_identifier(guesses)
-    doubts += [f"column '{name}' was left out: configuration would look {_LOOKED_UP} up" for name in unwritable]
+    doubts += [f"column '{name}' was left out: its name has {_LOOKED_UP}, an interpolation" for name in unwritable]
     if "" in header:
         doubts.append("a column without a name was left out")
     if not any(guess.fields.get("role", "feature") == "feature" for guess in guesses):
-        raise CustomerTableError("No column but the target can be used: each is constant, free text or an identifier.")
+        raise CustomerTableError(
+            "The table has no usable feature: every column except for the target is constant, free text or an "
+            "identifier."
+        )
     declaration = CustomerDeclaration.model_validate(
         {
             "description": description or "Customers of …",
@@ -281,7 +283,9 @@ def infer_declaration(
         doubts.append("no column identifies a customer: predictions come in the order of the file")
     by_time = declaration.time is not None and bool(ids) and bool(body.duplicated(ids).any())
     if by_time:
-        doubts.append(f"customers come back over {declaration.time}: the split is by time, test on the latest rows")
+        doubts.append(
+            f"customers have several rows over {declaration.time}: the split is by time, with the latest rows for test"
+        )
     return Onboarding(declaration, guesses, doubts, target_guess.seen, unlabelled, by_time)
 
 
@@ -291,22 +295,23 @@ def _require_writable_names(header: list[str], target: str, body: pd.DataFrame) 
         raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
     if _LOOKED_UP in target or any(_LOOKED_UP in str(label) for label in body[target].drop_duplicates()):
         raise CustomerTableError(
-            f"The target '{target}' holds {_LOOKED_UP}, which no configuration can write: rename it."
+            f"The target '{target}' or one of its labels has {_LOOKED_UP}, an interpolation of the configuration: "
+            "rename it in the file."
         )
 
 
 def _keep_one_identifier(guesses: list[ColumnGuess]) -> None:
-    """One key is enough; phone numbers and addresses of people beside it have no place in a list of scores."""
+    """Keep one identifier, so that phone numbers and addresses do not appear in the scored list."""
     keys = [guess for guess in guesses if guess.fields.get("role") == "id"]
-    telling = [guess for guess in keys if _CUSTOMER_ID_NAME.search("_".join(_divide_name(guess.name)).casefold())]
+    of_customers = [guess for guess in keys if _CUSTOMER_ID_NAME.search("_".join(_divide_name(guess.name)).casefold())]
     for guess in keys:
         reserved = guess.name in RESERVED_NAMES or guess.name.startswith("probability_")
-        if guess is (telling or keys)[0] and not reserved:
+        if guess is (of_customers or keys)[0] and not reserved:
             continue
         for key in ("nullable", "missing"):
             guess.fields.pop(key, None)
         guess.fields["role"] = "ignored"
-        reason = "the list of scores has a column of this name" if reserved else "another column identifies customers"
+        reason = "the scored list has a column of this name" if reserved else "another column identifies customers"
         guess.doubts.append(f"an identifier that is left out: {reason}")
 
 
@@ -324,12 +329,12 @@ def _require_target(header: Sequence[str], target: str, rows: int) -> None:
 
 
 def _find_decimal(body: pd.DataFrame) -> str:
-    """A decimal comma is one that nearly all numbers with a comma agree on."""
+    """Find the decimal mark: a comma where nearly all cells of a column are numbers under this reading."""
     for position in range(body.shape[1]):
         sample = as_text(body.iloc[:, position]).dropna().head(1000)
         sample = sample[sample != ""]
         commas = sample.str.match(_DECIMAL_COMMA)
-        # 1,234 is a thousand elsewhere; decimals come with other numbers of digits too.
+        # 1,234 may have a thousands separator; decimals vary in the number of digits.
         other_digits = ~sample[commas].str.match(r"^[-+]?\d{1,3},\d{3}$")
         if len(sample) and other_digits.any():
             plain = pd.to_numeric(sample[~commas], errors="coerce").notna()
@@ -338,7 +343,7 @@ def _find_decimal(body: pd.DataFrame) -> str:
     return "."
 
 
-def _look_at(body: pd.DataFrame, name: str, decimal: str) -> _Cells:
+def _summarise_cells(body: pd.DataFrame, name: str, decimal: str) -> _Cells:
     cells = body[name]
     text = as_text(cells)
     text = text.where(text != "")
@@ -357,7 +362,7 @@ def _guess_target(
 ) -> tuple[dict[str, Any] | None, Task, ColumnGuess, float]:
     if cells.distinct < 2:
         raise CustomerTableError(
-            f"The target '{cells.name}' has {cells.distinct} different values: there is nothing to learn from."
+            f"The target '{cells.name}' has {cells.distinct} different values: a model cannot be trained on it."
         )
     numbers = cells.numbers()
     numeric = bool(numbers.notna().all())
@@ -371,7 +376,10 @@ def _guess_target(
     match found:
         case "regression":
             if not numeric:
-                raise CustomerTableError(f"The target '{cells.name}' is no number, for example {cells.levels[0]!r}.")
+                raise CustomerTableError(
+                    f"The target '{cells.name}' is not numeric, for example {cells.levels[0]!r}; --task regression "
+                    "needs numbers."
+                )
             seen = f"numbers from {numbers.min():g} to {numbers.max():g}"
         case "binary":
             chosen, other = _choose_positive(cells, levels, positive, doubts)
@@ -395,12 +403,13 @@ def _guess_task(cells: _Cells, levels: list[Level], doubts: list[str]) -> Task:
         if few:
             return "multiclass"
         raise CustomerTableError(
-            f"The target '{cells.name}' has {len(levels)} different words: too many for classes, and no number."
+            f"The target '{cells.name}' has {len(levels)} different words, more than the {_MAX_CLASSES} classes that "
+            "are supported, and is not numeric."
         )
-    # Classes come back again and again, measurements do not.
+    # Each class occurs often; values of a measurement do not.
     rarest = int(cells.counts.iloc[-1])
     if few and all(isinstance(level, int) for level in levels) and rarest >= max(_LEAST_CLASS, 0.01 * cells.filled):
-        doubts.append(f"{len(levels)} whole numbers are taken for classes; if they count something, --task regression")
+        doubts.append(f"{len(levels)} whole numbers are taken for classes; if they are counts, use --task regression")
         return "multiclass"
     return "regression"
 
@@ -412,8 +421,8 @@ def _require_one_spelling(cells: _Cells) -> None:
     several = [words for words in spellings.values() if len(words) > 1]
     if several:
         raise CustomerTableError(
-            f"The target '{cells.name}' writes the same word in several ways: {_listed(several[0])}. Each would be a "
-            "class of its own. Write them alike in the file."
+            f"The target '{cells.name}' has several spellings of one word: {_listed(several[0])}, each of which would "
+            "be a class. Use one spelling in the file."
         )
 
 
@@ -422,7 +431,7 @@ def _same(text: str, level: Level) -> bool:
 
 
 def _choose_positive(cells: _Cells, levels: list[Level], wanted: str | None, doubts: list[str]) -> tuple[Level, Level]:
-    """The label of those who left, and the other."""
+    """Choose the label of the customers who left; return it and the other one."""
     if len(levels) != 2:
         raise CustomerTableError(
             f"The target '{cells.name}' has {len(levels)} different values, not two: {_listed(cells.levels)}."
@@ -435,9 +444,9 @@ def _choose_positive(cells: _Cells, levels: list[Level], wanted: str | None, dou
         raise CustomerTableError(
             f"The target '{cells.name}' has no label {wanted!r}; it has {' and '.join(map(repr, levels))}."
         )
-    # 1 says yes against 0 or -1, not against 2.
-    telling = isinstance(levels[0], str) or set(levels) in ({0, 1}, {-1, 1})
-    for chosen, other in pairs if telling else []:
+    # 1 is the positive label beside 0 or -1, but not beside 2.
+    conclusive = isinstance(levels[0], str) or set(levels) in ({0, 1}, {-1, 1})
+    for chosen, other in pairs if conclusive else []:
         if str(chosen).casefold() in _POSITIVE_WORDS or str(other).casefold() in _NEGATIVE_WORDS:
             return chosen, other
     rarest = cells.levels[-1]
@@ -452,12 +461,12 @@ def _guess_column(cells: _Cells, distinct_rows: int) -> ColumnGuess:
     if cells.distinct == 1 and _LOOKED_UP not in cells.levels[0] and cells.missing >= _FLAG_SHARE * len(cells.text):
         only = cells.numbers().iloc[0]
         fields |= {"kind": "categorical", "domain": [cells.levels[0] if np.isnan(only) else _number(only)]}
-        doubts.append("one value or none: find out when it is filled, since it may be known too late")
+        doubts.append("one value or missing: check when it is filled, which may be after the outcome")
         return _finish(fields, cells, f"{cells.levels[0]!r} or nothing", doubts)
     if cells.distinct <= 1:
         only = f"always {cells.levels[0]!r}" if cells.distinct else "no value at all"
         fields |= {"role": "ignored"}
-        return _finish(fields, cells, f"{only}: says nothing", doubts)
+        return _finish(fields, cells, f"{only}: no information", doubts)
     guess = (
         _guess_typed_dates(cells, fields)
         or _guess_dates(cells, fields, doubts)
@@ -492,7 +501,7 @@ def _guess_typed_dates(cells: _Cells, fields: dict[str, Any]) -> str:
 
 
 def _guess_identifier(cells: _Cells, fields: dict[str, Any], distinct_rows: int) -> str:
-    """A key of the rows, by its values and its name."""
+    """Check whether a column is a key of the rows, by values and name."""
     unique = cells.distinct == distinct_rows >= _KEY_SHARE * len(cells.text) and not cells.missing
     numbers = cells.numbers()
     numeric = bool(numbers.notna().all())
@@ -503,7 +512,7 @@ def _guess_identifier(cells: _Cells, fields: dict[str, Any], distinct_rows: int)
         return "number of the row"
     if unique and len(cells.text) > _FEW_ROWS:
         steps = np.diff(np.sort(numbers)) if whole else np.array([0.0])
-        # Handed out in equal steps, or too many digits and rows for so many amounts to differ by chance.
+        # Equal steps, or more digits and rows than distinct amounts would have by chance.
         counted = whole and bool((steps == steps[0]).all() or _is_long_number(cells))
         described = (
             cells.text.str.contains(r"\s") | cells.text.str.match(_AMOUNT_LIKE) | cells.text.str.match(_DATE_LIKE)
@@ -511,7 +520,7 @@ def _guess_identifier(cells: _Cells, fields: dict[str, Any], distinct_rows: int)
         text_key = not numeric and cells.text.str.len().max() <= 64 and not described.mean() > 1 - _MOSTLY
         if (named and (whole or not numeric)) or counted or text_key:
             fields["role"] = "id"
-            return "another value in every row"
+            return "a different value in every row"
     least = _FEW_ROWS if _CUSTOMER_ID_NAME.search(cells.words) else max(_FEW_ROWS, 0.5 * cells.filled)
     if named and not unique and (whole or not numeric) and cells.distinct > least:
         fields["role"] = "id"
@@ -527,32 +536,32 @@ def _is_long_number(cells: _Cells) -> bool:
 def _guess_numbers(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> str:
     numbers = cells.numbers()
     rows = cells.counts.to_numpy()
-    strange = [level for level, number in zip(cells.levels, numbers, strict=True) if np.isnan(number)]
-    if rows[numbers.notna()].sum() < _MOSTLY * cells.filled or len(strange) > _MAX_MARKERS:
+    non_numeric = [level for level, number in zip(cells.levels, numbers, strict=True) if np.isnan(number)]
+    if rows[numbers.notna()].sum() < _MOSTLY * cells.filled or len(non_numeric) > _MAX_MARKERS:
         if cells.text.dropna().str.match(_AMOUNT_LIKE).mean() >= _MOSTLY:
             fields["role"] = "ignored"
             doubts.append(
-                "amounts with signs or thousands separators are not read: write plain numbers, and declare it"
+                "amounts with currency signs or thousands separators are not read: write plain numbers and declare it"
             )
             return f"amounts such as {cells.levels[0]!r}"
         return ""
-    if strange:
-        fields["missing"] = strange
+    if non_numeric:
+        fields["missing"] = non_numeric
     known = pd.Series(np.unique(numbers.dropna()))
     low, high, whole = known.iloc[0], known.iloc[-1], bool((known == known.round()).all())
     spread = f"{'whole ' if whole else ''}numbers from {low:.15g} to {high:.15g}"
     if len(known) == 1:
         fields["role"] = "ignored"
-        return f"always {low:.15g}: says nothing"
+        return f"always {low:.15g}: no information"
     if len(known) == 2 and whole:
         fields |= {"kind": "binary", "domain": [_number(low), _number(high)]}
         return f"{low:.15g} or {high:.15g}"
     if whole and len(known) <= _MAX_CLASSES and _CODE_NAME.search(cells.words):
         fields |= {"kind": "categorical", "domain": [_number(value) for value in known]}
-        doubts.append("whole numbers taken for codes by the column's name; if their order means something, numeric")
+        doubts.append("whole numbers taken for codes by the column's name; if they are ordered, use kind numeric")
         return f"{len(known)} codes from {low:.15g} to {high:.15g}"
     fields["kind"] = "numeric"
-    # Counts and amounts come near to zero; a latitude or a year that does not may be of any sign.
+    # Counts and amounts are near zero; values far from it (latitudes, years) may be negative in other rows.
     if 0 <= low <= 0.2 * high:
         fields["domain"] = {"min": 0}
     sentinel = _find_sentinel(known, cells)
@@ -562,7 +571,7 @@ def _guess_numbers(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> 
 
 
 def _find_sentinel(known: pd.Series, cells: _Cells) -> str:
-    """A number such as -999 that stands apart from all others and occurs often."""
+    """Find a number such as -999 that is far from all others and repeats."""
     for value, neighbour in ((known.iloc[0], known.iloc[1]), (known.iloc[-1], known.iloc[-2])):
         rest = known[known != value]
         width = max(rest.max() - rest.min(), 1.0)
@@ -590,13 +599,13 @@ def _guess_dates(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
                 break
     if not fitting:
         return ""
-    date_format, dates, strange = min(fitting, key=lambda found: len(found[2]))
+    date_format, dates, unparsed = min(fitting, key=lambda fit: len(fit[2]))
     if date_format is not None:
         fields["date_format"] = date_format
-    if strange:
-        fields["missing"] = strange
-    if sum(len(found[2]) == len(strange) for found in fitting) > 1:
-        doubts.append(f"day and month cannot be told apart; {date_format} is taken")
+    if unparsed:
+        fields["missing"] = unparsed
+    if sum(len(fit[2]) == len(unparsed) for fit in fitting) > 1:
+        doubts.append(f"day and month are ambiguous; {date_format} is assumed")
     return _declare_date(cells, fields, dates.min(), dates.max())
 
 
@@ -615,14 +624,14 @@ def _guess_words(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
         return f"free text, {words:.0f} words on average"
     if cells.distinct > max(_FEW_ROWS, _IDENTIFYING_SHARE * cells.filled):
         fields["role"] = "ignored"
-        return f"{cells.distinct:,} different words in {cells.filled:,} rows: tells who, not what"
+        return f"{cells.distinct:,} different words in {cells.filled:,} rows: identifies customers"
     levels: list[Any] = sorted(cells.levels, key=str.casefold)
     if len({level.casefold() for level in levels}) < len(levels):
-        doubts.append("the same word in capitals and small letters: each spelling is a level of its own")
+        doubts.append("words that differ in upper and lower case only: each spelling is a separate level")
     if any(pd.to_numeric(pd.Series(levels, dtype="str"), errors="coerce").notna()):
-        # Some levels are numbers: the declaration keeps them apart from words.
+        # A declared domain cannot mix numbers and words.
         fields["kind"] = "categorical"
-        doubts.append("numbers among words: the levels are learned")
+        doubts.append("numbers among words: the levels are those of the training customers")
         return f"{cells.distinct:,} levels such as {_listed(cells.levels)}"
     if cells.distinct == 2 and not any(_LOOKED_UP in level for level in levels):
         first, second = levels
@@ -632,7 +641,7 @@ def _guess_words(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
         return f"{levels[0]!r} or {levels[1]!r}"
     if cells.distinct > _MAX_DECLARED_LEVELS or any(_LOOKED_UP in level for level in levels):
         fields["kind"] = "categorical"
-        return f"{cells.distinct:,} levels such as {_listed(cells.levels)}; learned"
+        return f"{cells.distinct:,} levels such as {_listed(cells.levels)}; not declared"
     scale = _find_scale(levels)
     if scale:
         fields |= {"kind": "ordinal", "domain": scale}
@@ -640,7 +649,7 @@ def _guess_words(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
     fields |= {"kind": "categorical", "domain": levels}
     unusual = [str(level) for level in levels if level.casefold() in MISSING_WORDS]
     if unusual:
-        doubts.append(f"{_listed(unusual)} is taken for a level; if it means missing, move it to missing")
+        doubts.append(f"{_listed(unusual)} is taken for a level; if it means missing, add it to missing")
     return f"{cells.distinct} levels: {_listed(cells.levels)}"
 
 
