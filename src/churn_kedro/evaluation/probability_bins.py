@@ -16,6 +16,11 @@ def bin_probabilities(predicted: np.ndarray, n_bins: int) -> np.ndarray:
 
     Returns:
         Index of each customer's bin, from 0, shape (n,).
+
+    Examples:
+        >>> import numpy as np
+        >>> bin_probabilities(np.array([0.9, 0.1, 0.1, 0.4]), n_bins=2).tolist()
+        [1, 0, 0, 1]
     """
     _, inverse, counts = np.unique(predicted, return_inverse=True, return_counts=True)
     # A group of equal probabilities is assigned to the bin of its middle.
@@ -32,6 +37,11 @@ def group_by_probability(predicted: np.ndarray, n_bins: int) -> list[np.ndarray]
 
     Returns:
         One array for each nonempty bin, by increasing probability.
+
+    Examples:
+        >>> import numpy as np
+        >>> [group.tolist() for group in group_by_probability(np.array([0.9, 0.1, 0.1, 0.4]), n_bins=2)]
+        [[1, 2], [0, 3]]
     """
     bins = bin_probabilities(predicted, n_bins)
     return [np.flatnonzero(bins == number) for number in np.unique(bins)]

@@ -27,6 +27,12 @@ def find_expired(state: RegistryState, ages_in_days: Mapping[int, float], retent
 
     Returns:
         Version numbers, oldest first.
+
+    Examples:
+        >>> state = RegistryState("churn", aliases={"champion": 1}, tags={1: {}, 2: {}, 3: {}, 4: {}})
+        >>> ages = {1: 90.0, 2: 60.0, 3: 10.0, 4: 0.0}
+        >>> find_expired(state, ages, RetentionParameters(keep_last=1, keep_days=30))
+        [2]
     """
     held = set(state.aliases.values())
     newest = set(sorted(state.tags)[-retention.keep_last :])
