@@ -41,7 +41,7 @@ def test_the_summary_says_what_a_person_wants_to_know(main_job: MainJob) -> None
     assert "PR-AUC  0." in first
     assert "(95% interval 0.8" in first
     assert "version 1 promoted, alias champion" in first
-    assert "no champion yet: the bounds alone decide" in first
+    assert "no champion yet: only the bounds apply" in first
     assert "expected profit" in first
     assert "against logistic_regression (trained here)" in first
     assert "report: data/08_reporting/bank/evaluation_report.html" in first

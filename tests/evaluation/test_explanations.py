@@ -612,13 +612,13 @@ def test_the_customers_shown_are_the_telling_ones() -> None:
     assert choose_customers_to_show(scores) == {
         "Likeliest to leave": 0,
         "At the decision threshold": 5,
-        "Left, though thought safe": 1,
-        "Stayed, though thought lost": 4,
+        "Left despite a low probability": 1,
+        "Stayed despite a high probability": 4,
     }
 
     twice = ScoredCustomers("binary", np.array([0, 0]), np.array([0.9, 0.2]), 0.5, ("0", "1"))
     assert choose_customers_to_show(twice) == {
-        "Likeliest to leave; Stayed, though thought lost": 0,
+        "Likeliest to leave; Stayed despite a high probability": 0,
         "At the decision threshold": 1,
     }
 
@@ -626,8 +626,8 @@ def test_the_customers_shown_are_the_telling_ones() -> None:
         "multiclass", np.array([0, 1, 1]), np.array([[0.6, 0.4], [0.1, 0.9], [0.7, 0.3]]), None, ("a", "b")
     )
     assert choose_customers_to_show(classes) == {
-        "Surest of those that are right": 1,
-        "Surest of those that are wrong": 2,
+        "Most confident, correct": 1,
+        "Most confident, wrong": 2,
     }
 
     numbers = ScoredCustomers("regression", np.array([1.0, 2.0, 9.0]), np.array([1.0, 4.0, 2.0]))

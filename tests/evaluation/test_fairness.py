@@ -33,10 +33,10 @@ def declare(**fields: Any) -> CustomerDeclaration:
 def build(cells: dict[str, tuple[int, int, int, int]]) -> tuple[ScoredCustomers, pd.DataFrame]:
     groups, target, probability = [], [], []
     for group, counts in cells.items():
-        for count, left, said in zip(counts, (1, 1, 0, 0), (0.9, 0.1, 0.9, 0.1), strict=True):
+        for count, left, predicted in zip(counts, (1, 1, 0, 0), (0.9, 0.1, 0.9, 0.1), strict=True):
             groups += [group] * count
             target += [left] * count
-            probability += [said] * count
+            probability += [predicted] * count
     scores = ScoredCustomers("binary", np.array(target), np.array(probability), 0.5, ("0", "1"))
     return scores, pd.DataFrame({"gender": pd.Series(groups, dtype="str")})
 
@@ -201,5 +201,27 @@ def test_the_seed_decides_and_the_table_must_be_the_one_that_was_scored() -> Non
     scores, table = build(CELLS)
 
     assert measure_fairness(scores, table, declare()) == measure_fairness(scores, table, declare())
-    with pytest.raises(ValueError, match="scores are of 300 customers, the table has 299"):
+    with pytest.raises(ValueError, match="found 300 scores and 299 customers"):
         measure_fairness(scores, table.iloc[1:], declare())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_differences_and_ratios_are_those_of_fairlearn(seed: int) -> None:
+    fairlearn = pytest.importorskip("fairlearn.metrics")
+    generator = np.random.default_rng(seed)
+    cells = {group: tuple(generator.integers(15, 60, 4).tolist()) for group in ("a", "b", "c")}
+
+    column = compare(cells)
+
+    scores, customers = build(cells)
+    assert scores.threshold is not None
+    for name in (
+        "demographic_parity_difference",
+        "demographic_parity_ratio",
+        "equalized_odds_difference",
+        "equalized_odds_ratio",
+    ):
+        expected = getattr(fairlearn, name)(
+            scores.target, scores.prediction >= scores.threshold, sensitive_features=customers["gender"]
+        )
+        assert getattr(column, name).value == pytest.approx(expected), name

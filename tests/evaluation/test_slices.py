@@ -373,7 +373,7 @@ def test_a_metric_without_a_better_side_compares_nothing() -> None:
 def test_the_table_must_be_the_one_that_was_scored() -> None:
     table, probability = customers(26, 500)
 
-    with pytest.raises(ValueError, match="scores are of 500 customers, the table has 499"):
+    with pytest.raises(ValueError, match="found 500 scores and 499 customers"):
         measure_slices(score(outcomes(probability, 1), probability), table.iloc[1:], declare(), QUICK)
 
 

@@ -55,7 +55,7 @@ def test_parameters_of_the_catalog_are_allowed(raw: dict[str, Any], name: str) -
         (lambda raw: raw["registry"].pop("gate"), "'registry.gate' is missing."),
         (
             lambda raw: raw["registry"]["gate"]["binary"]["bounds"].update(rocauc=0.5),
-            "'registry.gate': binary: bounds name unknown metrics ['rocauc']",
+            "'registry.gate': binary: bounds contain unknown metrics ['rocauc']",
         ),
     ],
 )

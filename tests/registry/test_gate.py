@@ -200,7 +200,7 @@ def test_the_first_candidate_is_promoted_on_the_bounds_alone(case: Case) -> None
     decision = case.decide(model("good", 1), None)
 
     assert (decision.verdict, decision.alias, decision.incumbent) == ("promoted", "champion", None)
-    assert "+ no champion yet: the bounds alone decide" in decision.reasons
+    assert "+ no champion yet: only the bounds apply" in decision.reasons
 
 
 def test_the_first_candidate_below_a_minimum_is_refused(case: Case) -> None:
@@ -317,9 +317,9 @@ def test_a_metric_that_is_missing_or_not_a_number_fails(metric: str, case: Case,
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"model_version": 7}, "the evaluation is of churn version 7, the candidate is churn version 2"),
-        ({"model_name": "other"}, "the evaluation is of other version 2, the candidate is churn version 2"),
-        ({"test_digest": "0"}, "the evaluation was made on another test table"),
+        ({"model_version": 7}, "the evaluation is of churn version 7, expected churn version 2"),
+        ({"model_name": "other"}, "the evaluation is of other version 2, expected churn version 2"),
+        ({"test_digest": "0"}, "the evaluation used another test table"),
     ],
 )
 @pytest.mark.parametrize("incumbent", [None, model("poor", 1)])
@@ -340,7 +340,7 @@ def test_a_candidate_trained_on_another_split_is_refused(case: Case) -> None:
     for incumbent in (None, model("poor", 1)):
         decision = case.decide(stranger, incumbent)
         assert (decision.verdict, decision.alias) == ("refused", None)
-        assert "test customers may be among them" in failed(decision)["test customers are new to it"]
+        assert "test customers may be among them" in failed(decision)["not trained on test customers"]
 
 
 def test_a_champion_of_another_split_is_compared_with_a_caution(case: Case) -> None:
@@ -463,7 +463,7 @@ def test_a_promotion_carries_the_decision_and_its_reasons_as_tags() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"bounds": {"auc": 0.7}}, r"bounds name unknown metrics \['auc'\]"),
+        ({"bounds": {"auc": 0.7}}, r"bounds contain unknown metrics \['auc'\]"),
         ({"metric": "roc_auc_low"}, "metric 'roc_auc_low' is unknown"),
         ({"margin": -0.1}, "greater than or equal to 0"),
         ({"confidence": 95}, "less than 1"),
@@ -594,13 +594,13 @@ def test_an_evaluation_of_another_task_is_refused() -> None:
     decision = case.decide(candidate, None, case.evaluation(candidate, task="regression"))
 
     assert decision.verdict == "refused"
-    assert "the evaluation is of task regression, the declaration says multiclass" in failed(decision)["evaluated"]
+    assert "the evaluation is of task regression, expected multiclass" in failed(decision)["evaluated"]
 
 
 @pytest.mark.parametrize(
     ("task", "own", "message"),
     [
-        ("multiclass", {"bounds": {"f1": 0.5}}, r"multiclass: bounds name unknown metrics \['f1'\]"),
+        ("multiclass", {"bounds": {"f1": 0.5}}, r"multiclass: bounds contain unknown metrics \['f1'\]"),
         ("regression", {"metric": "roc_auc"}, "regression: metric 'roc_auc' is unknown"),
     ],
 )
@@ -644,7 +644,7 @@ def test_a_candidate_that_is_worse_in_one_segment_is_refused(scored: pd.DataFram
     reason = failed(decision)["no segment worse than with the champion"]
     assert "Region = south" in reason
     assert "Region = north" not in reason
-    assert "1 with too few customers were not judged" in reason
+    assert "1 with too few customers were not tested" in reason
 
 
 def test_a_candidate_that_is_equal_in_every_segment_is_promoted(scored: pd.DataFrame) -> None:
@@ -744,7 +744,7 @@ def test_customers_that_a_version_has_learned_from_are_counted(scored: pd.DataFr
     seen = Case(fresh, declaration).decide(candidate, None)
     new = Case(fresh, declaration).decide(untouched, None)
 
-    assert "has learned from 50 of the 300 test customers" in failed(seen)["test customers are new to it"]
+    assert "was trained on 50 of the 300 test customers" in failed(seen)["not trained on test customers"]
     assert new.verdict == "promoted"
     # Customers of its own split are alike by chance.
     assert Case(fresh, declaration).decide(own, None).verdict == "promoted"
@@ -764,7 +764,7 @@ def test_champion_and_candidate_are_compared_on_customers_that_are_new_to_both(s
     decision = Case(table, declaration).decide(model("good", 2), champion)
 
     comparison = next(check for check in decision.checks if check.name == "not worse than the champion")
-    assert "on the 250 of 400 test customers that the champion has not learned from" in comparison.reason
+    assert "on the 250 of 400 test customers that the champion was not trained on" in comparison.reason
     assert comparison.passed
 
 
@@ -783,8 +783,8 @@ def test_what_a_person_has_turned_down_the_gate_does_not_bring_back(case: Case, 
     decision = case.decide(candidate, model("poor", 1))
 
     assert (decision.verdict, decision.alias) == ("refused", None)
-    assert list(failed(decision)) == ["not turned down by a person"]
-    assert "kedro models promote 2 --override" in failed(decision)["not turned down by a person"]
+    assert list(failed(decision)) == ["not rejected by a person"]
+    assert "kedro models promote 2 --override" in failed(decision)["not rejected by a person"]
 
 
 def test_a_retired_version_is_refused_with_the_way_back(case: Case) -> None:
@@ -792,7 +792,7 @@ def test_a_retired_version_is_refused_with_the_way_back(case: Case) -> None:
 
     decision = case.decide(candidate, model("poor", 1))
 
-    assert "kedro models retire 2 --undo" in failed(decision)["not turned down by a person"]
+    assert "kedro models retire 2 --undo" in failed(decision)["not rejected by a person"]
 
 
 def test_a_refused_version_does_not_take_the_place_of_one_that_waits_for_approval() -> None:

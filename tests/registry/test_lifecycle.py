@@ -116,7 +116,7 @@ def test_neither_a_retired_nor_a_deleted_version_gets_an_alias(
 ) -> None:
     retired = state({1: {"retired": "2026-02-03"}})
 
-    with pytest.raises(RefusedActionError, match=r"Version 1 of m was retired on 2026-02-03. Take it back first"):
+    with pytest.raises(RefusedActionError, match=r"Version 1 of m was retired on 2026-02-03. Restore it first"):
         plan(retired, 1)
     with pytest.raises(UnknownVersionError, match="There is no version 2 of the model 'm'"):
         plan(retired, 2)
@@ -135,13 +135,13 @@ def test_what_has_passed_the_gate_is_promoted_without_a_reason(decision: str) ->
 @pytest.mark.parametrize(
     ("tags", "message"),
     [
-        ({}, "has not been before the gate: `kedro run --pipelines evaluation,registry --params model_version=2`"),
-        ({"decision": "refused", "decision_reasons": "+ quick\n- too weak"}, "was refused.\n  - too weak\nLet it pass"),
+        ({}, "has not passed through the gate: `kedro run --pipelines evaluation,registry --params model_version=2`"),
+        ({"decision": "refused", "decision_reasons": "+ quick\n- too weak"}, "was refused.\n  - too weak\nRun the gate again"),
         (
             {"decision": "rejected", "turned_down": "rejected: unfair"},
-            "was rejected: unfair. To promote it all the same",
+            "was rejected: unfair. To promote it anyway",
         ),
-        ({**PASSED, "turned_down": "rolled back: slow"}, "was rolled back: slow. To promote it all the same"),
+        ({**PASSED, "turned_down": "rolled back: slow"}, "was rolled back: slow. To promote it anyway"),
         ({"decision": "overridden"}, "was overridden"),
         ({"decision": "awaiting_approval"}, "waits for approval: `kedro models approve 2`"),
     ],
@@ -185,12 +185,12 @@ def test_promoting_twice_is_promoting_once(alias: Alias) -> None:
 
 @pytest.mark.parametrize("alias", ["challenger", "staging"])
 def test_the_champion_is_nothing_else(alias: Alias) -> None:
-    with pytest.raises(RefusedActionError, match=f"Version 1 is the champion; it cannot be {alias}, too"):
+    with pytest.raises(RefusedActionError, match=f"Version 1 is the champion and cannot be {alias} as well"):
         plan_manual_promotion(state({1: PASSED}, champion=1), 1, alias)
 
 
 def test_nobody_names_the_previous_champion() -> None:
-    with pytest.raises(RefusedActionError, match="follows the champion; it is not given by hand"):
+    with pytest.raises(RefusedActionError, match="is set automatically"):
         plan_manual_promotion(state({1: PASSED}), 1, "previous_champion")
 
 
@@ -223,7 +223,7 @@ def test_the_first_champion_can_be_approved() -> None:
 
 @pytest.mark.parametrize("tags", [{}, PASSED, {"decision": "refused"}, {"decision": "rejected"}])
 def test_only_what_waits_is_approved(tags: dict[str, str]) -> None:
-    expected = f"it was {tags['decision']}" if tags else "it has not been before the gate"
+    expected = f"it was {tags['decision']}" if tags else "it has not passed through the gate"
 
     with pytest.raises(RefusedActionError, match=f"Version 2 of m does not wait for approval: {expected}."):
         plan_approval(state({1: PASSED, 2: tags}, champion=1), 2)
@@ -240,7 +240,7 @@ def test_only_what_waits_is_approved(tags: dict[str, str]) -> None:
 def test_an_approval_holds_against_the_champion_it_was_compared_with(
     against: str, aliases: dict[str, int], message: str
 ) -> None:
-    with pytest.raises(RefusedActionError, match=f"Version 2 of m {message}. Let it pass again"):
+    with pytest.raises(RefusedActionError, match=f"Version 2 of m {message}. Run the gate again"):
         plan_approval(state({1: {}, 2: waiting(against), 3: {}}, **aliases), 2)
 
 
@@ -254,7 +254,7 @@ def test_a_rejected_version_loses_all_its_aliases_and_its_claim() -> None:
     assert (change.outcome, change.reasons) == ("rejected", ["unfair to the old"])
     with pytest.raises(RefusedActionError, match="was rejected: unfair to the old"):
         plan_manual_promotion(after, 2)
-    with pytest.raises(RefusedActionError, match="There is no previous champion"):
+    with pytest.raises(RefusedActionError, match="m has no previous champion"):
         plan_rollback(after, [])
     assert plan_rejection(after, 2, "still").already == "version 2 was rejected already"
 
@@ -264,7 +264,7 @@ def test_the_champion_is_neither_rejected_nor_retired() -> None:
 
     with pytest.raises(RefusedActionError, match=r"Version 1 is the champion of m: roll back"):
         plan_rejection(before, 1, "no")
-    with pytest.raises(RefusedActionError, match=r"Version 1 is the champion of m and is not retired"):
+    with pytest.raises(RefusedActionError, match=r"Version 1 is the champion of m: promote another version"):
         plan_retirement(before, 1, NOW)
 
 
@@ -309,12 +309,12 @@ def test_a_void_event_is_ignored() -> None:
 
 
 def test_a_rollback_needs_a_champion_to_take_back() -> None:
-    with pytest.raises(RefusedActionError, match="There is no champion of m to take back"):
+    with pytest.raises(RefusedActionError, match="m has no champion to roll back"):
         plan_rollback(state({1: PASSED}, previous_champion=1), [])
 
 
 def test_there_is_no_rollback_without_a_previous_champion_in_use() -> None:
-    with pytest.raises(RefusedActionError, match="There is no previous champion"):
+    with pytest.raises(RefusedActionError, match="m has no previous champion"):
         plan_rollback(state({1: PASSED}, champion=1), [event(plan_manual_promotion(state({1: PASSED}), 1))])
     with pytest.raises(RefusedActionError, match="Version 1 of m was retired"):
         plan_rollback(state({1: {"retired": NOW}, 2: PASSED}, champion=2, previous_champion=1), [])
@@ -358,13 +358,13 @@ def test_the_champion_that_was_expected_is_no_obstacle(champion: int | None, exp
 @pytest.mark.parametrize(
     ("aliases", "expected", "message"),
     [
-        ({"champion": 2}, 1, "version 2 is champion of m now, and this was decided when it was version 1"),
-        ({"champion": 2}, None, "version 2 is champion of m now, and this was decided when it was none"),
-        ({}, 1, "no version is champion of m now, and this was decided when it was version 1"),
+        ({"champion": 2}, 1, "version 2 is champion of m now, but this was decided when it was version 1"),
+        ({"champion": 2}, None, "version 2 is champion of m now, but this was decided when it was none"),
+        ({}, 1, "no version is champion of m now, but this was decided when it was version 1"),
     ],
 )
 def test_another_champion_than_expected_is_refused(aliases: dict[str, int], expected: int | None, message: str) -> None:
-    with pytest.raises(RefusedActionError, match=f"Another action came first: {message}"):
+    with pytest.raises(RefusedActionError, match=f"The champion has changed: {message}"):
         require_champion(state({1: {}, 2: {}}, **aliases), expected)
 
 

@@ -264,7 +264,7 @@ def test_learning_curves_are_those_of_the_summary_with_the_rounds_kept() -> None
     one = trained("regression")
     axes = one.draw()["learning_curves.png"].axes[0]
 
-    for name, label in (("train", "rows learned from"), ("validation", "rows left out")):
+    for name, label in (("train", "training rows"), ("validation", "validation rows")):
         curve = one.summary.learning_curves[name]
         np.testing.assert_allclose(points(axes, label), list(enumerate(curve, start=1)))
     kept = one.summary.comparison.candidates[0].n_estimators

@@ -156,7 +156,7 @@ def test_a_rare_class_lowers_the_number_of_folds_with_a_warning(task: Task, capl
 
 
 def test_a_class_of_a_single_customer_is_too_rare() -> None:
-    with pytest.raises(CustomerTableError, match=r"Only 1 of the \d+ training and validation customers has one of"):
+    with pytest.raises(CustomerTableError, match=r"Found 1 of \d+ training and validation customers in one of"):
         divide(rare(1))
 
 
@@ -166,7 +166,7 @@ def test_a_class_in_a_single_group_is_too_rare() -> None:
     alone = np.where(customers["Outcome"] == 1, "one", customers["Id"])
     made = development("binary", {"method": "group"}, Household=alone)
 
-    with pytest.raises(CustomerTableError, match=r"Only 1 of the 450 .* too few for cross-validation"):
+    with pytest.raises(CustomerTableError, match=r"Found 1 of 450 .* too few for cross-validation"):
         divide(made, declaration)
 
 

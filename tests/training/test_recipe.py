@@ -632,11 +632,11 @@ def test_files_are_removed_when_growing_fails(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"algorithms": ["xgboost", "xgboost"]}, "algorithms names one twice"),
+        ({"algorithms": ["xgboost", "xgboost"]}, "algorithms contains duplicates"),
         ({"algorithms": []}, "at least 1 item"),
         ({"algorithms": ["xgbost"]}, "Input should be 'xgboost'"),
         ({"ensembles": ["stack"]}, "need at least two algorithms, found .'xgboost'."),
-        ({"external_memory": True, "algorithms": ["ridge"]}, "external_memory is XGBoost's"),
+        ({"external_memory": True, "algorithms": ["ridge"]}, "external_memory supports XGBoost only"),
         ({"spaces": {"forest": {}}}, "spaces.forest"),
         ({"class_weight": "blanced"}, "class_weight"),
         ({"folds": {"n_splits": 1}}, "greater than or equal to 2"),
@@ -660,12 +660,12 @@ def describe(task: Task, declaration: CustomerDeclaration | None = None, **chang
 
 @pytest.mark.parametrize(
     ("algorithm", "task", "hint"),
-    [("logistic_regression", "regression", "ridge does"), ("ridge", "binary", "logistic_regression does")],
+    [("logistic_regression", "regression", "choose ridge"), ("ridge", "binary", "choose logistic_regression")],
 )
 def test_an_algorithm_for_another_task_is_refused_with_the_one_that_fits(
     algorithm: AlgorithmName, task: Task, hint: str
 ) -> None:
-    with pytest.raises(ParameterError, match=f"names {algorithm}, which does not learn task {task}; {hint}"):
+    with pytest.raises(ParameterError, match=f"contains {algorithm}, which does not support task {task}; {hint}"):
         describe(task, algorithms=[algorithm])
 
 
@@ -688,7 +688,7 @@ def test_an_algorithm_that_cannot_keep_a_declared_limit_is_refused(algorithm: Al
     if not broken:
         assert describe(task, declaration, algorithms=[algorithm]).learning.task == task
         return
-    message = f"declares {' and '.join(broken)} constraints, and {algorithm} cannot keep them"
+    message = f"declares {' and '.join(broken)} constraints, which {algorithm} does not support"
     with pytest.raises(ParameterError, match=message):
         describe(task, declaration, algorithms=[algorithm])
 
@@ -715,7 +715,7 @@ def test_the_processor_is_taken_where_it_is_wanted() -> None:
 @pytest.mark.skipif(not without_cuda(), reason="there is a CUDA device")
 def test_without_a_cuda_device_auto_takes_the_processor_and_cuda_is_refused() -> None:
     assert describe("binary", device="auto").device == "cpu"
-    with pytest.raises(ParameterError, match=r"training.device is cuda, and XGBoost finds no CUDA device here"):
+    with pytest.raises(ParameterError, match=r"training.device is cuda, but XGBoost finds no CUDA device"):
         describe("binary", device="cuda")
     # The device is XGBoost's.
     assert describe("binary", device="cuda", algorithms=["logistic_regression"]).device == "cpu"

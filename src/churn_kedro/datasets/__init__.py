@@ -1,4 +1,4 @@
-"""Kedro datasets for every side effect that no library dataset covers: files, MLflow, clock and progress."""
+"""Kedro datasets for side effects without a library dataset: files, MLflow, clock and progress."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Finished documents: pictures and pages."""
+"""Documents: pictures and pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Document = bytes | str
 
 
 class DocumentDataset(AbstractDataset[Document, Document]):
-    """A picture (bytes) or page (text) that nodes have drawn: a file, and an artifact of the MLflow run.
+    """A picture (bytes) or page (text), stored as a file and as an artifact of the MLflow run.
 
     Args:
         filepath: Local path or fsspec URL; ``.png`` is a picture, anything else text.
@@ -52,7 +52,7 @@ class DocumentDataset(AbstractDataset[Document, Document]):
             DatasetError: There is no such file.
         """
         if not self._exists():
-            raise DatasetError(f"There is no file {self._filepath}.")
+            raise DatasetError(f"File {self._filepath} does not exist. Run the pipeline that writes it.")
         content: bytes = self._filesystem.cat_file(str(self._filepath))
         return content if self._is_picture else content.decode("utf-8")
 

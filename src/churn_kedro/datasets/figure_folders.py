@@ -1,4 +1,4 @@
-"""Figures: one in a file, or several in one folder."""
+"""Figures, one as a file or several in a folder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class FiguresDataset(AbstractDataset["Figure | Mapping[str, Figure]", dict[str, bytes]]):
     """Figures as local PNG files.
 
-    kedro-datasets has a dataset of figures, too, but its module imports ``matplotlib.pyplot``, and kedro-mlflow makes
-    every dataset of the catalog at the start of every run.
+    kedro-datasets has a dataset of figures as well, but its module imports ``matplotlib.pyplot``, and kedro-mlflow
+    instantiates all datasets of the catalog at the start of each run.
 
     Args:
-        filepath: File of a single figure, ending in ``.png``, or folder of several, which holds nothing else.
+        filepath: File of a single figure, ending in ``.png``, or folder of several, used for nothing else.
         dpi: Pixels per inch.
         metadata: For plugins; Kedro ignores it.
     """
@@ -35,7 +35,7 @@ class FiguresDataset(AbstractDataset["Figure | Mapping[str, Figure]", dict[str, 
         self.metadata = metadata
 
     def save(self, data: Figure | Mapping[str, Figure]) -> None:
-        """Write the figures; a folder is emptied before.
+        """Write the figures; a folder is emptied first.
 
         Args:
             data: One figure, or figures by file name.
@@ -47,26 +47,26 @@ class FiguresDataset(AbstractDataset["Figure | Mapping[str, Figure]", dict[str, 
             figures = {self._filepath: data}
         for path, figure in figures.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            # The version of matplotlib would be written into the file: the same figure is the same bytes.
+            # Without matplotlib's version in the metadata, equal figures have equal bytes.
             figure.savefig(path, format="png", dpi=self._dpi, metadata={"Software": None})
 
     def load(self) -> dict[str, bytes]:
         """Read the pictures.
 
         Returns:
-            PNG by file name without its ending, in order of the names; none where there are none.
+            PNG by file name without suffix, in order of the names; empty if there are none.
         """
         paths = [self._filepath] if self._filepath.is_file() else sorted(self._filepath.glob("*.png"))
         return {path.stem: path.read_bytes() for path in paths}
 
     def preview(self) -> ImagePreview:
-        """All figures on one sheet, for Kedro-Viz.
+        """Combine all figures in one image, for Kedro-Viz.
 
         Returns:
             One image, base64-encoded.
         """
         pictures = list(self.load().values())
-        sheet = pictures[0] if len(pictures) == 1 else _put_on_a_sheet(pictures)
+        sheet = pictures[0] if len(pictures) == 1 else _combine_images(pictures)
         return ImagePreview(base64.b64encode(sheet).decode("ascii"))
 
     def _exists(self) -> bool:
@@ -76,8 +76,8 @@ class FiguresDataset(AbstractDataset["Figure | Mapping[str, Figure]", dict[str, 
         return {"filepath": str(self._filepath)}
 
 
-def _put_on_a_sheet(pictures: list[bytes]) -> bytes:
-    """One PNG of several, two in a row."""
+def _combine_images(pictures: list[bytes]) -> bytes:
+    """Combine PNG images in one, two per row."""
     from matplotlib.image import imread
 
     from churn_kedro.reporting import PlainTextFigure

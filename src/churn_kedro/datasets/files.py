@@ -1,4 +1,4 @@
-"""Files that are either there whole or not at all."""
+"""Atomic writes of files."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def open_filesystem(
 
 @contextmanager
 def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) -> Iterator[str]:
-    """Give a path to write to, and put what was written in its place only once it is complete.
+    """Write a file atomically.
 
-    Object stores show an object only when its upload has ended; a local file is written beside its place and renamed.
+    Object stores show an object only after its upload; a local file is written beside its target and renamed.
 
     Args:
         filesystem: File system of the path.
-        path: Where the file belongs.
+        path: Target path.
 
     Yields:
         Path to write to.
@@ -48,7 +48,7 @@ def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) ->
         return
     local = Path(path)
     local.parent.mkdir(parents=True, exist_ok=True)
-    # The ending stays, since some writers choose the format by it.
+    # The suffix is kept, since some writers infer the format from it.
     partial = local.with_name(f".{local.stem}.{uuid.uuid4().hex[:8]}.part{local.suffix}")
     try:
         yield str(partial)

@@ -14,14 +14,14 @@ from churn_kedro.datasets.files import open_filesystem, written_whole
 
 
 class ReportDataset(AbstractDataset[BaseModel, BaseModel | None]):
-    """A pydantic model kept as JSON: one process writes it, another reads and checks it.
+    """A pydantic model stored as JSON and validated on loading.
 
     Args:
         filepath: Local path or fsspec URL.
         model: Import path of the pydantic class.
         artifact_path: Folder in the MLflow run's artifacts that gets a copy; none without.
-        made_by: Pipeline that writes the report, for the message when it is absent.
-        missing_ok: Load None where there is no such file yet, instead of failing.
+        made_by: Pipeline that writes the report, for the message if it is absent.
+        missing_ok: Return None instead of raising if the file does not exist yet.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
     """
@@ -50,17 +50,17 @@ class ReportDataset(AbstractDataset[BaseModel, BaseModel | None]):
         """Read the report.
 
         Returns:
-            An instance of the declared class; None where there is none and none is needed.
+            An instance of the declared class; None if absent and ``missing_ok``.
 
         Raises:
-            DatasetError: The file is absent or does not hold such a report.
+            DatasetError: The file is absent or not a valid report.
         """
         path = str(self._filepath)
         if not self._exists():
             if self._missing_ok:
                 return None
             hint = f" Run `kedro run --pipelines {self._made_by}` first." if self._made_by else ""
-            raise DatasetError(f"There is no file {path}.{hint}")
+            raise DatasetError(f"File {path} does not exist.{hint}")
         model: type[BaseModel] = load_obj(self._model)
         try:
             return model.model_validate_json(self._filesystem.cat_file(path))
@@ -85,7 +85,7 @@ class ReportDataset(AbstractDataset[BaseModel, BaseModel | None]):
             mlflow.log_text(text, f"{self._artifact_path}/{self._filepath.name}")
 
     def preview(self) -> JSONPreview:
-        """The report, for Kedro-Viz.
+        """Return the report for Kedro-Viz.
 
         Returns:
             JSON text.

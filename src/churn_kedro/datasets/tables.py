@@ -22,19 +22,19 @@ _RAW_SUFFIXES = (*_TEXT_SUFFIXES, ".parquet", *_EXCEL_SUFFIXES)
 
 
 class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
-    """A table that this project writes; its format follows from its file's ending, ``.csv`` or ``.parquet``.
+    """A table written by this project, in the format of its file suffix, ``.csv`` or ``.parquet``.
 
-    A run that is killed leaves the former file in place: a new one replaces it only when it is complete.
+    Writes are atomic: if a run is killed, the previous file stays in place.
 
     Args:
         filepath: Local path or fsspec URL.
-        expected: What the file is and how to name another, for the message when it is absent.
-        artifact_path: Folder in the MLflow run's artifacts that gets a copy of what is saved; none without.
+        expected: Description of the file and of the setting of its path, for the message if it is absent.
+        artifact_path: Folder in the MLflow run's artifacts for a copy; None: no copy.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
 
     Raises:
-        DatasetError: The ending is neither of the two.
+        DatasetError: The suffix is neither of the two.
     """
 
     def __init__(
@@ -58,10 +58,10 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         """Read the table.
 
         Returns:
-            The rows in file order under a fresh index.
+            The rows in file order with a new index.
 
         Raises:
-            DatasetError: The file is absent, empty, or not of the format its ending promises.
+            DatasetError: The file is absent, empty, or not in the format of its suffix.
         """
         path = str(self._filepath)
         _require_content(self._filesystem, path, self._expected)
@@ -69,7 +69,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             return pd.read_parquet(file) if self._filepath.suffix.lower() == ".parquet" else pd.read_csv(file)
 
     def save(self, data: pd.DataFrame) -> None:
-        """Write the table without its index, and log a copy to the active MLflow run where one is asked for.
+        """Write the table without its index, and log a copy to the active MLflow run if configured.
 
         Args:
             data: Any table.
@@ -83,13 +83,13 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             log_copy(self._filesystem, str(self._filepath), self._artifact_path)
 
     def preview(self, nrows: int = 20) -> TablePreview:
-        """First rows, for Kedro-Viz.
+        """Return the first rows for Kedro-Viz.
 
         Args:
-            nrows: Rows to show.
+            nrows: Number of rows.
 
         Returns:
-            The rows as Kedro-Viz draws them.
+            The rows in the format of Kedro-Viz.
         """
         return _preview(self.load(), nrows)
 
@@ -101,20 +101,20 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
 
 class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
-    """A table as somebody else's program wrote it: delimited text, Parquet or an Excel sheet. It is only read.
+    """A raw table of another program: delimited text, Parquet or an Excel sheet. It is read-only.
 
     Args:
-        filepath: Local path or fsspec URL; its ending tells the format.
-        encoding: Character encoding of a text file; found out where it is left out.
-        delimiter: What separates the cells of a text file; found out where it is left out.
-        sheet: Name or position of an Excel file's sheet; the first where it is left out.
-        header_only: Load the column names alone, and None where there is no file.
-        expected: What the file is and how to name another, for the message when it is absent.
+        filepath: Local path or fsspec URL; the suffix determines the format.
+        encoding: Character encoding of a text file; None: detected.
+        delimiter: Delimiter of a text file; None: detected.
+        sheet: Name or index of an Excel sheet; None: the first one.
+        header_only: Load only the column names; None if there is no file.
+        expected: Description of the file and of the setting of its path, for the message if it is absent.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
 
     Raises:
-        DatasetError: The ending is of no known format.
+        DatasetError: The suffix is unknown.
     """
 
     def __init__(
@@ -143,12 +143,12 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         """Read the table.
 
         Returns:
-            The rows in file order under a fresh index; every cell of a text file as text. ``attrs["reading"]`` tells
+            The rows in file order with a new index; all cells of a text file as text. ``attrs["reading"]`` describes
             how the file was read (:class:`churn_kedro.customers.reading.Reading`). With ``header_only``, the column
             names.
 
         Raises:
-            DatasetError: The file is absent, empty, or defective as a whole; the message gives the line.
+            DatasetError: The file is absent, empty, or unreadable; the message contains the line.
         """
         path = str(self._filepath)
         if self._header_only and not self._exists():
@@ -165,7 +165,7 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
                 table, read_as = pd.read_parquet(file), "parquet"
             else:
                 table, read_as = pd.read_excel(file, sheet_name=self._sheet, engine="calamine"), "excel"
-        # Lists, structures and bytes are no values of a customer table; as text they can at least be looked at.
+        # Lists, structures and bytes are not valid in a customer table; they are converted to text.
         for name, dtype in table.dtypes.items():
             first = table[name].dropna().head(1)
             if dtype.kind == "O" and len(first) and isinstance(first.iloc[0], (list, tuple, dict, bytes, np.ndarray)):
@@ -185,17 +185,17 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         return [str(name) for name in self._read(path).columns]
 
     def save(self, data: pd.DataFrame) -> None:
-        """Refuse: raw files are somebody else's."""
-        raise DatasetError(f"{self._filepath} is a raw table; it is never written.")
+        """Raise an error, since raw files are read-only."""
+        raise DatasetError(f"{self._filepath} is a raw table and read-only.")
 
     def preview(self, nrows: int = 20) -> TablePreview:
-        """First rows, for Kedro-Viz.
+        """Return the first rows for Kedro-Viz.
 
         Args:
-            nrows: Rows to show.
+            nrows: Number of rows.
 
         Returns:
-            The rows as Kedro-Viz draws them.
+            The rows in the format of Kedro-Viz.
         """
         loaded = self.load()
         return _preview(loaded if isinstance(loaded, pd.DataFrame) else pd.DataFrame({"column": loaded or []}), nrows)
@@ -211,8 +211,8 @@ def log_copy(filesystem: fsspec.AbstractFileSystem, path: str, artifact_path: st
     """Log a file to the active MLflow run.
 
     Args:
-        filesystem: Where the file is.
-        path: Its path there.
+        filesystem: File system of the file.
+        path: Path in the file system.
         artifact_path: Folder in the run's artifacts.
     """
     import tempfile
@@ -234,26 +234,27 @@ def log_copy(filesystem: fsspec.AbstractFileSystem, path: str, artifact_path: st
 def _require_suffix(suffix: str, allowed: tuple[str, ...], filepath: str) -> None:
     if suffix.lower() not in allowed:
         raise DatasetError(
-            f"'{filepath}' ends in '{suffix}'; a table file must end in {', '.join(allowed[:-1])} or {allowed[-1]}."
+            f"'{filepath}' ends in '{suffix}'; expected a file name that ends in {', '.join(allowed[:-1])} or "
+            f"{allowed[-1]}."
         )
 
 
 def _require_content(filesystem: fsspec.AbstractFileSystem, path: str, expected: str) -> None:
     if not filesystem.isfile(path):
-        raise DatasetError(f"There is no file {path}. {expected}".rstrip())
+        raise DatasetError(f"File {path} does not exist. {expected}".rstrip())
     if filesystem.size(path) == 0:
-        raise DatasetError(f"The file {path} is empty: not even a header. {expected}".rstrip())
+        raise DatasetError(f"The file {path} is empty, without header. {expected}".rstrip())
 
 
 @contextmanager
 def _readable(path: str) -> Iterator[None]:
-    """Name the file in what its readers complain of."""
+    """Add the file name to errors of the readers."""
     try:
         yield
     except CustomerTableError as error:
         raise DatasetError(f"{path}: {error}") from error
-    except Exception as error:  # Each format's reader has errors of its own.
-        raise DatasetError(f"The file {path} cannot be read as what its ending promises: {error}") from error
+    except Exception as error:  # Each reader raises errors of different types.
+        raise DatasetError(f"The file {path} cannot be read in the format of its suffix: {error}") from error
 
 
 def _preview(table: pd.DataFrame, nrows: int) -> TablePreview:

@@ -1,4 +1,4 @@
-"""How good a model is: metrics with intervals, groups of customers, fairness, comparison and explanations."""
+"""Evaluation: metrics with confidence intervals, customer groups, fairness, model comparison and explanations."""
 
 import lazy_loader
 

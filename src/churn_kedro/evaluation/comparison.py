@@ -1,4 +1,4 @@
-"""Two models on the same customers: how much better one is, and on whom they disagree."""
+"""Comparison of two models on the same customers: metric differences and disagreements."""
 
 from __future__ import annotations
 
@@ -15,41 +15,45 @@ from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estimate, measure, paired_differences
 from churn_kedro.models import Estimator, RegisteredModel, ScoredCustomers, explain_table_mismatch, score_labelled
 
-# Simple models that are trained on the spot.
+# Simple models that are trained on demand.
 BaselineName = Literal["constant", "logistic_regression", "ridge", "random_forest"]
 BASELINES: tuple[BaselineName, ...] = get_args(BaselineName)
 
 
 class Disagreement(Record):
-    """A customer of whom two models say different things."""
+    """A customer for whom two models differ in their prediction."""
 
-    ids: dict[str, str] = Field(description="What identifies the customer; the row where nothing does.")
-    outcome: str = Field(description="What became of the customer: the label, or the number.")
-    candidate: float = Field(description="Probability of leaving, of the class that came true, or the number.")
-    baseline: float = Field(description="The same of the other model.")
+    ids: dict[str, str] = Field(description="Customer identifier; the row number if there is none.")
+    outcome: str = Field(description="Observed outcome: label or number.")
+    candidate: float = Field(
+        description="Predicted probability of leaving or of the observed class, or predicted number."
+    )
+    baseline: float = Field(description="Prediction of the baseline.")
 
 
 class ModelComparison(Record):
-    """A model beside another one, on the same customers."""
+    """A model and a baseline on the same customers."""
 
-    baseline: str = Field(description="The other model, for people.")
-    rows: int = Field(description="Customers that both scored.")
-    values: dict[str, tuple[float, float]] = Field(description="Each metric: of the model, of the other one.")
-    differences: dict[str, Estimate] = Field(description="The first minus the second, paired.")
-    disagreements: list[Disagreement] = Field(description="Customers on whom the two disagree most.")
-    note: str | None = Field(None, description="What to bear in mind, for people.")
+    baseline: str = Field(description="Name of the baseline.")
+    rows: int = Field(description="Number of customers that both models scored.")
+    values: dict[str, tuple[float, float]] = Field(
+        description="Each metric: value of the model, value of the baseline."
+    )
+    differences: dict[str, Estimate] = Field(description="Paired difference of each metric, model minus baseline.")
+    disagreements: list[Disagreement] = Field(description="Customers with the largest disagreement.")
+    note: str | None = Field(None, description="Caveat for the reader.")
 
 
 @dataclass(frozen=True)
 class BaselineRequest:
-    """What somebody wants a version to be compared with.
+    """Requested baseline of a comparison.
 
     Attributes:
         model: A registered version.
-        alias: The alias by which it was found.
-        name: A simple model that is to be trained.
-        by_default: Whether nobody asked for anything in particular: a simple model takes the place of a version that
-            is not there or cannot be compared with.
+        alias: Alias under which it was found.
+        name: Name of a simple model to train.
+        by_default: Whether the request is the default: then a simple model replaces a version that is absent or
+            incomparable.
     """
 
     model: RegisteredModel | None = None
@@ -60,12 +64,12 @@ class BaselineRequest:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a version is compared with.
+    """Baseline of a comparison.
 
     Attributes:
-        label: For people.
-        estimator: The other model.
-        note: What to bear in mind, for people.
+        label: Name in reports.
+        estimator: The fitted model.
+        note: Caveat for the reader.
     """
 
     label: str
@@ -75,12 +79,12 @@ class Baseline:
 
 @dataclass(frozen=True)
 class BaselineChoice:
-    """What a version is to be compared with.
+    """Choice of the baseline.
 
     Attributes:
         baseline: Another version; None for a simple model, or for no comparison.
         name: Simple model to train; None for another version, or for no comparison.
-        note: What to bear in mind of the choice, for people.
+        note: Caveat for the reader.
     """
 
     baseline: Baseline | None = None
@@ -90,12 +94,12 @@ class BaselineChoice:
 
 @dataclass(frozen=True)
 class ComparedCustomers:
-    """Customers that two models have scored.
+    """Customers that both models have scored.
 
     Attributes:
         baseline: The other model.
-        scores: What it says of them.
-        comparison: How the two stand.
+        scores: Its scores.
+        comparison: Metrics and differences of both models.
     """
 
     baseline: Baseline
@@ -104,17 +108,17 @@ class ComparedCustomers:
 
 
 def explain_incomparable(model: RegisteredModel, declaration: CustomerDeclaration) -> str | None:
-    """Say why a version cannot be compared on the declared table.
+    """Return why a version cannot be compared on the declared table.
 
     Args:
         model: The version.
         declaration: The table's declaration.
 
     Returns:
-        The difference between the two declarations, for people; None where the version can score the table.
+        The difference between the two declarations; None if the version can score the table.
     """
     reason = explain_table_mismatch(model, declaration)
-    return None if reason is None else f"{reason}: there is nothing that both could score"
+    return None if reason is None else f"{reason}: no table can be scored by both"
 
 
 def compare_models(
@@ -126,19 +130,19 @@ def compare_models(
     n_disagreements: int,
     resampled: Mapping[str, np.ndarray] | None = None,
 ) -> ComparedCustomers:
-    """Compare a model with another one.
+    """Compare a model with a baseline on the same customers.
 
     Args:
-        scores: What the model says of the customers, n rows.
-        baseline: The other model.
+        scores: Scores of the model, n rows.
+        baseline: The baseline.
         customers: The same customers with their target, shape (n, n_columns).
         declaration: The table's declaration.
-        bootstrap: Resamples, shared by both.
-        n_disagreements: Customers to list.
-        resampled: The model's metrics on those resamples, where they are known already.
+        bootstrap: Bootstrap resamples, shared by both.
+        n_disagreements: Number of customers to list.
+        resampled: Metrics of the model on those resamples, if already computed.
 
     Returns:
-        Scores of the other model, differences and disagreements.
+        Scores of the baseline, paired differences and disagreements.
     """
     other = score_labelled(baseline.estimator, customers, declaration)
     first, second = measure(scores), measure(other)
@@ -160,25 +164,25 @@ def _list_disagreements(
     declaration: CustomerDeclaration,
     most: int,
 ) -> list[Disagreement]:
-    said = [_said_of_truth(scores) for scores in (first, second)]
-    apart = np.abs(said[0] - said[1])
-    # Equal distances in order of the table.
-    rows = np.argsort(-apart, kind="stable")[:most]
+    predicted = [_predicted_for_outcome(scores) for scores in (first, second)]
+    distances = np.abs(predicted[0] - predicted[1])
+    # The stable sort keeps ties in the order of the table.
+    rows = np.argsort(-distances, kind="stable")[:most]
     ids = declaration.id_names
     return [
         Disagreement(
             ids={name: str(customers[name].iloc[row]) for name in ids} if ids else {"row": str(row + 1)},
             outcome=first.classes[int(first.target[row])] if first.classes else f"{first.target[row]:g}",
-            candidate=float(said[0][row]),
-            baseline=float(said[1][row]),
+            candidate=float(predicted[0][row]),
+            baseline=float(predicted[1][row]),
         )
         for row in rows
-        if apart[row] > 0
+        if distances[row] > 0
     ]
 
 
-def _said_of_truth(scores: ScoredCustomers) -> np.ndarray:
-    """What a model says of each customer in one number; several classes: probability of the one that came true."""
+def _predicted_for_outcome(scores: ScoredCustomers) -> np.ndarray:
+    """Return the prediction as one number per customer; multiclass: probability of the observed class."""
     if scores.prediction.ndim == 1:
         return scores.prediction
     return np.asarray(scores.prediction[np.arange(len(scores.target)), scores.target])

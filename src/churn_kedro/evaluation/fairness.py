@@ -1,9 +1,8 @@
-"""How a model's decisions differ between groups that are protected.
+"""Fairness: differences of a model's decisions between the groups of protected columns.
 
 The rates are those of Hardt, Price and Srebro, "Equality of opportunity in supervised learning", *NeurIPS* 2016; their
-differences and ratios have fairlearn's names (Bird et al., Microsoft MSR-TR-2020-32). None of them says what is fair:
-where groups leave at different rates, no model can make all of them equal (Kleinberg, Mullainathan and Raghavan, *ITCS*
-2017).
+differences and ratios have fairlearn's names (Bird et al., Microsoft MSR-TR-2020-32). If the base rates of the groups
+differ, no imperfect model can equalise all of them (Kleinberg, Mullainathan and Raghavan, *ITCS* 2017).
 """
 
 from __future__ import annotations
@@ -21,82 +20,80 @@ from churn_kedro.evaluation.groups import group_customers
 from churn_kedro.evaluation.metrics.estimates import Estimate, shifted_interval
 from churn_kedro.models import ScoredCustomers
 
-# Rates that equalized odds compares.
+# Rates compared by equalized odds.
 _ODDS = ("true_positive_rate", "false_positive_rate")
 
 
 class FairnessParameters(Parameters):
-    """How protected groups are compared."""
+    """Parameters of the fairness report."""
 
-    min_rows: int = Field(50, ge=1, description="Fewest customers of a group that is compared with others.")
+    min_rows: int = Field(50, ge=1, description="Minimum number of customers in a compared group.")
     min_events: int = Field(
-        10, ge=1, description="Fewest leavers (true positive rate) or stayers (false positive rate) of such a group."
+        10, ge=1, description="Minimum number of leavers (true positive rate) or stayers (false positive rate) in it."
     )
-    n_resamples: int = Field(1000, ge=100, description="Bootstrap resamples of the customers.")
+    n_resamples: int = Field(1000, ge=100, description="Number of bootstrap resamples.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of the two-sided intervals.")
     random_state: int = Field(0, ge=0, description="Seed of the resamples.")
 
 
 class GroupRates(Record):
-    """What the model decides about one group."""
+    """Decisions of the model within one group."""
 
     group: str = Field(description="Level or range of the protected column.")
-    rows: int = Field(description="Customers of the group.")
-    leavers: int = Field(description="Those of them who left.")
-    base_rate: Estimate = Field(description="Share that left.")
-    selection_rate: Estimate = Field(description="Share that is flagged.")
-    true_positive_rate: Estimate | None = Field(description="Share of the leavers that is flagged; null without any.")
-    false_positive_rate: Estimate | None = Field(description="Share of the stayers that is flagged; null without any.")
-    precision: Estimate | None = Field(description="Share of the flagged that left; null where nobody is flagged.")
+    rows: int = Field(description="Number of customers.")
+    leavers: int = Field(description="Number of customers who left.")
+    base_rate: Estimate = Field(description="Base rate: share that left.")
+    selection_rate: Estimate = Field(description="Selection rate: share flagged.")
+    true_positive_rate: Estimate | None = Field(description="Share of leavers flagged; null without leavers.")
+    false_positive_rate: Estimate | None = Field(description="Share of stayers flagged; null without stayers.")
+    precision: Estimate | None = Field(description="Share of flagged customers who left; null if none is flagged.")
 
 
 class RateGap(Record):
-    """How far apart a rate is between the groups of a column."""
+    """Difference and ratio of a rate between the groups of a column."""
 
-    difference: Estimate = Field(description="Largest rate minus smallest rate; 0 where all are alike.")
-    ratio: Estimate | None = Field(description="Smallest rate divided by largest; 1 where alike, null if all are 0.")
+    difference: Estimate = Field(description="Largest minus smallest rate; 0: equal.")
+    ratio: Estimate | None = Field(description="Smallest divided by largest rate; 1: equal, null if all are 0.")
     lowest: str = Field(description="Group with the smallest rate.")
     highest: str = Field(description="Group with the largest rate.")
 
 
 class ProtectedColumn(Record):
-    """A protected column, its groups, and how differently the model treats them."""
+    """A protected column, the rates of its groups and the gaps between them."""
 
     column: str = Field(description="Column of the table.")
-    used_by_model: bool = Field(description="Whether the model reads the column.")
+    used_by_model: bool = Field(description="Whether the column is an input of the model.")
     groups: list[GroupRates] = Field(description="Groups in declared order.")
-    left_out: list[str] = Field(description="Groups with too few customers to be compared.")
-    selection_rate: RateGap | None = Field(description="Of the share flagged; null with fewer than two groups.")
-    true_positive_rate: RateGap | None = Field(description="Of the share of the leavers flagged.")
-    false_positive_rate: RateGap | None = Field(description="Of the share of the stayers flagged.")
+    left_out: list[str] = Field(description="Groups with too few customers for a comparison.")
+    selection_rate: RateGap | None = Field(description="Gap of the selection rate; null with fewer than two groups.")
+    true_positive_rate: RateGap | None = Field(description="Gap of the true positive rate.")
+    false_positive_rate: RateGap | None = Field(description="Gap of the false positive rate.")
     equalized_odds_difference: Estimate | None = Field(
-        description="The larger of the differences of true and false positive rate."
+        description="Larger of the differences of true and false positive rate."
     )
-    equalized_odds_ratio: Estimate | None = Field(
-        description="The smaller of the ratios of true and false positive rate."
-    )
+    equalized_odds_ratio: Estimate | None = Field(description="Smaller of the ratios of true and false positive rate.")
 
     @property
     def demographic_parity_difference(self) -> Estimate | None:
-        """Difference of the selection rates, under fairlearn's name."""
+        """Difference of the selection rates (fairlearn's name)."""
         return None if self.selection_rate is None else self.selection_rate.difference
 
     @property
     def demographic_parity_ratio(self) -> Estimate | None:
-        """Ratio of the selection rates, under fairlearn's name."""
+        """Ratio of the selection rates (fairlearn's name)."""
         return None if self.selection_rate is None else self.selection_rate.ratio
 
 
 class FairnessReport(Record):
-    """How the decisions differ between protected groups."""
+    """Differences of the decisions between protected groups."""
 
     threshold: float = Field(description="Decision threshold on the probability of leaving.")
     rows: int = Field(description="Customers.")
     columns: list[ProtectedColumn] = Field(description="Protected columns in declared order.")
-    min_rows: int = Field(description="Fewest customers of a group that is compared.")
-    min_events: int = Field(description="Fewest leavers or stayers of a group whose rate among them is compared.")
+    min_rows: int = Field(description="Minimum number of customers in a compared group.")
+    min_events: int = Field(description="Minimum number of leavers or stayers in a group for a rate among them.")
     confidence: float = Field(description="Coverage of the intervals.")
-    how: str = Field(description="How the groups were compared, for people.")
+    how: str = Field(description="Description of the method.")
 
 
 def measure_fairness(
@@ -105,13 +102,12 @@ def measure_fairness(
     declaration: CustomerDeclaration,
     parameters: FairnessParameters | None = None,
 ) -> FairnessReport | None:
-    """Compare the decisions between the groups of every protected column.
+    """Compare the decisions between the groups of each protected column.
 
-    All that counts of a customer is the group, left or stayed, flagged or not. So not customers are resampled but the
-    numbers of customers in each such cell: drawn from the multinomial distribution, they are distributed exactly as if
-    customers had been. The largest difference between groups, and the smallest ratio, overstate what is
-    between the groups where these are small, and resamples do so once more: their intervals are moved by the median of
-    that excess, see :func:`churn_kedro.evaluation.metrics.shifted_interval`, and stay within 0 and 1.
+    The rates depend only on the counts per group, outcome and decision, so the bootstrap draws these counts from their
+    multinomial distribution, which is equivalent to resampling customers. The largest difference and the smallest ratio
+    between small groups are biased away from equality, and the resamples repeat this bias: the intervals are shifted by
+    its median, see :func:`churn_kedro.evaluation.metrics.shifted_interval`, and clipped to [0, 1].
 
     Args:
         scores: Target and prediction of each customer.
@@ -120,20 +116,20 @@ def measure_fairness(
         parameters: Sizes, resamples and seed.
 
     Returns:
-        The report; None for another task than binary, or where no column is protected.
+        The report; None unless the task is binary and a column is protected.
 
     Raises:
-        ValueError: Scores and customers differ in number, or there is no decision threshold.
+        ValueError: The numbers of scores and customers differ, or there is no decision threshold.
     """
     parameters = parameters or FairnessParameters()
     if scores.task != "binary" or not declaration.protected:
         return None
     if scores.threshold is None:
-        raise ValueError("a binary model without decision threshold decides nothing that could be compared")
+        raise ValueError("found a binary model without decision threshold; set one, since fairness compares decisions")
     if len(customers) != len(scores.target):
         raise ValueError(
-            f"scores are of {len(scores.target)} customers, the table has {len(customers)}; pass the table that was "
-            "scored"
+            f"found {len(scores.target)} scores and {len(customers)} customers; pass the table that was scored, rows "
+            "in the same order"
         )
     left, flagged = scores.target == 1, scores.prediction >= scores.threshold
     columns = [
@@ -147,10 +143,11 @@ def measure_fairness(
         min_events=parameters.min_events,
         confidence=parameters.confidence,
         how=(
-            f"Who is flagged at the threshold of {scores.threshold:.4g}, by group, among {len(customers):,} customers. "
-            f"Groups with at least {parameters.min_rows} customers are compared, and their rates among leavers and "
-            f"stayers with at least {parameters.min_events} of these. Where groups leave at different rates, no model "
-            "can make all these rates equal; which of them should be is for people to decide."
+            f"Share of flagged customers by group at threshold {scores.threshold:.4g}, among {len(customers):,} "
+            "customers. "
+            f"Groups with at least {parameters.min_rows} customers are compared; their rates among leavers and stayers "
+            f"need at least {parameters.min_events} of these. If the base rates of the groups differ, no model can "
+            "equalise all rates; which rate matters is a decision of the organisation."
         ),
     )
 
@@ -210,7 +207,7 @@ def _compare_column(
 def _equalize_odds(
     gaps: Mapping[str, RateGap | None], resampled: Mapping[str, np.ndarray], confidence: float
 ) -> tuple[Estimate | None, Estimate | None]:
-    """Larger difference and smaller ratio of the two rates; None where one of them cannot be compared."""
+    """Return the larger difference and smaller ratio of the two rates; None if one of them is unavailable."""
     found = [gap for name in _ODDS if (gap := gaps[name]) is not None]
     if len(found) < len(_ODDS):
         return None, None
@@ -223,10 +220,10 @@ def _equalize_odds(
 
 
 def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Rates of each group, each of shape (n_resamples, n_groups); NaN where there is nobody to have one.
+    """Compute the rates of each group, each of shape (n_resamples, n_groups); NaN if the denominator is 0.
 
     Args:
-        counts: Customers by group, left or not, flagged or not, shape (n_resamples, n_groups, 2, 2).
+        counts: Number of customers by group, outcome and decision, shape (n_resamples, n_groups, 2, 2).
     """
     counts = counts.astype(np.float64)
     rows, leavers, flagged = counts.sum(axis=(2, 3)), counts[:, :, 1].sum(axis=2), counts[:, :, :, 1].sum(axis=2)
@@ -241,7 +238,7 @@ def _rates(counts: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _certain(value: float, resampled: np.ndarray, parameters: FairnessParameters) -> Estimate:
-    """A rate with its percentile interval."""
+    """Return a rate with its percentile interval."""
     tail = (1 - parameters.confidence) / 2
     low, high = np.nanquantile(resampled, [tail, 1 - tail])
     return Estimate(value=float(value), low=float(low), high=float(high))
@@ -252,12 +249,12 @@ def _estimate(value: float, resampled: np.ndarray, parameters: FairnessParameter
 
 
 def _differences(rates: np.ndarray) -> np.ndarray:
-    """Largest minus smallest rate of each resample; a group that a resample lacks has none."""
+    """Return the largest minus the smallest rate of each resample; groups absent from a resample are ignored."""
     return np.asarray(np.fmax.reduce(rates, axis=1) - np.fmin.reduce(rates, axis=1))
 
 
 def _ratios(rates: np.ndarray) -> np.ndarray:
-    """Smallest rate divided by largest of each resample; NaN where all are 0."""
+    """Return the smallest divided by the largest rate of each resample; NaN if all are 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.fmin.reduce(rates, axis=1) / np.fmax.reduce(rates, axis=1))
 

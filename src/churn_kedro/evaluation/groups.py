@@ -1,4 +1,4 @@
-"""The groups of customers that a column makes: its levels, or ranges of its numbers and dates."""
+"""Groups of customers by one column: its levels, or ranges of its numbers and dates."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from churn_kedro.customers import Column
 
-# Group of the customers without a value, and of all levels that are too rare for a group of their own.
+# Groups of missing values and of rare levels.
 MISSING, OTHER = "missing", "other"
 
 
@@ -21,9 +21,9 @@ class Groups:
 
     Attributes:
         column: Name of the column.
-        labels: Label of each group, for people, in order: levels as declared, or by frequency; ranges from low to high;
-            then ``other``, then ``missing``. Every group has a customer.
-        codes: Position of each customer's group among the labels, shape (n,).
+        labels: Label of each group in order: levels as declared, or by frequency; ranges from low to high; then
+            ``other``, then ``missing``. Each group has at least one customer.
+        codes: Index of each customer's group in ``labels``, shape (n,).
         ranges: Whether the labels are ranges, such as "30 to 45", rather than levels.
     """
 
@@ -33,10 +33,10 @@ class Groups:
     ranges: bool
 
     def describe(self, code: int) -> str:
-        """A group in words.
+        """Describe a group in words.
 
         Args:
-            code: Its position.
+            code: Index of the group.
 
         Returns:
             Text such as "Geography = Germany" or "Age 45 to 60".
@@ -48,17 +48,17 @@ class Groups:
 
 
 def group_customers(cells: pd.Series, column: Column, min_rows: int = 1) -> Groups:
-    """Put customers into the groups of a column.
+    """Assign customers to the groups of a column.
 
-    Numbers are cut at the column's bands, a value at a cut belonging to the range above it; without bands, at the
-    quartiles of these customers. Numbers with few distinct values, and those that are declared as levels, are levels.
-    Dates are cut at quartiles, at the first day of a quarter of a year. Customers without a value are a group of their
-    own.
+    Numbers are cut at the column's bands, where a value at a cut belongs to the range above; without bands, at the
+    quartiles of these customers. Numbers with few distinct values, and numbers declared as levels, are treated as
+    levels. Dates are cut at quartiles, rounded to the first day of a calendar quarter. Missing values form a separate
+    group.
 
     Args:
         cells: The column, normalised, shape (n,).
         column: Its declaration.
-        min_rows: Levels with fewer customers are put together as ``other``.
+        min_rows: Levels with fewer customers are combined as ``other``.
 
     Returns:
         The groups.
@@ -72,7 +72,7 @@ def group_customers(cells: pd.Series, column: Column, min_rows: int = 1) -> Grou
 
 
 def _collect(column: str, codes: np.ndarray, labels: Sequence[str], missing: np.ndarray, *, ranges: bool) -> Groups:
-    """Leave out groups without customers, and put those without a value last."""
+    """Drop empty groups and put the group of missing values last."""
     codes = np.where(missing, len(labels), codes)
     found, compact = np.unique(codes, return_inverse=True)
     names = [*labels, MISSING]
@@ -84,7 +84,7 @@ def _cut_numbers(numbers: np.ndarray, column: Column, missing: np.ndarray) -> Gr
     cuts = np.array(column.bands, dtype=np.float64) if column.bands else _quartiles(known)
     if not column.bands:
         distinct = np.unique(known)
-        # A quartile that repeats tells nothing: such numbers are as good as levels.
+        # Repeated quartiles make empty ranges: such numbers are treated as levels.
         if len(distinct) <= 4:
             codes = np.searchsorted(distinct, np.where(missing, 0.0, numbers))
             labels = [_number(value) for value in distinct]
@@ -97,7 +97,7 @@ def _quartiles(known: np.ndarray) -> np.ndarray:
     if not len(known):
         return np.empty(0)
     cuts = np.unique(np.quantile(known, [0.25, 0.5, 0.75], method="higher"))
-    # Below the smallest value there is nobody.
+    # The range below the smallest value is empty.
     quartiles: np.ndarray = cuts[cuts > known.min()]
     return quartiles
 
@@ -110,7 +110,7 @@ def _ranges(cuts: Sequence[str]) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """A number as short as a reader needs it."""
+    """Format a number in short form."""
     return f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 1000 else f"{value:,.4g}"
 
 
@@ -123,7 +123,7 @@ def _cut_dates(cells: pd.Series, name: str, missing: np.ndarray) -> Groups:
     cuts = _quartiles(ordinals[~missing])
     codes = np.searchsorted(cuts, np.where(missing, 0.0, ordinals), side="right")
     written = [f"{int((cut - 1) // 4)} Q{int((cut - 1) % 4) + 1}" for cut in cuts]
-    # All in one quarter: its name says more than "any".
+    # All dates are in one quarter: its name is the label.
     labels = _ranges(written) if written or known.empty else [str(known.iloc[0]).replace("Q", " Q")]
     return _collect(name, codes, labels, missing, ranges=True)
 
@@ -133,7 +133,7 @@ def _list_levels(cells: pd.Series, column: Column, missing: np.ndarray, min_rows
     declared = [level for level in column.levels if level in counts.index]
     levels = [*declared, *(level for level in counts.index if level not in declared)]
     kept = [level for level in levels if counts[level] >= min_rows]
-    # One rare level alone gains nothing by losing its name.
+    # A single rare level keeps its name.
     rare = len(levels) - len(kept)
     if rare == 1:
         kept = levels

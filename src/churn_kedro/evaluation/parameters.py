@@ -21,6 +21,8 @@ class EvaluationParameters(Parameters):
     slices: SliceParameters
     fairness: FairnessParameters
     training_rows_in_test: Literal["refuse", "include"] = Field(
-        description="What to do where the version has learned from test customers: stop, or measure all the same."
+        description="If the version was trained on test customers: stop, or include them."
     )
-    n_disagreements: int = Field(ge=0, description="Customers to list on whom the version and the baseline disagree.")
+    n_disagreements: int = Field(
+        ge=0, description="Number of listed customers with the largest disagreement between version and baseline."
+    )

@@ -1,9 +1,9 @@
-"""Where a model is weaker than on the whole: groups of customers that are declared, and groups that are looked for.
+"""Slices: declared groups of customers, and groups found by a search, on which the model is worse than overall.
 
-A search among many groups always finds one that looks bad. So the groups are looked for on one half of the customers
-and judged on the other, which the search has not seen (the "honest" split of Athey and Imbens, *PNAS* 113, 2016), and
-the error rate holds for all groups of the report together (Holm, *Scandinavian Journal of Statistics* 6, 1979). The
-idea of searching for such groups is that of Chung, Kraska, Polyzotis, Tae and Whang, "Slice Finder", *ICDE* 2019.
+A search among many groups always finds one with a poor metric by chance. Groups are therefore searched on one half of
+the customers and tested on the other half (the "honest" split of Athey and Imbens, *PNAS* 113, 2016), and the
+family-wise error rate is controlled over all groups of the report (Holm, *Scandinavian Journal of Statistics* 6, 1979).
+The search follows Chung, Kraska, Polyzotis, Tae and Whang, "Slice Finder", *ICDE* 2019.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ from churn_kedro.evaluation.metrics.estimates import (
 )
 from churn_kedro.models import ScoredCustomers
 
-# A found group that shares more than this part of its customers with another one is the same group by another name.
-_SAME = 0.8
-# A group is worth judging if what it lacks on the half that is searched is more than one standard error.
-_WORTH_JUDGING = 1.0
-# Least share of the resamples that a metric must be defined on to have a standard error.
+# A found group whose Jaccard overlap with another group exceeds this value is a duplicate.
+_MAX_OVERLAP = 0.8
+# A group is tested if its excess loss on the searched half is more than one standard error.
+_MIN_STANDARD_ERRORS = 1.0
+# Minimum share of the resamples on which a metric must be defined to have a standard error.
 _DEFINED = 0.9
-# Probabilities below count as this in a logarithm.
+# Probabilities are clipped to this minimum before a logarithm.
 _SMALLEST = 1e-15
 _NORMAL = NormalDist()
 
 
 class SliceMetrics(Parameters):
-    """The metric that groups are compared by, one for each task."""
+    """Metric by which groups are compared, one for each task."""
 
     binary: str = Field("roc_auc", description="Task binary.")
     multiclass: str = Field(
@@ -67,120 +67,116 @@ class SliceMetrics(Parameters):
 
 
 class SliceParameters(Parameters):
-    """How groups of customers are compared with the whole."""
+    """Parameters of the slice report."""
 
     max_rows: int = Field(
-        20_000, ge=200, le=200_000, description="Most customers to look at; of more, a seeded sample."
+        20_000, ge=200, le=200_000, description="Maximum number of customers used; a larger table is sampled."
     )
-    min_share: float = Field(0.03, gt=0, le=0.5, description="Smallest share of the customers that a found group has.")
-    min_rows: int = Field(50, ge=10, description="Fewest customers of a group that is reported.")
-    min_events: int = Field(10, ge=1, description="Fewest customers of each class in a group whose metric is tested.")
-    max_found: int = Field(10, ge=0, description="Most groups that are looked for; 0: declared ones only.")
-    metric: SliceMetrics = Field(default_factory=SliceMetrics, description="What groups are compared by.")
+    min_share: float = Field(0.03, gt=0, le=0.5, description="Minimum share of customers in a found group.")
+    min_rows: int = Field(50, ge=10, description="Minimum number of customers in a reported group.")
+    min_events: int = Field(10, ge=1, description="Minimum number of customers of each class in a tested group.")
+    max_found: int = Field(
+        10, ge=0, description="Maximum number of groups found by the search; 0: declared groups only."
+    )
+    metric: SliceMetrics = Field(default_factory=SliceMetrics, description="Metric by which groups are compared.")
     n_resamples: int = Field(300, ge=100, description="Bootstrap resamples for intervals and standard errors.")
     confidence: float = Field(0.95, gt=0, lt=1, description="Coverage of the two-sided intervals.")
-    significance: float = Field(
-        0.05, gt=0, lt=0.5, description="Probability of calling any group worse if none is, over the whole report."
-    )
-    random_state: int = Field(0, ge=0, description="Seed of sample, halves and resamples.")
+    significance: float = Field(0.05, gt=0, lt=0.5, description="Family-wise error rate over the report.")
+    random_state: int = Field(0, ge=0, description="Seed of the sample, the halves and the resamples.")
 
 
 class Condition(Record):
-    """One condition that the customers of a group meet."""
+    """A condition that defines a group: a column and a level or range."""
 
     column: str = Field(description="Column of the table.")
-    text: str = Field(description="The values, for people: a level such as 'Germany', or a range such as '45 to 60'.")
+    text: str = Field(description="Level such as 'Germany', or range such as '45 to 60'.")
 
 
 class SliceCalibration(Record):
-    """What was predicted for a group, and what happened."""
+    """Calibration of the predictions within a group."""
 
-    ratio: float | None = Field(description="Observed divided by predicted; null where nothing was predicted.")
-    difference: Estimate = Field(description="Observed minus predicted; numbers: less that of all customers.")
+    ratio: float | None = Field(description="Observed mean divided by mean prediction; null if the latter is 0.")
+    difference: Estimate = Field(description="Observed minus predicted mean; regression: minus that of all customers.")
     p_value: float = Field(ge=0, le=1, description="Two-sided p-value of a difference of 0.")
-    adjusted_p_value: float = Field(ge=0, le=1, description="The same after Holm's correction over the report.")
-    miscalibrated: bool = Field(description="Whether the adjusted p-value is below the significance.")
+    adjusted_p_value: float = Field(ge=0, le=1, description="p-value after Holm's correction over the report.")
+    miscalibrated: bool = Field(description="Whether the adjusted p-value is below the significance level.")
 
 
 class Slice(Record):
-    """A group of customers, and how the model does on it."""
+    """A group of customers and the performance of the model on it."""
 
-    name: str = Field(description="For people, such as 'Geography = Germany' or 'Age 45 to 60 and Gender = Female'.")
-    conditions: list[Condition] = Field(description="What its customers have in common; one or two conditions.")
-    declared: bool = Field(description="Whether it is a group of a declared column; otherwise the search found it.")
-    rows: int = Field(description="Customers of it that were judged.")
-    share: float = Field(description="Their share of the judged customers.")
-    rate: float = Field(
-        description="Share that left (binary), share predicted rightly (multiclass) or mean number (regression)."
-    )
+    name: str = Field(description="Name such as 'Geography = Germany' or 'Age 45 to 60 and Gender = Female'.")
+    conditions: list[Condition] = Field(description="The one or two conditions that define the group.")
+    declared: bool = Field(description="Whether the group belongs to a declared column; false: found by the search.")
+    rows: int = Field(description="Number of customers in the group that were evaluated.")
+    share: float = Field(description="Their share of the evaluated customers.")
+    rate: float = Field(description="Share that left (binary), accuracy (multiclass) or mean target (regression).")
     mean_prediction: float = Field(
         description="Mean predicted probability of leaving (binary), mean probability of the predicted class "
         "(multiclass) or mean predicted number (regression)."
     )
-    metric: Estimate | None = Field(description="The report's metric on it; null where it is undefined.")
-    whole: float | None = Field(description="The same on all customers it was judged among.")
+    metric: Estimate | None = Field(description="Metric on the group; null if undefined.")
+    whole: float | None = Field(description="Metric on all evaluated customers.")
     expected: float | None = Field(
-        description="What right probabilities would reach on these customers (binary, by ROC-AUC or Gini); else null."
+        description="Expected metric if the probabilities were correct (binary with ROC-AUC or Gini); else null."
     )
     expected_p_value: float | None = Field(
-        description="One-sided p-value of reaching what is expected; null where nothing is."
+        description="One-sided p-value of the metric being at least the expected one; null without."
     )
-    p_value: float | None = Field(description="One-sided p-value of being no worse than the whole; null: no test.")
-    adjusted_p_value: float | None = Field(description="The same after Holm's correction over the report.")
-    worse: bool = Field(description="Whether the adjusted p-value is below the significance.")
+    p_value: float | None = Field(description="One-sided p-value of being no worse than overall; null: no test.")
+    adjusted_p_value: float | None = Field(description="p-value after Holm's correction over the report.")
+    worse: bool = Field(description="Whether the adjusted p-value is below the significance level.")
     by_nature: bool = Field(
-        description="Whether it is worse, but below what is expected by no more than chance: its customers are harder "
-        "to tell apart than all, and the model does on them what right probabilities would."
+        description="Whether it is worse than overall, but not significantly below the expected metric: its customers "
+        "are harder to rank, and another model would not do better."
     )
-    calibration: SliceCalibration | None = Field(description="Predicted against observed; null where untested.")
-    note: str | None = Field(description="What keeps it from being judged, or puts it into perspective, for people.")
+    calibration: SliceCalibration | None = Field(description="Calibration within the group; null if not tested.")
+    note: str | None = Field(description="Why the group is not tested, or how its result is to be read.")
 
 
 class SliceReport(Record):
-    """How the model does on groups of customers."""
+    """Performance of the model on groups of customers."""
 
     task: Task = Field(description="What is predicted.")
-    metric: str = Field(description="Name of the metric that groups are compared by.")
-    lower_is_better: bool = Field(description="Whether a small value of it is good.")
-    whole: Estimate | None = Field(description="The metric on all customers looked at.")
-    slices: list[Slice] = Field(description="Groups, the worst first.")
-    rows: int = Field(description="Customers there were.")
-    rows_looked_at: int = Field(description="Customers that were looked at.")
-    tested: int = Field(description="Groups whose metric was tested.")
-    searched: int = Field(description="Groups that the search looked at.")
-    significance: float = Field(description="Error rate over the whole report.")
-    how: str = Field(description="How the groups were judged, for people.")
+    metric: str = Field(description="Name of the metric by which groups are compared.")
+    lower_is_better: bool = Field(description="Whether lower values of the metric are better.")
+    whole: Estimate | None = Field(description="Metric on all customers used.")
+    slices: list[Slice] = Field(description="Groups, worst first.")
+    rows: int = Field(description="Number of scored customers.")
+    rows_looked_at: int = Field(description="Number of customers used.")
+    tested: int = Field(description="Number of groups whose metric was tested.")
+    searched: int = Field(description="Number of groups that the search examined.")
+    significance: float = Field(description="Family-wise error rate over the report.")
+    how: str = Field(description="Description of the method.")
 
     @property
     def worse(self) -> list[Slice]:
-        """Groups on which the model is worse than on the whole."""
+        """Groups on which the model is worse than overall."""
         return [found for found in self.slices if found.worse]
 
     @property
     def failing(self) -> list[Slice]:
-        """Those of them on which it is worse than right probabilities would be: what another model could mend."""
+        """Worse groups on which the model is also below the expected metric, so that another model could improve."""
         return [found for found in self.worse if not found.by_nature]
 
     @property
     def harder(self) -> list[Slice]:
-        """Those of them whose customers are merely harder to tell apart."""
+        """Worse groups whose customers are only harder to rank."""
         return [found for found in self.worse if found.by_nature]
 
     @property
     def miscalibrated(self) -> list[Slice]:
-        """Groups for which the model says too much or too little."""
+        """Groups for which the model predicts significantly too high or too low values."""
         return [found for found in self.slices if found.calibration is not None and found.calibration.miscalibrated]
 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A group before it is judged.
+    """A group before its evaluation.
 
     Attributes:
-        name: For people.
-        conditions: What its customers have in common.
-        declared: Whether it is a group of a declared column.
-        member: Whether each customer looked at is in it, shape (m,).
+        name: Name in reports. conditions: Conditions that define the group. declared: Whether the group belongs to a
+            declared column. member: Whether each sampled customer belongs to the group, shape (m,).
     """
 
     name: str
@@ -191,12 +187,11 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Reference:
-    """Customers that groups are judged on.
+    """Customers on which groups are evaluated.
 
     Attributes:
-        rows: Their positions among the customers looked at.
-        whole: The metric on all of them.
-        resampled: The same on each resample, shape (n_resamples,).
+        rows: Their positions among the sampled customers. whole: Metric on all of them. resampled: Metric on each
+            resample, shape (n_resamples,).
     """
 
     rows: np.ndarray
@@ -206,10 +201,10 @@ class _Reference:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What happened and what was said, in numbers that can be averaged; each of shape (m,)."""
+    """Observed outcomes and predictions as numbers, each of shape (m,)."""
 
-    happened: np.ndarray
-    said: np.ndarray
+    observed: np.ndarray
+    predicted: np.ndarray
 
 
 def measure_slices(
@@ -218,22 +213,21 @@ def measure_slices(
     declaration: CustomerDeclaration,
     parameters: SliceParameters | None = None,
 ) -> SliceReport:
-    """Compare the model on groups of customers with the model on the whole.
+    """Compare the metric on groups of customers with the metric on all customers.
 
-    Groups of declared columns (:attr:`CustomerDeclaration.segments`) are judged on all customers that are looked at:
-    every level or range, customers without a value, and rare levels together. Further groups, of one or two conditions
-    on the features, are looked for on a seeded half of the customers and judged on the other half alone. What is looked
-    for is a loss that is larger than the group's own base rate explains (classes: log loss against the entropy;
-    numbers: squared error against that of all).
+    Groups of declared columns (:attr:`CustomerDeclaration.segments`) are tested on all sampled customers: each level or
+    range, missing values, and rare levels together. Further groups, defined by one or two conditions on the features,
+    are searched on a seeded half of the customers and tested on the other half. The search maximises the excess loss:
+    the loss of the group minus the loss that its base rate explains (classes: log loss against the entropy; numbers:
+    squared error against that of all customers).
 
-    A group of like customers cannot be ranked as well as all are, however good the model is. So a group that is worse
-    is also compared with what would be expected there if the probabilities were right (:attr:`Slice.by_nature`).
+    A homogeneous group cannot be ranked as well as all customers, even by a perfect model. A group that is worse is
+    therefore also compared with the metric expected if the probabilities were correct (:attr:`Slice.by_nature`).
 
-    A group is called worse if its metric is, by more than chance: a one-sided test with the standard error of the
-    difference between group and whole on shared bootstrap resamples, after Holm's correction over all groups of the
-    report. Calibration is a second question with a correction of its own: a two-sided test of the sum of what happened
-    less what was said, whose variance is that of the probabilities themselves; for numbers, of the mean residual less
-    that of all other customers (Welch).
+    The test is one-sided, uses the standard error of the difference between group and whole on shared bootstrap
+    resamples, and is corrected by Holm's method over all groups of the report. Calibration is tested separately, with
+    its own correction: a two-sided test of the sum of observed minus predicted outcomes, with the variance implied by
+    the predicted probabilities; for numbers, of the mean residual minus that of all other customers (Welch).
 
     Args:
         scores: Target and prediction of each customer.
@@ -242,34 +236,34 @@ def measure_slices(
         parameters: Sizes, limits and seed.
 
     Returns:
-        The report, the worst group first.
+        The report, worst group first.
 
     Raises:
-        ValueError: Scores and customers differ in number.
+        ValueError: The numbers of scores and customers differ.
     """
     parameters = parameters or SliceParameters()
     if len(customers) != len(scores.target):
         raise ValueError(
-            f"scores are of {len(scores.target)} customers, the table has {len(customers)}; pass the table that was "
-            "scored"
+            f"found {len(scores.target)} scores and {len(customers)} customers; pass the table that was scored, rows "
+            "in the same order"
         )
     generator = np.random.default_rng(parameters.random_state)
-    looked_at = _sample_rows(len(customers), parameters.max_rows, generator)
-    seen, table = _subset(scores, looked_at), customers.iloc[looked_at]
-    searched_half = generator.permutation(len(looked_at)) < len(looked_at) // 2
+    sample_rows = _sample_rows(len(customers), parameters.max_rows, generator)
+    sampled, table = _subset(scores, sample_rows), customers.iloc[sample_rows]
+    searched_half = generator.permutation(len(sample_rows)) < len(sample_rows) // 2
     declared = _declared_candidates(table, declaration, parameters)
-    found, searched = _search(seen, table, declaration, parameters, searched_half, declared)
+    found, searched = _search(sampled, table, declaration, parameters, searched_half, declared)
 
     metric = parameters.metric.of(scores.task)
     resampling = BootstrapParameters(
         n_resamples=parameters.n_resamples, confidence=parameters.confidence, random_state=parameters.random_state
     )
-    counts = np.concatenate(list(resample_counts(len(looked_at), resampling)))
-    everyone = np.arange(len(looked_at))
-    on_all = _evaluate_whole(seen, counts, everyone, metric)
-    on_half = _evaluate_whole(seen, counts, np.flatnonzero(~searched_half), metric) if found else on_all
-    slices = [_judge(candidate, on_all, seen, counts, metric, parameters) for candidate in declared]
-    slices += [_judge(candidate, on_half, seen, counts, metric, parameters) for candidate in found]
+    counts = np.concatenate(list(resample_counts(len(sample_rows), resampling)))
+    everyone = np.arange(len(sample_rows))
+    on_all = _evaluate_whole(sampled, counts, everyone, metric)
+    on_half = _evaluate_whole(sampled, counts, np.flatnonzero(~searched_half), metric) if found else on_all
+    slices = [_evaluate_slice(candidate, on_all, sampled, counts, metric, parameters) for candidate in declared]
+    slices += [_evaluate_slice(candidate, on_half, sampled, counts, metric, parameters) for candidate in found]
     slices = _correct(slices, parameters.significance)
     return SliceReport(
         task=scores.task,
@@ -280,24 +274,27 @@ def measure_slices(
         else None,
         slices=_order(slices, metric),
         rows=len(customers),
-        rows_looked_at=len(looked_at),
-        tested=sum(judged.p_value is not None for judged in slices),
+        rows_looked_at=len(sample_rows),
+        tested=sum(group.p_value is not None for group in slices),
         searched=searched,
         significance=parameters.significance,
-        how=_explain(metric, len(looked_at), len(customers), len(declared), len(found), searched, parameters),
+        how=_explain(metric, len(sample_rows), len(customers), len(declared), len(found), searched, parameters),
     )
 
 
 def adjust_by_holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for their number by Holm's step-down method.
+    """Adjust p-values for multiple testing by Holm's step-down method.
 
     Args:
         p_values: p-value of each test.
 
     Returns:
-        Adjusted p-values in the same order: a test whose adjusted value is below a level is rejected at that level, and
-        the probability of rejecting any true hypothesis is at most the level, whatever the tests have to do with one
-        another.
+        Adjusted p-values in the same order. Rejecting the hypotheses whose adjusted p-value is below a level limits the
+        family-wise error rate to that level, for any dependence between the tests.
+
+    Examples:
+        >>> [round(value, 3) for value in adjust_by_holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
     """
     values = np.asarray(p_values, dtype=np.float64)
     order = np.argsort(values, kind="stable")
@@ -337,8 +334,8 @@ class _Conditions:
 
     Attributes:
         groups: Column and position of the group in it, for each condition.
-        member: Whether each customer looked at meets it, shape (m, k).
-        column: Number of the column of each condition, shape (k,).
+        member: Whether each sampled customer meets the condition, shape (m, k). column: Index of the column of each
+            condition, shape (k,).
     """
 
     groups: list[tuple[Groups, int]]
@@ -362,34 +359,36 @@ def _list_conditions(table: pd.DataFrame, declaration: CustomerDeclaration, leas
 
 
 def _search(
-    seen: ScoredCustomers,
+    sampled: ScoredCustomers,
     table: pd.DataFrame,
     declaration: CustomerDeclaration,
     parameters: SliceParameters,
     half: np.ndarray,
     declared: list[_Candidate],
 ) -> tuple[list[_Candidate], int]:
-    """Groups that lack most on one half of the customers, and how many were looked at."""
-    # Half of a group is searched, the other half judged.
+    """Return the groups with the largest excess loss on one half of the customers, and the number examined."""
+    # One half of a group is searched, the other half tested.
     least = max(math.ceil(parameters.min_share * len(table)), 2 * parameters.min_rows)
     conditions = _list_conditions(table, declaration, least) if parameters.max_found else None
     if conditions is None or not conditions.groups or not half.any():
         return [], 0
-    lacking = _lacking(_subset(seen, np.flatnonzero(half)), conditions.member[half], least // 2, parameters.min_events)
-    alone = np.diag(lacking).copy()
+    excess = _excess_loss(
+        _subset(sampled, np.flatnonzero(half)), conditions.member[half], least // 2, parameters.min_events
+    )
+    alone = np.diag(excess).copy()
     pairs = np.triu(conditions.column[:, np.newaxis] != conditions.column, 1)
-    searched = int(np.isfinite(alone).sum() + np.isfinite(lacking[pairs]).sum())
-    # A second condition must tell something: part of a bad group is bad, too, but less surely so.
-    better = lacking > np.maximum(alone[:, np.newaxis], alone)
-    lacking = np.where(pairs & better | np.eye(len(alone), dtype=bool), lacking, -np.inf)
+    searched = int(np.isfinite(alone).sum() + np.isfinite(excess[pairs]).sum())
+    # A pair of conditions is kept only if its excess loss exceeds that of each condition alone.
+    better = excess > np.maximum(alone[:, np.newaxis], alone)
+    excess = np.where(pairs & better | np.eye(len(alone), dtype=bool), excess, -np.inf)
     kept: list[_Candidate] = []
     known = [candidate.member for candidate in declared]
-    for place in np.argsort(-lacking, axis=None, kind="stable"):
-        first, second = (int(number) for number in np.unravel_index(place, lacking.shape))
-        if len(kept) == parameters.max_found or not lacking[first, second] > _WORTH_JUDGING:
+    for place in np.argsort(-excess, axis=None, kind="stable"):
+        first, second = (int(number) for number in np.unravel_index(place, excess.shape))
+        if len(kept) == parameters.max_found or not excess[first, second] > _MIN_STANDARD_ERRORS:
             break
         member = conditions.member[:, first] & conditions.member[:, second]
-        same = any((member & other).sum() > _SAME * (member | other).sum() for other in known)
+        same = any((member & other).sum() > _MAX_OVERLAP * (member | other).sum() for other in known)
         if same or (member & ~half).sum() < parameters.min_rows:
             continue
         chosen = [conditions.groups[number] for number in sorted({first, second})]
@@ -405,17 +404,17 @@ def _search(
     return kept, searched
 
 
-def _lacking(seen: ScoredCustomers, member: np.ndarray, least: int, min_events: int) -> np.ndarray:
-    """How many standard errors the loss of each pair of conditions is larger than it should be.
+def _excess_loss(sampled: ScoredCustomers, member: np.ndarray, least: int, min_events: int) -> np.ndarray:
+    """Return the excess loss of each pair of conditions, in standard errors.
 
     Args:
-        seen: The customers that are searched.
-        member: Whether each meets each condition, shape (m, k).
-        least: Fewest customers of a group.
-        min_events: Fewest customers of either class (task binary).
+        sampled: The customers that are searched.
+        member: Whether each customer meets each condition, shape (m, k).
+        least: Minimum number of customers in a group.
+        min_events: Minimum number of customers of either class (task binary).
 
     Returns:
-        Shape (k, k); on the diagonal that of a condition alone; minus infinity where there are too few customers.
+        Array of shape (k, k), single conditions on the diagonal; minus infinity where there are too few customers.
     """
     meets = member.astype(np.float64)
 
@@ -424,48 +423,52 @@ def _lacking(seen: ScoredCustomers, member: np.ndarray, least: int, min_events: 
 
     rows = sums(np.ones(len(meets)))
     enough = rows >= least
-    if seen.task == "regression":
-        losses = (seen.target - seen.prediction) ** 2
+    if sampled.task == "regression":
+        losses = (sampled.target - sampled.prediction) ** 2
         expected = rows * losses.mean()
     else:
-        codes = seen.target.astype(np.int64)
-        by_class = np.column_stack([1 - seen.prediction, seen.prediction]) if seen.task == "binary" else seen.prediction
+        codes = sampled.target.astype(np.int64)
+        by_class = (
+            np.column_stack([1 - sampled.prediction, sampled.prediction])
+            if sampled.task == "binary"
+            else sampled.prediction
+        )
         losses = -np.log(np.maximum(by_class[np.arange(len(codes)), codes], _SMALLEST))
         members = [sums((codes == code).astype(np.float64)) for code in range(by_class.shape[1])]
         shares = np.bincount(codes, minlength=by_class.shape[1]) / len(codes)
         entropy = -float(np.sum(shares * np.log(np.maximum(shares, _SMALLEST))))
-        # What the model leaves of the uncertainty that the base rate has: 1 - skill.
+        # Log loss relative to the entropy of the base rate: 1 - skill.
         left = losses.mean() / entropy if entropy > 0 else 0.0
         parts = [np.maximum(count, 0) / np.maximum(rows, 1) for count in members]
         expected = left * rows * -sum(part * np.log(np.maximum(part, _SMALLEST)) for part in parts)
-        if seen.task == "binary":
+        if sampled.task == "binary":
             enough &= (members[0] >= min_events) & (members[1] >= min_events)
     total, squares = sums(losses), sums(losses**2)
     with np.errstate(divide="ignore", invalid="ignore"):
         spread = np.sqrt(np.maximum(squares - total**2 / rows, 0.0))
-        lacking = (total - expected) / spread
-    return np.where(enough & np.isfinite(lacking), lacking, -np.inf)
+        excess = (total - expected) / spread
+    return np.where(enough & np.isfinite(excess), excess, -np.inf)
 
 
-def _evaluate_whole(seen: ScoredCustomers, counts: np.ndarray, rows: np.ndarray, metric: str) -> _Reference:
-    judged, drawn = _subset(seen, rows), counts[:, rows]
-    values = measure_counted(judged, np.ones((1, len(rows)), dtype=np.int32))[metric]
-    return _Reference(rows, float(values[0]), measure_counted(judged, drawn)[metric])
+def _evaluate_whole(sampled: ScoredCustomers, counts: np.ndarray, rows: np.ndarray, metric: str) -> _Reference:
+    subset, drawn = _subset(sampled, rows), counts[:, rows]
+    values = measure_counted(subset, np.ones((1, len(rows)), dtype=np.int32))[metric]
+    return _Reference(rows, float(values[0]), measure_counted(subset, drawn)[metric])
 
 
-def _judge(
+def _evaluate_slice(
     candidate: _Candidate,
-    judges: _Reference,
-    seen: ScoredCustomers,
+    reference: _Reference,
+    sampled: ScoredCustomers,
     counts: np.ndarray,
     metric: str,
     parameters: SliceParameters,
 ) -> Slice:
-    """A group on the customers it is judged on, not yet corrected for the number of groups."""
-    rows = judges.rows[candidate.member[judges.rows]]
-    group = _subset(seen, rows)
-    outcome, everyone = _outcome(group), _outcome(_subset(seen, judges.rows))
-    value, note, estimate, p_value = math.nan, _doubt(group, parameters), None, None
+    """Evaluate a group on the reference customers, before the correction for multiple tests."""
+    rows = reference.rows[candidate.member[reference.rows]]
+    group = _subset(sampled, rows)
+    outcome, everyone = _outcome(group), _outcome(_subset(sampled, reference.rows))
+    value, note, estimate, p_value = math.nan, _untestable_reason(group, parameters), None, None
     expected, expected_p_value = None, None
     if len(rows) >= parameters.min_rows:
         value = float(measure_counted(group, np.ones((1, len(rows)), dtype=np.int32))[metric][0])
@@ -475,7 +478,7 @@ def _judge(
         expected = _expect(group, metric)
         if note is None:
             sign = 1.0 if METRICS[metric].lower_is_better else -1.0
-            p_value = _one_sided(sign * (value - judges.whole), sign * (resampled - judges.resampled))
+            p_value = _one_sided(sign * (value - reference.whole), sign * (resampled - reference.resampled))
             if expected is not None:
                 expected_p_value = _one_sided(expected - value, expected - resampled)
             note = None if p_value is not None else "The metric varies too much on so few customers to be tested."
@@ -486,18 +489,18 @@ def _judge(
         conditions=list(candidate.conditions),
         declared=candidate.declared,
         rows=len(rows),
-        share=len(rows) / len(judges.rows),
-        rate=float(outcome.happened.mean()) if len(rows) else 0.0,
-        mean_prediction=float(outcome.said.mean()) if len(rows) else 0.0,
+        share=len(rows) / len(reference.rows),
+        rate=float(outcome.observed.mean()) if len(rows) else 0.0,
+        mean_prediction=float(outcome.predicted.mean()) if len(rows) else 0.0,
         metric=estimate,
-        whole=judges.whole if math.isfinite(judges.whole) else None,
+        whole=reference.whole if math.isfinite(reference.whole) else None,
         expected=expected,
         expected_p_value=expected_p_value,
         p_value=p_value,
         adjusted_p_value=p_value,
         worse=False,
         by_nature=False,
-        calibration=_compare_calibration(outcome, everyone, seen.task, parameters)
+        calibration=_compare_calibration(outcome, everyone, sampled.task, parameters)
         if len(rows) >= parameters.min_rows
         else None,
         note=note,
@@ -505,10 +508,10 @@ def _judge(
 
 
 def _expect(group: ScoredCustomers, metric: str) -> float | None:
-    """What a metric of ranking would be if the customers left with the very probabilities that were predicted.
+    """Return the expected ranking metric if the predicted probabilities were correct.
 
-    Every pair of customers counts with the probability that the first leaves and the second stays, as in van Klaveren,
-    Gönen, Steyerberg and Vergouwe, *Statistics in Medicine* 35 (2016): a group of like customers cannot be ranked well.
+    Each pair of customers is weighted with the probability that the first leaves and the second stays (van Klaveren,
+    Gönen, Steyerberg and Vergouwe, *Statistics in Medicine* 35, 2016).
     """
     if group.task != "binary" or metric not in ("roc_auc", "gini"):
         return None
@@ -533,11 +536,11 @@ def _outcome(scores: ScoredCustomers) -> _Outcome:
             return _Outcome(scores.target.astype(np.float64), scores.prediction)
 
 
-def _doubt(group: ScoredCustomers, parameters: SliceParameters) -> str | None:
-    """Why a group cannot be tested, if it cannot."""
+def _untestable_reason(group: ScoredCustomers, parameters: SliceParameters) -> str | None:
+    """Return why a group cannot be tested; None if it can."""
     n_rows = len(group.target)
     if n_rows < parameters.min_rows:
-        return f"Only {n_rows} customers: too few to judge (fewer than {parameters.min_rows})."
+        return f"Only {n_rows} customers: too few to test (fewer than {parameters.min_rows})."
     if group.task == "regression":
         return None
     codes, sizes = np.unique(group.target, return_counts=True)
@@ -556,12 +559,12 @@ def _doubt(group: ScoredCustomers, parameters: SliceParameters) -> str | None:
 
 
 def _one_sided(excess: float, resampled: np.ndarray) -> float | None:
-    """p-value of an excess that is 0 or less; None where resamples give no standard error."""
+    """Return the p-value of an excess of at most 0; None if the resamples give no standard error."""
     known = resampled[np.isfinite(resampled)]
     if len(known) < _DEFINED * len(resampled) or not math.isfinite(excess):
         return None
     error = float(known.std(ddof=1))
-    # Equal on all resamples: the group is as good as the whole, or surely differs from it.
+    # The difference is the same on all resamples: its standard error is 0.
     if error == 0:
         return 1.0 if excess <= 0 else 0.0
     return _NORMAL.cdf(-excess / error)
@@ -570,29 +573,29 @@ def _one_sided(excess: float, resampled: np.ndarray) -> float | None:
 def _compare_calibration(
     outcome: _Outcome, everyone: _Outcome, task: Task, parameters: SliceParameters
 ) -> SliceCalibration:
-    n_rows, n_all = len(outcome.said), len(everyone.said)
-    residual = outcome.happened - outcome.said
+    n_rows, n_all = len(outcome.predicted), len(everyone.predicted)
+    residual = outcome.observed - outcome.predicted
     difference = float(residual.mean())
     if task == "regression":
-        everyones = everyone.happened - everyone.said
-        difference -= float(everyones.mean())
+        all_residuals = everyone.observed - everyone.predicted
+        difference -= float(all_residuals.mean())
         n_rest = n_all - n_rows
         if n_rest < 2:
             variance = 0.0
         else:
-            # Sums of all less those of the group are those of the others.
-            rest_mean = (everyones.sum() - residual.sum()) / n_rest
-            rest_variance = max(((everyones**2).sum() - (residual**2).sum()) / n_rest - rest_mean**2, 0.0)
+            # Sums over the other customers are sums over all minus sums over the group.
+            rest_mean = (all_residuals.sum() - residual.sum()) / n_rest
+            rest_variance = max(((all_residuals**2).sum() - (residual**2).sum()) / n_rest - rest_mean**2, 0.0)
             variance = (n_rest / n_all) ** 2 * (float(residual.var(ddof=1)) / n_rows + rest_variance / n_rest)
     else:
-        variance = float((outcome.said * (1 - outcome.said)).sum()) / n_rows**2
+        variance = float((outcome.predicted * (1 - outcome.predicted)).sum()) / n_rows**2
     error = math.sqrt(variance)
     half = _NORMAL.inv_cdf((1 + parameters.confidence) / 2) * error
     distance = abs(difference) / error if error > 0 else (0.0 if abs(difference) < _SMALLEST else math.inf)
     p_value = min(1.0, 2 * _NORMAL.cdf(-distance))
-    said = float(outcome.said.mean())
+    mean_prediction = float(outcome.predicted.mean())
     return SliceCalibration(
-        ratio=float(outcome.happened.mean()) / said if said else None,
+        ratio=float(outcome.observed.mean()) / mean_prediction if mean_prediction else None,
         difference=Estimate(value=difference, low=difference - half, high=difference + half),
         p_value=p_value,
         adjusted_p_value=p_value,
@@ -601,72 +604,71 @@ def _compare_calibration(
 
 
 def _correct(slices: list[Slice], significance: float) -> list[Slice]:
-    """Judge all groups together: Holm's correction of both p-values."""
-    tested = [place for place, judged in enumerate(slices) if judged.p_value is not None]
+    """Apply Holm's correction to the p-values of all groups."""
+    tested = [place for place, group in enumerate(slices) if group.p_value is not None]
     adjusted = dict(zip(tested, adjust_by_holm([slices[place].p_value or 0.0 for place in tested]), strict=True))
     below = [place for place in tested if slices[place].expected_p_value is not None]
-    of_expected = adjust_by_holm([slices[place].expected_p_value or 0.0 for place in below])
+    expected_adjusted = adjust_by_holm([slices[place].expected_p_value or 0.0 for place in below])
     by_nature = {
         place
-        for place, value in zip(below, of_expected, strict=True)
+        for place, value in zip(below, expected_adjusted, strict=True)
         if adjusted[place] < significance and value >= significance
     }
-    said = [place for place, judged in enumerate(slices) if judged.calibration is not None]
-    calibrations = [calibration for judged in slices if (calibration := judged.calibration) is not None]
-    of_calibration = adjust_by_holm([calibration.p_value for calibration in calibrations])
+    with_calibration = [place for place, group in enumerate(slices) if group.calibration is not None]
+    calibrations = [calibration for group in slices if (calibration := group.calibration) is not None]
+    calibration_adjusted = adjust_by_holm([calibration.p_value for calibration in calibrations])
     corrected = {
         place: calibration.model_copy(update={"adjusted_p_value": value, "miscalibrated": value < significance})
-        for place, calibration, value in zip(said, calibrations, of_calibration, strict=True)
+        for place, calibration, value in zip(with_calibration, calibrations, calibration_adjusted, strict=True)
     }
     return [
-        judged.model_copy(
+        group.model_copy(
             update={
                 "adjusted_p_value": adjusted.get(place),
                 "worse": adjusted.get(place, 1.0) < significance,
                 "by_nature": place in by_nature,
-                "note": _put_into_perspective(judged) if place in by_nature else judged.note,
+                "note": _explain_harder_slice(group) if place in by_nature else group.note,
                 "calibration": corrected.get(place),
             }
         )
-        for place, judged in enumerate(slices)
+        for place, group in enumerate(slices)
     ]
 
 
-def _put_into_perspective(judged: Slice) -> str:
+def _explain_harder_slice(group: Slice) -> str:
     return (
-        f"Its customers are harder to tell apart than all: even if every probability were right, {judged.expected:.3f} "
-        "is what could be expected here."
+        "Its customers are harder to rank than all: even with correct probabilities, the expected value is "
+        f"{group.expected:.3f}."
     )
 
 
 def _order(slices: list[Slice], metric: str) -> list[Slice]:
-    """Those that are worse first, the surest of them in front; those that cannot be tested last."""
+    """Sort groups by p-value; groups without a test come last."""
     sign = 1.0 if METRICS[metric].lower_is_better else -1.0
 
-    def badness(judged: Slice) -> tuple[bool, float, float]:
-        if judged.p_value is None or judged.metric is None or judged.whole is None:
-            return True, 0.0, -judged.rows
-        return False, judged.p_value, -sign * (judged.metric.value - judged.whole)
+    def sort_key(group: Slice) -> tuple[bool, float, float]:
+        if group.p_value is None or group.metric is None or group.whole is None:
+            return True, 0.0, -group.rows
+        return False, group.p_value, -sign * (group.metric.value - group.whole)
 
-    return sorted(slices, key=badness)
+    return sorted(slices, key=sort_key)
 
 
 def _explain(
-    metric: str, looked_at: int, rows: int, declared: int, found: int, searched: int, parameters: SliceParameters
+    metric: str, sample_rows: int, rows: int, declared: int, found: int, searched: int, parameters: SliceParameters
 ) -> str:
-    sample = f"a seeded sample of {looked_at:,} of the {rows:,}" if looked_at < rows else f"all {rows:,}"
+    sample = f"a seeded sample of {sample_rows:,} of the {rows:,}" if sample_rows < rows else f"all {rows:,}"
     search = (
-        f" Of {searched:,} further groups of one or two conditions, the {found} that looked worst on one half of these "
-        "customers were judged on the other half alone."
+        f" Of {searched:,} further groups of one or two conditions, the {found} worst on one half of these customers "
+        "were tested on the other half."
         if found
-        else f" Of {searched:,} further groups of one or two conditions, none looked worse than chance allows."
+        else f" Of {searched:,} further groups of one or two conditions, none exceeded one standard error."
         if searched
         else ""
     )
     return (
         f"Groups are compared by {METRICS[metric].title} on {sample} customers; {declared} of them are groups of "
-        f"declared columns.{search} A group is called worse, or badly calibrated, only if that would come about by "
-        f"chance in at most {100 * parameters.significance:g} % of such reports, over all their groups together "
-        "(Holm). A group can be ranked worse than the whole just because its customers are more alike: where that "
-        "explains it, the group says so."
+        f"declared columns.{search} A group is called worse, or miscalibrated, at a family-wise error rate of "
+        f"{100 * parameters.significance:g} % over all groups of the report (Holm). A group can have a lower metric "
+        "only because its customers are more alike; such groups carry a note."
     )

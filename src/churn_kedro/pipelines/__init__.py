@@ -1,4 +1,4 @@
 """Kedro pipelines, one folder each."""
 
-# `kedro run` alone runs these in order; any other pipeline is run by its name.
+# `kedro run` runs these in order; any other pipeline is run by name.
 MAIN_JOB = ("data_processing", "training", "evaluation", "registry", "inference")

@@ -1,4 +1,4 @@
-"""What may become champion, and what an action on a version changes: gate, life cycle and retention."""
+"""Registry rules: promotion gate, life cycle of versions and retention."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The gate: may a candidate replace the champion? In doubt it may not."""
+"""Promotion gate: decide whether a candidate may replace the champion. Missing evidence counts as failure."""
 
 from __future__ import annotations
 
@@ -50,43 +50,43 @@ Relation = Literal["at least", "at most", "equal to"]
 
 _COMPARISON = "not worse than the champion"
 _SEGMENTS = "no segment worse than with the champion"
-# Without so many customers of each class (of numbers: at all), a segment tells nothing about a metric.
+# Minimum number of customers of each class (regression: in total) for the comparison of a segment.
 _FEWEST_IN_SEGMENT = 20
-# Without so many customers that are new to both, a comparison is made on all of them.
+# With fewer customers unseen by both models, all test customers are compared.
 _FEWEST_FRESH = 200
-# A standard error takes fewer resamples than a quantile far out in the tail.
+# A standard error needs fewer resamples than an extreme quantile.
 _SEGMENT_RESAMPLES = 200
-# From here on, numbers are written without decimals.
+# Numbers from this value on are formatted without decimals.
 _LARGE = 10_000
 
 
 class TaskGate(Parameters):
-    """What a candidate of one task must show."""
+    """Requirements of the gate for one task."""
 
     bounds: dict[str, Annotated[float, Field(allow_inf_nan=False)]] = Field(
-        description="Least value of a metric (most, for losses, errors and differences). A name ending in _low or "
-        "_high is an end of its interval."
+        description="Lower bound of a metric (upper bound for losses, errors and differences). A name ending in _low "
+        "or _high refers to a bound of its interval."
     )
-    metric: str = Field(description="Metric on which candidate and champion are compared.")
+    metric: str = Field(description="Metric for the comparison with the champion.")
     margin: float = Field(
         ge=0,
         allow_inf_nan=False,
-        description="Loss against the champion that does not count as worse, in metric units.",
+        description="Non-inferiority margin against the champion, in metric units.",
     )
     segment_margin: float = Field(
         ge=0,
         allow_inf_nan=False,
-        description="The same within a declared segment; a larger loss that is beyond chance counts.",
+        description="Margin within a declared segment; a larger, significant loss fails.",
     )
 
     def require_known(self, task: Task) -> None:
-        """Check that the metrics are those of a task.
+        """Check that the metrics belong to a task.
 
         Args:
             task: What is predicted.
 
         Raises:
-            ValueError: A metric is not, or has no better side.
+            ValueError: A metric is unknown for the task, or has no direction of improvement.
         """
         metrics = [name for name in task_metrics(task) if METRICS[name].ordered]
         bounded = [*metrics, *extended_metrics(task)]
@@ -94,24 +94,24 @@ class TaskGate(Parameters):
         unknown = sorted(set(self.bounds) - allowed)
         if unknown:
             raise ValueError(
-                f"{task}: bounds name unknown metrics {unknown}; known are {', '.join(bounded)}, each also with _low "
-                "or _high for an end of its interval"
+                f"{task}: bounds contain unknown metrics {unknown}; expected {', '.join(bounded)}, each also with _low "
+                "or _high for a bound of its interval"
             )
         if self.metric not in metrics:
-            raise ValueError(f"{task}: metric '{self.metric}' is unknown; known are {metrics}")
+            raise ValueError(f"{task}: metric '{self.metric}' is unknown; expected one of {metrics}")
 
 
 class GateParameters(Parameters):
-    """What a candidate must show. The declared task says which part holds."""
+    """Requirements of the gate; those of the declared task apply."""
 
     binary: TaskGate = Field(description="Two classes.")
     multiclass: TaskGate = Field(description="Several classes.")
     regression: TaskGate = Field(description="A number.")
-    max_model_bytes: int | None = Field(None, gt=0, description="Largest size of the model's file; null: any.")
+    max_model_bytes: int | None = Field(None, gt=0, description="Maximum size of the model file; null: unlimited.")
     max_scoring_seconds: float | None = Field(
-        None, gt=0, description="Most seconds to score 1,000 customers, as evaluation measured them; null: any."
+        None, gt=0, description="Maximum seconds to score 1,000 customers, as measured by evaluation; null: unlimited."
     )
-    confidence: float = Field(gt=0, lt=1, description="One-sided confidence that the loss stays within the margin.")
+    confidence: float = Field(gt=0, lt=1, description="One-sided confidence of the non-inferiority test.")
     n_resamples: int = Field(ge=100, description="Paired bootstrap resamples.")
     random_state: int = Field(ge=0, description="Seed of the resamples.")
 
@@ -122,7 +122,7 @@ class GateParameters(Parameters):
         return self
 
     def of(self, task: Task) -> TaskGate:
-        """What a candidate of a task must show.
+        """Return the requirements for a task.
 
         Args:
             task: What is predicted.
@@ -135,13 +135,13 @@ class GateParameters(Parameters):
 
 
 class GateCheck(Record):
-    """One condition of the gate."""
+    """A check of the gate and its result."""
 
     name: str
     passed: bool
-    reason: str = Field(description="The value, its bound and what follows, for people.")
-    value: float | None = Field(None, description="The number that was looked at.")
-    relation: Relation | None = Field(None, description="How it must stand to the bound.")
+    reason: str = Field(description="Value, bound and result in words.")
+    value: float | None = Field(None, description="Value that was checked.")
+    relation: Relation | None = Field(None, description="Required relation to the bound.")
     bound: float | None = Field(None, description="The bound.")
 
 
@@ -152,8 +152,8 @@ class ChecksOnTestTable:
     Attributes:
         test_digest: Content digest of the test table.
         incumbent: Version of the champion; None: there is none.
-        training_rows: Whether the candidate was trained on none of the test customers.
-        comparison: The comparison with the champion.
+        training_rows: Check that the candidate was trained on none of the test customers.
+        comparison: Comparison with the champion.
     """
 
     test_digest: str
@@ -163,22 +163,22 @@ class ChecksOnTestTable:
 
 
 class Decision(Record):
-    """What the gate decided about one version, and why."""
+    """Decision of the gate about one version, with all checks."""
 
     model_name: str
-    candidate: int = Field(description="Version decided upon.")
-    incumbent: int | None = Field(description="Champion at the time; null: none.")
+    candidate: int = Field(description="Version of the decision.")
+    incumbent: int | None = Field(description="Champion at the time of the decision; null: none.")
     verdict: Verdict
     approval: Approval = Field("auto", description="Whether a person must approve what passes.")
-    checks: list[GateCheck] = Field(description="Every condition that was looked at.")
+    checks: list[GateCheck] = Field(description="All checks.")
     evaluated_on: str = Field(description="Content digest of the test table.")
 
     @property
     def alias(self) -> Alias | None:
-        """Alias the candidate earns.
+        """Alias for the candidate; None: none.
 
-        ``challenger``: it waits for approval; or it showed enough, yet is worse than the champion, where nobody waits
-        for approval in that place.
+        ``challenger``: it waits for approval; or it meets all bounds but is worse than the champion, unless another
+        version waits for approval under this alias.
         """
         if self.verdict == "promoted":
             return "champion"
@@ -190,20 +190,20 @@ class Decision(Record):
 
     @property
     def reasons(self) -> list[str]:
-        """Reason of every check, after + where it passed and - where it did not."""
+        """Reasons of all checks, prefixed with + if passed and - if failed."""
         return [f"{'+' if check.passed else '-'} {check.reason}" for check in self.checks]
 
 
 class Promotion(Record):
-    """What the registry is to do with a version after a decision."""
+    """Changes to the registry after a decision."""
 
     model_name: str
-    version: int = Field(description="Version that was decided upon.")
-    alias: Alias | None = Field(description="Alias to give to it.")
-    expected_champion: int | None = Field(description="Champion the decision was made against; null: none.")
-    outcome: Outcome | None = Field(description="What became of the version; null: nothing, it is champion already.")
+    version: int = Field(description="Version of the decision.")
+    alias: Alias | None = Field(description="Alias to set.")
+    expected_champion: int | None = Field(description="Champion at the time of the decision; null: none.")
+    outcome: Outcome | None = Field(description="Outcome for the version; null: unchanged, it is already champion.")
     reasons: list[str] = Field(description="Why.")
-    tags: dict[str, str] = Field(description="Tags to write on the version.")
+    tags: dict[str, str] = Field(description="Tags to set on the version.")
 
 
 def _check_task(candidate: RegisteredModel, declaration: CustomerDeclaration) -> GateCheck:
@@ -211,7 +211,7 @@ def _check_task(candidate: RegisteredModel, declaration: CustomerDeclaration) ->
     return GateCheck(
         name="trained for this table",
         passed=reason is None,
-        reason=f"{reason}: train again" if reason else f"version {candidate.version} predicts what is declared",
+        reason=f"{reason}: train again" if reason else f"version {candidate.version} matches the declaration",
     )
 
 
@@ -219,13 +219,13 @@ def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_dig
     problems = []
     if (evaluation.model_name, evaluation.model_version) != (candidate.name, candidate.version):
         problems.append(
-            f"the evaluation is of {evaluation.model_name} version {evaluation.model_version}, the candidate is "
+            f"the evaluation is of {evaluation.model_name} version {evaluation.model_version}, expected "
             f"{candidate.name} version {candidate.version}"
         )
     if evaluation.test_digest != test_digest:
-        problems.append("the evaluation was made on another test table")
+        problems.append("the evaluation used another test table")
     if evaluation.task != task:
-        problems.append(f"the evaluation is of task {evaluation.task}, the declaration says {task}")
+        problems.append(f"the evaluation is of task {evaluation.task}, expected {task}")
     if problems:
         return GateCheck(
             name="evaluated", passed=False, reason="; ".join(problems) + ": run the evaluation pipeline first"
@@ -238,8 +238,8 @@ def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_dig
 def _check_training(
     candidate: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> GateCheck:
-    """The test customers are new to the candidate."""
-    name = "test customers are new to it"
+    """Check that the candidate was not trained on test customers."""
+    name = "not trained on test customers"
     trained_on, train_digest = candidate.tags.get("train_digest", "unknown"), manifest.train.digest
     seen = find_version_training_rows(candidate, test, manifest, declaration)
     if seen is not None:
@@ -247,7 +247,7 @@ def _check_training(
         return GateCheck(
             name=name,
             passed=count == 0,
-            reason=f"version {candidate.version} has learned from {f'{count:,}' if count else 'none'} of the "
+            reason=f"version {candidate.version} was trained on {f'{count:,}' if count else 'none'} of the "
             f"{len(test):,} test customers{'. Train again on this split' if count else ''}",
             value=float(count),
             relation="at most",
@@ -262,29 +262,29 @@ def _check_training(
 
 
 def _check_people(candidate: RegisteredModel) -> list[GateCheck]:
-    """What a person has turned down, a gate does not bring back."""
+    """Check that the version was not rejected, rolled back or retired by a person."""
     version = candidate.version
     if RETIRED_TAG in candidate.tags:
-        reason = f"retired on {candidate.tags[RETIRED_TAG]}. Take it back: `kedro models retire {version} --undo`"
+        reason = f"retired on {candidate.tags[RETIRED_TAG]}. Restore it: `kedro models retire {version} --undo`"
     elif TURNED_DOWN_TAG in candidate.tags:
         reason = (
-            f"{candidate.tags[TURNED_DOWN_TAG]}. Train another one, or overrule: "
+            f"{candidate.tags[TURNED_DOWN_TAG]}. Train another one, or override: "
             f'`kedro models promote {version} --override "REASON"`'
         )
     else:
         return []
-    return [GateCheck(name="not turned down by a person", passed=False, reason=f"version {version} was {reason}")]
+    return [GateCheck(name="not rejected by a person", passed=False, reason=f"version {version} was {reason}")]
 
 
 def _check_leakage(leakage: LeakageReport) -> GateCheck:
-    name = "no leak that nobody allowed"
+    name = "no leak without permission"
     leaks = leakage.leaks
     allowed = sum(finding.allowed is not None for finding in leakage.findings)
     if leaks:
         named = "; ".join(f"{leak.check}{f' in {leak.column}' if leak.column else ''}" for leak in leaks)
-        reason = f"{len(leaks)} leaks that nobody allowed: {named}"
+        reason = f"{len(leaks)} leaks without permission: {named}"
     else:
-        reason = f"no leak that nobody allowed, by {len(leakage.checks)} checks" + (
+        reason = f"no leak without permission in {len(leakage.checks)} checks" + (
             f"; {allowed} allowed by the declaration" if allowed else ""
         )
     return GateCheck(name=name, passed=not leaks, reason=reason, value=float(len(leaks)), relation="at most", bound=0.0)
@@ -293,7 +293,7 @@ def _check_leakage(leakage: LeakageReport) -> GateCheck:
 def _check_bound(
     name: str, value: float | None, relation: Relation, bound: float, what: str | None = None
 ) -> GateCheck:
-    # A comparison with NaN is false: a missing value fails.
+    # Comparisons with NaN are false: a missing value fails.
     known = float("nan") if value is None else value
     passed = known <= bound if relation == "at most" else known >= bound
     outcome = f"{what or name} {_write(known)}" if np.isfinite(known) else f"{what or name} is missing"
@@ -346,7 +346,7 @@ def _resampling(gate: GateParameters, most: int | None = None) -> BootstrapParam
 def _gains(
     first: ScoredCustomers, second: ScoredCustomers, metric: str, resampling: BootstrapParameters
 ) -> tuple[float, np.ndarray, tuple[float, float]]:
-    """Gain of the first over the second model: the point, its resamples, and both values."""
+    """Return the gain of the first over the second model: estimate, resamples and both values."""
     sign = -1.0 if METRICS[metric].lower_is_better else 1.0
     values = measure(first)[metric], measure(second)[metric]
     resampled = [bootstrap(scores, resampling)[metric] for scores in (first, second)]
@@ -361,23 +361,23 @@ def compare_with_champion(
     declaration: CustomerDeclaration,
     gate: GateParameters,
 ) -> list[GateCheck]:
-    """Non-inferiority of the candidate by a paired bootstrap on the same test customers.
+    """Test the non-inferiority of the candidate by a paired bootstrap on the same test customers.
 
-    The candidate passes when the one-sided lower confidence bound of its gain over the champion stays above minus the
-    margin (percentile method). Within a declared segment it fails when its loss is larger than the segment margin and
-    beyond chance, that is, when the upper bound of the gain (normal, bootstrap standard error) is below 0; the error is
-    divided among the segments (Bonferroni), so that many segments do not refuse a good candidate by chance.
+    The candidate passes if the one-sided lower confidence bound of its gain over the champion (percentile method) is
+    above minus the margin. Within a declared segment, it fails if its loss exceeds the segment margin and is
+    significant, that is, if the upper bound of the gain (normal, bootstrap standard error) is below 0; the significance
+    level is divided by the number of segments (Bonferroni).
 
     Args:
-        candidate: The version that wants to become champion.
+        candidate: The candidate version.
         incumbent: The champion.
         test: Test customers.
-        manifest: The split that they belong to.
+        manifest: Manifest of their split.
         declaration: The table's declaration.
         gate: Metric and margins of the task, confidence and resamples.
 
     Returns:
-        A check of all customers and, where segments are declared, one of them.
+        A check on all customers and, if segments are declared, one on the segments.
     """
     reason = explain_table_mismatch(incumbent, declaration)
     if reason:
@@ -385,7 +385,7 @@ def compare_with_champion(
             GateCheck(
                 name="comparison with the champion",
                 passed=False,
-                reason=f"there is no comparison with the champion: {reason}. To begin anew, overrule the gate: "
+                reason=f"the champion cannot be compared: {reason}. To replace it anyway, override the gate: "
                 f'`kedro models promote {candidate.version} --override "REASON"`',
             )
         ]
@@ -414,9 +414,9 @@ def compare_with_champion(
 def _fair_to_both(
     incumbent: RegisteredModel, test: pd.DataFrame, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> tuple[pd.DataFrame, str]:
-    """The test customers that the champion has not learned from, and what to say of it.
+    """Return the test customers that the champion was not trained on, and a remark for the reason.
 
-    Where too few are left, or it cannot be told, all of them count, which favours the champion.
+    If they are too few or unknown, all test customers are returned, which favours the champion.
     """
     seen = find_version_training_rows(incumbent, test, manifest, declaration)
     if seen is None:
@@ -428,14 +428,14 @@ def _fair_to_both(
     lacks_class = bool(declaration.classes) and fresh[target].nunique() < test[target].nunique()
     if len(fresh) < _FEWEST_FRESH or lacks_class:
         return test, (
-            f" (the champion has learned from {seen.sum():,} of the {len(test):,} test customers, which favours it; "
-            "the others are too few to compare on)"
+            f" (the champion was trained on {seen.sum():,} of the {len(test):,} test customers, which favours it; "
+            "the others are too few for a comparison)"
         )
-    return fresh, f" (on the {len(fresh):,} of {len(test):,} test customers that the champion has not learned from)"
+    return fresh, f" (on the {len(fresh):,} of {len(test):,} test customers that the champion was not trained on)"
 
 
 def _declared_segments(test: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, np.ndarray]:
-    """Members of each group of each segment column, by name."""
+    """Return the members of each group of each segment column, by name."""
     members: dict[str, np.ndarray] = {}
     for column in declaration.segments:
         groups = group_customers(test[column.name], column, _FEWEST_IN_SEGMENT)
@@ -446,26 +446,26 @@ def _declared_segments(test: pd.DataFrame, declaration: CustomerDeclaration) -> 
 def _compare_segments(
     scores: list[ScoredCustomers], segments: dict[str, np.ndarray], required: TaskGate, gate: GateParameters
 ) -> GateCheck:
-    judged = {
+    compared = {
         name: [one.of(members) for one in scores]
         for name, members in segments.items()
         if _is_evaluable(scores[0].of(members))
     }
-    share = (1 - gate.confidence) / max(1, len(judged))
+    share = (1 - gate.confidence) / max(1, len(compared))
     worst, lost = (0.0, ""), []
-    for name, (first, second) in judged.items():
+    for name, (first, second) in compared.items():
         gain, resampled, _ = _gains(first, second, required.metric, _resampling(gate, _SEGMENT_RESAMPLES))
         if gain < worst[0]:
             worst = gain, name
         if gain < -required.segment_margin and gain + NormalDist().inv_cdf(1 - share) * np.nanstd(resampled) < 0:
             lost.append(f"{name} ({gain:+.4f})")
-    left_out = len(segments) - len(judged)
+    left_out = len(segments) - len(compared)
     reason = (
-        f"{required.metric} falls by more than {required.segment_margin:g}, beyond chance, in {', '.join(lost)}"
+        f"{required.metric} falls significantly by more than {required.segment_margin:g} in {', '.join(lost)}"
         if lost
-        else f"{required.metric} falls by more than {required.segment_margin:g}, beyond chance, in none of "
-        f"{len(judged)} segments" + (f"; the largest loss is {worst[0]:+.4f} in {worst[1]}" if worst[1] else "")
-    ) + (f" ({left_out} with too few customers were not judged)" if left_out else "")
+        else f"{required.metric} falls significantly by more than {required.segment_margin:g} in none of "
+        f"{len(compared)} segments" + (f"; the largest loss is {worst[0]:+.4f} in {worst[1]}" if worst[1] else "")
+    ) + (f" ({left_out} with too few customers were not tested)" if left_out else "")
     return GateCheck(
         name=_SEGMENTS, passed=not lost, reason=reason, value=float(len(lost)), relation="at most", bound=0.0
     )
@@ -481,7 +481,7 @@ def _is_evaluable(scores: ScoredCustomers) -> bool:
 def _guarded(what: str, name: str, compare: Callable[[], list[GateCheck]]) -> list[GateCheck]:
     try:
         return compare()
-    except Exception as error:  # Whatever goes wrong in a comparison is a reason not to promote.
+    except Exception as error:  # Any error of a comparison is a reason against the promotion.
         return [GateCheck(name=name, passed=False, reason=f"{what} failed: {type(error).__name__}: {error}")]
 
 
@@ -493,23 +493,23 @@ def check_test_table(
     declaration: CustomerDeclaration,
     gate: GateParameters,
 ) -> ChecksOnTestTable:
-    """Make the checks that depend on the test customers.
+    """Run the checks that depend on the test customers.
 
     Args:
-        candidate: The version that is to become champion.
-        incumbent: The champion, or None where there is none.
+        candidate: The candidate version.
+        incumbent: The champion; None: there is none.
         test: Test customers.
-        manifest: The split that they belong to.
+        manifest: Manifest of their split.
         declaration: The table's declaration.
         gate: Metric and margins of the task, confidence and resamples.
 
     Returns:
-        Whether they are new to the candidate, and the comparison with the champion.
+        The check of the training rows, and the comparison with the champion.
     """
     version = None if incumbent is None else incumbent.version
     training_rows = _check_training(candidate, test, manifest, declaration)
     if incumbent is None:
-        reason = "no champion yet: the bounds alone decide"
+        reason = "no champion yet: only the bounds apply"
         comparison = [GateCheck(name="no champion yet", passed=True, reason=reason)]
     elif version == candidate.version:
         comparison = []
@@ -531,19 +531,19 @@ def decide(
     gate: GateParameters,
     approval: Approval = "auto",
 ) -> Decision:
-    """Decide whether the candidate becomes champion. In doubt it does not.
+    """Decide whether the candidate becomes champion. Missing evidence counts as failure.
 
     Args:
         evaluation: Evaluation of the candidate.
-        candidate: The version that is to become champion.
+        candidate: The candidate version.
         checked: Checks that depend on the test customers.
         leakage: Findings of the leakage checks of that table.
         declaration: The table's declaration.
-        gate: What the candidate must show.
-        approval: Whether a person must approve what passes.
+        gate: Requirements of the gate.
+        approval: Whether a person must approve a passing candidate.
 
     Returns:
-        The verdict with every check and its reason.
+        The decision with all checks and reasons.
     """
     if checked.incumbent == candidate.version:
         reason = f"version {candidate.version} is the champion already"
@@ -575,7 +575,7 @@ def decide(
 
 
 def describe_promotion(decision: Decision) -> Promotion:
-    """Turn a decision into what the registry is to do. A version that is the champion already keeps its tags.
+    """Derive the changes to the registry from a decision. A version that is already champion keeps its tags.
 
     Args:
         decision: The decision.
@@ -610,17 +610,17 @@ def describe_promotion(decision: Decision) -> Promotion:
 
 
 def plan_decision(state: RegistryState, promotion: Promotion) -> Change:
-    """What a decision changes in the registry.
+    """Plan the changes of a decision to the registry.
 
     Args:
-        state: How the registry stands.
-        promotion: What was decided.
+        state: State of the registry.
+        promotion: Changes requested by the decision.
 
     Returns:
         The plan.
 
     Raises:
-        RefusedActionError: Another champion was named since the decision.
+        RefusedActionError: The champion has changed since the decision.
     """
     require_champion(state, promotion.expected_champion)
     if promotion.outcome is None:
@@ -630,7 +630,7 @@ def plan_decision(state: RegistryState, promotion: Promotion) -> Change:
     plans = {"champion": plan_promotion, "challenger": plan_challenge}
     alias = promotion.alias
     if promotion.outcome == "refused" and _awaits_approval(state, state.aliases.get("challenger")):
-        # Whoever waits for approval keeps the place.
+        # A challenger that waits for approval keeps the alias.
         alias = None
     moves = plans[alias](state, promotion.version) if alias in plans else {}
     return Change(

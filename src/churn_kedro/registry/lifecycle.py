@@ -1,6 +1,6 @@
-"""Actions on registered versions: which aliases and tags each one changes, and when it is refused.
+"""Actions on registered versions: changes of aliases and tags, and preconditions.
 
-The functions plan; :class:`churn_kedro.datasets.mlflow.registry.ModelRegistry` applies the plans, one at a time.
+The functions return plans; :class:`churn_kedro.datasets.mlflow.registry.ModelRegistry` applies them, one at a time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from churn_kedro.base import ParameterError, Parameters, UserInputError
 
 Alias = Literal["challenger", "staging", "champion", "previous_champion"]
 Action = Literal["decide", "promote", "approve", "reject", "rollback", "retire", "restore", "delete"]
-# What became of a version at the gate and afterwards; the tag ``decision`` of the version.
+# Outcome of a version at the gate and afterwards; value of its tag ``decision``.
 Outcome = Literal["promoted", "awaiting_approval", "refused", "approved", "rejected", "rolled_back", "overridden"]
 # done; void: interrupted before anything was changed; finished_later: interrupted, and completed by a later action;
 # open: in progress, or interrupted and not yet repaired.
@@ -23,18 +23,18 @@ EventResult = Literal["open", "done", "void", "finished_later"]
 
 ALIASES: tuple[Alias, ...] = ("champion", "challenger", "staging", "previous_champion")
 DECISION_TAG, RETIRED_TAG, DECIDED_AGAINST_TAG = "decision", "retired", "decided_against"
-# Tag of a version that a person has rejected or rolled back: why. Only a person takes it away.
+# Tag of a version that a person has rejected or rolled back, with the reason. Only a person removes it.
 TURNED_DOWN_TAG = "turned_down"
 # Outcomes after which a version may be champion without an override of the gate.
 _PASSED = frozenset({"promoted", "approved"})
 
 
 class UnknownVersionError(UserInputError):
-    """There is no version of that number or alias."""
+    """No version has the given number or alias."""
 
 
 class RefusedActionError(UserInputError):
-    """An action that the state of the registry does not permit; nothing was changed."""
+    """The state of the registry does not permit an action; nothing was changed."""
 
 
 class Move(Parameters):
@@ -45,37 +45,37 @@ class Move(Parameters):
 
 
 class Change(Parameters):
-    """What an action does to the registry."""
+    """Planned change of the registry."""
 
     action: Action
-    version: int = Field(description="Version acted upon.")
-    moves: dict[Alias, Move] = Field(default_factory=dict, description="Aliases that change hands.")
+    version: int = Field(description="Version of the action.")
+    moves: dict[Alias, Move] = Field(default_factory=dict, description="Moves of aliases.")
     tags: dict[str, str | None] = Field(
-        default_factory=dict, description="Tags of the version that change; null: the tag goes."
+        default_factory=dict, description="Changed tags of the version; null: the tag is deleted."
     )
-    outcome: Outcome | None = Field(None, description="What becomes of the version.")
-    reasons: list[str] = Field(default_factory=list, description="Why, for people.")
-    already: str | None = Field(None, description="Set where nothing is left to do: why.")
+    outcome: Outcome | None = Field(None, description="Outcome for the version.")
+    reasons: list[str] = Field(default_factory=list, description="Reason of the action.")
+    already: str | None = Field(None, description="Reason why nothing has to be done, if so.")
 
 
 class AuditEvent(Parameters):
-    """One action on the registry: written before the action as its intent, and closed with its result after it."""
+    """Audit record of an action: written as intent before the action and closed with its result afterwards."""
 
-    number: int = Field(ge=1, description="Place in the audit.")
+    number: int = Field(ge=1, description="Number in the audit.")
     at: str = Field(description="ISO 8601, UTC.")
-    by: str = Field(description="Who did it.")
+    by: str = Field(description="User of the action.")
     host: str = Field(description="Machine of the process.")
-    process: int = Field(description="Number of the process.")
-    token: str = Field(description="Unique; tells equal actions apart.")
+    process: int = Field(description="Process id.")
+    token: str = Field(description="Unique id of the action.")
     action: Action
     version: int
-    moves: dict[Alias, Move] = Field(description="Aliases that change hands; the first one decides.")
-    tags: dict[str, str | None] = Field(description="Tags of the version that change; null: the tag is deleted.")
+    moves: dict[Alias, Move] = Field(description="Moves of aliases; the first one is the commit point.")
+    tags: dict[str, str | None] = Field(description="Changed tags of the version; null: the tag is deleted.")
     outcome: Outcome | None
     reasons: list[str]
-    git_commit: str = Field(description="Commit of the code that acted.")
+    git_commit: str = Field(description="Git commit of the code.")
     result: EventResult = "open"
-    closed_by: str | None = Field(None, description="Who closed it.")
+    closed_by: str | None = Field(None, description="User who closed it.")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class RegistryState:
     Attributes:
         name: Registered model.
         aliases: Version by alias.
-        tags: Tags of each version, by number; versions that were deleted are not among them.
+        tags: Tags of each existing version, by number.
     """
 
     name: str
@@ -93,20 +93,20 @@ class RegistryState:
     tags: Mapping[int, Mapping[str, str]]
 
     def aliases_of(self, version: int) -> list[str]:
-        """Aliases of a version, the champion's first."""
+        """Return the aliases of a version, champion first."""
         return [alias for alias in ALIASES if self.aliases.get(alias) == version]
 
     def find(self, version: str) -> int:
-        """Number of a version that a user named.
+        """Find the number of a version.
 
         Args:
-            version: A number or an alias.
+            version: Number or alias.
 
         Returns:
             The number.
 
         Raises:
-            UnknownVersionError: There is no such version.
+            UnknownVersionError: No version has this number or alias.
         """
         if version.isdecimal() and int(version) in self.tags:
             return int(version)
@@ -121,7 +121,7 @@ class RegistryState:
 
 
 def _move(state: RegistryState, **wanted: int | None) -> dict[Alias, Move]:
-    """Moves from how the aliases stand to how they are wanted; those that stand so already are left out."""
+    """Return the moves from the present to the wanted aliases, without unchanged ones."""
     moves: dict[Alias, Move] = {}
     for alias in ALIASES:
         if alias in wanted and state.aliases.get(alias) != wanted[alias]:
@@ -130,17 +130,19 @@ def _move(state: RegistryState, **wanted: int | None) -> dict[Alias, Move]:
 
 
 def plan_promotion(state: RegistryState, version: int) -> dict[Alias, Move]:
-    """Moves that make a version champion: the champion steps back, and other aliases of the version go.
+    """Plan the moves that make a version champion; it loses its other aliases.
+
+    The present champion becomes previous_champion.
 
     Args:
         state: State of the registry.
         version: Number.
 
     Returns:
-        The moves; none where it is champion already.
+        The moves; empty if it is already champion.
 
     Raises:
-        RefusedActionError: It is retired, or gone.
+        RefusedActionError: The version is retired or does not exist.
     """
     _require_in_use(state, version)
     wanted: dict[str, int | None] = {"champion": version}
@@ -154,17 +156,17 @@ def plan_promotion(state: RegistryState, version: int) -> dict[Alias, Move]:
 
 
 def plan_challenge(state: RegistryState, version: int) -> dict[Alias, Move]:
-    """Moves that make a version challenger.
+    """Plan the moves that make a version challenger.
 
     Args:
         state: State of the registry.
         version: Number.
 
     Returns:
-        The moves; none where it is challenger already.
+        The moves; empty if it is already challenger.
 
     Raises:
-        RefusedActionError: It is retired, or gone.
+        RefusedActionError: The version is retired or does not exist.
     """
     _require_in_use(state, version)
     return _move(state, challenger=version)
@@ -179,14 +181,14 @@ def _require_present(state: RegistryState, version: int) -> Mapping[str, str]:
 
 def _require_reason(reason: str | None, option: str) -> None:
     if reason is not None and not reason.strip():
-        raise ParameterError(f"{option} is blank: give a reason; `kedro models history` shows it.")
+        raise ParameterError(f"{option} is blank: expected a reason, which `kedro models history` shows.")
 
 
 def _require_in_use(state: RegistryState, version: int) -> Mapping[str, str]:
     tags = _require_present(state, version)
     if RETIRED_TAG in tags:
         raise RefusedActionError(
-            f"Version {version} of {state.name} was retired on {tags[RETIRED_TAG]}. Take it back first: "
+            f"Version {version} of {state.name} was retired on {tags[RETIRED_TAG]}. Restore it first: "
             f"`kedro models retire {version} --undo`."
         )
     return tags
@@ -197,48 +199,50 @@ def require_champion(state: RegistryState, expected: int | None) -> None:
 
     Args:
         state: Present state of the registry.
-        expected: Champion at the time; None: there was none.
+        expected: Expected champion; None: none.
 
     Raises:
-        RefusedActionError: It is another one.
+        RefusedActionError: The champion has changed.
     """
     champion = state.aliases.get("champion")
     if champion != expected:
         now = "no version is champion" if champion is None else f"version {champion} is champion"
         then = "none" if expected is None else f"version {expected}"
         raise RefusedActionError(
-            f"Another action came first: {now} of {state.name} now, and this was decided when it was {then}. "
-            "Nothing was changed. See the present versions: `kedro models list`."
+            f"The champion has changed: {now} of {state.name} now, but this was decided when it was {then}. "
+            "Nothing was changed. List the versions: `kedro models list`."
         )
 
 
 def plan_manual_promotion(
     state: RegistryState, version: int, alias: Alias = "champion", override: str | None = None
 ) -> Change:
-    """Give an alias to a version by hand.
+    """Plan to set an alias manually.
 
     Args:
         state: State of the registry.
         version: Number.
         alias: champion, staging or challenger.
-        override: Reason to make a version champion that has not passed the gate.
+        override: Reason to promote a version that has not passed the gate.
 
     Returns:
         The plan.
 
     Raises:
-        RefusedActionError: The version is retired, or has not passed the gate and nothing overrides it; or the alias
-            is not to be given by hand.
+        RefusedActionError: The version is retired, or has not passed the gate and ``override`` is missing; or the alias
+            cannot be set manually.
     """
     tags = _require_in_use(state, version)
     _require_reason(override, "--override")
     if alias == "previous_champion":
-        raise RefusedActionError("The alias previous_champion follows the champion; it is not given by hand.")
+        raise RefusedActionError(
+            "The alias previous_champion is set automatically; choose champion, staging or challenger."
+        )
     if state.aliases.get(alias) == version:
         return Change(action="promote", version=version, already=f"version {version} is {alias} already")
     if state.aliases.get("champion") == version:
         raise RefusedActionError(
-            f"Version {version} is the champion; it cannot be {alias}, too. Promote another version first, or roll "
+            f"Version {version} is the champion and cannot be {alias} as well. Promote another version first, or roll "
             "back."
         )
     if alias != "champion":
@@ -268,31 +272,29 @@ def _explain_unfit(name: str, version: int, outcome: str | None, tags: Mapping[s
     if outcome == "awaiting_approval":
         return f"Version {version} of {name} waits for approval: `kedro models approve {version}`."
     if outcome is None:
-        return f"Version {version} of {name} has not been before the gate: {again}."
+        return f"Version {version} of {name} has not passed through the gate: {again}."
     if TURNED_DOWN_TAG in tags:
-        return (
-            f'Version {version} of {name} was {tags[TURNED_DOWN_TAG]}. To promote it all the same: --override "REASON".'
-        )
+        return f'Version {version} of {name} was {tags[TURNED_DOWN_TAG]}. To promote it anyway: --override "REASON".'
     lost = [f"\n  {reason}" for reason in tags.get("decision_reasons", "").splitlines() if reason.startswith("-")]
     return (
         f"Version {version} of {name} was {outcome}.{''.join(lost)}\n"
-        f'Let it pass the gate ({again}), or overrule the gate: --override "REASON".'
+        f'Run the gate again ({again}), or override it: --override "REASON".'
     )
 
 
 def plan_approval(state: RegistryState, version: int, reason: str | None = None) -> Change:
-    """Let a waiting version become champion.
+    """Plan to promote a version that waits for approval.
 
     Args:
         state: State of the registry.
         version: Number.
-        reason: Why, for the audit.
+        reason: Reason for the audit.
 
     Returns:
         The plan.
 
     Raises:
-        RefusedActionError: The version does not wait, or was compared with another champion than there is now.
+        RefusedActionError: The version does not wait for approval, or the champion has changed since the decision.
     """
     tags = _require_in_use(state, version)
     outcome = tags.get(DECISION_TAG)
@@ -301,14 +303,14 @@ def plan_approval(state: RegistryState, version: int, reason: str | None = None)
     if outcome != "awaiting_approval":
         raise RefusedActionError(
             f"Version {version} of {state.name} does not wait for approval: "
-            + (f"it was {outcome.replace('_', ' ')}." if outcome else "it has not been before the gate.")
+            + (f"it was {outcome.replace('_', ' ')}." if outcome else "it has not passed through the gate.")
         )
     against, champion = tags.get(DECIDED_AGAINST_TAG, ""), state.aliases.get("champion")
     if against != ("" if champion is None else str(champion)):
         raise RefusedActionError(
             f"Version {version} of {state.name} passed the gate against "
             f"{f'champion version {against}' if against else 'no champion'}, and "
-            f"{'no version' if champion is None else f'version {champion}'} is champion now. Let it pass again: "
+            f"{'no version' if champion is None else f'version {champion}'} is champion now. Run the gate again: "
             f"`kedro run --pipelines evaluation,registry --params model_version={version}`."
         )
     return Change(
@@ -322,18 +324,18 @@ def plan_approval(state: RegistryState, version: int, reason: str | None = None)
 
 
 def plan_rejection(state: RegistryState, version: int, reason: str) -> Change:
-    """Reject a version.
+    """Plan to reject a version.
 
     Args:
         state: State of the registry.
         version: Number.
-        reason: Why, for the audit.
+        reason: Reason for the audit.
 
     Returns:
-        The plan: it loses its aliases, and the gate brings it back no more.
+        The plan: the version loses its aliases, and the gate no longer promotes it.
 
     Raises:
-        RefusedActionError: It is the champion.
+        RefusedActionError: The version is the champion.
     """
     tags = _require_in_use(state, version)
     _require_reason(reason, "--reason")
@@ -356,21 +358,21 @@ def plan_rejection(state: RegistryState, version: int, reason: str) -> Change:
 
 
 def plan_rollback(state: RegistryState, history: Sequence[AuditEvent], reason: str | None = None) -> Change:
-    """Take the champion back and return to the one before it.
+    """Plan to roll back to the previous champion.
 
-    The gate promotes the version that was taken back no more. Doing it twice is doing it once: the alias
-    previous_champion is used up by it.
+    The gate no longer promotes the version that is rolled back. The action is idempotent, since it removes the alias
+    previous_champion.
 
     Args:
         state: State of the registry.
-        history: Audit, the oldest first.
-        reason: Why, for the audit.
+        history: Audit, oldest first.
+        reason: Reason for the audit.
 
     Returns:
         The plan.
 
     Raises:
-        RefusedActionError: There is no previous champion, or it was retired.
+        RefusedActionError: There is no previous champion, or it is retired.
     """
     champion, previous = state.aliases.get("champion"), state.aliases.get("previous_champion")
     if previous is None:
@@ -382,14 +384,13 @@ def plan_rollback(state: RegistryState, history: Sequence[AuditEvent], reason: s
                 already=f"rolled back to version {champion} already, on {last.at} by {last.by}",
             )
         raise RefusedActionError(
-            f"There is no previous champion of {state.name} to return to. Name the version: "
-            "`kedro models promote VERSION`."
+            f"{state.name} has no previous champion. Name the version: `kedro models promote VERSION`."
         )
     _require_in_use(state, previous)
     wanted = {**dict.fromkeys(state.aliases_of(previous)), "champion": previous}
     if champion is None:
         raise RefusedActionError(
-            f"There is no champion of {state.name} to take back. Name the version: `kedro models promote VERSION`."
+            f"{state.name} has no champion to roll back. Name the version: `kedro models promote VERSION`."
         )
     return Change(
         action="rollback",
@@ -402,31 +403,31 @@ def plan_rollback(state: RegistryState, history: Sequence[AuditEvent], reason: s
 
 
 def _last_champion_move(history: Sequence[AuditEvent]) -> AuditEvent | None:
-    """Last event that moved the champion."""
+    """Return the last event that moved the champion."""
     moved = [event for event in history if "champion" in event.moves and event.result != "void"]
     return moved[-1] if moved else None
 
 
 def plan_retirement(state: RegistryState, version: int, at: str, reason: str | None = None) -> Change:
-    """Take a version out of use; it stays readable.
+    """Plan to retire a version; it stays readable.
 
     Args:
         state: State of the registry.
         version: Number.
-        at: The present moment, ISO 8601.
-        reason: Why, for the audit.
+        at: Current time, ISO 8601.
+        reason: Reason for the audit.
 
     Returns:
-        The plan: it loses its aliases and can be promoted no more.
+        The plan: the version loses its aliases and can no longer be promoted.
 
     Raises:
-        RefusedActionError: It is the champion, or there is no such version.
+        RefusedActionError: The version is the champion or does not exist.
     """
     tags = _require_present(state, version)
     if state.aliases.get("champion") == version:
         raise RefusedActionError(
-            f"Version {version} is the champion of {state.name} and is not retired: promote another version or roll "
-            "back first."
+            f"Version {version} is the champion of {state.name}: promote another version or roll back before you "
+            "retire it."
         )
     if RETIRED_TAG in tags:
         return Change(action="retire", version=version, already=f"version {version} is retired already")
@@ -441,18 +442,18 @@ def plan_retirement(state: RegistryState, version: int, at: str, reason: str | N
 
 
 def plan_return(state: RegistryState, version: int, reason: str | None = None) -> Change:
-    """Take a retired version back into use, without any alias.
+    """Plan to restore a retired version, without alias.
 
     Args:
         state: State of the registry.
         version: Number.
-        reason: Why, for the audit.
+        reason: Reason for the audit.
 
     Returns:
         The plan.
 
     Raises:
-        RefusedActionError: There is no such version.
+        RefusedActionError: The version does not exist.
     """
     if RETIRED_TAG not in _require_present(state, version):
         return Change(action="restore", version=version, already=f"version {version} is not retired")
@@ -460,18 +461,18 @@ def plan_return(state: RegistryState, version: int, reason: str | None = None) -
 
 
 def plan_deletion(state: RegistryState, version: int, reason: str) -> Change:
-    """Delete a version for good; its events stay in the audit.
+    """Plan to delete a version permanently; its events stay in the audit.
 
     Args:
         state: State of the registry.
         version: Number.
-        reason: Why, for the audit.
+        reason: Reason for the audit.
 
     Returns:
         The plan.
 
     Raises:
-        RefusedActionError: It has an alias.
+        RefusedActionError: The version has an alias.
     """
     held = state.aliases_of(version)
     if held:

@@ -13,7 +13,7 @@ class RegistryParameters(Parameters):
     """Parameters of the registry pipeline and of ``kedro models``."""
 
     approval: Approval = Field(
-        description="auto: what passes the gate is promoted; manual: it waits for `kedro models approve`."
+        description="auto: promote what passes the gate; manual: wait for `kedro models approve`."
     )
     gate: GateParameters
     retention: RetentionParameters

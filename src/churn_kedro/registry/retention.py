@@ -1,4 +1,4 @@
-"""Retention: which old versions may be retired or deleted."""
+"""Retention of old versions."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from churn_kedro.registry.lifecycle import RegistryState
 
 
 class RetentionParameters(Parameters):
-    """Which old versions may go. A version with an alias never does."""
+    """Retention rule. Versions with an alias are always kept."""
 
-    keep_last: int = Field(ge=1, description="So many newest versions stay, whatever their age.")
-    keep_days: int = Field(ge=0, description="Versions younger than so many days stay.")
+    keep_last: int = Field(ge=1, description="Number of newest versions to keep, regardless of age.")
+    keep_days: int = Field(ge=0, description="Keep versions younger than this number of days.")
 
 
 def find_expired(state: RegistryState, ages_in_days: Mapping[int, float], retention: RetentionParameters) -> list[int]:
-    """Versions that the retention rule lets go.
+    """Find the versions that the retention rule allows to retire or delete.
 
     Args:
-        state: How the registry stands.
+        state: State of the registry.
         ages_in_days: Age of each version.
-        retention: The rule.
+        retention: Retention rule.
 
     Returns:
-        Numbers, the oldest first: none with an alias, none among the newest, none too young.
+        Version numbers, oldest first.
+
+    Examples:
+        >>> state = RegistryState("churn", aliases={"champion": 1}, tags={1: {}, 2: {}, 3: {}, 4: {}})
+        >>> ages = {1: 90.0, 2: 60.0, 3: 10.0, 4: 0.0}
+        >>> find_expired(state, ages, RetentionParameters(keep_last=1, keep_days=30))
+        [2]
     """
     held = set(state.aliases.values())
     newest = set(sorted(state.tags)[-retention.keep_last :])

@@ -1,4 +1,4 @@
-"""Everything drawn or phrased for people: figures, report pages, model card and their wording."""
+"""Reporting: figures, report pages, model card and their texts."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""The data report: one self-contained page about a customer table."""
+"""Data report: a self-contained page about a customer table."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def render_data_report(
     """Render the page.
 
     Args:
-        quality: Counts of what was read, set aside and dropped.
+        quality: Counts of rows read, rejected and dropped.
         profile: Stages and columns.
-        schema: What changed since the last run.
+        schema: Changes since the last run.
         leakage: Findings of the checks.
-        manifest: How the splits were made.
+        manifest: Manifest of the splits.
         pictures: PNG images ``stages``, ``leakage``, ``distributions``, ``correlations`` and ``treatment``.
         declaration: The table's declaration.
 
     Returns:
-        HTML that needs no other file; every text from the table is escaped.
+        Self-contained HTML; texts from the table are escaped.
     """
     environment = html_templates()
     environment.filters["number"] = _write_number
@@ -80,16 +80,16 @@ def _describe_reading(reading: Reading) -> str:
 
 
 def describe_findings(quality: DataQuality) -> list[str]:
-    """What a person should know of how a table was read, in sentences.
+    """Describe notable facts about reading a table.
 
     Args:
         quality: Counts of the table.
 
     Returns:
-        One sentence per finding; none where there is nothing to say.
+        One sentence per finding.
     """
     lines = [f"'{name}' is called '{found}' in the file" for name, found in quality.renamed_columns.items()]
-    lines += [f"Column '{name}' of the file is not declared and was left out" for name in quality.undeclared_columns]
+    lines += [f"Column '{name}' of the file is not declared and was ignored" for name in quality.undeclared_columns]
     counted = {
         "empty column(s) without a name left out": quality.empty_unnamed_columns,
         "row(s) that repeat the header dropped": quality.header_rows_dropped,
@@ -99,7 +99,7 @@ def describe_findings(quality: DataQuality) -> list[str]:
             quality.repeated_ids
         ),
     }
-    lines += [f"{count:,} {said}" for said, count in counted.items() if count]
+    lines += [f"{count:,} {text}" for text, count in counted.items() if count]
     lines += [f"{count:,} row(s) rejected for {name}" for name, count in quality.rejection_reasons.items()]
     lines += list(quality.rejection_examples)
     for name, words in quality.suspected_missing.items():

@@ -1,4 +1,4 @@
-"""The evaluation report: one self-contained page about a version of the model."""
+"""Evaluation report: a self-contained page about a version of the model."""
 
 from __future__ import annotations
 
@@ -24,53 +24,53 @@ from churn_kedro.reporting.report_content import (
     write_rate,
 )
 
-# Pictures of each section in their order, with what they show. Their names stand in front of ".png".
+# Pictures of each section in order, by name without ".png", with their captions.
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "good": {
-        "confusion_matrix": "Customers by what they are and by what the model says",
-        "roc_curve": "Ranking: share found against false alarms",
-        "precision_recall_curve": "How right the list is as it becomes longer",
-        "calibration_curve": "Predicted against observed shares",
-        "predicted_against_actual": "Each customer: predicted and actual number",
-        "residuals_against_predicted": "Errors over the size of the prediction",
-        "residual_distribution": "How large the errors are",
+        "confusion_matrix": "Customers by observed and predicted class",
+        "roc_curve": "Ranking: true against false positive rate",
+        "precision_recall_curve": "Precision as the list becomes longer",
+        "calibration_curve": "Observed shares against predicted probabilities",
+        "predicted_against_actual": "Predicted against actual number of each customer",
+        "residuals_against_predicted": "Residuals against predictions",
+        "residual_distribution": "Distribution of the errors",
         "gain_curve": "Share of the leavers found by contacting the highest scores first",
-        "ks_curve": "How far the scores of leavers and stayers lie apart",
-        "metrics_over_thresholds": "What another decision threshold would do",
+        "ks_curve": "Score distributions of leavers and stayers",
+        "metrics_over_thresholds": "Metrics at other decision thresholds",
     },
     "worth": {
         "profit_over_share": "Profit by the share of the customers that is contacted",
         "profit_over_threshold": "Profit by the decision threshold",
-        "profit_sensitivity": "Profit if the numbers of the economics are other ones",
+        "profit_sensitivity": "Sensitivity of the profit to the economics",
     },
     "why": {
-        "shap_summary": "What each column contributes to the scores",
-        "shap_bars": "Mean size of the contributions",
-        "permutation_importance": "What the model loses without a column",
-        "feature_importance": "Share of each column in what the model does",
-        "dependence": "Contribution of the strongest columns against their cells",
-        "shap_dependence": "Contribution of the strongest columns against their cells",
-        "partial_dependence": "Mean answer as one column is set to a cell for everyone",
-        "waterfalls": "Single customers, and how the model came to its answer",
-        "shap_waterfalls": "Single customers, and how the model came to its answer",
+        "shap_summary": "SHAP values of the columns",
+        "shap_bars": "Mean absolute SHAP values",
+        "permutation_importance": "Permutation importance of the columns",
+        "feature_importance": "Importance of each column as a share",
+        "dependence": "SHAP values of the strongest columns against their values",
+        "shap_dependence": "SHAP values of the strongest columns against their values",
+        "partial_dependence": "Partial dependence of the prediction on single columns",
+        "waterfalls": "Explanations of example customers",
+        "shap_waterfalls": "Explanations of example customers",
     },
     "whom": {
-        "slices": "The model on groups of customers",
+        "slices": "Metric and calibration by group of customers",
         "fairness": "Decisions by group of the protected columns",
     },
     "compared": {
-        "comparison_differences": "How much better or worse, with intervals",
+        "comparison_differences": "Paired differences with intervals",
         "comparison_curves": "Both models on the same customers",
     },
 }
-# Words that tell the section of any other picture.
+# Keywords that assign other pictures to a section.
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "worth": ("profit", "campaign", "sensitivity", "economic", "polic"),
     "why": ("shap", "importance", "dependence", "waterfall", "explan", "interaction"),
     "whom": ("slice", "fairness", "segment", "group", "protected"),
     "compared": ("compar", "champion", "baseline", "disagree", "difference"),
 }
-# Pictures that need the whole width.
+# Pictures of full width.
 _WHOLE = ("metrics_over", "dependence", "waterfall", "slice", "fairness", "segment", "comparison_curves")
 _MOST_GROUPS, _MOST_DISAGREEMENTS = 60, 20
 
@@ -80,9 +80,9 @@ class Picture:
     """A picture of the page.
 
     Attributes:
-        source: Address that holds it.
-        caption: What it shows.
-        whole: Whether it takes the whole width.
+        source: Data URI.
+        caption: Caption.
+        whole: Whether it has full width.
     """
 
     source: str
@@ -94,13 +94,13 @@ def render_evaluation_report(results: EvaluationResults, pictures: Mapping[str, 
     """Render the page.
 
     Args:
-        results: Everything known of the version.
-        pictures: PNG images by name, with or without ``.png``. Names that are not known are put into the section that
-            they sound like, or else among the metrics.
-        date: When, as text for people.
+        results: Results of the evaluation.
+        pictures: PNG images by name, with or without ``.png``. Unknown names are assigned to a section by keywords,
+            else to the metrics.
+        date: Date of the evaluation as text.
 
     Returns:
-        HTML that needs no other file; every text is escaped. Sections without content are left out.
+        Self-contained HTML; texts are escaped. Sections without content are omitted.
     """
     environment = html_templates()
     environment.filters |= {
@@ -142,13 +142,13 @@ def render_evaluation_report(results: EvaluationResults, pictures: Mapping[str, 
 
 
 def sort_pictures(pictures: Mapping[str, bytes]) -> dict[str, list[Picture]]:
-    """Put pictures into the sections of the page.
+    """Assign pictures to the sections of the page.
 
     Args:
         pictures: PNG images by name.
 
     Returns:
-        Pictures of every section, known ones first; none is lost.
+        Pictures of each section, known ones first.
     """
     stems = {name: name.rsplit("/", 1)[-1].removesuffix(".png") for name in pictures}
     placed: dict[str, list[tuple[int, str]]] = {section: [] for section in _SECTIONS}
@@ -185,7 +185,7 @@ def _caption_of(stem: str) -> str:
 
 
 def _list_columns(results: EvaluationResults) -> list[tuple[str, str, str]]:
-    """Name, mean absolute SHAP value, and rise of the loss of each column, strongest first."""
+    """List name, mean absolute SHAP value and permutation importance of each column, strongest first."""
     summary = results.explanations
     rises = {one.column: f"{write_number(one.rise)} ± {write_number(one.spread)}" for one in summary.shuffled}
     strengths = {one.column: write_number(one.mean_absolute) for one in summary.strengths}

@@ -1,4 +1,4 @@
-"""Results of an evaluation, put together for report, model card and registry."""
+"""Results of an evaluation, combined for report, model card and registry."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from churn_kedro.evaluation import (
 
 
 class Assessment(Record):
-    """What a version is worth, for whom it fails, and how it stands beside another model."""
+    """Campaign, slices, fairness and comparison of a version."""
 
-    slices: SliceReport = Field(description="The model on groups of customers.")
+    slices: SliceReport = Field(description="Performance on groups of customers.")
     campaign: CampaignReport | None = Field(None, description="Task binary with economics only.")
     fairness: FairnessReport | None = Field(None, description="Task binary with protected columns only.")
-    comparison: ModelComparison | None = Field(None, description="Null where nothing was there to compare with.")
+    comparison: ModelComparison | None = Field(None, description="Null without baseline.")
 
     @property
     def extended_metrics(self) -> dict[str, Estimate]:
-        """Those of ``extended_metrics`` that were measured; of several protected columns, the worst."""
+        """Available ``extended_metrics``; with several protected columns, the worst."""
         found: dict[str, Estimate] = {}
         if self.campaign is not None:
             found["profit_per_customer"] = self.campaign.chosen.profit_per_customer
@@ -45,42 +45,42 @@ class Assessment(Record):
 
 
 class CardFacts(Record):
-    """What is known of a version beside its evaluation."""
+    """Facts about a version and its training."""
 
     use_case: str = Field(description="Name of the use case.")
-    purpose: str = Field(description="Whose customers, which table; from the declaration.")
+    purpose: str = Field(description="Description of customers and table, from the declaration.")
     model_name: str
     model_version: int
     model_id: str = Field(description="MLflow's id of the model.")
     run_id: str = Field(description="Run that trained it.")
-    algorithm: str = Field(description="Algorithm, or way of putting several together.")
+    algorithm: str = Field(description="Name of the algorithm or ensemble.")
     hyperparameters: dict[str, str] = Field(default_factory=dict, description="As trained.")
-    calibration: str | None = Field(None, description="Method; null where there is none.")
+    calibration: str | None = Field(None, description="Calibration method; null: none.")
     threshold: float | None = Field(None, description="Decision threshold; null for other tasks than binary.")
-    threshold_reason: str | None = Field(None, description="Why this threshold, for people.")
-    trained_rows: int | None = Field(None, description="Customers that it learned from; null: not known.")
-    trained_at: str | None = Field(None, description="When, as text.")
+    threshold_reason: str | None = Field(None, description="Reason of the threshold.")
+    trained_rows: int | None = Field(None, description="Number of training customers; null: unknown.")
+    trained_at: str | None = Field(None, description="Date as text.")
     train_digest: str | None = Field(None, description="Content digest of the training table of the version.")
     test_digest: str = Field(description="Content digest of the test table.")
     split_train_digest: str | None = Field(
-        None, description="Content digest of the training table of the split that the test table is of."
+        None, description="Content digest of the training table of the test table's split."
     )
-    split_method: str | None = Field(None, description="How that split was made.")
-    git_commit: str | None = Field(None, description="Commit of the code that trained it.")
-    git_dirty: bool | None = Field(None, description="Whether that code had uncommitted changes.")
+    split_method: str | None = Field(None, description="Method of that split.")
+    git_commit: str | None = Field(None, description="Git commit of the training code.")
+    git_dirty: bool | None = Field(None, description="Whether there were uncommitted changes.")
     libraries: dict[str, str] = Field(default_factory=dict, description="Versions of Python and of the libraries.")
     tags: dict[str, str] = Field(default_factory=dict, description="Tags of the version.")
 
 
 @dataclass(frozen=True)
 class EvaluationResults:
-    """Everything that is known of a version on the test customers.
+    """All results of the evaluation of a version.
 
     Attributes:
         evaluation: Metrics with intervals.
         assessment: Campaign, groups, fairness and comparison.
-        explanations: Strengths of the columns.
-        card: Where the version comes from.
+        explanations: Summary of the explanations.
+        card: Facts about the version.
         declaration: The table's declaration.
     """
 

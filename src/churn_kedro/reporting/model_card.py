@@ -1,7 +1,4 @@
-r"""The model card of a version, in Markdown and as a page.
-
-After Mitchell et al., "Model Cards for Model Reporting", *FAT\** 2019.
-"""
+r"""Model card of a version, in Markdown and HTML (Mitchell et al., "Model Cards for Model Reporting", *FAT\** 2019)."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ from churn_kedro.reporting.report_content import (
     write_rate,
 )
 
-# A card is short: what comes after so many is counted.
+# Maximum number of listed items; further ones are counted.
 _MOST_GROUPS, _MOST_COLUMNS, _MOST_FACTS, _MOST_LIMITS = 30, 20, 60, 40
 _LONGEST = 240
 
@@ -38,31 +35,31 @@ def render_model_card_markdown(results: EvaluationResults, date: str) -> str:
     """Render the card as Markdown.
 
     Args:
-        results: Everything known of the version.
-        date: When, as text for people.
+        results: Results of the evaluation.
+        date: Date of the evaluation as text.
 
     Returns:
-        Markdown with tables; every text is escaped.
+        Markdown with tables; texts are escaped.
     """
     facts = _gather(results, date)
     return markdown_templates().get_template("model_card.md").render(facts | {"snippet": Verbatim(facts["snippet"])})
 
 
 def render_model_card_html(results: EvaluationResults, date: str) -> str:
-    """Render the card as a page.
+    """Render the card as HTML.
 
     Args:
-        results: Everything known of the version.
-        date: When, as text for people.
+        results: Results of the evaluation.
+        date: Date of the evaluation as text.
 
     Returns:
-        HTML that needs no other file; every text is escaped.
+        Self-contained HTML; texts are escaped.
     """
     return html_templates().get_template("model_card.html").render(_gather(results, date))
 
 
 def _gather(results: EvaluationResults, date: str) -> dict[str, Any]:
-    """What both forms of the card place."""
+    """Collect the content of both forms of the card."""
     evaluation, card, declaration = results.evaluation, results.card, results.declaration
     intended, not_intended = describe_use(results)
     limits = [_shorten(limit, 2 * _LONGEST) for limit in list_limits(results)]
@@ -138,7 +135,9 @@ def _list_protected(results: EvaluationResults) -> list[dict[str, Any]]:
     return [
         {
             "column": column.column,
-            "used": "The model reads this column." if column.used_by_model else "The model does not read this column.",
+            "used": "This column is an input of the model."
+            if column.used_by_model
+            else "This column is not an input of the model.",
             "groups": [
                 (
                     group.group,
@@ -157,7 +156,7 @@ def _list_protected(results: EvaluationResults) -> list[dict[str, Any]]:
 
 
 def _list_policies(results: EvaluationResults) -> list[tuple[str, str, str, str]]:
-    """Title, share contacted, profit, and by how much the model brings more."""
+    """List title, share contacted, profit and advantage of the model for each policy."""
     campaign = results.assessment.campaign
     if campaign is None:
         return []
@@ -199,10 +198,10 @@ def _list_strengths(results: EvaluationResults) -> list[tuple[str, str, str]]:
 
 
 def write_snippet(results: EvaluationResults) -> str:
-    """Write how the version is loaded and asked.
+    """Write example code that loads the version and predicts.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
         Lines of Python.
@@ -219,11 +218,11 @@ def write_snippet(results: EvaluationResults) -> str:
     lines.append(line)
     match declaration.task:
         case "binary":
-            said = "probability of staying and of leaving, a row for each customer"
+            returned = "probability of staying and of leaving, a row for each customer"
         case "multiclass":
-            said = f"probability of each class, in this order: {', '.join(map(str, declaration.classes))}"
+            returned = f"probability of each class, in this order: {', '.join(map(str, declaration.classes))}"
         case "regression":
-            said = f"predicted {declaration.target} of each customer"
+            returned = f"predicted {declaration.target} of each customer"
     threshold = [] if card.threshold is None else [f"contact = answers[:, 1] >= {card.threshold!r}"]
     return "\n".join(
         [
@@ -236,7 +235,7 @@ def write_snippet(results: EvaluationResults) -> str:
             f"model = mlflow.pyfunc.load_model({uri})",
             'customers = pd.read_csv("customers.csv")',
             "answers = model.predict(customers[columns])",
-            f"# {' '.join(said.split())}",
+            f"# {' '.join(returned.split())}",
             *threshold,
         ]
     )

@@ -1,4 +1,4 @@
-"""What all pages share: their templates, and pictures within them."""
+"""Templates and embedded pictures, shared by all pages."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
 else:
     Environment = Any
 
-# Characters that mean something to Markdown; a backslash before them takes that away.
+# Special characters of Markdown, escaped by a backslash.
 _MARKED = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"} | {"&": "&amp;", "$": r"\$"})
 
 
 class Verbatim(str):
-    """Text for a code block of a Markdown page, which is not escaped."""
+    """Text of a Markdown code block, which is not escaped."""
 
     __slots__ = ()
 
 
 def html_templates() -> Environment:
-    """Templates of pages that need no other file.
+    """Return the environment of the HTML templates.
 
     Returns:
-        The environment: every text is escaped, and a name that is not there is an error.
+        The environment: texts are escaped, and undefined names are errors.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -33,10 +33,10 @@ def html_templates() -> Environment:
 
 
 def markdown_templates() -> Environment:
-    """Templates of Markdown pages.
+    """Return the environment of the Markdown templates.
 
     Returns:
-        The environment: every text is escaped but :class:`Verbatim`, and a name that is not there is an error.
+        The environment: texts except :class:`Verbatim` are escaped, and undefined names are errors.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -52,21 +52,21 @@ def markdown_templates() -> Environment:
 
 
 def escape_markdown(text: str) -> str:
-    """Write text so that Markdown shows it as it is, within a line or a cell of a table.
+    """Escape text for a line or a table cell of Markdown.
 
     Args:
         text: Any text.
 
     Returns:
-        One line; raw HTML in it is shown, not obeyed.
+        One line; HTML in it is shown as text.
     """
     escaped = " ".join(text.split()).translate(_MARKED)
-    # Within a word, an underscore marks nothing.
+    # Underscores within words need no escape.
     return re.sub(r"(?<=\w)\\_(?=\w)", "_", escaped)
 
 
 def embed_picture(png: bytes) -> str:
-    """Write a picture as an address that holds it.
+    """Encode a picture as a data URI.
 
     Args:
         png: PNG file.

@@ -1,4 +1,4 @@
-"""What an evaluation says, in sentences and in rows of tables; the report and the model card place the same ones."""
+"""Sentences and table rows about an evaluation, shared by report and model card."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ from churn_kedro.reporting.evaluation_results import EvaluationResults
 Tone = Literal["good", "warning", "bad", ""]
 DifferenceOutcome = Literal["better", "worse", "unclear"]
 
-# Below, an interval is wide and a group is small enough to say so.
+# Smaller test sets and classes are mentioned among the limits.
 _FEW_ROWS, _FEW_OF_A_CLASS = 500, 50
-# Below, three decimals would show nothing.
+# Smaller numbers are formatted with significant digits.
 _SMALL = 5e-4
 _MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One number that a manager looks at first.
+    """A headline number.
 
     Attributes:
-        value: The number as text.
-        label: What it is.
-        tone: What to think of it, where that can be told.
+        value: Number as text.
+        label: Meaning.
+        tone: Rating, if there is one.
     """
 
     value: str
@@ -48,7 +48,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One line of the table of metrics."""
+    """A row of the table of metrics."""
 
     title: str
     value: str
@@ -59,7 +59,7 @@ class MetricRow:
 
 @dataclass(frozen=True)
 class DifferenceRow:
-    """One line of the comparison with another model."""
+    """A row of the comparison with the baseline."""
 
     title: str
     candidate: str
@@ -69,36 +69,36 @@ class DifferenceRow:
 
 
 def write_number(value: float) -> str:
-    """Write a metric or an amount of money in few characters.
+    """Format a metric or an amount of money in few characters.
 
     Args:
         value: Any number.
 
     Returns:
-        Commas from a thousand on, or else three decimals or significant digits, whichever is shorter for small ones.
+        Text with thousands separators, three decimals, or significant digits for small numbers.
     """
     if abs(value) >= 1000:
         return f"{value:,.0f}"
     if 0 < abs(value) < _SMALL:
         return f"{value:.2g}"
-    # Adding 0 takes the sign from a number that is rounded to it.
+    # Adding 0 removes the sign of a negative zero.
     return f"{value:.4g}" if abs(value) >= 10 else f"{round(value, 3) + 0.0:.3f}"
 
 
 def write_money(value: float) -> str:
-    """Write an amount of money per customer.
+    """Format an amount of money per customer.
 
     Args:
         value: Any number.
 
     Returns:
-        Commas from a thousand on, or else two decimals.
+        Text with thousands separators, or two decimals.
     """
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{round(value, 2) + 0.0:.2f}"
 
 
 def write_interval(estimate: Estimate) -> str:
-    """Write the ends of an interval.
+    """Format the bounds of an interval.
 
     Args:
         estimate: A value with its interval.
@@ -135,22 +135,22 @@ def _count(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def metric_title(name: str) -> str:
-    """Name of a metric as people write it.
+    """Return the title of a metric.
 
     Args:
-        name: Metric.
+        name: Name of the metric.
 
     Returns:
-        Its title.
+        The title.
     """
     return METRICS[name].title if name in METRICS else name.replace("_", " ")
 
 
 def list_metrics(results: EvaluationResults) -> list[MetricRow]:
-    """Every metric with its interval and what it means.
+    """List all metrics with interval and explanation.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
         Rows in the order of the evaluation.
@@ -166,14 +166,14 @@ def list_metrics(results: EvaluationResults) -> list[MetricRow]:
 
 
 def describe_difference(name: str, difference: Estimate) -> DifferenceOutcome:
-    """Say whether a model is better than another one.
+    """Classify a paired difference as better, worse or unclear.
 
     Args:
-        name: Metric.
-        difference: Its value less the other one's, with a paired interval.
+        name: Name of the metric.
+        difference: Paired difference with its interval, model minus baseline.
 
     Returns:
-        ``unclear`` where the interval holds 0, or where neither direction of the metric is the better one.
+        ``unclear`` if the interval contains 0, or if the metric has no direction of improvement.
     """
     if not METRICS[name].ordered or difference.low <= 0 <= difference.high:
         return "unclear"
@@ -181,13 +181,13 @@ def describe_difference(name: str, difference: Estimate) -> DifferenceOutcome:
 
 
 def list_differences(results: EvaluationResults) -> list[DifferenceRow]:
-    """The model beside the one it is compared with.
+    """List the paired differences from the baseline.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
-        A row for each metric; none without a comparison.
+        One row per metric; empty without a comparison.
     """
     comparison = results.assessment.comparison
     if comparison is None:
@@ -195,33 +195,33 @@ def list_differences(results: EvaluationResults) -> list[DifferenceRow]:
     rows = []
     for name, difference in comparison.differences.items():
         candidate, baseline = comparison.values[name]
-        said = f"{_signed(difference.value)} ({write_interval(difference)})"
+        text = f"{_signed(difference.value)} ({write_interval(difference)})"
         outcome = describe_difference(name, difference)
-        rows.append(DifferenceRow(metric_title(name), write_number(candidate), write_number(baseline), said, outcome))
+        rows.append(DifferenceRow(metric_title(name), write_number(candidate), write_number(baseline), text, outcome))
     return rows
 
 
 def best_alternative(campaign: CampaignReport) -> Alternative | None:
-    """The best way to choose whom to contact that needs no model and can be afforded.
+    """Return the most profitable feasible policy without a model.
 
     Args:
-        campaign: What a campaign brings.
+        campaign: Profit of the campaign.
 
     Returns:
-        The alternative; perfect foresight is none.
+        The policy; perfect foresight is excluded.
     """
     real = [one for one in campaign.alternatives if one.policy != "perfect" and one.affordable]
     return max(real, key=lambda one: one.profit_per_customer.value, default=None)
 
 
 def contacted_share(results: EvaluationResults) -> float | None:
-    """Share of the test customers that the model asks to contact.
+    """Return the share of the test customers that the model flags.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
-        The share; None for other tasks than binary.
+        The share; None unless the task is binary.
     """
     evaluation = results.evaluation
     if evaluation.task != "binary":
@@ -233,19 +233,19 @@ def contacted_share(results: EvaluationResults) -> float | None:
 
 
 def _leavers(results: EvaluationResults) -> int:
-    """Test customers who left."""
+    """Return the number of test customers who left."""
     label = str(results.declaration.classes[1])
     return results.evaluation.test_classes.get(label, 0)
 
 
 def list_tiles(results: EvaluationResults) -> list[Tile]:
-    """The numbers of the first screen.
+    """List the headline numbers.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
-        Tiles in the order in which they matter.
+        Tiles in order of importance.
     """
     evaluation, task = results.evaluation, results.evaluation.task
     tiles: list[Tile] = []
@@ -277,7 +277,7 @@ def list_tiles(results: EvaluationResults) -> list[Tile]:
     worse, odd = results.assessment.slices.failing, results.assessment.slices.miscalibrated
     affected = {one.name for one in [*worse, *odd]}
     tested = _count(results.assessment.slices.tested, "group")
-    label = f"of {tested} tested: model worse ({len(worse)}) or misjudging ({len(odd)})"
+    label = f"of {tested} tested: model worse ({len(worse)}) or miscalibrated ({len(odd)})"
     tiles.append(Tile(str(len(affected)), label, "warning" if affected else "good"))
     return tiles
 
@@ -306,15 +306,15 @@ def _comparison_tile(comparison: ModelComparison, task: Task) -> Tile:
 
 
 def summarise(results: EvaluationResults) -> list[str]:
-    """The most important findings.
+    """Summarise the most important results in a few sentences.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
-        A few sentences.
+        Sentences.
     """
-    sentences = [_tried(results)]
+    sentences = [_describe_test(results)]
     match results.evaluation.task:
         case "binary":
             sentences += _summarise_decisions(results)
@@ -323,13 +323,13 @@ def summarise(results: EvaluationResults) -> list[str]:
             right = metrics["accuracy"]
             sentences.append(
                 f"Of 100 customers, it names the right class for {_whole(right.value)} "
-                f"({_whole(right.low)} to {_whole(right.high)}); counting each class alike, for "
+                f"({_whole(right.low)} to {_whole(right.high)}); with equal weight of the classes, for "
                 f"{_whole(metrics['balanced_accuracy'].value)}."
             )
         case "regression":
             metrics = results.evaluation.metrics
             sentences.append(
-                f"It explains {_percent(metrics['r2'].value)} of the variation of {results.declaration.target}; half "
+                f"It explains {_percent(metrics['r2'].value)} of the variance of {results.declaration.target}; half "
                 f"of its errors are smaller than {write_number(metrics['median_ae'].value)}, their mean is "
                 f"{write_number(metrics['mae'].value)}."
             )
@@ -338,51 +338,57 @@ def summarise(results: EvaluationResults) -> list[str]:
     if results.assessment.comparison is not None:
         sentences.append(_summarise_comparison(results.assessment.comparison, results.evaluation.task))
     strongest = [one.column for one in results.explanations.strengths[:_MOST_NAMED] if one.mean_absolute > 0]
-    sentences.append(f"Its answers rest most on {_join(strongest)}." if strongest else "Its answers rest on no column.")
+    sentences.append(
+        f"Its predictions depend most on {_join(strongest)}." if strongest else "Its predictions depend on no column."
+    )
     sentences.append(_summarise_groups(results.assessment.slices))
     if results.assessment.fairness is not None:
-        sentences += [said for column in results.assessment.fairness.columns for said in _summarise_protected(column)]
+        sentences += [
+            sentence for column in results.assessment.fairness.columns for sentence in _summarise_protected(column)
+        ]
     return sentences
 
 
-def _tried(results: EvaluationResults) -> str:
+def _describe_test(results: EvaluationResults) -> str:
     evaluation = results.evaluation
-    said = (
-        f"Version {evaluation.model_version} of {evaluation.model_name} was tried on {evaluation.test_rows:,} customers"
-    )
-    said += (
-        " it had not learned from" if evaluation.training_row_share == 0 else " (some it had learned from, see limits)"
+    version = f"Version {evaluation.model_version} of {evaluation.model_name}"
+    sentence = f"{version} was tested on {evaluation.test_rows:,} customers"
+    sentence += (
+        " outside its training set"
+        if evaluation.training_row_share == 0
+        else " (some from its training set, see limits)"
     )
     if evaluation.task == "binary":
         left = _leavers(results)
-        said += f", of whom {left:,} left ({_percent(left / evaluation.test_rows)})"
-    return f"{said}."
+        sentence += f", of whom {left:,} left ({_percent(left / evaluation.test_rows)})"
+    return f"{sentence}."
 
 
 def _summarise_decisions(results: EvaluationResults) -> list[str]:
     metrics, share = results.evaluation.metrics, contacted_share(results)
     if not share:
-        return ["At its threshold it asks to contact nobody."]
+        return ["At its threshold it flags no customer."]
     precision, recall = metrics["precision"], metrics["recall"]
     base = _leavers(results) / results.evaluation.test_rows
     return [
-        f"Of 100 customers the model asks to contact, {_whole(precision.value)} leave ({_whole(precision.low)} to "
-        f"{_whole(precision.high)}); of 100 taken by chance it would be {_whole(base)}.",
-        f"So it finds {_whole(recall.value)} of 100 who leave ({_whole(recall.low)} to {_whole(recall.high)}) by "
+        f"Of 100 customers the model flags, {_whole(precision.value)} leave ({_whole(precision.low)} to "
+        f"{_whole(precision.high)}); of 100 chosen at random it would be {_whole(base)}.",
+        f"It finds {_whole(recall.value)} of 100 leavers ({_whole(recall.low)} to {_whole(recall.high)}) by "
         f"contacting {_percent(share)} of all customers.",
     ]
 
 
 def _summarise_profit(campaign: CampaignReport) -> str:
-    said = f"A campaign by the model is expected to bring {_money(campaign.chosen.profit_per_customer)} per customer"
+    profit = _money(campaign.chosen.profit_per_customer)
+    sentence = f"The expected profit of a campaign with the model is {profit} per customer"
     alternative = best_alternative(campaign)
     if alternative is None:
-        return f"{said}."
+        return f"{sentence}."
     advantage = alternative.model_advantage
     clear = "" if advantage.low > 0 or advantage.high < 0 else ", which is no clear difference"
     word = "more" if advantage.value >= 0 else "less"
     return (
-        f"{said}: {write_money(abs(advantage.value))} {word} than the best way without a model that can be afforded "
+        f"{sentence}: {write_money(abs(advantage.value))} {word} than the best feasible policy without a model "
         f"({alternative.title}); the interval of the difference is {write_money(advantage.low)} to "
         f"{write_money(advantage.high)}{clear}."
     )
@@ -390,19 +396,20 @@ def _summarise_profit(campaign: CampaignReport) -> str:
 
 def _summarise_comparison(comparison: ModelComparison, task: Task) -> str:
     outcomes = {name: describe_difference(name, found) for name, found in comparison.differences.items()}
-    said = {
+    by_outcome = {
         outcome: [metric_title(name) for name in outcomes if outcomes[name] == outcome]
         for outcome in ("better", "worse")
     }
     name = next((name for name in headlines(task) if name in outcomes), None)
     begin = f"Compared with {comparison.baseline} on the same {comparison.rows:,} customers, it is"
     if name is None:
-        return f"{begin} better in {len(said['better'])} and worse in {len(said['worse'])} metrics."
+        return f"{begin} better in {len(by_outcome['better'])} and worse in {len(by_outcome['worse'])} metrics."
     main = {"better": "better", "worse": "worse", "unclear": "not clearly different"}[outcomes[name]]
     difference = comparison.differences[name]
     counted = (
-        f"of all {len(outcomes)} metrics, it is clearly better in {len(said['better']) or 'none'} and clearly worse "
-        f"in {len(said['worse']) or 'none'}"
+        f"of all {len(outcomes)} metrics, it is clearly better in {len(by_outcome['better']) or 'none'} and clearly "
+        "worse "
+        f"in {len(by_outcome['worse']) or 'none'}"
     )
     size = f"{_signed(difference.value)}, {write_interval(difference)}"
     return f"{begin} {main} in {metric_title(name)} ({size}); {counted}."
@@ -420,17 +427,17 @@ def _summarise_groups(report: SliceReport) -> str:
         return f"No group has enough {enough} to be compared with the whole."
     if not report.failing and not report.miscalibrated:
         harder = (
-            f"; {len(report.harder)} of them {'is' if len(report.harder) == 1 else 'are'} harder to tell apart than "
+            f"; {len(report.harder)} of them {'is' if len(report.harder) == 1 else 'are'} harder to rank than "
             "all customers, for any model"
             if report.harder
             else ""
         )
-        return f"Of {_count(report.tested, 'group')} of customers tested, the model fails none{harder}."
+        return f"Of {_count(report.tested, 'group')} of customers tested, the model is not worse on any{harder}."
     parts = []
     if report.failing:
         parts.append(f"clearly worse for {_named(report.failing)}")
     if report.miscalibrated:
-        parts.append(f"off in what it predicts on average for {_named(report.miscalibrated)}")
+        parts.append(f"miscalibrated for {_named(report.miscalibrated)}")
     return f"It is {' and '.join(parts)}."
 
 
@@ -446,10 +453,10 @@ def _summarise_protected(column: ProtectedColumn) -> list[str]:
 
 
 def list_limits(results: EvaluationResults) -> list[str]:
-    """What the evaluation does not show, and where the model is weak.
+    """List the limits of the evaluation and the weaknesses of the model.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
         Sentences.
@@ -460,9 +467,9 @@ def list_limits(results: EvaluationResults) -> list[str]:
         *_describe_harder(results.assessment.slices),
         *(_describe_miscalibrated(group, results.evaluation.task) for group in results.assessment.slices.miscalibrated),
     ]
-    unjudged = [group for group in results.assessment.slices.slices if group.p_value is None]
-    if unjudged:
-        limits.append(f"Could not be compared with the whole: {_named(unjudged)}.")
+    untested = [group for group in results.assessment.slices.slices if group.p_value is None]
+    if untested:
+        limits.append(f"Too small for a test: {_named(untested)}.")
     if results.assessment.campaign is not None:
         limits += _limits_of_the_campaign(results.assessment.campaign)
     if results.assessment.fairness is not None:
@@ -471,21 +478,21 @@ def list_limits(results: EvaluationResults) -> list[str]:
         limits.append(_sentence(results.assessment.comparison.note))
     if not results.explanations.exact:
         limits.append(
-            "SHAP values are estimates from samples, of "
+            "SHAP values are estimated by sampling, for "
             f"{_count(results.explanations.explained_customers, 'customer')}; small ones are noise."
         )
     if results.card.git_dirty:
-        limits.append("The code that trained the version had changes that are in no commit.")
+        limits.append("The training code of the version had uncommitted changes.")
     if results.evaluation.task == "binary":
-        limits.append("The model says who is likely to leave, not whom a contact would keep.")
-    return [*limits, "Explanations say what the model rests on, not what causes the outcome."]
+        limits.append("The model predicts who is likely to leave, not who would stay after a contact.")
+    return [*limits, "Explanations show on which columns the model depends, not what causes the outcome."]
 
 
 def _limits_of_fairness(report: FairnessReport) -> list[str]:
     used = [column.column for column in report.columns if column.used_by_model]
-    limits = [f"The model reads protected columns: {_join(used)}."] if used else []
+    limits = [f"Protected columns are inputs of the model: {_join(used)}."] if used else []
     return limits + [
-        f"Groups of {column.column} with too few customers to be compared: {_join(column.left_out)}."
+        f"Groups of {column.column} with too few customers for a comparison: {_join(column.left_out)}."
         for column in report.columns
         if column.left_out
     ]
@@ -500,24 +507,24 @@ def _limits_of_the_test(results: EvaluationResults) -> list[str]:
     limits = []
     if evaluation.training_row_share > 0:
         limits.append(
-            f"{_percent(evaluation.training_row_share)} of the test customers are training rows: all values here "
-            "are too good."
+            f"{_percent(evaluation.training_row_share)} of the test customers are training rows: all metrics are "
+            "optimistic."
         )
     if card.train_digest and card.split_train_digest and card.train_digest != card.split_train_digest:
         limits.append(
-            "The version was trained on another split than the one this test table is of; it may have learned from "
-            "some of these customers."
+            "The version was trained on another split than that of the test table; some test customers may be training "
+            "rows."
         )
     if evaluation.test_rows < _FEW_ROWS:
         limits.append(f"Only {evaluation.test_rows:,} test customers: the intervals are wide, and groups are small.")
     rare = {label: count for label, count in evaluation.test_classes.items() if count < _FEW_OF_A_CLASS}
     if rare:
-        said = _join([f"{label} ({count:,})" for label, count in list(rare.items())[:6]])
-        limits.append(f"Few test customers of some classes, so what is said of these is rough: {said}.")
+        named = _join([f"{label} ({count:,})" for label, count in list(rare.items())[:6]])
+        limits.append(f"Few test customers of some classes, so results on these are uncertain: {named}.")
     if card.split_method is not None and card.split_method != "time":
         by = "by chance" if card.split_method == "random" else f"by {card.split_method}"
         limits.append(
-            f"The test customers were set apart {by}, not by time: how the model does on later customers is not tested."
+            f"The test customers were selected {by}, not by time: performance on later customers is not tested."
         )
     return limits
 
@@ -526,22 +533,22 @@ def _describe_harder(report: SliceReport) -> list[str]:
     if not report.harder:
         return []
     return [
-        f"Some customers are harder to tell apart than all, and {metric_title(report.metric)} is lower among them for "
-        f"that reason alone: {_named(report.harder)}."
+        f"Some groups are harder to rank, and {metric_title(report.metric)} is lower on them for that reason only: "
+        f"{_named(report.harder)}."
     ]
 
 
 def _describe_worse(group: Slice, report: SliceReport) -> str:
-    said = f"Worse for “{group.name}” ({group.rows:,} customers)"
+    sentence = f"Worse for “{group.name}” ({group.rows:,} customers)"
     if group.metric is not None and group.whole is not None:
         found, whole = write_number(group.metric.value), write_number(group.whole)
-        said += f": {metric_title(report.metric)} {found} against {whole}"
-    return f"{said}. {_sentence(group.note)}" if group.note else f"{said}."
+        sentence += f": {metric_title(report.metric)} {found} against {whole}"
+    return f"{sentence}. {_sentence(group.note)}" if group.note else f"{sentence}."
 
 
 def _describe_miscalibrated(group: Slice, task: Task) -> str:
     if group.calibration is None:
-        return f"Misjudged on average: “{group.name}”."
+        return f"Miscalibrated: “{group.name}”."
     difference = group.calibration.difference
     if task == "regression":
         way = "low" if difference.value > 0 else "high"
@@ -553,10 +560,7 @@ def _describe_miscalibrated(group: Slice, task: Task) -> str:
 
 
 def _limits_of_the_campaign(campaign: CampaignReport) -> list[str]:
-    limits = [
-        "Profit is expected under the costs, the value and the save probability that were assumed, and no better than "
-        "these."
-    ]
+    limits = ["The expected profit depends on the assumed costs, value and save probability."]
     if campaign.chosen.within_capacity is False:
         limits.append("At its threshold, the model would contact more customers than the capacity allows.")
     if campaign.chosen.within_budget is False:
@@ -566,14 +570,13 @@ def _limits_of_the_campaign(campaign: CampaignReport) -> list[str]:
     if campaign.best.profit_per_customer > campaign.chosen.profit_per_customer.value:
         limits.append(
             f"The best threshold on these customers ({campaign.best.threshold:.3f}, profit "
-            f"{write_money(campaign.best.profit_per_customer)} per customer) was chosen on them, so it looks better "
-            "than it is."
+            f"{write_money(campaign.best.profit_per_customer)} per customer) was chosen on them and is optimistic."
         )
     return limits
 
 
 def describe_economics(economics: Economics) -> list[str]:
-    """What a campaign was assumed to cost and to bring.
+    """Describe the assumed costs and value of a campaign.
 
     Args:
         economics: Costs and value.
@@ -586,57 +589,57 @@ def describe_economics(economics: Economics) -> list[str]:
         if isinstance(economics.value, ValueColumn)
         else f"{economics.value:,g}"
     )
-    said = [
+    sentences = [
         f"A contact costs {economics.contact_cost:,g}, an offer that is taken {economics.offer_cost:,g}; a customer "
         f"who would leave takes it and stays with probability {economics.save_probability:g}, and is then worth "
         f"{value}; one who would stay anyway takes it, too.",
     ]
     if economics.capacity is not None:
-        said.append(f"At most {_percent(economics.capacity)} of the customers can be contacted.")
+        sentences.append(f"At most {_percent(economics.capacity)} of the customers can be contacted.")
     if economics.budget is not None:
-        said.append(f"At most {write_money(economics.budget)} per customer of the table may be spent.")
-    return said
+        sentences.append(f"At most {write_money(economics.budget)} per customer of the table may be spent.")
+    return sentences
 
 
 def describe_explanations(summary: ExplanationSummary) -> list[str]:
-    """How explanations were made, and what acts together.
+    """Describe the method of the explanations, and interactions.
 
     Args:
-        summary: What the model rests on.
+        summary: Summary of the explanations.
 
     Returns:
         Sentences.
     """
-    how = "computed exactly" if summary.exact else "estimated by comparison with a sample of others"
-    said = [
-        f"SHAP values divide {summary.output} between the columns; they were {how} for "
+    how = "computed exactly" if summary.exact else "estimated by sampling"
+    sentences = [
+        f"SHAP values decompose {summary.output} by column; they were {how} for "
         f"{summary.explained_customers:,} of {summary.total_customers:,} test customers.",
-        f"Each column was also shuffled {summary.n_repeats} times among {summary.shuffled_customers:,} customers: the "
-        f"more the {summary.loss_name} then rises over {write_number(summary.loss)}, the more rests on the column.",
+        f"Permutation importance: increase of the {summary.loss_name} over {write_number(summary.loss)} when a column "
+        f"is shuffled, {summary.n_repeats} times among {summary.shuffled_customers:,} customers.",
     ]
     if summary.pairs:
         pairs = [" with ".join(pair.columns) for pair in summary.pairs[:_MOST_NAMED]]
-        said.append(
+        sentences.append(
             f"Strongest interactions, computed for {_count(summary.interacting_customers, 'customer')}: {_join(pairs)}."
         )
     idle = [one.column for one in summary.shuffled if one.rise <= one.spread]
     if idle:
         shown = [*idle[:6], *([f"{len(idle) - 6} more"] if len(idle) > 6 else [])]
-        said.append(
-            f"Shuffling makes no clear difference for {_join(shown)}: the model can do without, or other columns stand "
-            "in."
+        sentences.append(
+            f"No significant permutation importance: {_join(shown)}. The model does not need them, or correlated "
+            "columns replace them."
         )
-    return said
+    return sentences
 
 
 def describe_gaps(column: ProtectedColumn) -> list[tuple[str, str, str]]:
-    """How far apart the groups of a protected column are.
+    """Describe the gaps between the groups of a protected column.
 
     Args:
         column: The column with its groups.
 
     Returns:
-        Name, difference and ratio, with intervals, of each rate that could be compared.
+        Name, difference and ratio, with intervals, of each available rate.
     """
     gaps: list[tuple[str, RateGap | None]] = [
         ("share contacted (demographic parity)", column.selection_rate),
@@ -657,13 +660,13 @@ def _optional(estimate: Estimate | None) -> str:
 
 
 def write_rate(estimate: Estimate | None) -> str:
-    """Write a rate of a group.
+    """Format a rate of a group.
 
     Args:
-        estimate: The rate with its interval, if there is one.
+        estimate: Rate with its interval, if available.
 
     Returns:
-        In percent; empty where there is none.
+        Text in percent; empty if not available.
     """
     if estimate is None:
         return ""
@@ -671,14 +674,14 @@ def write_rate(estimate: Estimate | None) -> str:
 
 
 def describe_group(group: Slice, task: Task) -> dict[str, str]:
-    """Write what is known of a group.
+    """Format the results of a group.
 
     Args:
         group: The group.
         task: What is predicted.
 
     Returns:
-        Cells of a table by name: metric, p, observed, predicted and gap.
+        Table cells by name: metric, p, observed, predicted and gap.
     """
 
     def level(value: float) -> str:
@@ -710,44 +713,43 @@ def _p_value(value: float) -> str:
 
 
 def describe_use(results: EvaluationResults) -> tuple[list[str], list[str]]:
-    """What the model is for, and what it is not for.
+    """Describe intended and unintended use of the model.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
-        Sentences of intended use, and of use that is not intended.
+        Sentences on intended use, and on unintended use.
     """
     declaration = results.declaration
     match declaration.task:
         case "binary":
-            does = "gives each customer a calibrated probability of leaving and a decision whom to contact"
+            does = "predicts a calibrated probability of leaving and a contact decision for each customer"
         case "multiclass":
-            does = f"gives each customer a probability of each of {len(declaration.classes)} classes"
+            does = f"predicts the probability of each of {len(declaration.classes)} classes for each customer"
         case "regression":
             does = f"predicts {declaration.target} for each customer"
     intended = [
         _sentence(results.card.purpose),
-        f"The model {does}. It takes {_count(len(declaration.features), 'column')} of a table that is declared as "
-        "it was when it was trained.",
+        f"The model {does}. Its input is {_count(len(declaration.features), 'column')} of a table with the declaration "
+        "of its training.",
     ]
     not_intended = [
-        "Customers of another kind than those it was trained and tested on, or columns that mean something else there.",
-        "Conclusions about causes: it does not tell what would happen to a customer if a column were changed.",
-        "Decisions about single persons that touch their rights, such as credit, employment or prices, without a "
-        "person who looks at the case.",
+        "Customers of another population than the training and test customers, or columns of another meaning.",
+        "Causal inference: it does not predict the effect of changing a column of a customer.",
+        "Decisions that affect the rights of a person, such as credit, employment or prices, without human review.",
     ]
     return intended, not_intended
 
 
 def list_lineage(results: EvaluationResults) -> list[tuple[str, str]]:
-    """Where the version and its test customers come from.
+    """List the origin of the version and its test customers.
 
     Args:
-        results: Everything known.
+        results: Results of the evaluation.
 
     Returns:
-        Name and value; what is not known is left out.
+        Name and value; unknown values are omitted.
     """
     card, evaluation, declaration = results.card, results.evaluation, results.declaration
     commit = card.git_commit
@@ -763,7 +765,7 @@ def list_lineage(results: EvaluationResults) -> list[tuple[str, str]]:
         "threshold": None if card.threshold is None else f"{card.threshold:.4f}",
         "reason of the threshold": card.threshold_reason,
         "trained at": card.trained_at,
-        "customers learned from": None if card.trained_rows is None else f"{card.trained_rows:,}",
+        "training customers": None if card.trained_rows is None else f"{card.trained_rows:,}",
         "test customers": f"{evaluation.test_rows:,}" + (f" ({classes})" if classes else ""),
         "split": card.split_method,
         "digest of the training table": card.train_digest,

@@ -1,4 +1,4 @@
-"""What the registry keeps of an evaluation, on the version itself."""
+"""Documents, description and tags of an evaluated version in the registry."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from churn_kedro.evaluation import Estimate, headlines
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.report_content import list_limits, summarise
 
-# A registry may hold no longer description.
+# Maximum length of a description in the registry.
 _DESCRIPTION_LENGTH = 4500
 # Folder of the model's artifacts that holds the documents.
 DOCUMENTS_FOLDER = "evaluation"
-# Tag of a version that tells when it was evaluated; with it go those of the metrics.
+# Tag of a version with the time of its evaluation; it is removed together with the tags of the metrics.
 EVALUATED_TAG = "evaluated_at"
 
 
 @dataclass(frozen=True)
 class VersionDocuments:
-    """What belongs to a version after its evaluation.
+    """Documents, description and tags of a version after its evaluation.
 
     Attributes:
         model_name: Registered model.
         version: Its number.
         model_id: MLflow's id of the model.
         description: Markdown, shown beside the version.
-        tags: Tags of the version; None: the tag goes.
+        tags: Tags of the version; None: the tag is deleted.
         files: Documents by file name.
     """
 
@@ -39,11 +39,11 @@ class VersionDocuments:
 
 
 def headline_tags(metrics: Mapping[str, Estimate], names: list[str]) -> dict[str, str]:
-    """Metrics as tags, from which lists of versions are made without opening any run.
+    """Convert metrics to tags, which are read for lists of versions.
 
     Args:
         metrics: Estimates by name.
-        names: Those that are wanted; absent ones are left out.
+        names: Names of the wanted metrics; absent ones are skipped.
 
     Returns:
         ``name``, ``name_low`` and ``name_high`` of each.
@@ -59,10 +59,10 @@ def headline_tags(metrics: Mapping[str, Estimate], names: list[str]) -> dict[str
 def collect_version_documents(
     results: EvaluationResults, files: Mapping[str, str], evaluated_at: str
 ) -> VersionDocuments:
-    """Put together what belongs to the version.
+    """Collect documents, description and tags of a version.
 
     Args:
-        results: Everything known of it.
+        results: Results of the evaluation.
         files: Documents by file name.
         evaluated_at: Time of the evaluation, ISO 8601.
 

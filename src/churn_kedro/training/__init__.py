@@ -1,4 +1,4 @@
-"""From customers to a model: folds, algorithms, search, candidates, calibration and the recipe that combines them."""
+"""Training: folds, algorithms, hyperparameter search, candidate comparison, calibration and the final fit."""
 
 import lazy_loader
 

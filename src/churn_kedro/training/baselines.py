@@ -1,4 +1,4 @@
-"""Simple models that are trained on the spot, so that a version has something to be compared with."""
+"""Simple baseline models, trained on demand for the comparison with a version."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ def train_baseline(
     manifest: SplitManifest,
     configuration: TrainingConfiguration,
 ) -> Estimator:
-    """Train a simple model with its defaults: no search, no calibration, on the training customers alone.
+    """Train a simple model with default hyperparameters on the training set, without search and calibration.
 
-    Of two classes, the decision threshold is chosen on the validation customers, by the objective of training.
+    For task binary, the decision threshold is chosen on the validation set by the objective of training.
 
     Args:
-        name: ``constant`` says the same of everyone: the shares of the classes, or the mean.
+        name: Name of the model; ``constant`` predicts the class frequencies or the mean for all customers.
         train: Training customers.
         validation: Validation customers.
-        manifest: Identifies both.
+        manifest: Manifest of both splits.
         configuration: Declaration, features, seed, threads and the objective of the threshold.
 
     Returns:
         A fitted estimator on raw columns.
 
     Raises:
-        ParameterError: The model does not learn this task, or cannot keep a declared constraint.
+        ParameterError: The model does not support the task.
     """
     declaration, campaigns = configuration.declaration, configuration.campaigns
     fitted = (
@@ -76,9 +76,9 @@ def _fit_algorithm(
     algorithm = load_algorithm(name)
     if declaration.task not in algorithm.tasks:
         raise ParameterError(
-            f"The baseline {name} does not learn task {declaration.task}; {TASKS[declaration.task].linear_model} does."
+            f"Baseline {name} does not support task {declaration.task}; choose {TASKS[declaration.task].linear_model}."
         )
-    # Constraints bind the model that ships; a yardstick need not keep them.
+    # Declared constraints do not apply to a baseline.
     free = declaration.model_copy(
         update={
             "columns": [column.model_copy(update={"monotone": None}) for column in declaration.columns],

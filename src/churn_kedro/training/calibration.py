@@ -1,4 +1,4 @@
-"""From scores to probabilities that can be believed: the map is chosen and fitted on out-of-fold predictions."""
+"""Probability calibration: the map is chosen and fitted on out-of-fold predictions."""
 
 from __future__ import annotations
 
@@ -22,43 +22,51 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Method = Literal["none", "temperature", "sigmoid", "isotonic"]
-# From the simplest to the most flexible: of equals, the first is taken.
+# From the simplest to the most flexible; ties go to the first.
 _METHODS: tuple[Method, ...] = ("none", "temperature", "sigmoid", "isotonic")
 _BINS = 10
 
 
 class Calibration(Record):
-    """The map that was chosen, and why."""
+    """The chosen calibration map and its evaluation."""
 
     method: Method = Field(description="The map.")
-    log_loss: dict[str, float] = Field(description="Cross-validated log loss of each map that was tried.")
-    ece_before: float = Field(description="Expected calibration error of the scores as they are.")
-    ece_after: float = Field(description="The same of the cross-validated probabilities.")
+    log_loss: dict[str, float] = Field(description="Cross-validated log loss of each map tried.")
+    ece_before: float = Field(description="Expected calibration error of the uncalibrated scores.")
+    ece_after: float = Field(description="Expected calibration error of the cross-validated probabilities.")
 
 
 def expected_calibration_error(
     target: np.ndarray, probability: np.ndarray, weight: np.ndarray | None = None, n_bins: int = _BINS
 ) -> float:
-    """Mean distance between what was said and what happened, over bins of about equally many customers.
+    """Compute the expected calibration error over bins of about equal size.
 
-    Naeini, Cooper and Hauskrecht, AAAI 2015; for several classes, of the most probable one (Guo et al., ICML 2017).
+    The absolute difference between the mean predicted probability and the observed frequency, averaged over the bins by
+    weight (Naeini, Cooper and Hauskrecht, AAAI 2015); for several classes, that of the most probable class (Guo et al.,
+    ICML 2017).
 
     Args:
         target: Class codes, shape (n,).
-        probability: Of the positive class, shape (n,), or of each class, shape (n, n_classes).
-        weight: How much each row counts, shape (n,).
-        n_bins: Bins.
+        probability: Probability of the positive class, shape (n,), or of each class, shape (n, n_classes).
+        weight: Sample weights, shape (n,); None: equal weights.
+        n_bins: Number of bins.
 
     Returns:
-        A share, 0 to 1.
+        Error between 0 and 1.
+
+    Examples:
+        >>> import numpy as np
+        >>> probability = np.array([0.1, 0.1, 0.9, 0.9])
+        >>> round(expected_calibration_error(np.array([0, 0, 1, 0]), probability, n_bins=2), 3)
+        0.25
     """
     if probability.ndim == 2:
-        happened = (probability.argmax(axis=1) == target).astype(np.float64)
-        said = probability.max(axis=1)
+        observed = (probability.argmax(axis=1) == target).astype(np.float64)
+        predicted = probability.max(axis=1)
     else:
-        happened, said = (target == 1).astype(np.float64), probability
-    weight = np.ones(len(said)) if weight is None else weight
-    distances = np.bincount(bin_probabilities(said, n_bins), weights=weight * (happened - said))
+        observed, predicted = (target == 1).astype(np.float64), probability
+    weight = np.ones(len(predicted)) if weight is None else weight
+    distances = np.bincount(bin_probabilities(predicted, n_bins), weights=weight * (observed - predicted))
     return float(np.abs(distances).sum() / weight.sum())
 
 
@@ -72,33 +80,32 @@ def choose_calibration(
     *,
     weighted_classes: bool = False,
 ) -> tuple[Calibration, np.ndarray]:
-    """Choose the map by cross-validated log loss.
+    """Choose the calibration map by cross-validated log loss.
 
     Args:
         target: Class codes, shape (n,).
         prediction: Out-of-fold probability of the positive class, shape (n,), or of each class, shape (n, n_classes).
-        fold: Number of the fold in which each row was judged, shape (n,).
+        fold: Index of the validation fold of each row, shape (n,).
         learning: Task.
-        parameters: Which maps are wanted.
-        weight: How much each row counts, shape (n,).
-        weighted_classes: Whether the model was taught with weighted classes; its scores are no probabilities.
+        parameters: Calibration method.
+        weight: Sample weights, shape (n,).
+        weighted_classes: Whether the model was trained with class weights, so that its scores are not probabilities.
 
     Returns:
-        The choice, and the probabilities that the chosen map gives each row when fitted on the other folds.
+        The choice, and the calibrated out-of-fold probabilities of the chosen map.
 
     Raises:
-        ParameterError: No map is wanted of a model with weighted classes.
+        ParameterError: Method ``none`` is combined with class weights.
     """
     if weighted_classes and parameters.method == "none":
         raise ParameterError(
-            "training.class_weight is balanced and training.calibration.method is none: such scores are no "
-            "probabilities, and neither profit nor risk bands can be read from them. Set the method to auto, or "
-            "class_weight to null."
+            "training.class_weight is balanced and training.calibration.method is none: such scores are not "
+            "probabilities, which profit and risk bands need. Set the method to auto, or class_weight to null."
         )
     wanted = _METHODS if parameters.method == "auto" else (parameters.method,)
     if weighted_classes:
         wanted = tuple(method for method in wanted if method != "none")
-        logger.info("Weighted classes distort probabilities: they are calibrated (%s).", ", ".join(wanted))
+        logger.info("Class weights distort probabilities; they are calibrated (%s).", ", ".join(wanted))
     calibrated = {method: _cross_calibrate(target, prediction, fold, method, weight) for method in wanted}
     losses = {method: learning.measure(target, values, weight) for method, values in calibrated.items()}
     method = min(wanted, key=lambda name: losses[name])
@@ -117,14 +124,14 @@ def choose_calibration(
 def calibrate(
     pipeline: Any, method: Method, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None
 ) -> Any:
-    """Put the map behind a fitted pipeline.
+    """Append a calibration map to a fitted pipeline.
 
     Args:
         pipeline: Fitted classifier on raw columns.
         method: The map.
         target: Class codes, shape (n,).
-        prediction: Out-of-fold probabilities, from which the map is learned.
-        weight: How much each row counts, shape (n,).
+        prediction: Out-of-fold probabilities, on which the map is fitted.
+        weight: Sample weights, shape (n,).
 
     Returns:
         A classifier on raw columns.
@@ -135,9 +142,9 @@ def calibrate(
 
     scores = LogOddsClassifier(_Given(_by_class(prediction).shape[1]))
     calibrated = _fit_map(scores, target, _by_class(prediction), method, weight)
-    # Frozen, the scores were not copied: the map, learned from out-of-fold predictions, now reads the pipeline's.
+    # The map was fitted on out-of-fold predictions; now it is applied to the predictions of the pipeline.
     scores.set_params(estimator=pipeline)
-    # The rows of the split are of no use to a loaded model.
+    # A loaded model does not need the rows of the split.
     return calibrated.set_params(cv=None)
 
 
@@ -148,7 +155,7 @@ def _by_class(prediction: np.ndarray) -> np.ndarray:
 def _cross_calibrate(
     target: np.ndarray, prediction: np.ndarray, fold: np.ndarray, method: Method, weight: np.ndarray | None
 ) -> np.ndarray:
-    """Probabilities of each fold under the map that was fitted on the others."""
+    """Return the probabilities of each fold under the map fitted on the other folds."""
     if method == "none":
         return prediction
     from churn_estimators.transformers import LogOddsClassifier
@@ -169,7 +176,7 @@ def _cross_calibrate(
 
 
 class _Given:
-    """A classifier whose inputs are its probabilities already."""
+    """A classifier whose inputs are the probabilities themselves."""
 
     def __init__(self, n_classes: int) -> None:
         self.classes_ = np.arange(n_classes)
@@ -185,9 +192,9 @@ def _fit_map(
     from sklearn.frozen import FrozenEstimator
 
     rows = np.arange(len(target))
-    # Nothing is left to cross-validate: the predictions are out of fold.
+    # The predictions are out of fold, so no further cross-validation is needed.
     calibrated = CalibratedClassifierCV(FrozenEstimator(scores), method=method, cv=[(rows, rows)])
     with warnings.catch_warnings():
-        # The weights are meant for the map alone.
+        # The weights apply to the map only.
         warnings.filterwarnings("ignore", message="Since FrozenEstimator does not appear to accept sample_weight")
         return calibrated.fit(probability, target, sample_weight=weight)

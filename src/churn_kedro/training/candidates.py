@@ -1,4 +1,4 @@
-"""Which of several models goes on: the best of each algorithm, and ensembles of them, judged on the same folds."""
+"""Candidate comparison: the best trial of each algorithm, and ensembles of them, evaluated on the same folds."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from churn_kedro.training.folds import FoldInputs, Folds
 from churn_kedro.training.parameters import Ensemble, Value
 from churn_kedro.training.search import AlgorithmSearch
 
-# Two-sided probability of a difference that is mere noise.
+# Significance level of the two-sided test of a difference.
 _NOISE = 0.05
-# Where there is one fold, the last model of a stack is cross-fitted within it.
+# With a single fold, the final estimator of a stack is cross-fitted within it.
 _INNER_FOLDS = 5
 
 
 class Candidate(Record):
-    """A model that could go on, and what it reached on the folds."""
+    """A candidate model and its scores on the folds."""
 
-    name: str = Field(description="Algorithm, or way of putting several together.")
-    members: list[AlgorithmName] = Field(description="Algorithms in it.")
-    n_estimators: int | None = Field(None, description="Rounds, of an algorithm that grows in rounds.")
-    score: float = Field(description="Mean over the folds; lower is better.")
-    deviation: float = Field(description="Standard deviation over the folds; 0 where there is one.")
+    name: str = Field(description="Name of the algorithm or ensemble.")
+    members: list[AlgorithmName] = Field(description="Member algorithms.")
+    n_estimators: int | None = Field(None, description="Number of rounds, if the algorithm has rounds.")
+    score: float = Field(description="Mean score over the folds; lower is better.")
+    deviation: float = Field(description="Standard deviation over the folds; 0 for a single fold.")
     fold_scores: list[float] = Field(description="Score of each fold.")
-    search_seconds: float = Field(description="Time of its trials, added up, earlier searches counted in.")
-    fit_seconds: float = Field(description="Wall time to fit and judge it on all folds.")
-    trials: int = Field(description="Hyperparameter sets tried for it.")
-    behind: float = Field(0.0, description="Mean difference from the one that was chosen; above 0 is worse.")
-    noise: float = Field(0.0, description="A difference within plus or minus this may be chance (95 %).")
-    differs: bool = Field(False, description="Whether the difference exceeds the noise.")
+    search_seconds: float = Field(description="Total time of its trials, including earlier searches.")
+    fit_seconds: float = Field(description="Wall time of fit and evaluation on all folds.")
+    trials: int = Field(description="Number of its trials.")
+    behind: float = Field(0.0, description="Mean paired difference from the chosen candidate; positive is worse.")
+    noise: float = Field(0.0, description="Half-width of the 95 % confidence interval of the difference.")
+    differs: bool = Field(False, description="Whether the difference is significant.")
 
 
 class Comparison(Record):
-    """Candidates side by side."""
+    """Comparison of all candidates."""
 
-    metric: Score = Field(description="What the scores are.")
-    rows: int = Field(description="Customers that were judged.")
-    candidates: list[Candidate] = Field(description="In the order of training.algorithms, ensembles last.")
-    chosen: str = Field(description="Name of the one that goes on.")
-    reason: str = Field(description="Why, in a sentence.")
+    metric: Score = Field(description="Name of the score.")
+    rows: int = Field(description="Number of validation rows.")
+    candidates: list[Candidate] = Field(description="Candidates in the order of training.algorithms, ensembles last.")
+    chosen: str = Field(description="Name of the chosen candidate.")
+    reason: str = Field(description="Reason of the choice.")
 
 
 class Member(Record):
@@ -57,20 +57,20 @@ class Member(Record):
 
     algorithm: AlgorithmName
     hyperparameters: dict[str, Value] = Field(description="As searched.")
-    n_estimators: int | None = Field(description="Rounds, of an algorithm that grows in rounds.")
-    complexity: dict[str, int] = Field(description="Trees and leaves, or coefficients.")
+    n_estimators: int | None = Field(description="Number of rounds, if the algorithm has rounds.")
+    complexity: dict[str, int] = Field(description="Numbers of trees and leaves, or of coefficients.")
 
 
 @dataclass(frozen=True)
 class OutOfFold:
-    """What the chosen candidate said of customers it had not learned from.
+    """Out-of-fold predictions of the chosen candidate.
 
     Attributes:
         rows: Positions among the development customers, shape (n,).
-        fold: Number of the fold in which each was judged, shape (n,).
+        fold: Index of the validation fold of each row, shape (n,).
         target: Class codes or numbers, shape (n,).
         prediction: Shape (n,), or (n, n_classes) for several classes.
-        weight: How much each row counts; None: all alike.
+        weight: Sample weights, shape (n,); None: equal weights.
     """
 
     rows: np.ndarray
@@ -85,9 +85,9 @@ class LearningCurves:
     """Scores by round, the mean over the folds.
 
     Attributes:
-        algorithm: Whose they are.
-        train: On the rows that were learned from.
-        validation: On the rows that were not.
+        algorithm: Name of the algorithm.
+        train: Score on the training rows.
+        validation: Score on the validation rows.
     """
 
     algorithm: AlgorithmName
@@ -97,15 +97,15 @@ class LearningCurves:
 
 @dataclass(frozen=True)
 class CandidateComparison:
-    """Everything that the comparison leaves to the final fit.
+    """Result of the candidate comparison, input of the final fit.
 
     Attributes:
-        comparison: For people.
-        chosen: The candidate that goes on.
-        out_of_fold: Its predictions.
-        last: Fitted last model of a stack; None otherwise.
-        curves: Learning curves of the first algorithm that has some.
-        folds: The folds that it was judged on.
+        comparison: Scores of all candidates.
+        chosen: The chosen candidate.
+        out_of_fold: Its out-of-fold predictions.
+        last: Fitted final estimator of a stack; else None.
+        curves: Learning curves of the first member algorithm with rounds.
+        folds: The folds of the comparison.
         seconds: Wall time.
     """
 
@@ -132,21 +132,21 @@ def compare_candidates(
     problem: Problem,
     stopwatch: Stopwatch = perf_counter,
 ) -> CandidateComparison:
-    """Fit the best trial of each algorithm on the judging folds and choose.
+    """Fit the best trial of each algorithm on the comparison folds and choose a candidate.
 
-    Each fold gets the number of rounds that the final model will get, so the scores hold no early stopping on the rows
-    that are judged; where the search saw a sample, the number is found anew on all rows. The lowest score wins, unless
-    a candidate that is listed earlier does not differ from it beyond the noise: a later one has to earn its place.
+    All folds use the number of rounds of the final model, so early stopping does not bias the scores; if the search
+    used a sample, the number is determined again on all rows. The candidate with the lowest score is chosen, unless an
+    earlier one in the list does not differ significantly from it.
 
     Args:
-        searches: What was found for each algorithm.
-        ensembles: Ensembles to try, where there are several algorithms.
+        searches: Search result of each algorithm.
+        ensembles: Ensembles to evaluate, if there are several algorithms.
         folds: Inputs of each fold.
-        problem: What is to be learned.
+        problem: Learning problem.
         stopwatch: Measures time, in seconds.
 
     Returns:
-        The comparison, the choice, and its out-of-fold predictions.
+        The comparison, the chosen candidate and its out-of-fold predictions.
     """
     began = stopwatch()
     validation_folds = folds.comparison
@@ -208,7 +208,7 @@ def _evaluate_single(search: AlgorithmSearch, folds: Folds, problem: Problem, st
 
 
 def _fit_folds(algorithm: Algorithm, search: AlgorithmSearch, folds: Folds, problem: Problem) -> list[FoldFit]:
-    """Fit the best trial on each fold, side by side as far as there are cores."""
+    """Fit the best trial on each fold, in parallel up to the number of cores."""
     problem = replace(problem, threads=available_cores()) if folds.sampled else problem
     rounds = None if folds.sampled else search.best.n_estimators
 
@@ -228,8 +228,8 @@ def _mean_curves(algorithm: AlgorithmName, fits: list[FoldFit]) -> LearningCurve
     if not shortest:
         return None
     learn = np.mean([fit.learning_curve[:shortest] for fit in fits], axis=0)
-    judge = np.mean([fit.curve[:shortest] for fit in fits], axis=0)
-    return LearningCurves(algorithm, [float(value) for value in learn], [float(value) for value in judge])
+    validation = np.mean([fit.curve[:shortest] for fit in fits], axis=0)
+    return LearningCurves(algorithm, [float(value) for value in learn], [float(value) for value in validation])
 
 
 def _scores(predictions: list[np.ndarray], validation_folds: list[FoldInputs], learning: Learning) -> list[float]:
@@ -244,14 +244,14 @@ def _deviation(scores: list[float]) -> float:
 
 
 def _together(validation_folds: list[FoldInputs]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Number of the fold, target and weight of each judged row."""
+    """Return fold index, target and weight of each validation row."""
     target = np.concatenate([fold.validation.target for fold in validation_folds])
     weights = [fold.validation.weight for fold in validation_folds if fold.validation.weight is not None]
     numbers = np.concatenate(
         [np.full(len(fold.validation.target), place) for place, fold in enumerate(validation_folds)]
     )
     if len(validation_folds) == 1:
-        # In the order of the target, so that no part lacks a class that two rows have.
+        # Sorted by target, so that each part contains each class with at least two rows.
         numbers[np.argsort(target, kind="stable")] = np.arange(len(target)) % _INNER_FOLDS
     return numbers, target, np.concatenate(weights) if weights else None
 
@@ -288,7 +288,7 @@ def _evaluate_ensemble(
 
 
 def _features_of(singles: list[_Evaluated], learning: Learning) -> np.ndarray:
-    """What the last model of a stack sees: the members' log-odds or numbers, side by side."""
+    """Return the inputs of the final estimator of a stack: log-odds or numbers of its members."""
     from churn_estimators.transformers import log_odds
 
     columns = []
@@ -330,10 +330,10 @@ def _cross_stack(singles: list[_Evaluated], validation_folds: list[FoldInputs], 
 def _difference(
     one: _Evaluated, other: _Evaluated, validation_folds: list[FoldInputs], learning: Learning
 ) -> tuple[float, float]:
-    """Mean difference of two candidates' scores, and what of it may be chance.
+    """Return the mean difference of two candidates' scores and the half-width of its confidence interval.
 
-    Over folds, the corrected resampled t-test, since folds share their learning rows (Nadeau and Bengio, Machine
-    Learning 52, 2003). With one fold, the paired losses of its rows.
+    Several folds: corrected resampled t-test, since folds share training rows (Nadeau and Bengio, Machine Learning 52,
+    2003). One fold: paired losses of its rows.
     """
     from scipy import stats
 
@@ -348,7 +348,7 @@ def _difference(
     paired = losses[0] - losses[1]
     noise = float(stats.norm.ppf(1 - _NOISE / 2)) * float(paired.std(ddof=1)) / math.sqrt(len(paired))
     difference = one.candidate.score - other.candidate.score
-    # Of a root of a mean, noise is that of the mean over twice the root.
+    # Delta method: the error of a root of a mean is that of the mean divided by twice the root.
     scale = 2 * other.candidate.score if learning.score == "rmse" and other.candidate.score > 0 else 1.0
     return difference, noise / scale
 

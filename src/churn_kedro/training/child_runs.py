@@ -1,4 +1,4 @@
-"""What an experiment leaves behind: its parts, each as a run of its own."""
+"""Child runs of an experiment."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class ChildRun:
-    """A part of a run that is recorded as a run under it: a trial of a search, a fold, a learner that was compared.
+    """A part of a run that is recorded as a nested run, such as a trial of a search.
 
     Attributes:
-        name: Name to show.
-        params: What it was started with.
-        metrics: What came out.
-        curves: A metric at each step of the learning; no metric has the name of a curve.
-        tags: What else is to be found by.
-        status: How it ended; a pruned one was given up, since others did better.
-        seconds: How long it took; None where nobody measured.
+        name: Display name.
+        params: Parameters.
+        metrics: Metrics.
+        curves: Metrics with a value per step; their names differ from those of ``metrics``.
+        tags: Tags.
+        status: Final status; pruned: stopped early because other trials were better.
+        seconds: Duration; None if not measured.
     """
 
     name: str
@@ -30,7 +30,9 @@ class ChildRun:
     seconds: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a metric that would be taken for a step of a curve."""
+        """Check that no metric has the name of a curve."""
         both = sorted(self.metrics.keys() & self.curves.keys())
         if both:
-            raise ValueError(f"Metrics and curves of the run '{self.name}' have names in common: {', '.join(both)}.")
+            raise ValueError(
+                f"Run '{self.name}' has metrics and curves of the same name: {', '.join(both)}. Rename one of them."
+            )

@@ -1,4 +1,4 @@
-"""Whether a column that costs money earns it."""
+"""Cost and benefit of columns that have a declared cost."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ logger = logging.getLogger(__name__)
 
 
 class ColumnBenefit(Record):
-    """What a column costs and what it earns, in money per customer."""
+    """Cost and benefit of a column, in money per customer."""
 
     column: str
     cost: float = Field(description="Declared cost per scored customer.")
-    earns: float = Field(description="Out-of-fold profit with the column less the profit without it.")
-    worth_it: bool = Field(description="Whether it earns more than it costs.")
+    earns: float = Field(description="Out-of-fold profit with the column minus profit without it.")
+    worth_it: bool = Field(description="Whether the benefit exceeds the cost.")
 
 
 def require_measurable_benefits(declaration: CustomerDeclaration, campaigns: CampaignParameters) -> None:
-    """Refuse costs that nothing can be set against.
+    """Check that declared column costs can be compared with a profit.
 
     Args:
         declaration: The table's declaration.
-        campaigns: Objective of the decision.
+        campaigns: Decision objective.
 
     Raises:
-        ParameterError: A column has a cost, and decisions are not made by profit.
+        ParameterError: A column has a cost, but the objective is not profit.
     """
     costly = [column.name for column in declaration.features if column.cost is not None]
     if costly and (declaration.task != "binary" or campaigns.objective != "profit"):
         raise ParameterError(
-            f"Columns {costly} have a cost, which is set against the profit of a campaign: that takes task binary and "
-            "campaigns.objective profit. Take cost out of parameters/customers.yml, or decide by profit."
+            f"Columns {costly} have a cost, which needs task binary and campaigns.objective profit for comparison. "
+            "Remove cost from parameters/customers.yml, or set the objective to profit."
         )
 
 
@@ -53,19 +53,19 @@ def measure_column_benefits(
     problem: Problem,
     configuration: TrainingConfiguration,
 ) -> list[ColumnBenefit]:
-    """Fit the first algorithm of the chosen candidate without each costly column, and compare profits.
+    """Fit the first algorithm of the chosen candidate without each costly column, and compare the profits.
 
-    Nothing is left out by this: whoever pays for the column decides, by giving it role ignored.
+    The columns are not removed; a user does so by declaring role ignored.
 
     Args:
         development: Training and validation customers.
         candidate_comparison: The chosen candidate, its folds and its out-of-fold predictions.
         members: Fitted algorithms of the chosen candidate.
-        problem: What is to be learned.
+        problem: Learning problem.
         configuration: Declaration, features and economics.
 
     Returns:
-        Cost and earnings of each column that has a cost.
+        Cost and benefit of each column that has a cost.
     """
     declaration, campaigns = configuration.declaration, configuration.campaigns
     costly = [column for column in declaration.features if column.cost is not None]
@@ -102,8 +102,7 @@ def measure_column_benefits(
         found.append(worth)
         if not worth.worth_it:
             logger.warning(
-                "Column '%s' costs %.4g per customer and earns %.4g: without it (role ignored) the campaign is worth "
-                "more.",
+                "Column '%s' costs %.4g per customer and earns %.4g: removing it (role ignored) increases the profit.",
                 column.name,
                 worth.cost,
                 gain,
@@ -112,7 +111,7 @@ def measure_column_benefits(
 
 
 def _without(declaration: CustomerDeclaration, name: str) -> CustomerDeclaration:
-    """The declaration as if the column were not there."""
+    """Return the declaration without the column."""
     described = declaration.model_dump(exclude_none=True)
     described["columns"] = [
         {"name": name, "role": "ignored", "description": column["description"]} if column["name"] == name else column

@@ -1,4 +1,4 @@
-"""Cross-validation on the customers that a model may learn from, divided as the split divided them."""
+"""Cross-validation folds of the training and validation splits, divided by the method of the split."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _FEWEST = 2
 
 @dataclass(frozen=True)
 class Development:
-    """The customers that a model may learn from: the training split, then the validation split.
+    """Development set: training split followed by validation split.
 
     Attributes:
-        customers: Both tables, one below the other, under a fresh index.
-        n_train: Rows of the training split.
-        learnable: Whether a model may learn from the row; outliers that the treatment drops are judged only.
-        manifest: Identifies the splits.
+        customers: Both tables, concatenated, with a new index.
+        n_train: Number of rows of the training split.
+        learnable: Whether a model may be trained on the row; outliers that the treatment drops are only predicted.
+        manifest: Manifest of the splits.
     """
 
     customers: pd.DataFrame
@@ -43,17 +43,17 @@ class Development:
 
     @property
     def training_customers(self) -> pd.DataFrame:
-        """Customers that the final model is trained on."""
+        """Training rows of the final model."""
         return self.customers if self.learnable.all() else self.customers[self.learnable]
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One division of the development customers.
+    """A fold of the development set.
 
     Attributes:
-        train: Positions of the rows to learn from.
-        validation: Positions of the rows to judge on.
+        train: Positions of the training rows.
+        validation: Positions of the validation rows.
     """
 
     train: np.ndarray
@@ -62,14 +62,14 @@ class Fold:
 
 @dataclass(frozen=True)
 class Sample:
-    """Customers as an algorithm sees them.
+    """Model inputs, target and weights of customers.
 
     Attributes:
         values: Inputs, float64, shape (n, n_inputs).
         target: Class codes or numbers, shape (n,).
         types: Kind of each input: ``"c"`` for a category, ``"q"`` for a quantity.
-        constraints: Limits to what a model may make of the inputs.
-        weight: How much each row counts, shape (n,); None: all alike.
+        constraints: Monotone and interaction constraints.
+        weight: Sample weights, shape (n,); None: equal weights.
     """
 
     values: np.ndarray
@@ -80,19 +80,19 @@ class Sample:
 
     @property
     def categories(self) -> list[int]:
-        """Positions of the inputs that are categories."""
+        """Indices of the categorical inputs."""
         return [position for position, kind in enumerate(self.types) if kind == "c"]
 
 
 @dataclass(frozen=True)
 class FoldInputs:
-    """A fold under the treatment that was learned from its own learning rows.
+    """A fold with the column treatment fitted on its training rows.
 
     Attributes:
         fold: The rows.
         inputs: The fitted treatment.
-        train: What is learned from.
-        validation: What is judged on.
+        train: Training rows.
+        validation: Validation rows.
     """
 
     fold: Fold
@@ -103,12 +103,12 @@ class FoldInputs:
 
 @dataclass(frozen=True)
 class Folds:
-    """Everything that a search and the comparison of its candidates look at.
+    """Folds of the search and of the candidate comparison.
 
     Attributes:
         search: Folds that all trials share.
-        comparison: Folds on which candidates are compared and probabilities are calibrated; the same ones, or where the
-            search looks at a sample, one fold of all rows.
+        comparison: Folds for comparison and calibration: the same ones, or one fold of all rows if the search uses a
+            sample.
     """
 
     search: list[FoldInputs]
@@ -116,7 +116,7 @@ class Folds:
 
     @property
     def sampled(self) -> bool:
-        """Whether the search looks at a sample."""
+        """Whether the search uses a sample."""
         return self.search is not self.comparison
 
 
@@ -127,26 +127,26 @@ def build_development(
     declaration: CustomerDeclaration,
     features: FeatureParameters,
 ) -> Development:
-    """Put the training and the validation customers together.
+    """Concatenate training and validation customers.
 
     Args:
         train: Training customers.
         validation: Validation customers.
-        manifest: Identifies both.
+        manifest: Manifest of both splits.
         declaration: The table's declaration.
         features: Treatment of the columns.
 
     Returns:
-        Both.
+        The development set.
 
     Raises:
-        CustomerTableError: The tables are not those of the manifest.
+        CustomerTableError: The tables differ from those of the manifest.
         ParameterError: A treatment does not fit its column.
     """
     manifest.verify(train=train, validation=validation)
     customers = pd.concat([train, validation], ignore_index=True)
     learnable = ~find_training_outliers(customers, declaration, features).to_numpy()
-    # The training split went through this already.
+    # The training split has already been filtered.
     learnable[: len(train)] = True
     return Development(
         customers=customers,
@@ -162,16 +162,16 @@ def divide_development(
     parameters: FoldParameters,
     random_state: int,
 ) -> tuple[list[Fold], list[Fold] | None]:
-    """Divide the development customers into folds, in the way in which the splits were made.
+    """Divide the development set into folds by the method of the split.
 
     Args:
         development: Training and validation customers.
         declaration: The table's declaration.
-        parameters: Number of folds, rows of a search.
+        parameters: Number of folds, maximum number of rows of a search.
         random_state: Seed of the folds and of the sample.
 
     Returns:
-        Folds of the search, and the one fold on which candidates are judged where the search looks at a sample.
+        Folds of the search, and the single fold of the candidate comparison if the search uses a sample.
 
     Raises:
         CustomerTableError: A fold lacks a class.
@@ -187,7 +187,7 @@ def divide_development(
     if not sampled:
         return folds, None
     logger.info(
-        "The search looks at %d of %d customers; its best candidates are judged on all (training.folds.max_rows).",
+        "The search uses %d of %d customers; its best candidates are compared on all (training.folds.max_rows).",
         len(rows),
         len(customers),
     )
@@ -204,22 +204,22 @@ def prepare_folds(
     random_state: int,
     class_weight: ClassWeight = None,
 ) -> Folds:
-    """Divide the development customers and learn the treatment of the columns within each fold.
+    """Divide the development set and fit the column treatment within each fold.
 
     Args:
         development: Training and validation customers.
         declaration: The table's declaration.
         features: Treatment of the columns.
-        parameters: Number of folds, rows of a search.
+        parameters: Number of folds, maximum number of rows of a search.
         random_state: Seed of the folds and of the sample.
-        class_weight: How much the classes count in learning.
+        class_weight: Class weights of training.
 
     Returns:
         Inputs of each fold, which all trials share.
 
     Raises:
         CustomerTableError: A fold lacks a class.
-        ParameterError: A treatment cannot be learned from a fold.
+        ParameterError: A treatment cannot be fitted on a fold.
     """
     search, comparison = divide_development(development, declaration, parameters, random_state)
 
@@ -232,7 +232,7 @@ def prepare_folds(
 
 
 def prepare_configured_folds(development: Development, configuration: TrainingConfiguration) -> Folds:
-    """Prepare the folds as the configuration asks, see :func:`prepare_folds`."""
+    """Prepare the folds of a configuration, see :func:`prepare_folds`."""
     parameters = configuration.training
     return prepare_folds(
         development,
@@ -251,14 +251,14 @@ def prepare_fold(
     features: FeatureParameters,
     class_weight: ClassWeight = None,
 ) -> FoldInputs:
-    """Learn the treatment of the columns from a fold's learning rows, and apply it to all its rows.
+    """Fit the column treatment on the training rows of a fold and apply it to all its rows.
 
     Args:
         fold: The rows.
         development: Training and validation customers.
         declaration: The table's declaration.
         features: Treatment of the columns.
-        class_weight: How much the classes count in learning.
+        class_weight: Class weights of training.
 
     Returns:
         Inputs of the fold.
@@ -280,20 +280,20 @@ def sample_of(
     declaration: CustomerDeclaration,
     class_weight: ClassWeight = None,
 ) -> Sample:
-    """Put what an algorithm sees of customers together.
+    """Build the sample of customers for an algorithm.
 
     Args:
         customers: Customers with their target.
         values: Their inputs, shape (n, n_inputs).
-        inputs: The fitted treatment that gave them.
+        inputs: The fitted treatment.
         declaration: The table's declaration.
-        class_weight: How much the classes count.
+        class_weight: Class weights.
 
     Returns:
-        Inputs, target and weights, and what is known of the inputs.
+        Inputs, target, weights, types and constraints.
 
     Raises:
-        ParameterError: A monotone column has no input that rises with it.
+        ParameterError: A monotone column has no input that increases with it.
     """
     target = customers[declaration.target].to_numpy()
     weight = None if declaration.weight is None else customers[declaration.weight].to_numpy(dtype=np.float64)
@@ -302,7 +302,7 @@ def sample_of(
         balanced = (counted.sum() / (len(counted) * counted))[target]
         weight = balanced if weight is None else weight * balanced
     if weight is not None:
-        # Their unit says nothing; penalties and the least weight of a leaf count in rows.
+        # Weights are scaled to mean 1, since penalties and the minimum weight of a leaf count in rows.
         weight = weight / weight.mean()
     return Sample(
         values=np.asarray(values, dtype=np.float64),
@@ -346,7 +346,7 @@ def _divide(
 
 
 def _units(customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters) -> np.ndarray | None:
-    """Numbers of the groups of rows that belong together; None where each row stands for itself."""
+    """Return the group index of each row; None without groups."""
     names = [declaration.group] if split.method == "group" and declaration.group else declaration.id_names
     if not names or not customers.duplicated(names).any():
         return None
@@ -354,17 +354,17 @@ def _units(customers: pd.DataFrame, declaration: CustomerDeclaration, split: Spl
 
 
 def _allowed(n_splits: int, target: np.ndarray, units: np.ndarray | None, declaration: CustomerDeclaration) -> int:
-    """As many folds as each class, or the rows, can fill."""
+    """Return the number of folds that the rarest class, or the rows, allow."""
     distinct = len(target) if units is None else len(np.unique(units))
     if declaration.classes:
-        # Of a class in few groups, each fold needs one.
+        # Each fold needs a group with each class.
         members = [np.arange(len(target))[target == code] for code in range(len(declaration.classes))]
         distinct = min(len(rows) if units is None else len(np.unique(units[rows])) for rows in members)
     if distinct < _FEWEST:
         raise CustomerTableError(
-            f"Only {distinct} of the {len(target)} training and validation customers "
-            f"{'has one of the declared classes' if declaration.classes else 'is there'}: too few for "
-            "cross-validation. Bring more customers, or take the label out of parameters/customers.yml."
+            f"Found {distinct} of {len(target)} training and validation customers "
+            f"{'in one of the declared classes' if declaration.classes else 'in total'}: too few for "
+            "cross-validation. Provide more customers, or remove the label from parameters/customers.yml."
         )
     if distinct < n_splits:
         logger.warning(
@@ -379,10 +379,10 @@ def _allowed(n_splits: int, target: np.ndarray, units: np.ndarray | None, declar
 def _divide_by_time(
     customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters, n_splits: int
 ) -> list[Fold]:
-    """Blocks of rows in the order of time; each is judged by what was learned before it.
+    """Divide rows into blocks by time; each block is predicted by a model trained on the earlier ones.
 
-    Rows of one moment stay together, so a table of few moments has fewer blocks. A block that holds too little to judge
-    on is joined to the one before it, and one that nothing complete comes before is learned from only.
+    Rows of one moment share a block. A block with too few rows for validation is merged with the previous one, and a
+    block without a complete earlier one is used for training only.
     """
     if declaration.time is None:
         raise ParameterError(
@@ -408,8 +408,8 @@ def _divide_by_time(
         found = f" with {declaration.target} = {' and = '.join(map(repr, declaration.classes))}" if wanted > 1 else ""
         raise CustomerTableError(
             f"The training and validation customers have {len(np.unique(moments))} different moments in "
-            f"{declaration.time}, and none of them has customers{found} both before it, to learn from, and after it, "
-            "to judge on. Bring more moments, lower data_processing.split.gap_days, or split by another method."
+            f"{declaration.time}, and none of them has customers{found} both before it, for training, and after it, "
+            "for validation. Provide more moments, lower data_processing.split.gap_days, or split by another method."
         )
     if len(folds) < n_splits:
         logger.warning(
@@ -424,16 +424,16 @@ def _divide_by_time(
 def _require_evaluable(
     whole: Fold, customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: FoldParameters
 ) -> None:
-    """Calibration is cross-fitted on the judged rows: of each class, it takes two."""
+    """Check that the validation rows contain each class twice, as cross-fitted calibration needs."""
     target = customers[declaration.target].to_numpy()
     for code, label in enumerate(declaration.classes):
         found = int((target[whole.validation] == code).sum())
         if found < _FEWEST or not (target[whole.train] == code).any():
             raise CustomerTableError(
-                f"The search looks at a sample, so candidates are judged on the validation split, and {found} of its "
+                f"The search uses a sample, so candidates are compared on the validation split, and {found} of its "
                 f"{len(whole.validation)} customers have {declaration.target} = {label!r}: each class needs {_FEWEST} "
                 f"there, and one in the training split. Raise training.folds.max_rows (now {parameters.max_rows}) to "
-                f"{len(customers)}, or bring more customers."
+                f"{len(customers)}, or provide more customers."
             )
 
 
@@ -442,11 +442,11 @@ def _require_classes(
 ) -> None:
     target = customers[declaration.target].to_numpy()
     for number, fold in enumerate(folds, start=1):
-        for rows, purpose in ((fold.train, "learn from"), (fold.validation, "judge on")):
+        for rows, purpose in ((fold.train, "training"), (fold.validation, "validation")):
             absent = [label for code, label in enumerate(declaration.classes) if not (target[rows] == code).any()]
             if absent or not len(rows):
                 found = f"with {declaration.target} = {absent[0]!r} " if absent and len(rows) else ""
                 raise CustomerTableError(
-                    f"Fold {number} of {len(folds)} has no customer {found}to {purpose} ({len(rows)} rows). Lower "
-                    f"training.folds.n_splits (now {parameters.n_splits}), or bring more customers."
+                    f"Fold {number} of {len(folds)} has no customer {found}for {purpose} ({len(rows)} rows). Lower "
+                    f"training.folds.n_splits (now {parameters.n_splits}), or provide more customers."
                 )

@@ -10,46 +10,46 @@ logger = logging.getLogger(__name__)
 
 
 class Progress(Protocol):
-    """Shows how far a search is."""
+    """Interface of a progress display."""
 
     def start(self, name: str, total: int) -> None:
-        """A search of so many trials begins."""
+        """Start the display of a search."""
         ...
 
     def show(self, message: str, done: int, seconds_left: float | None) -> None:
-        """A trial ended."""
+        """Show a finished trial."""
         ...
 
     def stop(self) -> None:
-        """The search ended."""
+        """End the display."""
         ...
 
 
 class NoProgress:
-    """Progress that nobody looks at."""
+    """Progress without display."""
 
     def start(self, name: str, total: int) -> None:
-        """Nothing to show."""
+        """Do nothing."""
 
     def show(self, message: str, done: int, seconds_left: float | None) -> None:
-        """Nothing to show."""
+        """Do nothing."""
 
     def stop(self) -> None:
-        """Nothing to show."""
+        """Do nothing."""
 
 
 class TerminalProgress:
-    """A bar where somebody looks, lines in the log elsewhere."""
+    """Progress bar in a terminal, log lines elsewhere."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
     def start(self, name: str, total: int) -> None:
-        """Begin.
+        """Start the display.
 
         Args:
-            name: What is computed.
-            total: Steps.
+            name: Name of the computation.
+            total: Number of steps.
         """
         if sys.stderr.isatty():
             from tqdm import tqdm
@@ -58,12 +58,12 @@ class TerminalProgress:
             self._bar = tqdm(total=total, desc=name, file=sys.stderr, bar_format=look)
 
     def show(self, message: str, done: int, seconds_left: float | None) -> None:
-        """A step is done.
+        """Show a finished step.
 
         Args:
-            message: What came out.
-            done: Steps so far.
-            seconds_left: About how long the rest takes.
+            message: Result of the step.
+            done: Number of finished steps.
+            seconds_left: Estimated remaining time.
         """
         left = f", about {_duration(seconds_left)} left" if seconds_left else ""
         if self._bar is None:

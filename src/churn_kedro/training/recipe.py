@@ -1,4 +1,4 @@
-"""From what search and comparison found to the one estimator: features, model, calibration and decision threshold."""
+"""Final fit: column treatment, model, calibration and decision threshold in one estimator."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ from churn_kedro.training.search_space import check_spaces
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
 
-# Rows of a part where the matrix is kept outside of memory.
+# Number of rows of a part of a matrix on disk.
 _ROWS_PER_PART = 200_000
-# Algorithms that are distributions of their own.
+# Distribution packages of the optional algorithms.
 _LIBRARIES = frozenset({"catboost", "lightgbm"})
 
 
 class PartFolder(Protocol):
-    """A folder that holds a matrix in parts while a model grows."""
+    """Folder that stores a matrix in parts during a fit."""
 
     @property
     def cache_prefix(self) -> str:
-        """Path and beginning of the names of XGBoost's own files."""
+        """Path prefix of XGBoost's cache files."""
         ...
 
     def clear(self) -> None:
@@ -72,48 +72,48 @@ class PartFolder(Protocol):
 
 
 class Recipe(Record):
-    """All that it takes to train the same model on the same data again."""
+    """Everything needed to train the same model again on the same data."""
 
     configuration: TrainingConfiguration
     split: SplitParameters
     train_digest: str = Field(description="Content digest of the training split.")
     validation_digest: str = Field(description="Content digest of the validation split.")
     versions: dict[str, str] = Field(description="Versions of Python and of the libraries.")
-    device: Device = Field(description="Where trees grew.")
+    device: Device = Field(description="Device on which trees were fitted.")
 
 
 class TrainingSummary(Record):
-    """What training did, on one page."""
+    """Summary of a training."""
 
     task: Task
-    model: str = Field(description="Algorithm, or way of putting several together.")
-    members: list[Member] = Field(description="Fitted algorithms in it.")
-    metric: Score = Field(description="What the score is.")
-    score: float = Field(description="Mean over the folds, before calibration.")
+    model: str = Field(description="Name of the algorithm or ensemble.")
+    members: list[Member] = Field(description="Fitted member algorithms.")
+    metric: Score = Field(description="Name of the score.")
+    score: float = Field(description="Mean score over the folds, before calibration.")
     fold_scores: list[float] = Field(description="Score of each fold.")
     out_of_fold: dict[str, float] = Field(description="Metrics of all out-of-fold predictions, after calibration.")
     calibration: Calibration | None = Field(description="Classes only.")
     threshold: ThresholdChoice | None = Field(description="Task binary only.")
-    learning_curves: dict[str, list[float]] = Field(description="Mean score by round, on learned and on judged rows.")
-    rows: dict[str, int] = Field(description="Customers that were learned from, judged, and searched on.")
+    learning_curves: dict[str, list[float]] = Field(description="Mean score by round, on training and validation rows.")
+    rows: dict[str, int] = Field(description="Number of customers of training, validation and search.")
     inputs: int = Field(description="Model inputs.")
-    seconds: dict[str, float] = Field(description="Wall time of search, judging and fit.")
+    seconds: dict[str, float] = Field(description="Wall time of search, comparison and fit.")
     threads: int = Field(description="Threads of the final fit.")
-    comparison: Comparison = Field(description="Candidates side by side.")
+    comparison: Comparison = Field(description="Comparison of the candidates.")
     column_benefits: list[ColumnBenefit] = Field(
-        default_factory=list, description="Whether columns that cost money earn it."
+        default_factory=list, description="Cost and benefit of columns with a cost."
     )
-    recipe: Recipe = Field(description="What it takes to train the same model again.")
+    recipe: Recipe = Field(description="Everything needed to train the same model again.")
 
 
 @dataclass(frozen=True)
 class Training:
-    """What training gives to the rest of the project.
+    """Result of a training.
 
     Attributes:
-        model: The estimator with its facts.
-        inputs: The fitted treatment.
-        summary: What was done.
+        model: The estimator with its metadata.
+        inputs: The fitted column treatment.
+        summary: Summary of the training.
     """
 
     model: TrainedModel
@@ -122,18 +122,18 @@ class Training:
 
 
 def describe_problem(development: Development, configuration: TrainingConfiguration) -> Problem:
-    """Say what is to be learned and with which means.
+    """Describe the learning problem and its resources.
 
     Args:
         development: Training and validation customers.
         configuration: Declaration and parameters.
 
     Returns:
-        The problem, as the folds of a search see it.
+        The learning problem.
 
     Raises:
         CustomerTableError: A declared class has no customer.
-        ParameterError: An algorithm cannot learn this task, cannot keep a declared constraint, or is not installed.
+        ParameterError: An algorithm does not support the task or a declared constraint, or is not installed.
     """
     declaration, parameters = configuration.declaration, configuration.training
     learning = describe_learning(development.customers, declaration)
@@ -144,14 +144,15 @@ def describe_problem(development: Development, configuration: TrainingConfigurat
         if declaration.task not in algorithm.tasks:
             fitting = TASKS[declaration.task].linear_model
             raise ParameterError(
-                f"training.algorithms names {algorithm.name}, which does not learn task {declaration.task}; "
-                f"{fitting} does."
+                f"training.algorithms contains {algorithm.name}, which does not support task {declaration.task}; "
+                "choose "
+                f"{fitting}."
             )
         broken = sorted(wanted - algorithm.keeps)
         if broken:
             raise ParameterError(
-                f"parameters/customers.yml declares {' and '.join(broken)} constraints, and {algorithm.name} cannot "
-                "keep them. Take it out of training.algorithms (xgboost can), or take them out of the declaration."
+                f"parameters/customers.yml declares {' and '.join(broken)} constraints, which {algorithm.name} does "
+                "not support. Remove it from training.algorithms (xgboost supports them), or remove the constraints."
             )
     check_spaces(parameters.spaces, algorithms)
     require_measurable_benefits(declaration, configuration.campaigns)
@@ -173,8 +174,8 @@ def _find_device(parameters: TrainingParameters) -> Device:
     found = find_device(parameters.device)
     if parameters.device == "cuda" and found == "cpu":
         raise ParameterError(
-            "training.device is cuda, and XGBoost finds no CUDA device here. Set it to auto, which takes one where it "
-            "finds one, or to cpu."
+            "training.device is cuda, but XGBoost finds no CUDA device. Set it to auto, which falls back to the CPU, "
+            "or to cpu."
         )
     return found
 
@@ -191,16 +192,16 @@ def search_models(
     Args:
         development: Training and validation customers.
         folds: Inputs of each fold.
-        problem: What is to be learned.
-        configuration: Algorithms, spaces and budget; declaration and features identify the search.
+        problem: Learning problem.
+        configuration: Algorithms, spaces and budget; declaration and features are part of the search key.
         context: Archive, progress and stopwatch.
 
     Returns:
         The best trial of each algorithm, and all others.
 
     Raises:
-        ParameterError: The budget allows an algorithm no trial, or all its trials failed.
-        SearchInterruptedError: Somebody pressed Ctrl-C.
+        ParameterError: The budget is smaller than the number of algorithms, or all trials of one failed.
+        SearchInterruptedError: The user pressed Ctrl-C.
     """
     parameters = configuration.training
     shares = trials_per_algorithm(parameters.search.n_trials, parameters.algorithms)
@@ -217,7 +218,7 @@ def search_models(
     for position, (name, n_trials) in enumerate(zip(parameters.algorithms, shares, strict=True)):
         left = None
         if parameters.search.timeout_seconds is not None:
-            # What one algorithm leaves over goes to those after it.
+            # Unused time of one algorithm is passed on to the next ones.
             rest = parameters.search.timeout_seconds - (context.stopwatch() - began)
             left = max(rest, 0.0) / (len(parameters.algorithms) - position)
         searches.append(
@@ -253,24 +254,24 @@ def fit_model(
     parts: PartFolder | None = None,
     stopwatch: Stopwatch = perf_counter,
 ) -> Training:
-    """Fit the chosen candidate on all development customers; calibrate it and choose its threshold out of fold.
+    """Fit the chosen candidate on the development set; calibrate it and choose its threshold out of fold.
 
-    Classes are calibrated, and of two classes the decision threshold is chosen. Numbers are predicted as they are.
+    Classifiers are calibrated, binary ones also get a decision threshold. Regressors are left unchanged.
 
     Args:
         development: Training and validation customers.
-        candidate_comparison: The candidate that goes on, and its out-of-fold predictions.
-        search: What was found for each algorithm.
-        problem: What is to be learned.
+        candidate_comparison: The chosen candidate and its out-of-fold predictions.
+        search: Search result of each algorithm.
+        problem: Learning problem.
         configuration: Declaration and parameters.
-        parts: Folder for the matrix, where it is to be kept in files.
+        parts: Folder for the matrix, if it is stored on disk.
         stopwatch: Measures time, in seconds.
 
     Returns:
-        The estimator on raw columns, without the target, and what was done.
+        The estimator on raw columns, without the target, and the summary.
 
     Raises:
-        ParameterError: Treatment, calibration or threshold do not fit the customers.
+        ParameterError: Treatment, calibration or threshold are invalid for the customers.
     """
     began = stopwatch()
     declaration, parameters = configuration.declaration, configuration.training
@@ -336,7 +337,7 @@ def _list_facts(
     threshold: float | None,
     configuration: TrainingConfiguration,
 ) -> dict[str, str]:
-    """Tags of the version."""
+    """Return the tags of the version."""
     return {
         **task_facts(configuration.declaration),
         "algorithm": chosen.name,
@@ -368,16 +369,16 @@ def train(
     context: SearchContext,
     parts: PartFolder | None = None,
 ) -> Training:
-    """All steps of training, one after the other.
+    """Run all steps of a training.
 
     Args:
         development: Training and validation customers.
         configuration: Declaration and parameters.
         context: Archive, progress and stopwatch.
-        parts: Folder for the matrix, where it is to be kept in files.
+        parts: Folder for the matrix, if it is stored on disk.
 
     Returns:
-        The estimator, and what was done.
+        The estimator and the summary.
     """
     problem = describe_problem(development, configuration)
     folds = prepare_configured_folds(development, configuration)
@@ -395,7 +396,7 @@ def _fit_members(
     problem: Problem,
     parts: PartFolder | None,
 ) -> tuple[list[Member], Any]:
-    """Fit each algorithm of the chosen candidate, and put them together."""
+    """Fit each member algorithm of the chosen candidate and combine them."""
     rounds = {
         candidate.name: candidate.n_estimators
         for candidate in candidate_comparison.comparison.candidates
@@ -435,7 +436,7 @@ def grow_from_files(
     rounds: int | None,
     parts: PartFolder,
 ) -> Any:
-    """Grow XGBoost's trees from a matrix that is kept in Parquet parts."""
+    """Fit XGBoost's trees on a matrix that is stored in Parquet parts."""
     from churn_kedro.training.algorithms.xgboost_trees import XGBoost, build_external_matrix
 
     parts.clear()
@@ -466,7 +467,7 @@ def grow_from_files(
 
 
 def _campaign(campaigns: CampaignParameters) -> dict[str, str]:
-    """The economics by which scoring decides which customers are worth a contact."""
+    """Return the economics of the decisions of the model; None without."""
     economics = campaigns.economics
     if campaigns.objective != "profit" or economics is None or not isinstance(economics.value, ValueColumn):
         return {}
@@ -474,7 +475,7 @@ def _campaign(campaigns: CampaignParameters) -> dict[str, str]:
 
 
 def assemble_pipeline(inputs: TrainingInputs, step: str, fitted: Any) -> Pipeline:
-    """Put a fitted treatment and a fitted model together.
+    """Combine a fitted treatment and a fitted model.
 
     Args:
         inputs: The treatment.
@@ -486,14 +487,14 @@ def assemble_pipeline(inputs: TrainingInputs, step: str, fitted: Any) -> Pipelin
     """
     from sklearn.pipeline import Pipeline
 
-    # Each part is fitted already: target encodings that were cross-fitted in training must not be fitted once more.
+    # All steps are fitted: target encodings, which were cross-fitted in training, must not be fitted again.
     return Pipeline([("features", inputs.transformer), (step, fitted)])
 
 
 def _calibrate(
     pipeline: Pipeline, candidate_comparison: CandidateComparison, problem: Problem, parameters: TrainingParameters
 ) -> tuple[Any, Calibration | None, np.ndarray]:
-    """The pipeline behind its calibration, what was chosen, and the calibrated out-of-fold predictions."""
+    """Return the calibrated pipeline, the chosen calibration and the calibrated out-of-fold predictions."""
     found = candidate_comparison.out_of_fold
     if problem.learning.task == "regression":
         return pipeline, None, found.prediction
@@ -525,12 +526,12 @@ def _choose_threshold(
 def decide_at(
     classifier: Any, threshold: float, customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> Estimator:
-    """Let a fitted classifier decide at a threshold.
+    """Set the decision threshold of a fitted classifier.
 
     Args:
         classifier: Fitted, task binary.
-        threshold: On the probability of leaving.
-        customers: Some customers with both classes, which tell scikit-learn the columns.
+        threshold: Threshold on the probability of leaving.
+        customers: Some customers of both classes, from which scikit-learn takes the columns.
         declaration: The table's declaration.
 
     Returns:
@@ -548,7 +549,7 @@ def decide_at(
 def _measure(
     candidate_comparison: CandidateComparison, prediction: np.ndarray, problem: Problem, threshold: float | None
 ) -> dict[str, float]:
-    """Metrics of all out-of-fold predictions together."""
+    """Compute the metrics of all out-of-fold predictions."""
     from churn_kedro.evaluation import measure
     from churn_kedro.models import ScoredCustomers
 

@@ -1,4 +1,4 @@
-"""A training in the words that users of an experiment tracker look for."""
+"""Parameters, metrics and child runs of a training for the tracking server."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from churn_kedro.training.search import SearchResult, Trial
 
 
 def list_parameters(summary: TrainingSummary) -> dict[str, Any]:
-    """Parameters of the model under the names of its library, with the settings that people compare runs by.
+    """List the hyperparameters under the names of their library, and the main settings of the training.
 
     Args:
-        summary: What training did.
+        summary: Summary of the training.
 
     Returns:
         Value by name.
@@ -51,13 +51,13 @@ def list_parameters(summary: TrainingSummary) -> dict[str, Any]:
 
 
 def summarise_metrics(summary: TrainingSummary) -> RunMetrics:
-    """Metrics of a training.
+    """List the metrics of a training.
 
     Args:
-        summary: What training did.
+        summary: Summary of the training.
 
     Returns:
-        Metric by name; ``cv_`` stands before what was measured out of fold.
+        Metric by name; the prefix ``cv_`` marks out-of-fold metrics.
     """
     values: dict[str, float] = {f"cv_{name}": value for name, value in summary.out_of_fold.items()}
     values |= {f"cv_{summary.metric}_fold_{place}": score for place, score in enumerate(summary.fold_scores, start=1)}
@@ -76,15 +76,15 @@ def summarise_metrics(summary: TrainingSummary) -> RunMetrics:
 
 
 def list_child_runs(summary: TrainingSummary, search: SearchResult, wanted: bool) -> list[ChildRun]:
-    """A run for each trial, and one that holds the learning curves of the chosen hyperparameters.
+    """List a run for each trial, and one with the learning curves of the chosen hyperparameters.
 
     Args:
-        summary: What training did.
+        summary: Summary of the training.
         search: Every trial.
-        wanted: Whether trials become runs.
+        wanted: Whether to record trials as runs.
 
     Returns:
-        The runs, those of the first algorithm first; none where they are not wanted.
+        The runs, in the order of the algorithms; empty if ``wanted`` is false.
     """
     if not wanted:
         return []

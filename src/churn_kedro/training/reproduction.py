@@ -1,4 +1,4 @@
-"""Training a registered version once more, and telling whether the same came out."""
+"""Reproduction of a registered version: train it again and compare the results."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from churn_kedro.training.search import SearchContext
 
 
 class Difference(Record):
-    """Something that is not as it was."""
+    """A difference between the recorded and the new training."""
 
     what: str
     recorded: str
@@ -27,34 +27,34 @@ class Difference(Record):
 
 
 class MetricPair(Record):
-    """A metric of the version, and of what was trained again."""
+    """A metric of the recorded version and of the new model."""
 
     recorded: float
     rebuilt: float
 
 
 class Rebuild(Record):
-    """What came of training a version again."""
+    """Result of the reproduction of a version."""
 
     model_name: str = Field(description="Registered model.")
     model_version: int = Field(description="Version that was trained again.")
-    same_model: bool = Field(description="Whether the content of both models is the same.")
-    same_metrics: bool = Field(description="Whether all metrics are the same to the last digit.")
+    same_model: bool = Field(description="Whether both models have the same content.")
+    same_metrics: bool = Field(description="Whether all metrics are exactly equal.")
     recorded_digest: str = Field(description="Digest of the version's content.")
     rebuilt_digest: str = Field(description="Digest of the new model's content.")
     metrics: dict[str, MetricPair] = Field(
-        description="cv_: out of fold, as recorded; test_: both models on the test customers, where they are at hand."
+        description="cv_: out of fold, as recorded; test_: both models on the test set, if available."
     )
-    differences: list[Difference] = Field(description="What is not as it was: code, libraries, device, results.")
+    differences: list[Difference] = Field(description="Differences in code, libraries, device and results.")
 
 
 @dataclass(frozen=True)
 class Code:
-    """Which code trained.
+    """Code of a training.
 
     Attributes:
         commit: Git commit.
-        dirty: Whether files differed from it: true, false or unknown.
+        dirty: Whether there were uncommitted changes: true, false or unknown.
     """
 
     commit: str
@@ -72,19 +72,19 @@ def train_again(
 
     Args:
         customers: Tables ``train`` and ``validation``.
-        manifest: Identifies them.
-        recorded: What the first training did.
+        manifest: Manifest of the splits.
+        recorded: Summary of the recorded training.
         context: Archive, progress and clock.
-        parts: Folder for the matrix, where it is to be kept in files.
+        parts: Folder for the matrix, if it is stored on disk.
 
     Returns:
         The new training.
 
     Raises:
-        CustomerTableError: The tables are not those of the manifest.
+        CustomerTableError: The tables differ from those of the manifest.
     """
     recipe = recorded.recipe
-    # As many trials as there were, whatever the clock said then.
+    # The recorded number of trials replaces the time limit.
     n_trials = sum(one.trials for one in recorded.comparison.candidates if one.members == [one.name])
     former = recipe.configuration
     search = former.training.search.model_copy(update={"n_trials": n_trials, "timeout_seconds": None, "resume": False})
@@ -105,20 +105,20 @@ def compare_trainings(
     estimators: tuple[Estimator, Estimator],
     test: pd.DataFrame | None,
 ) -> Rebuild:
-    """Put a version and what was trained again side by side.
+    """Compare a recorded version with the new model.
 
     Args:
         model_name: Registered model.
         model_version: Version.
-        digests: Digests of the models' content, the recorded one first.
-        recorded: What the first training did.
-        rebuilt: What the second one did.
+        digests: Content digests of the models, the recorded one first.
+        recorded: Summary of the recorded training.
+        rebuilt: Summary of the new training.
         codes: Code of each.
         estimators: Model of each.
-        test: Test customers, where they are at hand.
+        test: Test customers, if available.
 
     Returns:
-        Whether they agree, and what differs.
+        Whether they agree, and the differences.
     """
     declaration = recorded.recipe.configuration.declaration
     metrics = {
@@ -150,7 +150,7 @@ def compare_trainings(
 def _facts(
     recorded: TrainingSummary, rebuilt: TrainingSummary, codes: tuple[Code, Code]
 ) -> list[tuple[str, object, object]]:
-    """What could explain a difference, in the order in which to look at it."""
+    """Return facts that can explain a difference, most likely first."""
     facts: list[tuple[str, object, object]] = [
         ("git commit", codes[0].commit, codes[1].commit),
         ("files that differ from the commit", codes[0].dirty, codes[1].dirty),

@@ -1,4 +1,4 @@
-"""Seeded search for hyperparameters by cross-validation, that can be interrupted and taken up again."""
+"""Seeded hyperparameter search by cross-validation, which can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -36,79 +36,81 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Shrinkage times rounds between two looks at the score of a growing model, and the most looks.
-_GROWTH, _MOST_LOOKS = 1.0, 50
-# Trials that run to the end before others are compared with them: a median needs some.
+# Growth (shrinkage times rounds) between two reports of the score, and the maximum number of reports.
+_GROWTH, _MAX_REPORTS = 1.0, 50
+# Number of trials without pruning: the median needs some finished trials.
 _UNPRUNED_TRIALS = 4
-# Looks before a model can be given up: small trees start slowly and end well. Measured in docs/training.md.
+# Reports before a trial can be pruned: small trees improve slowly at first. Measured in docs/training.md.
 _UNPRUNED_GROWTH = 6
 _TIMED_PREDICTIONS = 3
 _LONGEST_ERROR = 500
 
 
 class Trial(Record):
-    """One tried set of hyperparameters."""
+    """Result of one set of hyperparameters."""
 
-    number: int = Field(description="Order among the trials of its algorithm, from 0.")
-    state: Literal["complete", "pruned", "failed"] = Field("complete", description="How it ended.")
+    number: int = Field(description="Index among the trials of its algorithm, from 0.")
+    state: Literal["complete", "pruned", "failed"] = Field("complete", description="Final state.")
     score: float | None = Field(
         None, description="Mean over the folds of log loss or RMSE, before calibration; lower is better."
     )
-    fold_scores: list[float] = Field(default_factory=list, description="Score of each fold that was judged.")
-    n_estimators: int | None = Field(None, description="Mean over the folds of the rounds that early stopping kept.")
-    fold_n_estimators: list[int] = Field(default_factory=list, description="Rounds of each fold.")
+    fold_scores: list[float] = Field(default_factory=list, description="Score of each evaluated fold.")
+    n_estimators: int | None = Field(None, description="Mean number of rounds kept by early stopping.")
+    fold_n_estimators: list[int] = Field(default_factory=list, description="Number of rounds of each fold.")
     hyperparameters: dict[str, Value] = Field(description="As searched.")
-    seconds: float = Field(0.0, description="Wall time of its fits.")
-    scoring_seconds: float | None = Field(None, description="Time to score 1,000 customers, if that is an objective.")
-    known: bool = Field(False, description="Whether an earlier search had run it.")
-    error: str = Field("", description="Why it failed.")
+    seconds: float = Field(0.0, description="Wall time of the fits.")
+    scoring_seconds: float | None = Field(None, description="Seconds to score 1,000 customers, if an objective.")
+    known: bool = Field(False, description="Whether the result is from an earlier search.")
+    error: str = Field("", description="Error message of a failed trial.")
 
 
 class AlgorithmSearch(Record):
-    """What the search of one algorithm found."""
+    """Search result of one algorithm."""
 
     algorithm: AlgorithmName
-    best: Trial = Field(description="The trial that goes on.")
-    trials: list[Trial] = Field(description="Every trial in order.")
+    best: Trial = Field(description="The chosen trial.")
+    trials: list[Trial] = Field(description="All trials in order.")
     seconds: float = Field(description="Wall time.")
-    stopped_by_time: bool = Field(False, description="Whether the time was up before the trials were.")
+    stopped_by_time: bool = Field(False, description="Whether the time limit ended the search.")
 
 
 class SearchResult(Record):
-    """What the search found."""
+    """Search result of all algorithms."""
 
-    metric: Score = Field(description="What the scores are.")
-    objectives: list[Objective] = Field(description="What was minimised.")
-    n_splits: int = Field(description="Folds of each trial.")
-    rows: int = Field(description="Customers that the search looked at.")
-    searches: list[AlgorithmSearch] = Field(description="One for each algorithm, in the order of training.algorithms.")
+    metric: Score = Field(description="Name of the score.")
+    objectives: list[Objective] = Field(description="Minimised objectives.")
+    n_splits: int = Field(description="Number of folds of each trial.")
+    rows: int = Field(description="Number of customers used by the search.")
+    searches: list[AlgorithmSearch] = Field(
+        description="Result of each algorithm, in the order of training.algorithms."
+    )
 
 
 class SearchInterruptedError(UserInputError):
-    """Somebody stopped the search."""
+    """The user interrupted the search."""
 
 
 class TrialArchive(Protocol):
-    """Keeps finished trials from one search to the next."""
+    """Storage of finished trials for later searches."""
 
     def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
-        """Finished trials of a search, by its key."""
+        """Return the finished trials of a search key."""
         ...
 
     def keep(self, search: str, trial: optuna.trial.FrozenTrial) -> None:
-        """Keep a finished trial."""
+        """Store a finished trial."""
         ...
 
 
 class NoArchive:
-    """An archive that keeps nothing: for a search that is to be made anew."""
+    """Archive without storage, for a search without resumption."""
 
     def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
-        """Nothing is known."""
+        """Return no trials."""
         return []
 
     def keep(self, search: str, trial: optuna.trial.FrozenTrial) -> None:
-        """Nothing is kept."""
+        """Store nothing."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,8 @@ class SearchContext:
     """External resources of a search.
 
     Attributes:
-        archive: Keeps finished trials.
-        progress: Shows how far the search is.
+        archive: Storage of finished trials.
+        progress: Progress display.
         stopwatch: Measures time, in seconds.
     """
 
@@ -127,12 +129,12 @@ class SearchContext:
 
 
 class _OutOfTimeError(Exception):
-    """The search's time is up."""
+    """The time limit of the search is reached."""
 
 
 @dataclass
 class _Running:
-    """A proposed trial on its way."""
+    """A proposed trial that is running."""
 
     trial: optuna.Trial
     hyperparameters: dict[str, Value]
@@ -140,10 +142,10 @@ class _Running:
 
 
 def search_key(identity: Mapping[str, Any]) -> str:
-    """Key under which trials of one search are kept.
+    """Return the key under which the trials of a search are stored.
 
     Args:
-        identity: Everything that a trial's result depends on.
+        identity: Everything on which the result of a trial depends.
 
     Returns:
         Hexadecimal SHA-256 of it and of the installed libraries, shortened.
@@ -153,22 +155,26 @@ def search_key(identity: Mapping[str, Any]) -> str:
 
 
 def trials_per_algorithm(n_trials: int, algorithms: list[AlgorithmName]) -> list[int]:
-    """Divide a budget.
+    """Divide a budget of trials equally among algorithms.
 
     Args:
-        n_trials: Trials over all algorithms.
-        algorithms: Their names.
+        n_trials: Number of trials over all algorithms.
+        algorithms: Names of the algorithms.
 
     Returns:
-        Trials of each; the first ones get what is left over.
+        Number of trials of each algorithm; the first ones get the remainder.
 
     Raises:
-        ParameterError: An algorithm would get none.
+        ParameterError: There are fewer trials than algorithms.
+
+    Examples:
+        >>> trials_per_algorithm(8, ["xgboost", "linear", "forest"])
+        [3, 3, 2]
     """
     if n_trials < len(algorithms):
         raise ParameterError(
-            f"training.search.n_trials is {n_trials}, and training.algorithms has {len(algorithms)}: each needs a "
-            f"trial. Ask for at least {len(algorithms)}."
+            f"training.search.n_trials is {n_trials}, but training.algorithms has {len(algorithms)}, and each needs a "
+            f"trial. Set n_trials to at least {len(algorithms)}."
         )
     share, left = divmod(n_trials, len(algorithms))
     return [share + (position < left) for position in range(len(algorithms))]
@@ -187,19 +193,19 @@ def search_algorithm(
 ) -> AlgorithmSearch:
     """Search with Optuna's multivariate TPE for the lowest mean score over the folds.
 
-    Trials are proposed in batches, each from the trials of the batches before it and with a seed of its own. So the
-    same seed finds the same trials whatever the number of cores, and a search that was interrupted finds the ones that
-    it would have found.
+    Trials are proposed in batches, each with its own seed and from the results of the previous batches. The same seed
+    therefore gives the same trials for any number of cores, and a resumed search gives the same trials as an
+    uninterrupted one.
 
     Args:
-        algorithm: What is fitted.
-        space: What a trial may choose.
+        algorithm: Algorithm to fit.
+        space: Search space.
         folds: Inputs of each fold.
-        problem: What is to be learned.
-        parameters: Manner of the search.
-        n_trials: Trials, earlier ones counted in.
-        timeout_seconds: Time for them; None: as long as it takes.
-        identity: What tells this search from others, beside what this function knows.
+        problem: Learning problem.
+        parameters: Strategy of the search.
+        n_trials: Number of trials, including stored ones.
+        timeout_seconds: Time limit; None: unlimited.
+        identity: Further facts on which the results depend, part of the search key.
         context: Archive, progress and clock.
 
     Returns:
@@ -207,7 +213,7 @@ def search_algorithm(
 
     Raises:
         ParameterError: Every trial failed.
-        SearchInterruptedError: Somebody pressed Ctrl-C.
+        SearchInterruptedError: The user pressed Ctrl-C.
     """
     search = _Search(algorithm, space, folds, problem, parameters, identity, context)
     return search.run(n_trials, timeout_seconds)
@@ -263,7 +269,7 @@ class _Search:
             self._study.enqueue_trial(start)
 
     def run(self, n_trials: int, timeout_seconds: float | None) -> AlgorithmSearch:
-        """Try hyperparameters until the budget is spent."""
+        """Run trials until the budget is spent."""
         began = self._context.stopwatch()
         self._deadline = None if timeout_seconds is None else began + timeout_seconds
         workers = max(1, min(self._parameters.batch_size, available_cores() // self._problem.threads))
@@ -278,9 +284,9 @@ class _Search:
             raise SearchInterruptedError(
                 f"The search of {self._algorithm.name} was interrupted after {len(self._trials)} of {n_trials} trials. "
                 + (
-                    "They are kept: the same command goes on from there."
+                    "They are stored: the same command resumes the search."
                     if self._parameters.resume
-                    else "They are not kept, since training.search.resume is false."
+                    else "They are not stored, since training.search.resume is false."
                 )
             ) from None
         finally:
@@ -294,7 +300,7 @@ class _Search:
         )
 
     def _run_batch(self, pool: ThreadPoolExecutor, size: int, n_trials: int, began: float) -> bool:
-        """Propose trials, run them, and tell the study in order; whether the time was up."""
+        """Propose and run a batch of trials; return whether the time limit was reached."""
         import optuna
 
         self._study.sampler = optuna.samplers.TPESampler(
@@ -320,13 +326,13 @@ class _Search:
         return any(running.result is None for running in batch) or self._out_of_time()
 
     def _await(self, futures: list[Future[Trial | None]]) -> bool:
-        """Wait for trials; whether somebody pressed Ctrl-C meanwhile, whereupon those that run are finished."""
+        """Wait for running trials; return whether the user pressed Ctrl-C meanwhile."""
         try:
             wait(futures)
         except KeyboardInterrupt:
             for future in futures:
                 future.cancel()
-            logger.warning("Interrupted: the trials that run are finished. Press Ctrl-C again to give them up, too.")
+            logger.warning("Interrupted: waiting for running trials. Press Ctrl-C again to abort them.")
             try:
                 wait([future for future in futures if not future.cancelled()])
             except KeyboardInterrupt:
@@ -339,7 +345,7 @@ class _Search:
         return self._deadline is not None and self._context.stopwatch() >= self._deadline
 
     def _recall(self, running: _Running) -> Trial | None:
-        """The result of an earlier search, if it tried the same."""
+        """Return the stored result of the same trial, if any."""
         frozen = self._known.get(running.trial.number)
         if frozen is None or frozen.user_attrs.get("hyperparameters") != running.hyperparameters:
             return None
@@ -349,11 +355,11 @@ class _Search:
         return Trial.model_validate({**frozen.user_attrs, "number": running.trial.number, "known": True})
 
     def _run_trial(self, running: _Running) -> Trial | None:
-        """Fit all folds; None where the time was up first."""
+        """Fit all folds; return None if the time limit was reached first."""
         import optuna
 
         began = self._context.stopwatch()
-        # The first trial runs in any case: a budget that is too small for it would find nothing.
+        # The first trial always runs to the end, so that the search has a result.
         hurried = self._trials or running.trial.number
         if hurried and self._out_of_time():
             return None
@@ -365,7 +371,7 @@ class _Search:
                 scores = self._scores(fits)
                 if position + 1 < len(self._prepared):
                     gain = float(np.mean([score - self._constant[place] for place, score in enumerate(scores)]))
-                    self._report(running.trial, gain, _MOST_LOOKS + position)
+                    self._report(running.trial, gain, _MAX_REPORTS + position)
             found |= {"score": float(np.mean(scores)), "scoring_seconds": self._time_scoring(fits)}
         except optuna.TrialPruned:
             found |= {"state": "pruned"}
@@ -390,16 +396,17 @@ class _Search:
         ]
 
     def _fit_fold(self, position: int, running: _Running, hurried: bool) -> FoldFit:
-        looks = 0
+        reports = 0
 
         def watch(growth: float, score: float) -> None:
-            nonlocal looks
+            nonlocal reports
             if self._stop.is_set() or (hurried and self._out_of_time()):
                 raise _OutOfTimeError
-            # How far a model has grown is comparable between step sizes. In later folds, the folds are.
-            if position == 0 and growth >= (looks + 1) * _GROWTH and looks < _MOST_LOOKS:
-                self._report(running.trial, score - self._constant[0], looks)
-                looks = int(growth / _GROWTH)
+            # In the first fold, trials are compared at equal growth, which accounts for the learning rate; later, by
+            # fold.
+            if position == 0 and growth >= (reports + 1) * _GROWTH and reports < _MAX_REPORTS:
+                self._report(running.trial, score - self._constant[0], reports)
+                reports = int(growth / _GROWTH)
 
         if self._stop.is_set() or (hurried and self._out_of_time()):
             raise _OutOfTimeError
@@ -414,7 +421,7 @@ class _Search:
                 raise optuna.TrialPruned
 
     def _time_scoring(self, fits: list[FoldFit]) -> float | None:
-        """Seconds to score 1,000 customers: the fastest of a few times, over all folds."""
+        """Measure the seconds to score 1,000 customers: minimum of several runs, over all folds."""
         if self._single:
             return None
         times = []
@@ -437,11 +444,11 @@ class _Search:
         values = self._values(result) if result.state == "complete" else None
         for name, value in result.model_dump(exclude={"number", "known"}).items():
             running.trial.set_user_attr(name, value)
-        told = self._study.tell(running.trial, values, state=states[result.state])
+        finished = self._study.tell(running.trial, values, state=states[result.state])
         self._trials.append(result)
-        # A failure may have had a reason that is gone.
+        # Failed trials are not stored, since their cause may be temporary.
         if not result.known and result.state != "failed" and self._parameters.resume:
-            self._context.archive.keep(self._key, told)
+            self._context.archive.keep(self._key, finished)
         ran = [trial for trial in self._trials if not trial.known]
         mean = (self._context.stopwatch() - began) / len(ran) if ran else 0.0
         left = mean * (n_trials - len(self._trials))
@@ -467,16 +474,16 @@ class _Search:
         return f"{self._algorithm.name} trial {result.number + 1} of {n_trials}: {ended}{known} ({best})"
 
     def _choose(self) -> Trial:
-        """The trial with the lowest score; with further objectives the best of those that do not differ from it."""
+        """Return the trial with the lowest score; with several objectives, the fastest within a standard error."""
         complete = [trial for trial in self._trials if trial.score is not None]
         if not complete:
             errors = [trial.error for trial in self._trials if trial.error]
             raise ParameterError(
-                f"All {len(self._trials)} trials of {self._algorithm.name} failed. The first one: {errors[0]}. Check "
-                f"training.spaces.{self._algorithm.name}: each value must be one that {self._algorithm.name} takes."
+                f"All {len(self._trials)} trials of {self._algorithm.name} failed. The first error: {errors[0]}. Check "
+                f"training.spaces.{self._algorithm.name}: expected values that {self._algorithm.name} accepts."
                 if errors
-                else f"No trial of {self._algorithm.name} was finished in the time given "
-                "(training.search.timeout_seconds)."
+                else f"No trial of {self._algorithm.name} finished within the time limit. "
+                "Raise training.search.timeout_seconds."
             )
         lowest = min(complete, key=_score)
         if self._single:
@@ -488,7 +495,7 @@ class _Search:
 
 
 def _first_of(error: Exception) -> str:
-    """What an error says, on one line, without what XGBoost says of its own code."""
+    """Return the message of an error on one line, without XGBoost's stack trace."""
     return " ".join(str(error).partition("Stack trace")[0].split())[:_LONGEST_ERROR]
 
 

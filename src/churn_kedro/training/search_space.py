@@ -1,4 +1,4 @@
-"""Spaces of hyperparameters, as configuration."""
+"""Search spaces of hyperparameters."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def suggest(trial: optuna.Trial, space: Space) -> dict[str, Value]:
-    """Let a trial choose.
+    """Suggest hyperparameters for a trial.
 
     Args:
         trial: Optuna's trial.
-        space: What it may choose from.
+        space: Search space.
 
     Returns:
-        Hyperparameters; those with a single value, too.
+        Hyperparameters, including fixed ones.
     """
     chosen: dict[str, Value] = {}
     for name, values in space.items():
@@ -42,7 +42,7 @@ def suggest(trial: optuna.Trial, space: Space) -> dict[str, Value]:
 
 
 def find_start(space: Space) -> dict[str, Value]:
-    """Values of the first trial.
+    """Return the values of the first trial.
 
     Args:
         space: A search space.
@@ -55,30 +55,30 @@ def find_start(space: Space) -> dict[str, Value]:
 
 
 def check_spaces(spaces: Mapping[AlgorithmName, Space], algorithms: list[Algorithm]) -> None:
-    """Refuse a space that names what its algorithm does not have.
+    """Check that search spaces contain only hyperparameters of their algorithms.
 
     Args:
         spaces: Space by name of the algorithm.
-        algorithms: Those that are to be searched.
+        algorithms: Algorithms to search.
 
     Raises:
-        ParameterError: It does, or an algorithm has no space.
+        ParameterError: A hyperparameter is unknown, or an algorithm has no space.
     """
     for algorithm in algorithms:
         space = spaces.get(algorithm.name)
         if space is None:
             raise ParameterError(
-                f"training.algorithms names {algorithm.name}, and training.spaces has no space for it; there is one in "
-                "conf/base/parameters/training.yml of the project."
+                f"training.algorithms contains {algorithm.name}, but training.spaces has no space for it; copy the one "
+                "of conf/base/parameters/training.yml."
             )
         unknown = sorted(set(space) - algorithm.searchable)
         if unknown:
             near = {name: get_close_matches(name, algorithm.searchable, n=1) for name in unknown}
             hints = [f"{name} (do you mean {found[0]}?)" if found else name for name, found in near.items()]
             raise ParameterError(
-                f"training.spaces.{algorithm.name} names parameters that cannot be searched: {', '.join(hints)}. "
-                f"Either {algorithm.name} has none of the name, or training sets it by itself (the number of rounds by "
-                "early stopping, the seed, the threads). It can search "
+                f"training.spaces.{algorithm.name} contains parameters that cannot be searched: {', '.join(hints)}. "
+                f"They are unknown to {algorithm.name}, or set by training (number of rounds, seed, threads). "
+                "Expected: "
                 f"{_shorten(sorted(algorithm.searchable))}."
             )
 
@@ -88,13 +88,13 @@ def _shorten(names: list[str], most: int = 40) -> str:
 
 
 def describe_space(space: Space) -> dict[str, Any]:
-    """A space as plain values, to tell one from another.
+    """Convert a space to plain values, for comparison.
 
     Args:
         space: A search space.
 
     Returns:
-        What JSON can hold, without start values: they do not change what a trial means.
+        JSON-serialisable values, without start values, which do not affect the result of a trial.
     """
     return {
         name: values.model_dump(exclude={"start"}) if isinstance(values, Interval | Choices) else values

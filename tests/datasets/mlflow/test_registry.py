@@ -539,7 +539,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_refused(place: Plac
         [refused] = [result for result in results if isinstance(result, RefusedActionError)]
         aliases = place.state()[0]
         assert aliases == {"champion": done.version, "previous_champion": champion}
-        assert f"Another action came first: version {done.version} is champion" in str(refused)
+        assert f"The champion has changed: version {done.version} is champion" in str(refused)
         assert after_events(place.registry().history()) == aliases
         assert place.leftovers() == []
 
@@ -855,7 +855,7 @@ def test_whenever_another_process_acts_in_between_one_action_comes_first(
             assert place.state()[0]["champion"] == {"Bob": 2, "Eve": 3}[winner]
             assert after_events(events) == place.state()[0]
             # Refused on the new state; or the event of the first one is open for longer than an action is waited for.
-            expected = "Another action came first" if winner == "Eve" else "Bob is changing"
+            expected = "The champion has changed" if winner == "Eve" else "Bob is changing"
             assert expected in str(loser) or (watched.calls == len(won) and "came first" in str(loser))
 
     # Until Bob's intent is in the audit Eve comes first, afterwards Bob does.

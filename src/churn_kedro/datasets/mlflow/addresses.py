@@ -1,4 +1,4 @@
-"""Where runs and models are kept: from the environment, with embedded defaults.
+"""Addresses of runs and models, from environment variables with local defaults.
 
 A use case is a Kedro environment; a place is environment variables, so any use case runs in any place.
 """
@@ -22,7 +22,7 @@ class TrackingServerError(ConnectionError):
 
 
 def tracking_uri(project_path: Path, environment: Mapping[str, str]) -> str:
-    """Address of MLflow's tracking store and registry.
+    """Return the address of MLflow's tracking store and registry.
 
     Args:
         project_path: Folder of the project.
@@ -36,15 +36,15 @@ def tracking_uri(project_path: Path, environment: Mapping[str, str]) -> str:
 
 
 def artifact_location(project_path: Path, environment: Mapping[str, str]) -> str | None:
-    """Where a new experiment keeps its artifacts.
+    """Return the artifact location of a new experiment.
 
     Args:
         project_path: Folder of the project.
         environment: Environment variables.
 
     Returns:
-        ``CHURN_ARTIFACT_LOCATION`` where it is set (``s3://bucket/folder``); None with an MLflow server, which decides
-        for itself; else a folder in the project.
+        ``CHURN_ARTIFACT_LOCATION`` where it is set (``s3://bucket/folder``); None with an MLflow server, which has its
+        own location; else a folder in the project.
     """
     if environment.get("CHURN_ARTIFACT_LOCATION"):
         return environment["CHURN_ARTIFACT_LOCATION"]
@@ -54,7 +54,7 @@ def artifact_location(project_path: Path, environment: Mapping[str, str]) -> str
 
 
 def study_url(project_path: Path, environment: Mapping[str, str], use_case: str) -> str:
-    """Database that keeps the trials of hyperparameter searches.
+    """Return the database of the trials of hyperparameter searches.
 
     Args:
         project_path: Folder of the project.
@@ -69,13 +69,14 @@ def study_url(project_path: Path, environment: Mapping[str, str], use_case: str)
 
 
 def require_answer(uri: str) -> None:
-    """Fail at once where a tracking server is down, instead of after MLflow's minutes of retries.
+    """Check that a tracking server responds, without MLflow's minutes of retries.
 
     Args:
-        uri: Tracking URI. A local file always answers.
+        uri: Tracking URI. A local file always passes.
 
     Raises:
-        TrackingServerError: Nobody answers there, or with a server error; or the address has no valid port.
+        TrackingServerError: The server does not respond, responds with a server error, or the address has no valid
+            port.
     """
     parts = urlsplit(uri)
     scheme = parts.scheme.split("+")[0]
@@ -84,15 +85,15 @@ def require_answer(uri: str) -> None:
     try:
         port = parts.port or _PORTS[scheme]
     except ValueError:
-        # The error would show what stands there: a part of the password, if that holds a slash.
+        # The original error could show a part of the password, if that contains a slash.
         raise TrackingServerError(
-            "MLFLOW_TRACKING_URI is no valid address: what stands for its port is no number. In a user name or "
-            "password, write / as %2F, : as %3A, @ as %40 and # as %23."
+            "MLFLOW_TRACKING_URI is invalid: expected a number as port. In a user name or password, write / as %2F, : "
+            "as %3A, @ as %40 and # as %23."
         ) from None
     address = f"{parts.hostname}:{port}"
     try:
         if scheme in ("http", "https"):
-            # urllib takes a user and a password for a part of the host's name, and repeats them in its errors.
+            # urllib treats user and password as part of the host name and shows them in its errors.
             host = parts.netloc.rpartition("@")[2]
             request = urllib.request.Request(f"{scheme}://{host}{parts.path.rstrip('/')}/health", method="GET")
             with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS):
@@ -100,13 +101,13 @@ def require_answer(uri: str) -> None:
         with socket.create_connection((parts.hostname, port), timeout=_PATIENCE_SECONDS):
             return
     except urllib.error.HTTPError as error:
-        # Anything below 500, a demand for a password for example, is an answer.
+        # Any status below 500, such as an authentication request, shows that the server responds.
         if error.code < 500:
             return
         problem = f"answers with status {error.code}"
     except (OSError, http.client.HTTPException) as error:
         problem = f"does not answer ({getattr(error, 'reason', None) or error})"
     raise TrackingServerError(
-        f"The MLflow tracking server at {scheme}://{address} {problem}. MLFLOW_TRACKING_URI names it. "
-        "Start it, correct the variable, or unset the variable to work with the project's own SQLite file."
+        f"The MLflow tracking server at {scheme}://{address} {problem}. The address is from MLFLOW_TRACKING_URI. "
+        "Start the server, correct the variable, or unset it to use the project's SQLite file."
     )

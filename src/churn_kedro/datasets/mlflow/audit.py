@@ -1,7 +1,7 @@
 """The audit of a registered model: its actions in order, as parameters of one MLflow run.
 
-MLflow refuses to change a parameter of a run, in every store. So if two processes append an event with the same number,
-one succeeds and the other is refused; and since no event follows an open one, the audit is also the lock.
+MLflow rejects changes of a run's parameter, in every store. If two processes append an event with the same number, only
+one succeeds; since no event may follow an open one, the audit is also the lock.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Audit:
         client: MLflow client.
         name: Registered model.
         experiment: Experiment that gets the run with the audit.
-        artifact_location: Where the experiment keeps its artifacts, if it does not exist yet.
+        artifact_location: Artifact location of the experiment, if it does not exist yet.
     """
 
     def __init__(self, client: MlflowClient, name: str, experiment: str, artifact_location: str | None) -> None:
@@ -61,7 +61,7 @@ class Audit:
         self._known_run: str | None = None
 
     def read(self) -> list[AuditEvent]:
-        """All events, the oldest first. Only the last one may be open."""
+        """Return all events, oldest first. Only the last one may be open."""
         run_id = self._find_run()
         parameters = {} if run_id is None else self._client.get_run(run_id).data.params
         events: list[AuditEvent] = []
@@ -88,7 +88,7 @@ class Audit:
         try:
             self._log({key: first, **{f"{key}.{part}": other for part, other in enumerate(others, start=1)}})
         except MlflowException:
-            # The number is taken, or only the answer was lost.
+            # The number is taken, or the response was lost.
             found = self.read()
             if len(found) < event.number:
                 raise
@@ -110,7 +110,7 @@ class Audit:
         return event.result
 
     def read_result(self, event: AuditEvent) -> EventResult:
-        """Result of an event by now."""
+        """Return the present result of an event."""
         closed = self._client.get_run(str(self._find_run())).data.params.get(_result_key(event.number))
         return "open" if closed is None else json.loads(closed)["result"]
 
@@ -124,9 +124,9 @@ class Audit:
         return self._known_run
 
     def _choose_run(self) -> str:
-        """Create the run of the audit, or take the one that another process creates at the same time.
+        """Create the run of the audit, or use the one that another process creates at the same time.
 
-        MLflow overwrites tags, but refuses a second registered model of one name: the process that creates this model
+        MLflow overwrites tags, but rejects a second registered model of one name: the process that creates this model
         chooses the run. It is deleted only after the choice is a tag of the registered model, which takes precedence.
         """
         run_id = self._create_run()
@@ -154,7 +154,7 @@ class Audit:
 
 
 def _ignore(error_code: str, call: Callable[[], Any]) -> Any:
-    """Call MLflow; None if it answers with this error."""
+    """Call MLflow; return None if it raises the given error."""
     try:
         return call()
     except MlflowException as error:

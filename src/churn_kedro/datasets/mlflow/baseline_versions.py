@@ -1,4 +1,4 @@
-"""What a version is to be compared with."""
+"""Baseline of the comparison of a version."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _DEFAULT, _NOTHING = "auto", "none"
 
 
 class BaselineDataset(AbstractDataset[BaselineRequest, BaselineRequest]):
-    """Finds what a version is to be compared with.
+    """Find the baseline of the comparison of a version.
 
     Args:
         model_name: Registered model.
         baseline: A version's number or alias; the name of a simple model to train; ``none``; or ``auto``: the champion,
-            and a simple model where there is none.
+            or a simple model without one.
         metadata: For plugins; Kedro ignores it.
     """
 
@@ -35,13 +35,13 @@ class BaselineDataset(AbstractDataset[BaselineRequest, BaselineRequest]):
         self.metadata = metadata
 
     def load(self) -> BaselineRequest:
-        """Load the version, or say which simple model is wanted.
+        """Load the version, or return the name of the simple model.
 
         Returns:
             The request.
 
         Raises:
-            DatasetError: There is no such version, and no simple model is called so.
+            DatasetError: Neither a version nor a simple model has this name.
         """
         if self._baseline == _NOTHING:
             return BaselineRequest()
@@ -52,11 +52,11 @@ class BaselineDataset(AbstractDataset[BaselineRequest, BaselineRequest]):
             try:
                 return replace(self._find("champion", missing_ok=True), by_default=True)
             except DatasetError as error:
-                logger.warning("The champion cannot be compared with: %s", error)
+                logger.warning("The champion cannot be used as baseline: %s", error)
                 return BaselineRequest(by_default=True)
         if not self._baseline.isdecimal() and self._baseline not in get_args(Alias):
             raise DatasetError(
-                f"There is nothing called '{self._baseline}' to compare with. baseline is the number of a version, an "
+                f"Baseline '{self._baseline}' does not exist. Expected the number of a version, an "
                 f"alias ({', '.join(get_args(Alias))}), a simple model to train ({', '.join(BASELINES)}), "
                 f"{_DEFAULT} or {_NOTHING}."
             )
@@ -69,12 +69,12 @@ class BaselineDataset(AbstractDataset[BaselineRequest, BaselineRequest]):
         return BaselineRequest(model=model, alias=None if wanted.isdecimal() else wanted)
 
     def save(self, data: BaselineRequest) -> None:
-        """Refuse: what to compare with is said in parameters.
+        """Raise an error, since the baseline is a parameter.
 
         Args:
             data: Ignored.
         """
-        raise DatasetError("What to compare with is said with `--params baseline=...`.")
+        raise DatasetError("The baseline is read-only. Choose it with `--params baseline=...`.")
 
     def _describe(self) -> dict[str, Any]:
         return {"model_name": self._model_name, "baseline": self._baseline}

@@ -17,21 +17,22 @@ _TYPES = {"f": DataType.double, "i": DataType.long, "u": DataType.long, "b": Dat
 
 
 class TableInput(MetaDataset):
-    """A table's name, place, columns, size and digest.
+    """Name, source, columns, size and digest of a table.
 
-    MLflow's own description of a DataFrame looks at every cell of a text column in Python (half a minute for a million
-    customers) and digests the first rows only; here columns are described by their type and the digest covers all.
+    MLflow's description of a DataFrame reads each cell of a text column in Python (half a minute for a million
+    customers) and computes the digest of the first rows only; here, columns are described by type and the digest covers
+    all rows.
 
     Args:
         table: The table.
         source: Path or URL it was read from or written to.
-        name: Name to show.
+        name: Display name.
     """
 
     def __init__(self, table: pd.DataFrame, source: str, name: str) -> None:
         self._shape = table.shape
         with warnings.catch_warnings():
-            # MLflow warns that two of its own readers fit a local path.
+            # Suppress MLflow's warning that two of its sources match a local path.
             warnings.simplefilter("ignore", UserWarning)
             resolved = resolve_dataset_source(source)
         columns: list[ColSpec | TensorSpec] = [
@@ -42,7 +43,7 @@ class TableInput(MetaDataset):
 
     @property
     def profile(self) -> dict[str, int]:
-        """Rows and cells."""
+        """Numbers of rows and cells."""
         rows, columns = self._shape
         return {"num_rows": rows, "num_elements": rows * columns}
 

@@ -17,7 +17,7 @@ from churn_kedro.evaluation import RunMetrics
 def log_run_metrics(run_id: str, values: Mapping[str, float]) -> None:
     """Log metrics of a run in one batch.
 
-    ``mlflow.log_metrics`` would take them for metrics of a model that the run logged.
+    ``mlflow.log_metrics`` would link them to a model that the run logged.
 
     Args:
         run_id: The run.
@@ -28,7 +28,7 @@ def log_run_metrics(run_id: str, values: Mapping[str, float]) -> None:
 
 
 class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
-    """Logs metrics in one batch and, where they are a model's, links them and the run to the model.
+    """Log metrics in one batch and link those of a model, and the run, to the model.
 
     Args:
         metadata: For plugins; Kedro ignores it.
@@ -41,19 +41,19 @@ class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
 
     def load(self) -> RunMetrics:
         """Refuse."""
-        raise DatasetError("Metrics are read in MLflow, by run or by model.")
+        raise DatasetError("The metrics are write-only; read them in MLflow, by run or by model.")
 
     def save(self, data: RunMetrics) -> None:
         """Log the metrics.
 
         Args:
-            data: Values, and the model they are of.
+            data: Values, and the model, if any.
         """
         if not self._logging_activated:
             return
         run = mlflow.active_run()
         if run is None:
-            raise DatasetError("There is no active MLflow run to log metrics to.")
+            raise DatasetError("No active MLflow run to log metrics to; use `kedro run`.")
         if data.model_id is None:
             log_run_metrics(run.info.run_id, data.values)
         else:

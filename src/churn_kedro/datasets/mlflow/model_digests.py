@@ -1,8 +1,8 @@
-"""Digest of a model's content.
+"""Content digest of a model.
 
 skops writes a zip of arrays and a tree of nodes, ``schema.json``. Its bytes differ between equal models: objects and
-array files are named by their addresses in memory, every entry carries the time, and a set comes in the order of its
-hashes. The digest leaves all of that out.
+array files are named by memory addresses, entries have time stamps, and sets are in order of hash. The digest ignores
+these differences.
 """
 
 from __future__ import annotations
@@ -20,17 +20,25 @@ _SCHEMA = "schema.json"
 
 
 def model_digest(estimator: Estimator) -> str:
-    """Digest of everything that skops stores of an estimator.
+    """Compute the digest of everything that skops stores of an estimator.
 
-    Two models that were trained alike have the same digest, and so has a model that was loaded from its file (except a
-    CatBoost model, which writes its metadata in another order then). Whether two equal attributes are one object makes
-    no difference.
+    Models from identical trainings have the same digest, and so has a model loaded from its file (except a CatBoost
+    model, which then writes its metadata in another order). The identity of equal attributes does not matter.
 
     Args:
         estimator: A fitted estimator.
 
     Returns:
         SHA-256 in hexadecimal digits.
+
+    Examples:
+        >>> import numpy as np
+        >>> from sklearn.linear_model import LinearRegression
+        >>> X, y = np.array([[0.0], [1.0], [2.0]]), np.array([1.0, 3.0, 5.0])
+        >>> model_digest(LinearRegression().fit(X, y)) == model_digest(LinearRegression().fit(X, y))
+        True
+        >>> model_digest(LinearRegression().fit(X, y)) == model_digest(LinearRegression().fit(X, 2 * y))
+        False
     """
     import skops.io
 
@@ -43,7 +51,7 @@ def model_digest(estimator: Estimator) -> str:
         schema = archive.read(_SCHEMA)
 
     def settle(node: dict[str, Any]) -> dict[str, Any]:
-        # A dictionary's content may have any keys, but its values are nodes.
+        # The keys of a dictionary are arbitrary, its values are nodes.
         if not isinstance(node.get("__loader__"), str):
             return node
         node.pop("__id__", None)
@@ -53,16 +61,16 @@ def model_digest(estimator: Estimator) -> str:
         if node["__loader__"] == "SetNode":
             node["content"].sort(key=json.dumps)
         elif (node["__loader__"], node["__class__"]) == ("ConstructorFromReduceNode", "frozenset"):
-            # Its node holds what it is called with: a tuple of one list.
+            # The node of a set contains its argument: a tuple of one list.
             node["content"]["content"][0]["content"].sort(key=json.dumps)
         return node
 
-    # The hook sees inner nodes first, so sets of sets are in order, too.
+    # Inner nodes are visited first, so nested sets are sorted as well.
     return hashlib.sha256(json.dumps(json.loads(schema, object_hook=settle)).encode()).hexdigest()
 
 
 def _without_padding(name: str, content: bytes) -> bytes:
-    """Fields of a record array one after the other: scikit-learn's trees leave arbitrary memory between them."""
+    """Pack the fields of a record array, since scikit-learn's trees have uninitialised padding between them."""
     import numpy as np
 
     if not name.endswith(".npy"):

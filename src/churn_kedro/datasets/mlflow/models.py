@@ -1,4 +1,4 @@
-"""The trained model on its way through MLflow: logged, registered, loaded, promoted."""
+"""Models in MLflow: logging, registration, loading and promotion."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
 
 _FLAVOR = "mlflow.sklearn"
-# Name that this flavor gives a model in skops format.
+# File name of a model in skops format in this flavor.
 _FILE = "model.skops"
-# Where training puts what it has learned from; the catalog's training_rows.
+# Artifact with the digests of the training rows; the catalog's training_rows.
 TRAINING_ROWS_ARTIFACT = "training/training_rows.parquet"
-# What churn_kedro's estimators are made of beyond the types that skops trusts by itself. Those with private names are
-# parts of public estimators: what CalibratedClassifierCV fits has no public class.
+# Types of churn_kedro's estimators beyond those that skops trusts by default. Private classes are parts of public
+# estimators, such as the fitted parts of CalibratedClassifierCV.
 TRUSTED_TYPES = (
     "catboost.core.CatBoostClassifier",
     "catboost.core.CatBoostRegressor",
@@ -72,7 +72,7 @@ TRUSTED_TYPES = (
     "xgboost.sklearn.XGBClassifier",
     "xgboost.sklearn.XGBRegressor",
 )
-# What it takes to load and call the estimator; pinned to the versions it was trained with.
+# Requirements to load and call the estimator, pinned to the versions of the training.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops", "xgboost")
 
 
@@ -94,30 +94,30 @@ def _signature(model: TrainedModel) -> ModelSignature:
 
 
 def _file_bytes(model_uri: str) -> int | None:
-    """Size of the model's file as MLflow stored it."""
+    """Return the size of the stored model file."""
     files = mlflow.artifacts.list_artifacts(model_uri)
     return next(file.file_size for file in files if Path(file.path).name == _FILE)
 
 
 def _model_code() -> str:
-    """Folder of the package that is stored with every model."""
+    """Return the folder of the package that is stored with each model."""
     import churn_estimators
 
     return str(Path(churn_estimators.__file__).parent)
 
 
 class TrackedModelDataset(MlflowModelTrackingDataset):
-    """Logs a trained model to the active run and registers it as a new version.
+    """Log a trained model to the active run and register it as a new version.
 
     kedro-mlflow's tracking dataset takes its arguments from YAML; the signature, the example, the pinned requirements
-    and the tags depend on the model and are added here. The version's tag ``model_digest`` tells whether another
-    training gave the same model; ``model_bytes`` is the size of its file.
+    and the tags depend on the model and are added here. The tag ``model_digest`` of the version identifies its content;
+    ``model_bytes`` is its file size.
 
     Args:
         name: Name of the logged model within its run.
         registered_model_name: Registered model that gets the version.
-        use_case: Name of the use case, a tag.
-        project_path: Folder of the project, whose git commit is a tag.
+        use_case: Name of the use case, stored as a tag.
+        project_path: Folder of the project, whose git commit is stored as a tag.
         metadata: For plugins; Kedro ignores it.
     """
 
@@ -176,14 +176,14 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
 
 
 class RegistryModelDataset(MlflowModelRegistryDataset):
-    """Loads one version of a registered model, with its name, number and tags.
+    """Load one version of a registered model, with name, number and tags.
 
     Args:
         model_name: Registered model.
         version: Version number, or ``latest``; not together with ``alias``.
         alias: Alias of the version.
-        missing_ok: Load None where there is no such version yet, instead of failing.
-        with_training_rows: Load the digests of the customers that the version has learned from, too.
+        missing_ok: Return None instead of raising if there is no such version yet.
+        with_training_rows: Load the digests of the training rows as well.
         metadata: For plugins; Kedro ignores it.
     """
 
@@ -221,7 +221,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         except (MlflowException, OSError) as error:
             raise DatasetError(
                 f"The files of version {found.version} of the model '{found.name}' cannot be read: {error}. If they "
-                "are gone, take it out of use: `kedro models retire`; a champion is replaced by `kedro models promote "
+                "are lost, retire the version: `kedro models retire`; replace a champion by `kedro models promote "
                 'VERSION --override "REASON"`.'
             ) from error
         return RegisteredModel(
@@ -242,7 +242,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         waiting = [version.version for version in found if version.tags.get(DECISION_TAG) == "awaiting_approval"]
         if not versions:
             return (
-                f"There is no version of the model '{self.model_name}' in the registry {mlflow.get_registry_uri()}. "
+                f"Model '{self.model_name}' has no version in the registry {mlflow.get_registry_uri()}. "
                 "Train one first: `kedro run`, or `kedro run --pipelines data_processing,training`."
             )
         listed = ", ".join(str(version) for version in versions[-10:])
@@ -254,8 +254,9 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
         if self.alias is not None:
             return (
                 f"No version of the model '{self.model_name}' has the alias '{self.alias}'; versions: {listed}. "
-                "The gate gives it to a version that shows enough. If it refused them, its reasons are in the summary "
-                "of that run and in the version's tags; what it asks for is in parameters/registry.yml (registry.gate)."
+                "The gate gives it to a version that meets its requirements (registry.gate in "
+                "parameters/registry.yml). If it refused them, its reasons are in the summary of that run and in the "
+                "version's tags."
             )
         return (
             f"There is no version or alias {self.stage_or_version} of the model '{self.model_name}'; the last versions "
@@ -264,7 +265,7 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
 
 
 def _load_training_rows(run_id: str) -> pd.DataFrame | None:
-    """Digests of the customers that a run has learned from; None where it is from before they were kept."""
+    """Load the digests of a run's training rows; None if the run did not store them."""
     from mlflow.artifacts import download_artifacts
 
     with tempfile.TemporaryDirectory() as folder:
@@ -276,22 +277,24 @@ def _load_training_rows(run_id: str) -> pd.DataFrame | None:
 
 
 def _require_trusted(uri: str, info: ModelInfo) -> None:
-    """Refuse a model that is no skops file of known types: its own list of trusted types is not to be trusted."""
+    """Check that a model is a skops file of known types, regardless of its own list of trusted types."""
     flavor = info.flavors.get("sklearn", {})
     if flavor.get("serialization_format") != "skops":
-        raise DatasetError(f"The model {uri} is not stored in skops format; loading it could run foreign code.")
+        raise DatasetError(
+            f"The model {uri} is not in skops format; loading it could execute arbitrary code. Train it again."
+        )
     unknown = sorted(set(flavor.get("skops_trusted_types") or []) - set(TRUSTED_TYPES))
     if unknown:
-        raise DatasetError(f"The model {uri} holds types that churn_kedro does not know: {', '.join(unknown)}.")
+        raise DatasetError(f"The model {uri} contains unknown types, which are not loaded: {', '.join(unknown)}.")
 
 
 class PromotionDataset(AbstractDataset[Promotion, Promotion]):
-    """Applies a decision: tags and aliases of a registered model's version, and the audit.
+    """Apply a decision to tags and aliases of a version, and to the audit.
 
     Args:
-        project_path: Folder of the project, whose git commit and user are written down.
-        experiment: Experiment that keeps the audit.
-        artifact_location: Where that experiment keeps its artifacts, should it not exist yet.
+        project_path: Folder of the project, whose git commit and user are recorded.
+        experiment: Experiment of the audit.
+        artifact_location: Artifact location of the experiment, if it does not exist yet.
         metadata: For plugins; Kedro ignores it.
     """
 
@@ -309,18 +312,18 @@ class PromotionDataset(AbstractDataset[Promotion, Promotion]):
         self.metadata = metadata
 
     def load(self) -> Promotion:
-        """Refuse: the registry itself is read through :class:`RegistryModelDataset`."""
+        """Raise an error, since the registry is read through :class:`RegistryModelDataset`."""
         raise DatasetError("A promotion cannot be loaded; read the version's tags and aliases instead.")
 
     def save(self, data: Promotion) -> None:
         """Write the audit, move the aliases and write the tags: all of it, or nothing.
 
         Args:
-            data: What to do.
+            data: Planned changes.
 
         Raises:
-            RefusedActionError: Another champion was named since the decision.
-            DatasetError: The registry is busy, or does not answer.
+            RefusedActionError: The champion has changed since the decision.
+            DatasetError: The registry is busy or does not respond.
         """
         code = describe_code(self._project_path)
         registry = ModelRegistry(

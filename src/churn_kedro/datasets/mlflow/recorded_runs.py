@@ -1,4 +1,4 @@
-"""What the run of a registered version has kept: its summary and its data."""
+"""Artifacts of the training run of a registered version: summary and data."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 _PARTS = ("train", "validation", "test")
-# Where training puts its summary; the catalog's training_summary.
+# Artifact with the training summary; the catalog's training_summary.
 SUMMARY_ARTIFACT = "training/training_summary.json"
 
 
 @dataclass(frozen=True)
 class RecordedVersion:
-    """A version and the training that made it.
+    """A version and its recorded training.
 
     Attributes:
         name: Registered model.
         version: Its number.
         run_id: Run that trained it.
         tags: Tags of the version.
-        summary: What training did.
+        summary: Summary of the training.
     """
 
     name: str
@@ -49,7 +49,7 @@ class RecordedVersion:
 
 
 def find_commit(model_name: str, version: str) -> str:
-    """Commit of the code that trained a version.
+    """Find the commit of the training code of a version.
 
     Args:
         model_name: Registered model.
@@ -65,12 +65,12 @@ def find_commit(model_name: str, version: str) -> str:
     commit = (found.tags or {}).get("git_commit", "unknown")
     if commit == "unknown":
         raise DatasetError(
-            f"No commit is recorded of version {found.version} of {model_name}: rebuild it without --at-commit."
+            f"Version {found.version} of {model_name} has no recorded commit: rebuild it without --at-commit."
         )
     if (found.tags or {}).get("git_dirty") == "true":
         raise DatasetError(
-            f"Version {found.version} of {model_name} was trained with changes that no commit holds (git_dirty): the "
-            f"commit {commit} alone cannot rebuild it. Try without --at-commit."
+            f"Version {found.version} of {model_name} was trained with uncommitted changes (git_dirty): "
+            f"commit {commit} cannot rebuild it. Try without --at-commit."
         )
     return commit
 
@@ -87,7 +87,7 @@ def _find(model_name: str, version: str) -> ModelVersion:
 
 
 def find_version(model_name: str, version: str) -> RecordedVersion:
-    """Read what is recorded of a version.
+    """Read the record of a version.
 
     Args:
         model_name: Registered model.
@@ -97,7 +97,7 @@ def find_version(model_name: str, version: str) -> RecordedVersion:
         Its tags and its training.
 
     Raises:
-        DatasetError: There is no such version, or its run has kept no summary that this code can read.
+        DatasetError: There is no such version, or its run has no summary that this code can read.
     """
     found = _find(model_name, version)
     where = f"version {found.version} of {model_name} (run {found.run_id})"
@@ -106,14 +106,14 @@ def find_version(model_name: str, version: str) -> RecordedVersion:
     except (MlflowException, OSError) as error:
         raise DatasetError(
             f"The run of {where} has no {SUMMARY_ARTIFACT}: it was trained before versions could be "
-            "rebuilt, or its artifacts are gone."
+            "rebuilt, or its artifacts are lost. Train a new version."
         ) from error
     try:
         summary = TrainingSummary.model_validate_json(text)
     except ValidationError as error:
         raise DatasetError(
-            f"The training summary of {where} was written by other code than this: {error.error_count()} fields do not "
-            f"fit, the first: {error.errors()[0]['loc']}. Rebuild it with the code that trained it: `--at-commit`."
+            f"The training summary of {where} was written by another version of the code: {error.error_count()} fields "
+            f"differ, the first: {error.errors()[0]['loc']}. Rebuild it with the code that trained it: `--at-commit`."
         ) from error
     return RecordedVersion(model_name, int(found.version), str(found.run_id), dict(found.tags or {}), summary)
 
@@ -124,7 +124,7 @@ def _read_text(run_id: str, path: str) -> str:
 
 
 class RecordedTrainingDataset(AbstractDataset[TrainingSummary, TrainingSummary | None]):
-    """What training wrote down when it made a registered version.
+    """Recorded training of a registered version.
 
     Args:
         model_name: Registered model.
@@ -143,7 +143,7 @@ class RecordedTrainingDataset(AbstractDataset[TrainingSummary, TrainingSummary |
         """Read the summary.
 
         Returns:
-            None where the version's run has none that this code can read.
+            None if the run has no summary that this code can read.
 
         Raises:
             DatasetError: There is no such version.
@@ -155,26 +155,26 @@ class RecordedTrainingDataset(AbstractDataset[TrainingSummary, TrainingSummary |
             return None
 
     def save(self, data: TrainingSummary) -> None:
-        """Refuse: training writes it.
+        """Raise an error, since the training run writes the summary.
 
         Args:
             data: Ignored.
         """
-        raise DatasetError("What training wrote down is not rewritten.")
+        raise DatasetError("The recorded training is read-only.")
 
     def _describe(self) -> dict[str, Any]:
         return {"model_name": self._model_name, "model_version": self._model_version}
 
 
 def find_splits(recorded: RecordedVersion, catalog: DataCatalog) -> tuple[dict[str, pd.DataFrame], SplitManifest]:
-    """Find the data that a version was trained on: where data_processing left it, or among its run's artifacts.
+    """Find the training data of a version in the data folder or among the artifacts of its run.
 
     Args:
         recorded: The version.
         catalog: The project's catalog.
 
     Returns:
-        Tables ``train`` and ``validation``, and ``test`` where it is found; and the manifest that identifies them.
+        Tables ``train`` and ``validation``, ``test`` if found, and their manifest.
 
     Raises:
         DatasetError: The data is in neither place.
@@ -195,8 +195,8 @@ def find_splits(recorded: RecordedVersion, catalog: DataCatalog) -> tuple[dict[s
     found = "no splits" if here is None else f"other splits (train {table_digest(here[0]['train'])})"
     raise DatasetError(
         f"The data that version {recorded.version} of {recorded.name} was trained on (train {wanted['train']}, "
-        f"validation {wanted['validation']}) is not here: there are {found} in the data folder, and the run "
-        f"{recorded.run_id} has not kept them. Run data_processing on the table of that time, with its parameters."
+        f"validation {wanted['validation']}) was not found: the data folder has {found}, and run "
+        f"{recorded.run_id} did not store them. Run data_processing on the table of that time, with its parameters."
     )
 
 

@@ -1,9 +1,9 @@
-"""The model registry, changed by one action at a time.
+"""Model registry with one action at a time.
 
-MLflow moves one alias per call, knows no transaction and no condition. So an action is written to the audit first, as
-an intent. Then its deciding call is made: the champion's alias moves, or without such a move the first call of the
-action. Everything else follows from the intent and can be repeated, so the next action repairs an interrupted one:
-it completes what was decided, and marks as void what was not.
+MLflow moves one alias per call, without transactions and conditions. An action is therefore written to the audit first,
+as an intent. Its first call is the commit point: the move of the champion alias, if there is one. All further calls
+follow from the intent and are idempotent, so the next action repairs an interrupted one: it completes a committed
+action and marks any other as void.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Prefix of the tags of a version that repeat its events.
+# Prefix of the tags of a version with copies of its events.
 AUDIT_TAG = "audit."
-# File of an exported version that tells where it comes from.
+# File of an exported version with its origin.
 EXPORT_FACTS = "version.json"
-# An action takes a second or two. One of a machine that no longer answers counts as interrupted after this time.
+# An action takes about two seconds. On an unreachable machine, it counts as interrupted after this time.
 _WAIT_SECONDS, _INTERRUPTED_SECONDS, _POLL_SECONDS = 20.0, 180.0, 0.2
 _PAGE = 1000
-# Tokens of the events that threads of this process are working on.
+# Tokens of the events in progress in this process.
 _in_progress: set[str] = set()
 
 
@@ -55,7 +55,7 @@ def find_model_version(model_name: str, wanted: str) -> ModelVersion | None:
         wanted: Number, name of an alias, or ``latest``.
 
     Returns:
-        The version; None where there is none.
+        The version; None if there is none.
     """
     client = MlflowClient()
     if wanted == "latest":
@@ -77,19 +77,19 @@ class RegistryBusyError(DatasetError):
 
 
 def _now() -> str:
-    # MLflow takes no plus sign in the name of a tag.
+    # MLflow allows no plus sign in the name of a tag.
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 class ModelRegistry:
-    """One registered model: its state, its actions and their audit.
+    """A registered model: state, actions and audit.
 
     Args:
         name: Registered model.
         experiment: Experiment that gets the run with the audit.
-        by: Who acts.
-        git_commit: Commit of the code that acts.
-        artifact_location: Where the experiment keeps its artifacts, if it does not exist yet.
+        by: User of the actions.
+        git_commit: Git commit of the code.
+        artifact_location: Artifact location of the experiment, if it does not exist yet.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class ModelRegistry:
         self._audit = Audit(self._client, name, experiment, artifact_location)
 
     def versions(self) -> list[ModelVersion]:
-        """Every version, the oldest first, in one call for each thousand."""
+        """Return all versions, oldest first, with one call per thousand."""
         found: list[ModelVersion] = []
         token = None
         while True:
@@ -113,10 +113,10 @@ class ModelRegistry:
                 return sorted(found, key=lambda version: int(version.version))
 
     def state(self, versions: Sequence[ModelVersion] | None = None) -> RegistryState:
-        """State of the registry.
+        """Return the state of the registry.
 
         Args:
-            versions: All versions, where they are known already.
+            versions: All versions, if already loaded.
 
         Raises:
             DatasetError: There is no such registered model.
@@ -135,23 +135,23 @@ class ModelRegistry:
         """Apply one action: all of it, or nothing.
 
         Args:
-            plan: Plans the action for a state of the registry. It is called again if another process changes the
-                registry before the action is in the audit.
+            plan: Function that plans the action for a state of the registry. It is called again if another process
+                changes the registry before the action is in the audit.
 
         Returns:
-            What was done; nothing where ``already`` is set.
+            The applied change; nothing was done if ``already`` is set.
 
         Raises:
             RegistryBusyError: Another process is changing the registry for too long.
             DatasetError: The action failed; the message says whether anything was changed.
-            RefusedActionError: The plan refuses.
+            RefusedActionError: The plan refuses the action.
         """
         with self._explaining_failures():
             while True:
                 events, state = self._read_consistently()
                 change = plan(state)
                 if change.version not in state.tags:
-                    raise RefusedActionError(f"There is no version {change.version} of {self.name} any more.")
+                    raise RefusedActionError(f"Version {change.version} of {self.name} does not exist any more.")
                 if change.already is not None:
                     return change
                 event = self._describe(change, len(events) + 1)
@@ -171,7 +171,7 @@ class ModelRegistry:
 
         Raises:
             RegistryBusyError: Another process is changing the registry for too long.
-            DatasetError: MLflow does not answer.
+            DatasetError: MLflow does not respond.
         """
         waits_for, deadline = 0, 0.0
         with self._explaining_failures():
@@ -191,7 +191,7 @@ class ModelRegistry:
         return events
 
     def history(self) -> list[AuditEvent]:
-        """The audit, the oldest event first.
+        """Return the audit, oldest event first.
 
         Raises:
             DatasetError: It cannot be read.
@@ -200,12 +200,12 @@ class ModelRegistry:
             return self._audit.read()
 
     def events_of(self, state: RegistryState, version: int) -> list[AuditEvent]:
-        """What was done with a version itself, from its tags, the oldest event first."""
+        """Return the events of a version from its tags, oldest first."""
         tags = state.tags[version]
         return [AuditEvent.model_validate_json(tags[key]) for key in sorted(tags) if key.startswith(AUDIT_TAG)]
 
     def read_document(self, version: int, name: str) -> str:
-        """Read what the last evaluation has attached to a version.
+        """Read a document that the last evaluation attached to a version.
 
         Args:
             version: Number.
@@ -230,11 +230,11 @@ class ModelRegistry:
                 ) from error
 
     def export(self, version: int, folder: Path) -> None:
-        """Write a version to a folder that needs nothing else.
+        """Write a version to a self-contained folder.
 
         Args:
             version: Number.
-            folder: Where; it is made.
+            folder: Folder to create.
 
         Raises:
             DatasetError: The version's files cannot be read.
@@ -267,7 +267,7 @@ class ModelRegistry:
             raise DatasetError(f"The registry of {self.name} failed: {error}. Nothing was changed.") from error
 
     def _read_consistently(self) -> tuple[list[AuditEvent], RegistryState]:
-        """Audit and state, with no action between the two."""
+        """Read audit and state without an action in between."""
         while True:
             events = self.repair()
             state = self.state()
@@ -292,7 +292,7 @@ class ModelRegistry:
         )
 
     def _apply_event(self, event: AuditEvent) -> None:
-        """Make the calls of an action whose intent is in the audit."""
+        """Execute the calls of an action whose intent is in the audit."""
         what = f"The action '{event.action}' on version {event.version} of {self.name}"
         failure: BaseException | None = None
         try:
@@ -303,7 +303,7 @@ class ModelRegistry:
                 result = self._close_interrupted(event)
             except (MlflowException, OSError) as second:
                 raise DatasetError(
-                    f"{what} was interrupted ({error}), and MLflow does not answer ({second}). The next action on "
+                    f"{what} was interrupted ({error}), and MLflow does not respond ({second}). The next action on "
                     "the registry completes it or marks it as void; `kedro models history` then shows which."
                 ) from error
             if not isinstance(error, MlflowException | OSError):
@@ -313,7 +313,7 @@ class ModelRegistry:
             raise DatasetError(f"{what} failed: {cause}. Nothing was changed.") from failure
 
     def _close_interrupted(self, event: AuditEvent) -> EventResult:
-        """Complete an action whose deciding call was made; mark any other as void."""
+        """Complete a committed action; mark any other as void."""
         result = self._audit.read_result(event)
         if result != "open":
             return result
@@ -345,17 +345,17 @@ class ModelRegistry:
         return (None if found is None else int(found)) == move.after
 
     def _complete(self, event: AuditEvent, result: EventResult) -> EventResult:
-        """Make all calls of an action, in order, and close its event, unless another process closes it before."""
+        """Execute all calls of an action in order and close its event, unless another process has closed it."""
         closed = event.model_copy(update={"result": result, "closed_by": self._by})
         for call in self._calls(closed):
-            # A process that was suspended may find that another one has closed its event.
+            # While this process was suspended, another one may have closed the event.
             if (present := self._audit.read_result(event)) != "open":
                 return present
             call()
         return self._audit.close(closed)
 
     def _calls(self, event: AuditEvent) -> Iterator[Callable[[], object]]:
-        """Calls that make an action. The first one decides; each can be repeated without harm."""
+        """Return the calls of an action. The first one is the commit point; all are idempotent."""
         present = {int(version.version) for version in self.versions()}
         if event.action == "delete":
             if event.version in present:
@@ -386,7 +386,7 @@ def _audit_tag(event: AuditEvent) -> str:
 def _explain_export(name: str, version: int) -> str:
     return f"""# {name}, version {version}
 
-It loads with MLflow and the packages of `requirements.txt` alone; the project that trained it is not needed.
+It can be loaded with MLflow and the packages of `requirements.txt`, without the project that trained it.
 
 ```
 pip install -r requirements.txt
@@ -398,12 +398,12 @@ print(model.predict(pandas.read_json('input_example.json', orient='split')))
 "
 ```
 
-`{EXPORT_FACTS}` tells where it comes from; `evaluation/` holds report and model card, if it was evaluated.
+`{EXPORT_FACTS}` describes its origin; `evaluation/` contains report and model card, if it was evaluated.
 """
 
 
 def _is_interrupted(event: AuditEvent) -> bool:
-    """Whether no process works on an open event any more: its process has ended or failed, or it is too old."""
+    """Return whether the process of an open event has ended or failed, or the event is too old."""
     if event.host == socket.gethostname():
         if event.process == os.getpid():
             return event.token not in _in_progress
@@ -414,7 +414,7 @@ def _is_interrupted(event: AuditEvent) -> bool:
 
 def _is_running(process: int) -> bool:
     if os.name == "nt":
-        # Signal 0 asks nothing there; it interrupts.
+        # On Windows, signal 0 is Ctrl-C and would interrupt the process.
         return True
     try:
         os.kill(process, 0)

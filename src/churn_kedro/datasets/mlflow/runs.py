@@ -1,4 +1,4 @@
-"""Parameters of the active MLflow run, and runs under it."""
+"""Parameters of the active MLflow run, and nested runs."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ if TYPE_CHECKING:
     from mlflow import ActiveRun
     from mlflow.entities import Metric, Param
 
-# Points of a curve that are logged; a picture of it shows no more.
+# Maximum number of logged points of a curve.
 MAX_CURVE_POINTS = 100
 _SUPPRESS_ADDRESSES = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
 _STATUSES = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
-# Tags with which MLflow says who runs what; it gives them to the runs that it starts itself.
+# Tags of user and source, which MLflow sets only on runs that it starts itself.
 _INHERITED_TAGS = ("mlflow.user", "mlflow.source.name", "mlflow.source.type", "mlflow.source.git.commit")
 
 
 def loggable_name(name: str, longest: int) -> str:
-    """A name with nothing that MLflow refuses in the name of a parameter or metric.
+    """Replace characters that MLflow rejects in the name of a parameter or metric.
 
     Args:
         name: Any name.
-        longest: Characters that it may have; of a longer one the middle is left out.
+        longest: Maximum length; of a longer name the middle is removed.
 
     Returns:
-        The name itself where MLflow takes it.
+        The name, unchanged if MLflow accepts it.
     """
     allowed = "".join(character if character.isalnum() or character in "_-. /" else "_" for character in name)
     if allowed != posixpath.normpath(allowed) or allowed.startswith(("/", "..")) or allowed == ".":
-        # A name that would be another path than it looks is refused, too.
+        # MLflow also rejects names that are not normalised paths.
         allowed = allowed.replace("/", "_").replace(".", "_")
     half = longest // 2
     return allowed if len(allowed) <= longest else f"{allowed[: half - 1]}_{allowed[-half:]}"
@@ -48,7 +48,7 @@ def _active_run(what: str) -> ActiveRun:
 
     run = mlflow.active_run()
     if run is None:
-        raise DatasetError(f"There is no active MLflow run to log {what} to.")
+        raise DatasetError(f"No active MLflow run to log {what} to; use `kedro run`.")
     return run
 
 
@@ -63,10 +63,10 @@ def _params(values: Mapping[str, Any]) -> list[Param]:
 
 
 class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
-    """Logs values as parameters of the active run, in one batch.
+    """Log values as parameters of the active run, in one batch.
 
-    What MLflow does not allow in a name becomes an underscore, and of a value that is too long the beginning is logged.
-    A parameter that the run has already with another value is refused by MLflow.
+    Invalid characters of a name become underscores, and long values are truncated. MLflow rejects a parameter that the
+    run already has with another value.
 
     Args:
         metadata: For plugins; Kedro ignores it.
@@ -79,7 +79,7 @@ class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
 
     def load(self) -> dict[str, Any]:
         """Refuse."""
-        raise DatasetError("Parameters of a run are read in MLflow.")
+        raise DatasetError("Parameters of a run are write-only; read them in MLflow.")
 
     def save(self, data: dict[str, Any]) -> None:
         """Log the parameters.
@@ -102,12 +102,12 @@ class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
 
 
 class ChildRunsDataset(AbstractDataset[list[ChildRun], list[ChildRun]]):
-    """Records the parts of the active run as runs under it, one after the other.
+    """Record the parts of the active run as nested runs.
 
-    MLflow wants three calls for each: one that starts the run, one that logs all its numbers, and one that ends it.
+    MLflow needs three calls for each: start, log, end.
 
     Args:
-        enabled: Record them; False writes nothing.
+        enabled: Whether to record them.
         metadata: For plugins; Kedro ignores it.
     """
 
@@ -119,13 +119,13 @@ class ChildRunsDataset(AbstractDataset[list[ChildRun], list[ChildRun]]):
 
     def load(self) -> list[ChildRun]:
         """Refuse."""
-        raise DatasetError("Runs are read in MLflow.")
+        raise DatasetError("Runs are write-only; read them in MLflow.")
 
     def save(self, data: list[ChildRun]) -> None:
         """Record the runs. The last one ends now, and each of the others where the next one starts.
 
         Args:
-            data: The runs, the oldest first.
+            data: The runs, oldest first.
 
         Raises:
             DatasetError: There is no active run.
@@ -166,7 +166,7 @@ def _metrics(child: ChildRun, timestamp: int) -> list[Metric]:
 
 
 def _thinned(n_steps: int) -> Sequence[int]:
-    """Steps of a curve that are logged: evenly spaced, the first and the last among them."""
+    """Return the logged steps of a curve: evenly spaced, including the first and the last."""
     if n_steps <= MAX_CURVE_POINTS:
         return range(n_steps)
     return [round(point * (n_steps - 1) / (MAX_CURVE_POINTS - 1)) for point in range(MAX_CURVE_POINTS)]
@@ -174,7 +174,7 @@ def _thinned(n_steps: int) -> Sequence[int]:
 
 @contextmanager
 def _no_addresses_printed() -> Iterator[None]:
-    """Keep MLflow from asking a server for each run that ends, only to print its address."""
+    """Suppress MLflow's request to the server at the end of each run, which only prints an address."""
     former = os.environ.get(_SUPPRESS_ADDRESSES)
     os.environ[_SUPPRESS_ADDRESSES] = "true"
     try:

@@ -12,9 +12,9 @@ from churn_kedro.reporting import DOCUMENTS_FOLDER, VersionDocuments
 
 
 class VersionDocumentsDataset(AbstractDataset[VersionDocuments, VersionDocuments]):
-    """Attaches what an evaluation found to the registered version: the last evaluation is the one that shows.
+    """Attach the results of the latest evaluation to the registered version.
 
-    Every evaluation's own run keeps its documents; those beside the model are replaced.
+    The run of each evaluation has its own documents; those of the model are replaced.
 
     Args:
         metadata: For plugins; Kedro ignores it.
@@ -27,13 +27,13 @@ class VersionDocumentsDataset(AbstractDataset[VersionDocuments, VersionDocuments
 
     def load(self) -> VersionDocuments:
         """Refuse."""
-        raise DatasetError("What is attached to a version is read with `kedro models info` and `kedro models card`.")
+        raise DatasetError("The documents are write-only; read them with `kedro models info` and `kedro models card`.")
 
     def save(self, data: VersionDocuments) -> None:
         """Attach documents, then description and tags.
 
         Args:
-            data: What belongs to the version.
+            data: Documents, description and tags.
         """
         if not self._logging_activated:
             return

@@ -1,4 +1,4 @@
-"""A table in parts, on the way into a matrix that is kept outside of memory."""
+"""Storage of a table in parts, for a matrix on disk."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from churn_kedro.training import PartFolder
 
 
 class ParquetParts:
-    """Parquet files in a folder of its own, on a local disk.
+    """Parquet files in a dedicated local folder.
 
     Args:
-        folder: The folder; made when the first part is written, and removed with all in it.
+        folder: The folder; created with the first part, and removed with its content.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,7 +24,7 @@ class ParquetParts:
 
     @property
     def cache_prefix(self) -> str:
-        """Path and beginning of the names of XGBoost's own files."""
+        """Path prefix of XGBoost's cache files."""
         return str(self._folder / "cache")
 
     def clear(self) -> None:
@@ -66,7 +66,7 @@ class PartsDataset(AbstractDataset[PartFolder, PartFolder]):
         self.metadata = metadata
 
     def load(self) -> PartFolder:
-        """Hand the folder over.
+        """Return the folder.
 
         Returns:
             The folder.

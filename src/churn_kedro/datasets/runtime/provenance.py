@@ -1,4 +1,4 @@
-"""Which code is running, and who runs it."""
+"""Git commit and user of the running code."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 @cache
 def describe_code(project_path: Path) -> dict[str, str]:
-    """Git commit of a project and whether its files differ from it.
+    """Return the git commit of a project and whether there are uncommitted changes.
 
     Args:
         project_path: Folder of the project.
 
     Returns:
-        ``git_commit`` (40 hexadecimal characters) and ``git_dirty`` (``true`` or ``false``); both ``unknown`` where
-        there is no git or no commit.
+        ``git_commit`` (40 hexadecimal characters) and ``git_dirty`` (``true`` or ``false``); both ``unknown`` without
+        git or commit.
     """
 
     def git(*arguments: str) -> str:
@@ -34,13 +34,13 @@ def describe_code(project_path: Path) -> dict[str, str]:
 
 
 def describe_person(project_path: Path) -> str:
-    """Who is at work, for the audit.
+    """Return the user, for the audit.
 
     Args:
         project_path: Folder of the project.
 
     Returns:
-        Name and address from git's configuration; else the name under which the process runs.
+        Name and address from git's configuration; else the user name of the process.
     """
     found = []
     for key in ("user.name", "user.email"):
@@ -55,5 +55,5 @@ def describe_person(project_path: Path) -> str:
     try:
         return getpass.getuser()
     except OSError:
-        # A container may run under a number that has no name.
+        # The user id of a container may have no name.
         return "unknown"

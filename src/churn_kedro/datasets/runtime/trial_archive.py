@@ -1,4 +1,4 @@
-"""Trials of hyperparameter searches, kept in a database."""
+"""Database of the trials of hyperparameter searches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class StudyArchive:
-    """Optuna studies in a database: one study for each kind of search, one trial for each that ended.
+    """Optuna studies in a database: one study per search key, with its finished trials.
 
     Args:
         url: SQLAlchemy address of the database.
@@ -47,19 +47,21 @@ class StudyArchive:
         except (SQLAlchemyError, OSError, ImportError) as error:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise DatasetError(
-                f"The trials of hyperparameter searches cannot be kept in {_without_password(self._url)}: {reason}. If "
-                "it is the project's own file, delete it; if CHURN_STUDY_URL names it, correct or unset the variable. "
-                "With training.search.resume=false, no trials are kept."
+                f"The trials of hyperparameter searches cannot be stored in {_without_password(self._url)}: {reason}. "
+                "If "
+                "it is the project's own file, delete it; if it is from CHURN_STUDY_URL, correct or unset the "
+                "variable. "
+                "With training.search.resume=false, no trials are stored."
             ) from error
 
     def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
-        """Finished trials of a search.
+        """Return the finished trials of a search.
 
         Args:
             search: Its key.
 
         Returns:
-            The trials under the numbers that they had in it.
+            The trials with their original numbers.
         """
         trials = self._open(search).get_trials(deepcopy=True)
         for trial in trials:
@@ -75,7 +77,7 @@ class StudyArchive:
         """
         import optuna
 
-        # A study numbers its trials in the order in which they come.
+        # A study numbers its trials in the order of insertion.
         kept = optuna.trial.create_trial(
             state=trial.state,
             values=trial.values[:1] if trial.values else None,
@@ -88,16 +90,16 @@ class StudyArchive:
 
 
 def _without_password(url: str) -> str:
-    """The address without user and password."""
+    """Return the address without user and password."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 class TrialArchiveDataset(AbstractDataset[TrialArchive, TrialArchive]):
-    """The archive of trials: what a search of hyperparameters is given to keep its trials in.
+    """Archive of trials as a dataset.
 
-    A search may take hours and be interrupted, so it writes while it runs; this is the one dataset that a node gets as
-    a place to write to.
+    A search may take hours and be interrupted, so it writes while it runs; this is the only dataset that a node
+    receives to write to.
 
     Args:
         url: SQLAlchemy address of the database.
@@ -112,13 +114,13 @@ class TrialArchiveDataset(AbstractDataset[TrialArchive, TrialArchive]):
         """Open the archive.
 
         Returns:
-            The archive; the database is made when it is first used.
+            The archive; the database is created on first use.
         """
         return StudyArchive(self._url)
 
     def save(self, data: TrialArchive) -> None:
         """Refuse."""
-        raise DatasetError("Trials are kept one by one, while the search runs.")
+        raise DatasetError("The search stores trials itself while it runs.")
 
     def _describe(self) -> dict[str, Any]:
         return {"url": _without_password(self._url)}

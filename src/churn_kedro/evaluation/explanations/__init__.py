@@ -1,4 +1,4 @@
-"""Explanations of scores in the columns that people know: exact for XGBoost, estimated for any other model."""
+"""Explanations of scores by raw columns: exact for XGBoost, estimated by sampling for other models."""
 
 from churn_kedro.evaluation.explanations.dependence import PartialDependence, partial_dependence
 from churn_kedro.evaluation.explanations.explained_customers import (

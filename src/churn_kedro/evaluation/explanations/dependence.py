@@ -1,4 +1,4 @@
-"""What a model says on average as one column varies."""
+"""Partial dependence of the prediction on one column."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _GRID_POINTS, _MOST_LEVELS = 20, 12
 
 @dataclass(frozen=True)
 class PartialDependence:
-    """What a model says on average when one column is set to the same cell for everyone.
+    """Partial dependence: mean prediction when one column is set to the same value for all customers.
 
     Attributes:
         column: Name of the column.
-        axis: How its cells are drawn.
-        grid: Cells, shape (n_points,): numbers, dates, or levels as text.
-        mean: Mean answer at each point, shape (n_points, n_outputs).
-        low: 10th percentile of the customers' answers, shape (n_points, n_outputs).
-        high: 90th percentile of the customers' answers, shape (n_points, n_outputs).
-        observed: Cells of the customers themselves, missing ones left out.
-        customers: Customers whose cells were varied.
+        axis: Kind of its axis.
+        grid: Values of the column, shape (n_points,): numbers, dates, or levels as text.
+        mean: Mean prediction at each point, shape (n_points, n_outputs).
+        low: 10th percentile of the individual predictions, shape (n_points, n_outputs).
+        high: 90th percentile of the individual predictions, shape (n_points, n_outputs).
+        observed: Observed values of the column, without missing ones.
+        customers: Number of customers.
     """
 
     column: str
@@ -49,22 +49,22 @@ def partial_dependence(
     declaration: CustomerDeclaration,
     parameters: ExplanationParameters,
 ) -> list[PartialDependence]:
-    """Vary one column over a grid of raw cells and leave all others as they are.
+    """Compute the partial dependence of the prediction on raw columns, one at a time.
 
     Friedman, Annals of Statistics 29, 2001; percentiles of the individual curves after Goldstein et al., Journal of
-    Computational and Graphical Statistics 24, 2015. Where columns go together, some of the customers so made exist
-    nowhere.
+    Computational and Graphical Statistics 24, 2015. If columns are correlated, some of the resulting rows are
+    unrealistic.
 
     Args:
         estimator: A fitted estimator of the declared task.
-        customers: Raw customer columns; a seeded sample is taken of many.
+        customers: Raw customer columns; a large table is sampled.
         columns: Features to vary.
         declaration: The table's declaration.
-        parameters: Most customers, and the seed.
+        parameters: Maximum number of customers, and the seed.
 
     Returns:
-        For each column the model's answers: probability of leaving, of each class, or the number. Numbers and dates are
-        varied between their 1st and 99th percentile, levels over the twelve most frequent ones.
+        Partial dependence of each column, in the unit of the prediction: probability of leaving, of each class, or
+        number. Numbers and dates vary between their 1st and 99th percentile, levels over the twelve most frequent ones.
     """
     chosen = take_sample(customers, parameters.max_grid_customers, parameters.random_state)
     table = chosen[declaration.feature_names]
@@ -96,7 +96,7 @@ def partial_dependence(
 
 
 def _grid(cells: pd.Series, axis: AxisKind, column: str, declaration: CustomerDeclaration) -> pd.Series:
-    """Cells to set a column to, of the column's type."""
+    """Return the grid of a column, in the type of the column."""
     known = cells.dropna()
     if axis == "level":
         texts = cells_as_text(known)
@@ -107,6 +107,6 @@ def _grid(cells: pd.Series, axis: AxisKind, column: str, declaration: CustomerDe
     distinct = known.drop_duplicates().sort_values()
     if len(distinct) <= _GRID_POINTS:
         return distinct.reset_index(drop=True)
-    # Cells that occur, so that a column of whole numbers stays one.
+    # Only observed values, so that integer columns stay integers.
     points = known.quantile(np.linspace(0.01, 0.99, _GRID_POINTS), interpolation="nearest")
     return points.drop_duplicates().reset_index(drop=True)

@@ -1,4 +1,4 @@
-"""SHAP values of customers beside what their table says."""
+"""SHAP values of customers together with their raw cells."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation.explanations.interface import ExplanationParameters, take_sample
 from churn_kedro.evaluation.explanations.shap_values import Explanation, choose_explained, explain, explain_classes
 
-# How the cells of a column are drawn: along an axis of numbers or of dates, or at a place each.
+# Kind of the axis of a column: numbers, dates, or one position per level.
 AxisKind = Literal["number", "date", "level"]
 
 
 @dataclass(frozen=True)
 class ExplainedCustomers:
-    """SHAP values of some customers for every output of the model, beside what the customers' table says.
+    """SHAP values of a sample of customers for each output of the model, together with their raw cells.
 
     Attributes:
         outputs: One explanation for each output: one, or one for each class.
-        cells: Raw cell of each explained column; of what is no column of the table, what the model saw; shape
-            (n, n_columns).
-        axes: How each column's cells are drawn.
-        levels: Levels of the columns that have some, as text and in declared order.
-        total: Customers that these were taken of.
+        cells: Raw cell of each explained column; model input where no raw column exists; shape (n, n_columns).
+        axes: Kind of axis of each column.
+        levels: Levels of categorical columns, as text and in declared order.
+        total: Number of customers before sampling.
     """
 
     outputs: list[Explanation]
@@ -42,13 +41,13 @@ class ExplainedCustomers:
         return column_strengths(self.outputs)
 
     def strongest_output(self, column: str) -> Explanation:
-        """The output that a column moves most."""
+        """The output with the largest mean absolute SHAP value of a column."""
         place = self.outputs[0].columns.index(column)
         return max(self.outputs, key=lambda one: float(np.abs(one.values[:, place]).mean()))
 
 
 def column_strengths(explanations: Sequence[Explanation]) -> pd.Series:
-    """Mean absolute SHAP value of each column.
+    """Compute the mean absolute SHAP value of each column.
 
     Args:
         explanations: One for each output, of the same customers.
@@ -63,14 +62,14 @@ def column_strengths(explanations: Sequence[Explanation]) -> pd.Series:
 def explain_customers(
     estimator: Any, customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: ExplanationParameters
 ) -> ExplainedCustomers:
-    """Explain as many customers as the parameters and the model allow.
+    """Explain a sample of customers, as large as the parameters and the model allow.
 
     Args:
         estimator: A fitted estimator of the declared task.
-        customers: Raw customer columns; a seeded sample is taken of many. Where values are estimated, all of them are
-            what customers are compared with.
+        customers: Raw customer columns; a large table is sampled. If values are estimated, all of them are the
+            background.
         declaration: The table's declaration.
-        parameters: Most customers, and the seed.
+        parameters: Maximum number of customers, and the seed.
 
     Returns:
         Their explanations and raw cells.
@@ -89,7 +88,7 @@ def explain_outputs(
         estimator: A fitted estimator of the declared task.
         customers: Raw customer columns.
         declaration: The table's declaration.
-        background: Customers that those are compared with, where values are estimated.
+        background: Background customers, if values are estimated.
 
     Returns:
         One explanation for each output.
@@ -107,16 +106,16 @@ def explain_outputs(
 def with_cells(
     outputs: list[Explanation], customers: pd.DataFrame, declaration: CustomerDeclaration, total: int
 ) -> ExplainedCustomers:
-    """Put explanations beside the cells of the table.
+    """Join explanations with the raw cells of the table.
 
     Args:
         outputs: One explanation for each output.
-        customers: The customers that they are of.
+        customers: The explained customers.
         declaration: The table's declaration.
-        total: Customers that these were taken of.
+        total: Number of customers before sampling.
 
     Returns:
-        Both.
+        Explanations and cells.
     """
     raw = customers.reset_index(drop=True)
     kinds = column_axes(declaration)
@@ -131,20 +130,20 @@ def with_cells(
 
 
 def column_axes(declaration: CustomerDeclaration) -> dict[str, AxisKind]:
-    """How the cells of each feature are drawn.
+    """Return the kind of axis of each feature.
 
     Args:
         declaration: The table's declaration.
 
     Returns:
-        Kind of axis by column name; numbers that are names of levels are levels.
+        Kind of axis by column name; numbers declared as levels are levels.
     """
     kinds: dict[str, AxisKind] = {"numeric": "number", "date": "date"}
     return {column.name: kinds.get(column.kind or "", "level") for column in declaration.features}
 
 
 def cells_as_text(cells: pd.Series) -> pd.Series:
-    """Write levels as people do: 1 instead of 1.0; what is missing stays missing.
+    """Format levels as text: 1 instead of 1.0; missing values stay missing.
 
     Args:
         cells: Levels: text or numbers.
@@ -162,15 +161,15 @@ def _level_text(cell: Any) -> str | None:
 
 
 def order_levels(texts: pd.Series, column: str, declaration: CustomerDeclaration) -> list[str]:
-    """Levels of a column that occur, in the declared order.
+    """List the observed levels of a column in declared order.
 
     Args:
-        texts: Cells as :func:`cells_as_text` writes them.
+        texts: Cells as returned by :func:`cells_as_text`.
         column: Name of the column.
         declaration: The table's declaration.
 
     Returns:
-        Declared levels that occur; levels that are not declared follow, the most frequent one first.
+        Observed declared levels, followed by undeclared levels by decreasing frequency.
     """
     frequent = [str(level) for level in texts.value_counts().index]
     declared = [str(_level_text(level)) for one in declaration.features if one.name == column for level in one.levels]

@@ -1,4 +1,4 @@
-"""Columns whose effects depend on each other."""
+"""SHAP interaction values."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from churn_kedro.evaluation.explanations.shap_values import has_trees
 from churn_kedro.features import source_columns
 from churn_kedro.models import unwrap
 
-# What exact interactions may take, in leaves times depth times inputs times customers: about 3 s on two cores.
+# Budget of exact interactions, in leaves times depth times inputs times customers: about 3 s on two cores.
 _AFFORDABLE_INTERACTIONS = 100_000_000
 _FEWEST_INTERACTING, _MOST_INTERACTING = 30, 1_000
-# Numbers that XGBoost may return at once.
+# Maximum number of values per call of XGBoost.
 _INTERACTION_CELLS = 20_000_000
-# A guess of a column's partner compares customers whose own cells are alike, in groups of at least so many.
+# The heuristic for partners compares customers with similar cells, in groups of at least this size.
 _LEAST_ALIKE, _MOST_GROUPS = 10, 10
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """SHAP interaction values: how much of a contribution depends on another column.
+    """SHAP interaction values: parts of the contributions that depend on two columns.
 
     Attributes:
         values: Shape (n, n_columns, n_columns, n_outputs). Symmetric; each column's row sums to its contribution.
@@ -38,9 +38,9 @@ class Interactions:
 
     @property
     def strengths(self) -> pd.DataFrame:
-        """Mean absolute interaction of each two columns, both halves, summed over outputs; shape (columns, columns).
+        """Mean absolute interaction of each pair of columns, both halves, summed over outputs.
 
-        The diagonal, what a column does by itself, is 0.
+        The shape is (n_columns, n_columns); the diagonal (main effects) is 0.
         """
         means = 2 * np.abs(self.values).mean(axis=0).sum(axis=-1)
         np.fill_diagonal(means, 0.0)
@@ -50,19 +50,19 @@ class Interactions:
 def explain_interactions(
     estimator: Any, customers: pd.DataFrame, random_state: int = SEED, budget: int = _AFFORDABLE_INTERACTIONS
 ) -> Interactions | None:
-    """Exact SHAP interaction values of XGBoost for as many customers as can be afforded.
+    """Compute exact SHAP interaction values of XGBoost within a budget.
 
-    Lundberg et al., Nature MI 2, 2020. Their cost grows with leaves, depth, inputs and customers; from these, not from
-    a clock, follows how many customers are taken, so that the same model gives the same values everywhere.
+    Lundberg et al., Nature MI 2, 2020. The number of customers follows from leaves, depth and inputs rather than from
+    elapsed time, so the result is reproducible on any machine.
 
     Args:
         estimator: A fitted estimator.
-        customers: Raw customer columns; a seeded sample is taken.
+        customers: Raw customer columns, from which a seeded sample is drawn.
         random_state: Seed of the sample.
         budget: Leaves times depth times inputs times customers.
 
     Returns:
-        In customer columns; None for any other model than XGBoost, and where too few customers are affordable.
+        Interactions of raw columns; None unless the model is XGBoost and the budget suffices.
     """
     features, model = unwrap(estimator)
     if not has_trees(model):
@@ -88,18 +88,18 @@ def explain_interactions(
     found = model.get_booster().predict(matrix, pred_interactions=True)
     width = len(origins) + 1
     by_output = found.reshape(len(inputs), -1, width, width)[..., :-1, :-1]
-    # Of each two columns, all inputs of the one with all inputs of the other.
+    # Sum over all pairs of inputs of the two columns.
     belongs = (origins[:, np.newaxis] == np.array(columns)).astype(by_output.dtype)
     return Interactions(np.moveaxis(belongs.T @ by_output @ belongs, 1, -1), columns)
 
 
 @dataclass(frozen=True)
 class Partner:
-    """The column that another one acts together with.
+    """The column with which another column interacts most.
 
     Attributes:
         column: Its name.
-        exact: Whether the interaction was computed, or else guessed from the spread of the contributions.
+        exact: Whether the interaction was computed; else it was estimated from the spread of the contributions.
     """
 
     column: str
@@ -109,32 +109,32 @@ class Partner:
 def find_partners(
     explained: ExplainedCustomers, columns: Sequence[str], interactions: Interactions | None
 ) -> dict[str, Partner]:
-    """For each column, find the one that its contributions depend on most.
+    """Find the strongest interaction partner of each column.
 
-    Without interaction values it is guessed, as shap does: among customers whose cells in the column are alike, the
-    contributions of the column should be alike, too; the partner is the column that goes most with what differs.
+    Without interaction values, the partner is estimated as shap does: among customers with similar cells of a column,
+    its contributions vary only through interactions; the partner is the column most correlated with this variation.
 
     Args:
         explained: Explained customers.
         columns: Columns that need a partner.
-        interactions: Exact interaction values, if they could be computed.
+        interactions: Exact interaction values, if computed.
 
     Returns:
-        By column name; a column that acts alone has none.
+        Partner by column name; columns without interaction are absent.
     """
     partners = {}
     for column in columns:
         if interactions is not None and column in interactions.columns:
             strengths = interactions.strengths[column]
         else:
-            strengths = _guess_interactions(explained, column)
+            strengths = _estimate_interactions(explained, column)
         if len(strengths) and strengths.max() > ROUNDING:
             partners[column] = Partner(str(strengths.idxmax()), exact=interactions is not None)
     return partners
 
 
-def _guess_interactions(explained: ExplainedCustomers, column: str) -> pd.Series:
-    """Share of what differs in a column's contributions among customers alike, that goes with each other column."""
+def _estimate_interactions(explained: ExplainedCustomers, column: str) -> pd.Series:
+    """Return the share of a column's variation at similar cells that each other column explains."""
     one = explained.strongest_output(column)
     contribution = pd.Series(one.values[:, one.columns.index(column)])
     codes = {name: _codes(explained, name) for name in one.columns}
@@ -162,7 +162,7 @@ def _guess_interactions(explained: ExplainedCustomers, column: str) -> pd.Series
 
 
 def _codes(explained: ExplainedCustomers, column: str) -> pd.Series:
-    """Ranks of numbers and dates, positions of levels; NaN where missing."""
+    """Encode cells: ranks of numbers and dates, indices of levels; NaN if missing."""
     cells = explained.cells[column]
     if explained.axes[column] == "level":
         return cells.map({level: place for place, level in enumerate(explained.levels[column])}).astype(np.float64)

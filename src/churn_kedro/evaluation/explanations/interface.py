@@ -1,4 +1,4 @@
-"""What all explanations have in common."""
+"""Parameters and sampling shared by all explanations."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ from pydantic import Field
 
 from churn_kedro.base import Parameters
 
-# A loss that rises by less, relative to itself, has not risen.
+# Relative increases of the loss below this value count as 0.
 ROUNDING = 1e-9
-# Where nothing else is said.
+# Default sizes.
 SEED = 0
 
 
 class ExplanationParameters(Parameters):
-    """How many customers explanations look at."""
+    """Sample sizes of the explanations."""
 
-    max_explained: int = Field(2000, ge=1, description="Most customers to explain; above, a seeded sample is.")
-    max_permuted: int = Field(2000, ge=2, description="Most customers among whom columns are shuffled.")
-    n_repeats: int = Field(5, ge=2, description="How often each column is shuffled.")
-    max_grid_customers: int = Field(500, ge=1, description="Most customers whose cells are varied over a grid.")
-    random_state: int = Field(42, ge=0, description="Seed of the samples and of the shuffling.")
+    max_explained: int = Field(
+        2000, ge=1, description="Maximum number of explained customers; a larger table is sampled."
+    )
+    max_permuted: int = Field(2000, ge=2, description="Maximum number of customers for permutation importance.")
+    n_repeats: int = Field(5, ge=2, description="Number of permutations of each column.")
+    max_grid_customers: int = Field(500, ge=1, description="Maximum number of customers for partial dependence.")
+    random_state: int = Field(42, ge=0, description="Seed of samples and permutations.")
 
 
 def take_sample(customers: pd.DataFrame, most: int, random_state: int = SEED) -> pd.DataFrame:
-    """Take some customers by chance, if there are many.
+    """Draw a seeded sample of customers if there are more than a maximum.
 
     Args:
-        customers: Any customers.
-        most: So many at most.
+        customers: Customer table.
+        most: Maximum number of rows.
         random_state: Seed.
 
     Returns:
-        All of them, or the sample.
+        The table, or the sample.
     """
     return customers if len(customers) <= most else customers.sample(most, random_state=random_state)

@@ -1,4 +1,4 @@
-"""How much of what a model does rests on each column."""
+"""Permutation importance and gain importance of columns."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from churn_kedro.evaluation.explanations.shap_values import has_trees
 from churn_kedro.features import source_columns
 from churn_kedro.models import Learning, predict, unwrap
 
-# What an importance is a share of: the gain of the trees' splits, or the loss that shuffling a column adds.
+# Basis of an importance: gain of the trees' splits, or increase of the loss after permutation.
 ImportanceMeasure = Literal["gain", "shuffling"]
-# Answers of the model that shuffling all columns may take, and the fewest customers it is done among.
+# Maximum number of predictions for permutation importance, and minimum number of customers.
 _SHUFFLED_ANSWERS, _FEWEST_SHUFFLED = 400_000, 200
 
 
 @dataclass(frozen=True)
 class PermutationImportance:
-    """What shuffling each column does to the loss.
+    """Permutation importance of each column.
 
     Attributes:
-        loss: Without shuffling.
-        score: Which loss.
-        rises: Loss after shuffling minus loss, shape (n_columns, n_repeats), by column name.
-        customers: Customers among whom columns were shuffled.
+        loss: Loss without permutation.
+        score: Name of the loss.
+        rises: Loss after permutation minus loss, shape (n_repeats,), by column name.
+        customers: Number of customers.
     """
 
     loss: float
@@ -38,17 +38,17 @@ class PermutationImportance:
 
     @property
     def means(self) -> pd.Series:
-        """Mean rise by column name, largest first."""
+        """Mean increase of the loss by column name, largest first."""
         return self.rises.mean(axis=1).sort_values(ascending=False, kind="stable")
 
     @property
     def spreads(self) -> pd.Series:
-        """Standard deviation of the rises by column name, as :attr:`means` is ordered."""
+        """Standard deviation of the increases by column name, in the order of :attr:`means`."""
         return self.rises.std(axis=1, ddof=0)[self.means.index]
 
     @property
     def shares(self) -> pd.Series:
-        """Share of each column in all rises, largest first; a column whose shuffling raises nothing has 0."""
+        """Share of each column in the sum of all increases, largest first; columns without increase have 0."""
         means = self.rises.mean(axis=1)
         return _shares(means.where(means > ROUNDING * self.loss, 0.0))
 
@@ -56,19 +56,19 @@ class PermutationImportance:
 def permutation_importance(
     estimator: Any, customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: ExplanationParameters
 ) -> PermutationImportance:
-    """How much the loss rises when the cells of one column are shuffled among the customers.
+    """Compute the increase of the loss when the cells of one column are permuted.
 
-    Breiman, Machine Learning 45, 2001. Columns that say the same share what they are worth: shuffling one leaves the
-    model the other.
+    Breiman, Machine Learning 45, 2001. The importance of correlated columns is underestimated, since the model can use
+    one in place of the other.
 
     Args:
         estimator: A fitted estimator of the declared task.
-        customers: Customers with their target; of many, or where there are many columns, a seeded sample is taken.
+        customers: Customers with their target; sampled if there are many customers or columns.
         declaration: The table's declaration.
-        parameters: Most customers, number of shuffles and seed.
+        parameters: Maximum number of customers, number of permutations and seed.
 
     Returns:
-        Rises of log loss, in nats, or of the root mean squared error.
+        Increases of the log loss, in nats, or of the root mean squared error.
     """
     task, names, n_repeats = declaration.task, declaration.feature_names, parameters.n_repeats
     affordable = max(_FEWEST_SHUFFLED, _SHUFFLED_ANSWERS // (len(names) * n_repeats))
@@ -77,7 +77,7 @@ def permutation_importance(
     random = np.random.default_rng(parameters.random_state)
     table, target = chosen[names], chosen[declaration.target].to_numpy()
     loss = learning.measure(target, predict(estimator, table, task))
-    # All shuffles of a column are scored at once: of an ensemble, a call costs more than the rows.
+    # All permutations of a column are scored in one call: for an ensemble, the overhead of a call dominates.
     copies = pd.concat([table] * n_repeats, ignore_index=True)
     rises = {}
     for name in names:
@@ -88,14 +88,14 @@ def permutation_importance(
 
 
 def share_importance(estimator: Any, shuffled: PermutationImportance) -> tuple[pd.Series, ImportanceMeasure]:
-    """How much of what a model does rests on each column.
+    """Compute the importance of each column as a share.
 
     Args:
         estimator: A fitted estimator.
-        shuffled: What shuffling its columns did; XGBoost's own trees tell without it.
+        shuffled: Permutation importance; XGBoost does not need it.
 
     Returns:
-        Shares that sum to 1 (all 0 where nothing matters), largest first, by column name; and what they are shares of.
+        Shares by column name that sum to 1 (or are all 0), largest first, and their basis.
     """
     if has_trees(unwrap(estimator)[1]):
         return tree_importance(estimator), "gain"
@@ -103,13 +103,13 @@ def share_importance(estimator: Any, shuffled: PermutationImportance) -> tuple[p
 
 
 def tree_importance(estimator: Any) -> pd.Series:
-    """Share of each column in the loss that all splits of XGBoost's trees removed (total gain).
+    """Compute the share of each column in the total gain of XGBoost's splits.
 
     Args:
-        estimator: A fitted estimator whose model is XGBoost's.
+        estimator: A fitted estimator with an XGBoost model.
 
     Returns:
-        Shares that sum to 1, largest first, by column name; a column never split on has 0.
+        Shares by column name that sum to 1, largest first; columns without split have 0.
     """
     features, trees = unwrap(estimator)
     origins = list(source_columns(features).values())

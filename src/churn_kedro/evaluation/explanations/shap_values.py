@@ -1,4 +1,4 @@
-"""SHAP values: computed for XGBoost, estimated from samples for any other model."""
+"""SHAP values: exact for XGBoost, estimated by sampling for other models."""
 
 from __future__ import annotations
 
@@ -13,28 +13,27 @@ from churn_kedro.evaluation.explanations.interface import SEED, take_sample
 from churn_kedro.features import source_columns
 from churn_kedro.models import unwrap
 
-# Customers that an estimate compares with. Each takes part in two orders, so that its noise is small beside the values.
+# Number of background customers of an estimate. Each is used in two permutations, which keeps the noise small.
 _BACKGROUND = 64
-# Answers of the model that the estimates of one figure may take, and what is explained of many customers.
+# Maximum number of predictions for the estimates of one figure, and the resulting number of customers.
 _AFFORDABLE_ANSWERS = 300_000
 _FEWEST_EXPLAINED, _MOST_EXPLAINED = 20, 100
-# Numbers of one batch of inputs.
+# Maximum number of values in one batch of inputs.
 _BATCH_CELLS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """SHAP values of some customers for one output of the model.
+    """SHAP values of customers for one output of the model.
 
     Attributes:
-        values: Contribution of each column to the output, before calibration; shape (n, n_columns).
-        base: Output for an average training customer; where it is estimated, mean output for the background.
-        inputs: What the model saw: numbers, and levels as their position; of a column that became several inputs, the
-            one that contributes most, or where that is unknown the one that goes with the contribution; shape
-            (n, n_columns).
+        values: SHAP value of each column for the output, before calibration; shape (n, n_columns).
+        base: Expected output over the training set; if estimated, mean output over the background.
+        inputs: Model input of each column: numbers, or indices of levels; for a column with several inputs, the one
+            with the largest contribution or, if unknown, the one most correlated with it; shape (n, n_columns).
         columns: Column names.
-        output: What the contributions add up to, for people.
-        exact: Whether the values were computed, or else estimated from samples. Both add up.
+        output: Name of the explained output.
+        exact: Whether the values are exact or estimated by sampling. Both sum to the output.
     """
 
     values: np.ndarray
@@ -47,14 +46,14 @@ class Explanation:
 
 @dataclass(frozen=True)
 class _Contributions:
-    """Contributions to each output.
+    """SHAP values for each output.
 
     Attributes:
         values: Shape (n, n_columns, n_outputs).
         base: Shape (n_outputs,).
         inputs: Shape (n, n_columns).
         columns: Column names.
-        exact: Whether they were computed.
+        exact: Whether they are exact.
     """
 
     values: np.ndarray
@@ -64,7 +63,7 @@ class _Contributions:
     exact: bool
 
     def of(self, output: int, name: str) -> Explanation:
-        """The explanation of one output."""
+        """Return the explanation of one output."""
         return Explanation(
             self.values[:, :, output], float(self.base[output]), self.inputs, self.columns, name, self.exact
         )
@@ -78,16 +77,16 @@ def explain(
     Args:
         estimator: A fitted estimator of task binary or regression.
         customers: Raw customer columns, n rows.
-        output: What the contributions add up to, for people; None: what it is for task binary.
-        background: Customers that those are compared with, of whom a seeded sample is taken. XGBoost needs none; None:
-            the customers themselves.
+        output: Name of the explained output; None: the default of task binary.
+        background: Background customers, from which a seeded sample is drawn. XGBoost needs none; None: the customers
+            themselves.
 
     Returns:
-        One value per customer and column. A row's values and the base sum to XGBoost's log-odds, to another
-        classifier's probability, or to the predicted number.
+        One value per customer and column. Base plus the values of a row equal XGBoost's log-odds, another classifier's
+        probability, or the predicted number.
 
     Raises:
-        ValueError: A single customer has nobody to be compared with.
+        ValueError: A single customer is passed without background.
     """
     found = _contributions(estimator, customers, background)
     of_leaving = "the log-odds of leaving" if found.exact else "the probability of leaving"
@@ -106,11 +105,11 @@ def explain_classes(
         background: As for :func:`explain`.
 
     Returns:
-        An explanation for each class. A row's values and the base sum to XGBoost's logit of the class, of which softmax
-        makes the probability, or to another model's probability.
+        An explanation for each class. Base plus the values of a row equal XGBoost's logit of the class (the input of
+        softmax) or another model's probability.
 
     Raises:
-        ValueError: A single customer has nobody to be compared with.
+        ValueError: A single customer is passed without background.
     """
     found = _contributions(estimator, customers, background)
     kind = "logit" if found.exact else "probability"
@@ -118,14 +117,14 @@ def explain_classes(
 
 
 def choose_explained(estimator: Any, customers: pd.DataFrame) -> pd.DataFrame:
-    """Take as many customers as can be explained in little time.
+    """Limit customers to a number that can be explained in a few seconds.
 
     Args:
         estimator: A fitted estimator.
         customers: Raw customer columns.
 
     Returns:
-        All of them for XGBoost; a seeded sample of some dozens for any other model.
+        All of them for XGBoost; a seeded sample of some dozens for other models.
     """
     features, model = unwrap(estimator)
     if has_trees(model):
@@ -136,7 +135,7 @@ def choose_explained(estimator: Any, customers: pd.DataFrame) -> pd.DataFrame:
 
 
 def has_trees(model: Any) -> bool:
-    """Whether XGBoost can explain the model by itself."""
+    """Whether the model is XGBoost's, so that exact SHAP values are available."""
     return hasattr(model, "get_booster")
 
 
@@ -151,17 +150,17 @@ def _contributions(estimator: Any, customers: pd.DataFrame, background: pd.DataF
         return _Contributions(values, base, inputs[:, shown], columns, exact=True)
     compared = customers if background is None else background
     if len(compared) < 2:
-        raise ValueError("a model that is not XGBoost explains a customer by comparison with others: pass background")
+        raise ValueError("found one customer and no background; pass background, which models other than XGBoost need")
     values, base = _estimate(model, inputs, features.transform(take_sample(compared, _BACKGROUND)), made_of)
-    shown = [_telling(inputs, places, values[:, column]) for column, places in enumerate(made_of)]
+    shown = [_most_correlated_input(inputs, places, values[:, column]) for column, places in enumerate(made_of)]
     return _Contributions(values, base, inputs[:, shown], columns, exact=False)
 
 
 def _walk_trees(model: Any, inputs: np.ndarray, made_of: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Contributions, base, and of each column the strongest input.
+    """Compute SHAP values, base, and the strongest input of each column.
 
-    TreeSHAP as XGBoost implements it; Lundberg et al., Nature MI 2, 2020. Contributions add up, so that of a column is
-    the sum of those of the inputs that were made of it.
+    TreeSHAP as implemented in XGBoost; Lundberg et al., Nature MI 2, 2020. By additivity, the value of a column is the
+    sum of the values of its inputs.
     """
     import xgboost as xgb
 
@@ -174,8 +173,8 @@ def _walk_trees(model: Any, inputs: np.ndarray, made_of: list[np.ndarray]) -> tu
     return values, by_output[0, :, -1], shown
 
 
-def _answer(model: Any, inputs: np.ndarray) -> np.ndarray:
-    """Probability of leaving, of each class, or the number; shape (n, n_outputs)."""
+def _predict(model: Any, inputs: np.ndarray) -> np.ndarray:
+    """Predict the probability of leaving, of each class, or the number; shape (n, n_outputs)."""
     if not hasattr(model, "predict_proba"):
         return np.asarray(model.predict(inputs), dtype=np.float64).reshape(len(inputs), 1)
     probability = np.asarray(model.predict_proba(inputs), dtype=np.float64)
@@ -185,19 +184,19 @@ def _answer(model: Any, inputs: np.ndarray) -> np.ndarray:
 def _estimate(
     model: Any, inputs: np.ndarray, background: np.ndarray, made_of: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Contributions and base from sampled orders of the columns.
+    """Estimate SHAP values and base from sampled permutations of the columns.
 
-    In each order, a background customer turns into the explained one column by column, and each column is given the
-    change that it makes (Štrumbelj and Kononenko, Knowledge and Information Systems 41, 2014). Each order is used
-    backward, too, which takes out much of the noise (Mitchell et al., JMLR 23, 2022). The changes of an order add up,
-    so the contributions do. shap's PermutationExplainer does the same, but seeds numpy's global state, and knows no
-    columns that became several inputs.
+    Along each permutation, the columns of a background customer are replaced one by one with those of the explained
+    customer, and each column is assigned the resulting change (Štrumbelj and Kononenko, Knowledge and Information
+    Systems 41, 2014). Each permutation is also used in reverse, which reduces the variance (Mitchell et al., JMLR 23,
+    2022). The changes along a permutation sum to the difference of the outputs, so the estimates are additive. shap's
+    PermutationExplainer works alike, but seeds numpy's global state and does not support columns with several inputs.
 
-    Probabilities are explained, not log-odds: a forest says 0 or 1 at times, and these have none.
+    The outputs are probabilities, since the log-odds of a forest's 0 or 1 are infinite.
     """
     random = np.random.default_rng(SEED)
     n, width, n_columns = len(inputs), inputs.shape[1], len(made_of)
-    starts, ends = _answer(model, background), _answer(model, inputs)
+    starts, ends = _predict(model, background), _predict(model, inputs)
     orders: list[tuple[int, np.ndarray]] = []
     for place in range(len(background)):
         order = random.permutation(n_columns)
@@ -214,15 +213,15 @@ def _estimate(
                 between[position, step] = mixed
         answers = np.empty((len(batch), n_columns - 1, n, ends.shape[1]))
         if between.size:
-            answers = _answer(model, between.reshape(-1, width)).reshape(answers.shape)
+            answers = _predict(model, between.reshape(-1, width)).reshape(answers.shape)
         for (place, order), passed in zip(batch, answers, strict=True):
             path = np.concatenate([np.broadcast_to(starts[place], (1, *ends.shape)), passed, ends[np.newaxis]])
             total[:, order] += np.diff(path, axis=0).swapaxes(0, 1)
     return total / len(orders), starts.mean(axis=0)
 
 
-def _telling(inputs: np.ndarray, places: np.ndarray, values: np.ndarray) -> int:
-    """The input of a column that goes most with the column's contributions."""
+def _most_correlated_input(inputs: np.ndarray, places: np.ndarray, values: np.ndarray) -> int:
+    """Return the input of a column that is most correlated with the column's SHAP values."""
     if len(places) == 1:
         return int(places[0])
     table = pd.DataFrame(inputs[:, places])

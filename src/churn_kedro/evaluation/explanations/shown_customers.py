@@ -1,4 +1,4 @@
-"""Single customers that tell most about a model."""
+"""Example customers whose explanations are shown."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from churn_kedro.models import ScoredCustomers
 
 @dataclass(frozen=True)
 class ShownCustomer:
-    """One customer, and how the model's answer came about.
+    """An example customer and the explanation of its prediction.
 
     Attributes:
-        title: Why this one is shown, and what happened.
-        name: Identifiers, for people; empty where none are declared.
+        title: Reason for the choice, and the observed outcome.
+        name: Identifiers; empty if none are declared.
         explanation: SHAP values of this customer for one output; shape (1, n_columns).
         cells: Raw cell of each column, as text.
-        answer: What the model says in the end, as text: the calibrated probability, or the number.
+        answer: Final prediction as text: the calibrated probability, or the number.
     """
 
     title: str
@@ -34,16 +34,16 @@ class ShownCustomer:
 
 
 def choose_customers_to_show(scores: ScoredCustomers) -> dict[str, int]:
-    """Choose the few customers that tell most about a model.
+    """Choose example customers.
 
     Args:
         scores: Target and prediction of each customer.
 
     Returns:
-        Position of a customer by why it was chosen. Binary: the likeliest to leave, the one nearest to the decision
-        threshold, and of each kind of error the one that the model was surest of. Multiclass: the surest right and the
-        surest wrong one. Regression: the largest and the median prediction, and the worst error. A customer that is
-        chosen twice is there once, for both reasons.
+        Position of each customer by the reason of its choice. Binary: the highest probability, the one nearest to the
+        decision threshold, and the most confident error of each kind. Multiclass: the most confident correct and the
+        most confident wrong prediction. Regression: the largest and the median prediction, and the largest error. A
+        customer chosen twice is listed once, with both reasons.
     """
     target, prediction = scores.target, scores.prediction
     chosen: list[tuple[str, int]] = []
@@ -60,12 +60,12 @@ def choose_customers_to_show(scores: ScoredCustomers) -> dict[str, int]:
             flagged = prediction >= threshold
             choose("Likeliest to leave", everyone, -prediction)
             choose("At the decision threshold", everyone, np.abs(prediction - threshold))
-            choose("Left, though thought safe", (target == 1) & ~flagged, prediction)
-            choose("Stayed, though thought lost", (target == 0) & flagged, -prediction)
+            choose("Left despite a low probability", (target == 1) & ~flagged, prediction)
+            choose("Stayed despite a high probability", (target == 0) & flagged, -prediction)
         case "multiclass":
             right, surest = prediction.argmax(axis=1) == target, prediction.max(axis=1)
-            choose("Surest of those that are right", right, -surest)
-            choose("Surest of those that are wrong", ~right, -surest)
+            choose("Most confident, correct", right, -surest)
+            choose("Most confident, wrong", ~right, -surest)
         case "regression":
             choose("Largest prediction", everyone, -prediction)
             choose("Median prediction", everyone, np.abs(prediction - np.median(prediction)))
@@ -79,16 +79,16 @@ def choose_customers_to_show(scores: ScoredCustomers) -> dict[str, int]:
 def explain_shown(
     estimator: Any, customers: pd.DataFrame, scores: ScoredCustomers, declaration: CustomerDeclaration
 ) -> list[ShownCustomer]:
-    """Explain the customers that tell most.
+    """Explain the example customers.
 
     Args:
         estimator: A fitted estimator of the declared task.
-        customers: Raw customer columns; those that the scores are of, in the same order.
+        customers: Raw columns of the scored customers, in the same order.
         scores: Target and prediction of each customer.
         declaration: The table's declaration.
 
     Returns:
-        One of :func:`choose_customers_to_show` each; with several classes, explained for the class predicted.
+        One for each of :func:`choose_customers_to_show`; with several classes, explained for the predicted class.
     """
     chosen = choose_customers_to_show(scores)
     places = list(chosen.values())
@@ -104,13 +104,15 @@ def explain_shown(
         )
         cells = [write_cell(cell) for cell in explained.cells.iloc[row]]
         name = ", ".join(f"{column} {write_cell(rows[column].iloc[row])}" for column in declaration.id_names)
-        happened, answer = _happened(scores, place, code, declaration)
-        said = reason if "though thought" in reason else f"{reason}; {happened}"
-        shown.append(ShownCustomer(said, name, alone, cells, answer))
+        outcome, answer = _describe_outcome(scores, place, code, declaration)
+        title = reason if "despite" in reason else f"{reason}; {outcome}"
+        shown.append(ShownCustomer(title, name, alone, cells, answer))
     return shown
 
 
-def _happened(scores: ScoredCustomers, place: int, code: int, declaration: CustomerDeclaration) -> tuple[str, str]:
+def _describe_outcome(
+    scores: ScoredCustomers, place: int, code: int, declaration: CustomerDeclaration
+) -> tuple[str, str]:
     target, prediction = scores.target[place], scores.prediction[place]
     match scores.task:
         case "binary":
@@ -123,10 +125,10 @@ def _happened(scores: ScoredCustomers, place: int, code: int, declaration: Custo
 
 
 def write_cell(cell: Any) -> str:
-    """Write a raw cell for people.
+    """Format a raw cell.
 
     Args:
-        cell: Number, date, text or nothing.
+        cell: Number, date, text or missing value.
 
     Returns:
         Short text.

@@ -1,4 +1,4 @@
-"""What a model rests on, for texts."""
+"""Summary of permutation importance, SHAP values and interactions."""
 
 from __future__ import annotations
 
@@ -12,53 +12,53 @@ from churn_kedro.models import SCORE_NAMES
 
 
 class ColumnRise(Record):
-    """What shuffling one column does to the loss."""
+    """Permutation importance of one column."""
 
     column: str
-    rise: float = Field(description="Mean over the shuffles.")
-    spread: float = Field(description="Standard deviation over the shuffles.")
+    rise: float = Field(description="Mean increase over the permutations.")
+    spread: float = Field(description="Standard deviation over the permutations.")
 
 
 class ColumnStrength(Record):
-    """How far one column moves the model's answer."""
+    """Mean absolute SHAP value of one column."""
 
     column: str
     mean_absolute: float = Field(description="Mean absolute SHAP value, summed over classes where there are several.")
 
 
 class ColumnPair(Record):
-    """Two columns whose effects depend on each other."""
+    """Two interacting columns."""
 
     columns: tuple[str, str]
     mean_absolute: float = Field(description="Mean absolute SHAP interaction value, both halves.")
 
 
 class ExplanationSummary(Record):
-    """What a model rests on, for texts."""
+    """Summary of permutation importance, SHAP values and interactions."""
 
-    loss_name: str = Field(description="Loss that shuffling raises, for people.")
-    loss: float = Field(description="Without shuffling, on the customers shuffled.")
-    shuffled: list[ColumnRise] = Field(description="Largest rise first.")
+    loss_name: str = Field(description="Name of the loss of permutation importance.")
+    loss: float = Field(description="Loss without permutation, on the same customers.")
+    shuffled: list[ColumnRise] = Field(description="Permutation importances, largest first.")
     shuffled_customers: int
     n_repeats: int
     strengths: list[ColumnStrength] = Field(description="Strongest first.")
-    output: str = Field(description="What SHAP values add up to, for people.")
-    exact: bool = Field(description="Whether SHAP values were computed, or else estimated from samples.")
+    output: str = Field(description="Output that SHAP values explain.")
+    exact: bool = Field(description="Whether SHAP values are exact or estimated by sampling.")
     explained_customers: int
-    pairs: list[ColumnPair] = Field(description="Strongest interactions; none where they were not computed.")
-    interacting_customers: int = Field(description="Customers whose interactions were computed.")
-    total_customers: int = Field(description="Customers that all samples were taken of.")
+    pairs: list[ColumnPair] = Field(description="Strongest interactions; empty if not computed.")
+    interacting_customers: int = Field(description="Number of customers whose interactions were computed.")
+    total_customers: int = Field(description="Number of customers before sampling.")
 
 
 def summarise_explanations(
     explained: ExplainedCustomers, shuffled: PermutationImportance, interactions: Interactions | None
 ) -> ExplanationSummary:
-    """Gather what a model rests on.
+    """Summarise the explanations of a model.
 
     Args:
         explained: SHAP values.
-        shuffled: What shuffling the columns did.
-        interactions: Interaction values, if they could be computed.
+        shuffled: Permutation importance.
+        interactions: Interaction values, if computed.
 
     Returns:
         The summary; the five strongest pairs.

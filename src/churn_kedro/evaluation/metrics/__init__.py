@@ -1,1 +1,1 @@
-"""Metrics: their definitions, what they are computed from, and estimates with bootstrap intervals."""
+"""Metrics: definitions, sufficient statistics, and estimates with bootstrap intervals."""

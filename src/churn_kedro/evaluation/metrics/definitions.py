@@ -1,4 +1,4 @@
-"""Every metric, defined once: gate, report, model card, tables and tracking server read it here."""
+"""Definitions of all metrics, shared by gate, report, model card, tables and tracking server."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Statistics = BinaryStatistics | MulticlassStatistics | NumberStatistics
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric. Names are scikit-learn's, and fairlearn's, where they have one.
+    """A metric, named as in scikit-learn or fairlearn where these have it.
 
     Attributes:
-        name: Name in configuration, files and the tracking server.
-        title: Name for people.
-        meaning: One line for people who do not know it.
-        functions: How it is computed from the statistics of a task; none where it is no metric of scores alone.
-        better: Whether higher or lower values are better; neither: best at 0, bad on either side.
-        headline: Tasks of whose metrics it is one of the two that summaries show.
-        shifted: Whether resamples overstate it, so that its interval is moved, see
+        name: Name in configuration, files and on the tracking server.
+        title: Name in reports.
+        meaning: One-line explanation.
+        functions: Function of the statistics for each task; empty for a metric that needs more than scores.
+        better: Whether higher or lower values are better; neither: 0 is best.
+        headline: Tasks for which it is one of the two metrics of summaries.
+        shifted: Whether the bootstrap is biased upwards, so that its interval is shifted, see
             :func:`churn_kedro.evaluation.metrics.estimates.shifted_interval`.
-        extends: Tasks in which it is measured beside the scores, from the campaign or the protected columns.
-        class_meaning: The meaning where there are several classes, if it is another.
+        extends: Tasks in which it is computed from the campaign or the protected columns.
+        class_meaning: Explanation for several classes, if it differs.
     """
 
     name: str
@@ -53,17 +53,17 @@ class Metric:
 
     @property
     def ordered(self) -> bool:
-        """Whether one of two different values is the better one."""
+        """Whether the direction of improvement is defined."""
         return self.better != "neither"
 
     def explain(self, task: Task) -> str:
-        """The meaning in a task.
+        """Return the explanation for a task.
 
         Args:
             task: What is predicted.
 
         Returns:
-            One line for people who do not know the metric.
+            One-line explanation.
         """
         return self.class_meaning if task == "multiclass" and self.class_meaning else self.meaning
 
@@ -92,27 +92,27 @@ _DEFINED = (
     Metric(
         "gini",
         "Gini coefficient",
-        "The same on a scale from 0 (chance) to 1",
+        "2 ROC-AUC - 1: 0 is chance, 1 is perfect",
         {"binary": lambda one: 2 * one.area - 1},
     ),
     Metric(
         "pr_auc",
         "PR-AUC",
-        "Precision over all lengths of the list; chance is the share that leaves",
+        "Average precision over all lengths of the list; chance is the share that leaves",
         {"binary": lambda one: one.average_precision, "multiclass": lambda one: one.average_precision},
         headline=("binary",),
-        class_meaning="Precision over all lengths of a class's list, mean over the classes",
+        class_meaning="Average precision of each class, mean over the classes",
     ),
     Metric(
         "ks",
         "Kolmogorov-Smirnov statistic",
-        "Largest distance between the scores of those who leave and those who stay",
+        "Largest distance between the score distributions of leavers and stayers",
         {"binary": lambda one: one.largest_distance},
     ),
     Metric(
         "log_loss",
         "log loss",
-        "Mean negative logarithm of the probability that was given to the actual outcome",
+        "Mean negative logarithm of the predicted probability of the observed outcome",
         {"binary": lambda one: one.log_loss, "multiclass": lambda one: one.log_loss},
         better="lower",
     ),
@@ -152,13 +152,13 @@ _DEFINED = (
     Metric(
         "accuracy",
         "accuracy",
-        "Share of correct decisions",
+        "Share of correct predictions",
         {"binary": _decision("accuracy"), "multiclass": lambda one: one.accuracy},
     ),
     Metric(
         "balanced_accuracy",
         "balanced accuracy",
-        "Mean over the classes of the share recognised",
+        "Recall, mean over the classes",
         {"binary": _decision("balanced_accuracy"), "multiclass": lambda one: one.recall},
         headline=("multiclass",),
     ),
@@ -168,26 +168,26 @@ _DEFINED = (
     Metric(
         "f1_macro",
         "F1, mean over the classes",
-        "Harmonic mean of precision and recall, each class counted alike",
+        "Harmonic mean of precision and recall, each class with the same weight",
         {"multiclass": lambda one: one.f1},
     ),
     Metric(
         "mcc",
         "Matthews correlation coefficient",
-        "Correlation of decision and outcome; 0 is chance, 1 is perfect",
+        "Correlation of prediction and outcome; 0 is chance, 1 is perfect",
         {"binary": _decision("mcc"), "multiclass": lambda one: one.correlation},
     ),
     Metric(
         "r2",
         "R²",
-        "Share of the variation that is explained; 0 is no better than the mean",
+        "Share of the variance explained; 0 is no better than the mean",
         {"regression": lambda one: one.explained},
         headline=("regression",),
     ),
     Metric(
         "rmse",
         "RMSE",
-        "Root of the mean squared error; large errors count most",
+        "Root of the mean squared error; large errors weigh most",
         {"regression": lambda one: np.sqrt(one.squared_error)},
         better="lower",
         headline=("regression",),
@@ -195,7 +195,7 @@ _DEFINED = (
     Metric(
         "mae",
         "mean absolute error",
-        "Mean size of an error",
+        "Mean absolute error",
         {"regression": lambda one: one.absolute_error},
         better="lower",
     ),
@@ -209,21 +209,21 @@ _DEFINED = (
     Metric(
         "wape",
         "absolute error as a share of the total",
-        "Sum of all errors as a share of the total",
+        "Sum of absolute errors divided by the sum of absolute numbers",
         {"regression": lambda one: one.error_share},
         better="lower",
     ),
     Metric(
         "bias",
         "mean of predicted minus actual",
-        "Whether predictions are too high (above 0) or too low on the whole",
+        "Whether predictions are on average too high (above 0) or too low",
         {"regression": lambda one: one.signed_error},
         better="neither",
     ),
     Metric(
         "profit_per_customer",
         "profit per customer",
-        "Expected profit of a campaign by the model, per customer of the table",
+        "Expected profit of a campaign with the model, per customer of the table",
         extends=("binary",),
     ),
     Metric(
@@ -257,19 +257,19 @@ METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _DEFINED}
 
 
 def task_metrics(task: Task) -> tuple[str, ...]:
-    """Metrics of scores.
+    """List the metrics of a task that need only scores.
 
     Args:
         task: What is predicted.
 
     Returns:
-        Names in the order in which people see them.
+        Names in display order.
     """
     return tuple(name for name, metric in METRICS.items() if task in metric.functions)
 
 
 def extended_metrics(task: Task) -> tuple[str, ...]:
-    """Metrics of what is measured beside the scores: the campaign, and the worst of the protected columns.
+    """List the metrics of a task that need the campaign or the protected columns (the worst of these counts).
 
     Args:
         task: What is predicted.
@@ -281,7 +281,7 @@ def extended_metrics(task: Task) -> tuple[str, ...]:
 
 
 def headlines(task: Task) -> dict[str, str]:
-    """The two metrics that summaries show.
+    """Return the two metrics of summaries.
 
     Args:
         task: What is predicted.
@@ -297,7 +297,7 @@ def compute(task: Task, statistics: Statistics) -> dict[str, np.ndarray]:
 
     Args:
         task: What is predicted.
-        statistics: Statistics of the task's customers.
+        statistics: Statistics of the scored customers.
 
     Returns:
         An array of shape (n_resamples,) for each of :func:`task_metrics`; NaN where it is undefined.

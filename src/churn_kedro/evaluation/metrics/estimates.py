@@ -1,7 +1,7 @@
 """Metrics with bootstrap intervals.
 
-The resamples are drawn as counts per customer, and every metric is computed from counts. One sort of the scores then
-serves all resamples, and two models scored on the same customers share the resamples, which makes their differences
+Resamples are drawn as counts per customer, and each metric is computed from counts. The scores are therefore sorted
+once for all resamples, and two models scored on the same customers share the resamples, so that their differences are
 paired (Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993, chapters 13 and 16).
 """
 
@@ -21,14 +21,14 @@ from churn_kedro.evaluation.metrics.definitions import METRICS, compute, task_me
 from churn_kedro.evaluation.metrics.statistics import decision_metrics, sample_of
 from churn_kedro.models import ScoredCustomers
 
-# Thresholds at which the metrics of decisions are looked at, with both ends.
+# Number of thresholds of the decision metrics, both ends included.
 _THRESHOLDS = 101
-# Resamples held in memory at once: the counts and a few arrays of their shape.
+# Memory of one batch of resamples: the counts and a few arrays of their shape.
 _CELLS_AT_ONCE = 2_000_000
 
 
 class BootstrapParameters(Parameters):
-    """How uncertainty is measured."""
+    """Parameters of the bootstrap."""
 
     n_resamples: int = Field(ge=100, description="Bootstrap resamples of the test customers.")
     confidence: float = Field(gt=0, lt=1, description="Coverage of the two-sided percentile interval.")
@@ -36,7 +36,7 @@ class BootstrapParameters(Parameters):
 
 
 class Estimate(Record):
-    """A metric on the test customers with its percentile interval."""
+    """A metric on the test set with its percentile interval."""
 
     value: float
     low: float
@@ -44,7 +44,7 @@ class Estimate(Record):
 
 
 class Evaluation(Record):
-    """What one model version reached on the test customers; the registry reads it."""
+    """Metrics of one model version on the test set; input of the promotion gate."""
 
     model_name: str = Field(description="Registered model.")
     model_version: int = Field(description="Version evaluated.")
@@ -54,14 +54,14 @@ class Evaluation(Record):
     test_rows: int = Field(description="Test customers.")
     test_classes: dict[str, int] = Field(description="Test customers of each class, by label; none for a regression.")
     threshold: float | None = Field(description="Decision threshold on the probability; null where there is none.")
-    bootstrap: BootstrapParameters = Field(description="How the intervals were made.")
+    bootstrap: BootstrapParameters = Field(description="Parameters of the intervals.")
     metrics: dict[str, Estimate] = Field(description="Estimate of each of the task's metrics.")
     extended: dict[str, Estimate] = Field(
         default_factory=dict, description="Estimate of each of extended_metrics that could be measured."
     )
     scoring_seconds: float | None = Field(None, description="Seconds to score 1,000 customers; null: not measured.")
     training_row_share: float = Field(
-        0.0, description="Share of the test customers that the version has learned from; they were let in by force."
+        0.0, description="Share of the test customers that the version was trained on; nonzero only if permitted."
     )
 
     def flat(self) -> dict[str, float]:
@@ -74,7 +74,7 @@ class Evaluation(Record):
 
 @dataclass(frozen=True)
 class ScoringMeasurement:
-    """How test customers were scored.
+    """Circumstances of the scoring of the test set.
 
     Attributes:
         test_digest: Content digest of the test table.
@@ -93,7 +93,7 @@ class RunMetrics:
 
     Attributes:
         values: Metric by name.
-        model_id: MLflow's id of the model they are of, if they are a model's.
+        model_id: MLflow's id of the evaluated model, if any.
     """
 
     values: Mapping[str, float]
@@ -104,8 +104,8 @@ def resample_counts(n_rows: int, parameters: BootstrapParameters) -> Iterator[np
     """Draw bootstrap resamples of customers.
 
     Args:
-        n_rows: Customers.
-        parameters: Number of resamples and seed, on which alone the resamples depend.
+        n_rows: Number of customers.
+        parameters: Number of resamples and seed; together with ``n_rows`` they determine the resamples.
 
     Yields:
         How often each customer counts, int32, shape (some of the resamples, n_rows).
@@ -121,22 +121,35 @@ def resample_counts(n_rows: int, parameters: BootstrapParameters) -> Iterator[np
 
 
 def measure(scores: ScoredCustomers) -> dict[str, float]:
-    """Metrics of scored customers.
+    """Compute the metrics of scored customers.
 
     Args:
         scores: Target and prediction of each customer.
 
     Returns:
         Value of each of the task's :func:`task_metrics`. ``pr_auc`` is scikit-learn's average precision; with several
-        classes, ``roc_auc`` and ``pr_auc`` set each class that is there against the others, and their mean counts.
-        ``gini`` is 2 ROC-AUC - 1. ``ks`` is the largest distance between the distributions of the scores of leavers and
-        stayers. ``gain_k`` is the share of all leavers among the k % of the customers with the highest scores, where
-        customers with the same score count pro rata, and ``lift_k`` is that gain divided by k %. ``ece`` is the
-        expected calibration error in ten bins (several classes: of the predicted one), ``wape`` the sum of absolute
-        errors divided by the sum of absolute numbers (NaN if all are 0), ``bias`` the mean of predicted minus actual.
+        classes, ``roc_auc`` and ``pr_auc`` are one-vs-rest, averaged over the classes present. ``gini`` is 2 ROC-AUC -
+        1. ``ks`` is the largest distance between the distributions of the scores of leavers and stayers. ``gain_k`` is
+        the share of all leavers among the k % of the customers with the highest scores, where ties count pro rata, and
+        ``lift_k`` is that gain divided by k %. ``ece`` is the expected calibration error in ten bins (several classes:
+        of the predicted one), ``wape`` the sum of absolute errors divided by the sum of absolute numbers (NaN if all
+        are 0), ``bias`` the mean of predicted minus actual.
 
     Raises:
-        CustomerTableError: All customers have the same target.
+        CustomerTableError: All customers have the same target value.
+
+    Examples:
+        >>> import numpy as np
+        >>> scores = ScoredCustomers("binary", np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]), threshold=0.5)
+        >>> metrics = measure(scores)
+        >>> [round(metrics[name], 3) for name in ("roc_auc", "gini", "ks", "precision", "recall")]
+        [0.75, 0.5, 0.5, 1.0, 0.5]
+
+        With half of the customers leaving, the top 20 % of a perfect list contain 40 % of the leavers, a lift of 2:
+
+        >>> perfect = ScoredCustomers("binary", np.tile([0, 1], 50), np.tile([0.1, 0.9], 50), threshold=0.5)
+        >>> [round(measure(perfect)[name], 3) for name in ("gain_20", "lift_20")]
+        [0.4, 2.0]
     """
     _require_different_targets(scores)
     once = np.ones((1, len(scores.target)), dtype=np.int32)
@@ -153,15 +166,15 @@ def _require_different_targets(scores: ScoredCustomers) -> None:
 
 
 def measure_counted(scores: ScoredCustomers, counts: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics of scored customers of whom each counts several times, or not at all.
+    """Compute the metrics of weighted customers.
 
     Args:
         scores: Target and prediction of each customer.
-        counts: How often each counts, whole numbers, shape (n_resamples, n).
+        counts: Integer weight of each customer, shape (n_resamples, n).
 
     Returns:
-        An array of shape (n_resamples,) for each of :func:`task_metrics`; NaN where it is undefined, as with one class
-        only or without any customer.
+        An array of shape (n_resamples,) for each of :func:`task_metrics`; NaN where undefined, as with a single class
+        or without customers.
     """
     values = {name: np.full(len(counts), np.nan) for name in task_metrics(scores.task)}
     sample, some = sample_of(scores), np.flatnonzero(counts.any(axis=1))
@@ -174,9 +187,9 @@ def measure_counted(scores: ScoredCustomers, counts: np.ndarray) -> dict[str, np
 
 
 def bootstrap(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[str, np.ndarray]:
-    """Metrics on bootstrap resamples.
+    """Compute the metrics on bootstrap resamples.
 
-    The same seed and number of customers give the same resamples, so two models' arrays may be subtracted.
+    The same seed and number of customers give the same resamples, so the arrays of two models may be subtracted.
 
     Args:
         scores: Target and prediction of each customer.
@@ -185,6 +198,14 @@ def bootstrap(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[
     Returns:
         An array of shape (n_resamples,) for each of :func:`task_metrics`; NaN where a resample lacks a class, and for
         ``r2`` where it holds one number only.
+
+    Examples:
+        >>> import numpy as np
+        >>> scores = ScoredCustomers("binary", np.tile([0, 1], 50), np.linspace(0, 1, 100), threshold=0.5)
+        >>> parameters = BootstrapParameters(n_resamples=200, confidence=0.9, random_state=0)
+        >>> resampled = bootstrap(scores, parameters)["roc_auc"]
+        >>> resampled.shape, bool(np.array_equal(resampled, bootstrap(scores, parameters)["roc_auc"]))
+        ((200,), True)
     """
     sample = sample_of(scores)
     blocks = [compute(scores.task, sample.count(counts)) for counts in resample_counts(len(scores.target), parameters)]
@@ -192,19 +213,25 @@ def bootstrap(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[
 
 
 def shifted_interval(value: float, resampled: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Percentile interval of a quantity that resamples overstate or understate, moved so that its middle is the value.
+    """Compute the percentile interval of a quantity whose bootstrap distribution is biased, shifted to the estimate.
 
-    A distance such as the expected calibration error, or the largest of several differences, comes out larger on
-    resamples than on the customers themselves, since the resampling adds noise of its own. The bounds are moved by the
-    difference between the median of the resamples and the value, so the value lies between them.
+    A distance such as the expected calibration error, or the largest of several differences, is larger on resamples
+    than on the customers themselves, since resampling adds noise. The bounds are shifted by the difference between the
+    estimate and the median of the resamples, so the interval contains the estimate.
 
     Args:
-        value: The quantity on the customers themselves.
-        resampled: The same on each resample; NaN is left out.
+        value: Estimate on the customers themselves.
+        resampled: Value on each resample; NaN is ignored.
         confidence: Coverage of the two-sided interval.
 
     Returns:
-        Lower and upper bound; the value twice where no resample has one.
+        Lower and upper bound; both equal ``value`` if all resamples are NaN.
+
+    Examples:
+        >>> import numpy as np
+        >>> resampled = np.linspace(0.1, 0.3, 101)  # the median is 0.2, the estimate 0.15
+        >>> [round(bound, 3) for bound in shifted_interval(0.15, resampled, confidence=0.9)]
+        [0.06, 0.24]
     """
     known = resampled[np.isfinite(resampled)]
     if not len(known):
@@ -217,21 +244,21 @@ def shifted_interval(value: float, resampled: np.ndarray, confidence: float) -> 
 def measure_with_intervals(
     scores: ScoredCustomers, parameters: BootstrapParameters, resampled: Mapping[str, np.ndarray] | None = None
 ) -> dict[str, Estimate]:
-    """Metrics with percentile intervals.
+    """Compute metrics with percentile intervals.
 
-    The expected calibration error of a resample is larger than that of the customers, since its bins hold noise twice.
-    Its interval is moved by the median of that excess, see :func:`shifted_interval`, and does not go below 0.
+    The bootstrap of the expected calibration error is biased upwards; its interval is shifted, see
+    :func:`shifted_interval`, and clipped at 0.
 
     Args:
         scores: Target and prediction of each customer.
         parameters: Resamples, coverage and seed.
-        resampled: What :func:`bootstrap` gave, where that is known already.
+        resampled: Result of :func:`bootstrap`, if already computed.
 
     Returns:
         An estimate for each of the task's :func:`task_metrics`.
 
     Raises:
-        CustomerTableError: All customers have the same target.
+        CustomerTableError: All customers have the same target value.
     """
     values = measure(scores)
     return {
@@ -241,12 +268,12 @@ def measure_with_intervals(
 
 
 def estimate_metric(name: str, value: float, resampled: np.ndarray, confidence: float) -> Estimate:
-    """A metric with its interval, as :func:`measure_with_intervals` makes it.
+    """Compute the interval of a metric as :func:`measure_with_intervals` does.
 
     Args:
         name: Name of the metric.
-        value: The metric on the customers themselves.
-        resampled: The same on each resample; NaN is left out.
+        value: Metric on the customers themselves.
+        resampled: Metric on each resample; NaN is ignored.
         confidence: Coverage of the two-sided interval.
 
     Returns:
@@ -261,7 +288,7 @@ def estimate_metric(name: str, value: float, resampled: np.ndarray, confidence: 
 
 
 def _quantiles(values: np.ndarray, shares: list[float]) -> np.ndarray:
-    """Quantiles along the first axis of what is known; NaN where nothing is."""
+    """Compute quantiles along the first axis without NaN; NaN if all values are."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="All-NaN slice encountered")
         return np.asarray(np.nanquantile(values, shares, axis=0))
@@ -273,28 +300,38 @@ def paired_differences(
     parameters: BootstrapParameters,
     first_resampled: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Estimate]:
-    """Metrics of one model minus those of another, on the same customers.
+    """Compute the metrics of one model minus those of another on the same customers.
 
-    Both are measured on the same resamples, so what the customers have in common cancels out, and the interval is that
-    of the difference (Efron and Tibshirani, chapter 16).
+    Both are computed on the same resamples, so the interval is that of the paired difference (Efron and Tibshirani,
+    chapter 16).
 
     Args:
-        first: Scored by one model.
-        second: The same customers in the same order, scored by another one.
+        first: Scores of one model.
+        second: Scores of another model on the same customers in the same order.
         parameters: Resamples, coverage and seed.
-        first_resampled: What :func:`bootstrap` gave of the first, where that is known already.
+        first_resampled: Result of :func:`bootstrap` for the first, if already computed.
 
     Returns:
-        Difference and percentile interval for each of the task's :func:`task_metrics`; where a smaller value is better,
-        see :data:`METRICS`, a negative difference speaks for the first.
+        Difference and percentile interval for each of the task's :func:`task_metrics`; if lower is better, see
+        :data:`METRICS`, a negative difference favours the first model.
 
     Raises:
-        ValueError: The two are not of the same customers, or not of the same task.
-        CustomerTableError: All customers have the same target.
+        ValueError: Customers or tasks differ.
+        CustomerTableError: All customers have the same target value.
+
+    Examples:
+        >>> import numpy as np
+        >>> target = np.tile([0, 1], 100)
+        >>> good = ScoredCustomers("binary", target, np.where(target == 1, 0.8, 0.2), threshold=0.5)
+        >>> poor = ScoredCustomers("binary", target, np.full(200, 0.5), threshold=0.5)
+        >>> parameters = BootstrapParameters(n_resamples=200, confidence=0.95, random_state=0)
+        >>> difference = paired_differences(good, poor, parameters)["roc_auc"]
+        >>> round(difference.value, 3), round(difference.low, 3), round(difference.high, 3)
+        (0.5, 0.5, 0.5)
     """
     if first.task != second.task or not np.array_equal(first.target, second.target):
         raise ValueError(
-            f"only models that scored the same customers can be compared: found {len(first.target)} customers of task "
+            f"paired differences need scores of the same customers: found {len(first.target)} customers of task "
             f"{first.task} and {len(second.target)} of task {second.task}, whose targets differ; score both on one "
             "table, rows in the same order"
         )
@@ -310,39 +347,37 @@ def paired_differences(
 
 
 def metrics_over_thresholds(scores: ScoredCustomers, parameters: BootstrapParameters) -> pd.DataFrame:
-    """Metrics of decisions as the threshold goes from 0 to 1.
+    """Compute decision metrics over thresholds from 0 to 1.
 
-    Between two neighbouring thresholds, customers of one class are all decided alike. So not customers are resampled
-    but the numbers of customers in each such cell: drawn from the multinomial distribution, they are distributed
-    exactly as if customers had been.
+    The metrics depend only on the counts per class between neighbouring thresholds, so the bootstrap draws these counts
+    from their multinomial distribution, which is equivalent to resampling customers.
 
     Args:
         scores: Target and prediction of each customer, of task binary with a decision threshold.
         parameters: Resamples, coverage and seed.
 
     Returns:
-        A row for each of at most 101 rising thresholds, the decision threshold among them: ``threshold``,
-        ``flagged_share``, ``precision`` (NaN where nobody is flagged), ``recall``, ``f1``, ``accuracy``,
-        ``balanced_accuracy`` and ``mcc``; each but the first also with ``_low`` and ``_high``, the percentile interval.
+        One row for each of at most 101 increasing thresholds, including the decision threshold: ``threshold``,
+        ``flagged_share``, ``precision`` (NaN if no customer is flagged), ``recall``, ``f1``, ``accuracy``,
+        ``balanced_accuracy`` and ``mcc``; all but the first also with ``_low`` and ``_high``, the percentile interval.
 
     Raises:
-        ValueError: The task is another one, or there is no threshold.
-        CustomerTableError: All customers have the same target.
+        ValueError: The task is not binary, or there is no threshold.
+        CustomerTableError: All customers have the same target value.
     """
     if scores.task != "binary" or scores.threshold is None:
         raise ValueError(
-            f"thresholds are for task binary with a decision threshold, found task {scores.task} and threshold "
-            f"{scores.threshold}"
+            f"expected task binary with a decision threshold, found task {scores.task} and threshold {scores.threshold}"
         )
     _require_different_targets(scores)
     thresholds = np.linspace(0, 1, _THRESHOLDS).round(6)
-    # Of the evenly spaced ones, the nearest gives way to the threshold that decides; the ends stay if they can.
+    # The decision threshold replaces the nearest grid point, an inner one if possible.
     inner = slice(1, -1) if scores.threshold < 1 else slice(1, None)
     nearest = int(np.abs(thresholds[inner] - scores.threshold).argmin()) + 1
     if scores.threshold > 0:
         thresholds[nearest] = scores.threshold
     n_rows = len(scores.target)
-    # Flagged at as many of the thresholds, from the lowest on.
+    # Number of thresholds at which each customer is flagged.
     passed = np.searchsorted(thresholds, scores.prediction, side="right")
     cells = np.bincount(2 * passed + (scores.target == 1), minlength=2 * (len(thresholds) + 1))
     generator = np.random.default_rng(parameters.random_state)
@@ -357,11 +392,11 @@ def metrics_over_thresholds(scores: ScoredCustomers, parameters: BootstrapParame
 
 
 def _measure_cells(cells: np.ndarray) -> dict[str, np.ndarray]:
-    """Metrics at each threshold, each of shape (n_resamples, n_thresholds).
+    """Compute the metrics at each threshold, each of shape (n_resamples, n_thresholds).
 
     Args:
-        cells: Customers who stayed and who left, below the lowest threshold, then between each two, then at or above
-            the highest, shape (n_resamples, 2 * (n_thresholds + 1)).
+        cells: Number of stayers and of leavers below the lowest threshold, between neighbours, and at or above the
+            highest, shape (n_resamples, 2 * (n_thresholds + 1)).
     """
     classes = cells.reshape(len(cells), -1, 2).astype(np.float64)
     above = classes[:, ::-1].cumsum(axis=1)[:, ::-1]

@@ -1,4 +1,4 @@
-"""The order in which scores put customers, and what weighted customers have among the first of it."""
+"""Ranking of customers by score, and weighted counts along it."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 
 class Ranking:
-    """The order in which scores put customers, for all that depends on the order alone.
+    """Ranking of customers by score, computed once for all rank-based metrics.
 
     Args:
-        positive: Whether a customer is of the class, shape (n,).
-        score: Probability of the class, shape (n,).
+        positive: Indicator of the positive class, shape (n,).
+        score: Predicted probability of the class, shape (n,).
 
     Attributes:
-        order: Positions of the customers, the highest score first, shape (n,).
-        positive_places: Places of the class in that order.
-        positives_before: Customers of the class before each place, shape (n + 1,).
-        step_start: First place of the customers that share the score of a place, shape (n,).
-        step_end: First place after them, shape (n,).
-        hit_step_starts: Of the scores that any customer of the class has, the first place.
-        hit_step_ends: The first place after them.
+        order: Positions of the customers by decreasing score, shape (n,).
+        positive_places: Ranks of the positive customers.
+        positives_before: Number of positive customers before each rank, shape (n + 1,).
+        step_start: First rank of the customers tied with each rank, shape (n,).
+        step_end: First rank after them, shape (n,).
+        hit_step_starts: First rank of each group of ties with a positive customer.
+        hit_step_ends: First rank after each such group.
     """
 
     def __init__(self, positive: np.ndarray, score: np.ndarray) -> None:
@@ -27,7 +27,7 @@ class Ranking:
         ranked_positive, ranked = positive[self.order], score[self.order]
         self.positive_places = np.flatnonzero(ranked_positive)
         self.positives_before = np.append(0, np.cumsum(ranked_positive.astype(np.int64)))
-        # Customers with the same score are one step of the curve.
+        # Ties are one step of the curve.
         changes = np.flatnonzero(ranked[1:] != ranked[:-1]) + 1
         starts, ends = np.append(0, changes), np.append(changes, len(ranked))
         self.step_start, self.step_end = (np.repeat(places, ends - starts) for places in (starts, ends))
@@ -36,43 +36,43 @@ class Ranking:
 
 
 class RankedCounts:
-    """How many customers, and how many of a class, weighted resamples have among the first of a ranking.
+    """Cumulative weighted counts of all and of positive customers along a ranking.
 
     Args:
         ranking: The ranking.
-        counts: How often each customer counts, shape (n_resamples, n).
+        counts: Weight of each customer, shape (n_resamples, n).
     """
 
     def __init__(self, ranking: Ranking, counts: np.ndarray) -> None:
         self._ranking = ranking
         ranked = counts[:, ranking.order]
-        # The first place is that before the first customer.
+        # Index 0 stands for no customer.
         self._listed = running_sums(ranked)
         self._hits = running_sums(ranked[:, ranking.positive_places])
 
     @property
     def total(self) -> np.ndarray:
-        """Customers, shape (n_resamples,)."""
+        """Number of customers, shape (n_resamples,)."""
         total: np.ndarray = self._listed[:, -1].astype(np.float64)
         return total
 
     @property
     def positives(self) -> np.ndarray:
-        """Customers of the class, shape (n_resamples,)."""
+        """Number of positive customers, shape (n_resamples,)."""
         positives: np.ndarray = self._hits[:, -1].astype(np.float64)
         return positives
 
     def before(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """Customers, and those of the class, among the first of the ranking, each of shape (n_resamples,)."""
+        """Return the number of all and of positive customers before a rank, each of shape (n_resamples,)."""
         return self._listed[:, place].astype(np.float64), self._hits[:, self._ranking.positives_before[place]].astype(
             np.float64
         )
 
     def curves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Area under the ROC curve, average precision, Kolmogorov-Smirnov statistic; each of shape (n_resamples,).
+        """Compute ROC-AUC, average precision and the Kolmogorov-Smirnov statistic, each of shape (n_resamples,).
 
-        Each of them is a sum over, or an extreme at, those steps of the curve in which there is any customer of the
-        class: all others gain nothing, and the distance between the two rates only falls along them.
+        Each is a sum over, or a maximum at, the steps of the curve with a positive customer: other steps add nothing,
+        and the distance between the two rates decreases along them.
         """
         ranking, total, positives = self._ranking, self.total, self.positives
         negatives = total - positives
@@ -81,22 +81,21 @@ class RankedCounts:
         listed, listed_before = self._listed[:, ends], self._listed[:, starts]
         gained = (hits - hits_before).astype(np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
-            # Pairs in order: those below, and half of those in the same step.
+            # Concordant pairs: negatives ranked below, and half of the ties.
             below = negatives[:, np.newaxis] - ((listed - hits) + (listed_before - hits_before)) / 2
             area = np.einsum("ij,ij->i", gained, below) / (positives * negatives)
             precision = hits / np.maximum(listed, 1)
             average_precision = np.einsum("ij,ij->i", gained, precision) / positives
-            # Both rates are sums over their class, so that their distance is one of hits and customers listed.
+            # The distance of the two rates follows from positives and customers listed.
             unit = (1 / positives + 1 / negatives)[:, np.newaxis]
             apart = (hits * unit - listed / negatives[:, np.newaxis]).max(axis=1, initial=0.0)
             behind = (hits_before * unit - listed_before / negatives[:, np.newaxis]).min(axis=1, initial=0.0)
         return area, average_precision, np.maximum(apart, -behind)
 
     def gains(self, percents: tuple[int, ...]) -> np.ndarray:
-        """Share of the class among so many percent of the customers, shape (n_resamples, number of percents).
+        """Compute the share of the positives in the top percents, shape (n_resamples, number of percents).
 
-        Of customers with the same score, those listed are a part that has as large a share of the class as all of
-        them.
+        Ties at the boundary count pro rata.
         """
         rows = np.arange(len(self._listed))[:, np.newaxis]
         wanted = self.total[:, np.newaxis] * np.array(percents) / 100
@@ -112,21 +111,21 @@ class RankedCounts:
 
 
 def running_sums(counts: np.ndarray) -> np.ndarray:
-    """Sums of the first 0, 1, … counts of each row, shape (n_resamples, n + 1)."""
+    """Compute the sums of the first 0, 1, … counts of each row, shape (n_resamples, n + 1)."""
     sums = np.zeros((len(counts), counts.shape[1] + 1), dtype=np.int32)
     np.cumsum(counts, axis=1, out=sums[:, 1:])
     return sums
 
 
 def first_reaching(rising: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """First place in each row whose value is at least the wanted one: a binary search in all rows at once.
+    """Find the first position in each row whose value is at least the wanted one (vectorised binary search).
 
     Args:
-        rising: Values that never fall along a row, shape (n_rows, n).
-        wanted: Values that the last one of the row reaches, shape (n_rows, n_wanted).
+        rising: Nondecreasing values in each row, shape (n_rows, n).
+        wanted: Values not above the last one of the row, shape (n_rows, n_wanted).
 
     Returns:
-        Places, shape (n_rows, n_wanted).
+        Positions, shape (n_rows, n_wanted).
     """
     rows = np.arange(len(rising))[:, np.newaxis]
     low = np.zeros(wanted.shape, dtype=np.int64)

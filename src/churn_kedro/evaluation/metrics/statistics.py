@@ -1,4 +1,4 @@
-"""What metrics are computed from: statistics of scored customers, each counted once, several times or not at all."""
+"""Statistics of weighted, scored customers, from which metrics are computed."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from churn_kedro.models import ScoredCustomers
 
 # Bins of the expected calibration error, as in churn_kedro.training.calibration.
 _ECE_BINS = 10
-# Shares of the customers, in percent, at which lift and gain are measured.
+# Shares of the customers, in percent, at which lift and gain are computed.
 TOP_PERCENTS = (5, 10, 20)
 
 
-def _calibration_bins(happened: np.ndarray, said: np.ndarray) -> np.ndarray:
-    """What each customer adds to the distance in its bin, shape (n, n_bins).
+def _calibration_bins(observed: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the contribution of each customer to the calibration error of its bin, shape (n, n_bins).
 
     The bins are those of :func:`churn_kedro.training.calibration.expected_calibration_error`.
     """
-    distances = np.zeros((len(said), _ECE_BINS))
-    distances[np.arange(len(said)), bin_probabilities(said, _ECE_BINS)] = happened - said
+    distances = np.zeros((len(predicted), _ECE_BINS))
+    distances[np.arange(len(predicted)), bin_probabilities(predicted, _ECE_BINS)] = observed - predicted
     return distances
 
 
 def _clipped(probability: np.ndarray) -> np.ndarray:
-    """Probabilities for a logarithm, clipped as scikit-learn does: to the precision of the type."""
+    """Clip probabilities for a logarithm as scikit-learn does: to the precision of the type."""
     precision = np.finfo(np.float64).eps
     clipped: np.ndarray = np.clip(probability, precision, 1 - precision)
     return clipped
@@ -37,7 +37,7 @@ def _clipped(probability: np.ndarray) -> np.ndarray:
 def decision_metrics(
     flagged: np.ndarray, true_positive: np.ndarray, positives: np.ndarray, total: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Metrics of decisions from counts; the precision of nobody is 0, as in scikit-learn."""
+    """Compute decision metrics from counts; the precision without flagged customers is 0, as in scikit-learn."""
     negatives = total - positives
     false_positive = flagged - true_positive
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -56,11 +56,11 @@ def decision_metrics(
 
 @dataclass(frozen=True)
 class BinarySample:
-    """Customers of two classes, with all that does not depend on how often each counts.
+    """Customers of two classes, with all quantities that do not depend on the weights.
 
     Attributes:
-        ranking: Their order by probability.
-        flagged: How many are at or above the decision threshold.
+        ranking: Their ranking by probability.
+        flagged: Number of customers at or above the decision threshold.
         terms: Log loss, squared error and distance in each calibration bin of each customer, shape (n, 2 + n_bins).
     """
 
@@ -88,7 +88,7 @@ class BinarySample:
         return cls(Ranking(target == 1, probability), int(np.count_nonzero(probability >= threshold)), terms)
 
     def count(self, counts: np.ndarray) -> BinaryStatistics:
-        """Statistics of customers who count so often, counts of shape (n_resamples, n)."""
+        """Compute the statistics for weights ``counts`` of shape (n_resamples, n)."""
         return BinaryStatistics(self, counts)
 
 
@@ -97,7 +97,7 @@ class BinaryStatistics:
 
     Args:
         sample: The customers.
-        counts: How often each counts, shape (n_resamples, n).
+        counts: Weight of each customer, shape (n_resamples, n).
     """
 
     def __init__(self, sample: BinarySample, counts: np.ndarray) -> None:
@@ -149,28 +149,28 @@ class BinaryStatistics:
         return np.asarray(np.abs(self._sums[:, 2:]).sum(axis=1) / self._total)
 
     def gain(self, percent: int) -> np.ndarray:
-        """Share of the positive class among the first so many percent."""
+        """Share of the positives in the top percents of the ranking."""
         return self._gains[:, TOP_PERCENTS.index(percent)]
 
     def decision(self, name: str) -> np.ndarray:
-        """A metric of the decisions, see :func:`decision_metrics`."""
+        """Decision metric, see :func:`decision_metrics`."""
         return self._decisions[name]
 
     @property
     def undefined(self) -> np.ndarray:
-        """Where one class is absent."""
+        """Resamples in which one class is absent."""
         positives = self._ranked.positives
         return np.asarray((positives == 0) | (positives == self._total))
 
 
 @dataclass(frozen=True)
 class MulticlassSample:
-    """Customers of several classes. A class without any customer is left out of averages.
+    """Customers of several classes. Classes without customers are excluded from averages.
 
     Attributes:
-        rankings: Order by the probability of each class that has customers.
+        rankings: Ranking by the probability of each class that has customers.
         losses: Log loss, squared error and correctness of each customer, shape (n, 3).
-        distances: Distance in each calibration bin of each customer, shape (n, n_bins).
+        distances: Contribution to each calibration bin, shape (n, n_bins).
         codes: Classes that have customers.
         actual: Indicator of each of these classes, shape (n, n_codes).
         predicted: Indicator of each predicted class, shape (n, n_classes).
@@ -210,7 +210,7 @@ class MulticlassSample:
         )
 
     def count(self, counts: np.ndarray) -> MulticlassStatistics:
-        """Statistics of customers who count so often, counts of shape (n_resamples, n)."""
+        """Compute the statistics for weights ``counts`` of shape (n_resamples, n)."""
         return MulticlassStatistics(self, counts)
 
 
@@ -219,7 +219,7 @@ class MulticlassStatistics:
 
     Args:
         sample: The customers.
-        counts: How often each counts, shape (n_resamples, n).
+        counts: Weight of each customer, shape (n_resamples, n).
     """
 
     def __init__(self, sample: MulticlassSample, counts: np.ndarray) -> None:
@@ -239,13 +239,13 @@ class MulticlassStatistics:
 
     @property
     def area(self) -> np.ndarray:
-        """Area under the ROC curve of each class against the others, mean over the classes."""
+        """ROC-AUC, one-vs-rest, mean over the classes."""
         area: np.ndarray = self._curves[0]
         return area
 
     @property
     def average_precision(self) -> np.ndarray:
-        """Average precision of each class against the others, mean over the classes."""
+        """Average precision, one-vs-rest, mean over the classes."""
         average: np.ndarray = self._curves[1]
         return average
 
@@ -266,7 +266,7 @@ class MulticlassStatistics:
 
     @property
     def accuracy(self) -> np.ndarray:
-        """Share of correct classes."""
+        """Accuracy."""
         return np.asarray(self._correct / self._total)
 
     @property
@@ -292,14 +292,14 @@ class MulticlassStatistics:
 
     @property
     def undefined(self) -> np.ndarray:
-        """Where a class is absent."""
+        """Resamples in which a class is absent."""
         undefined: np.ndarray = (self._sizes == 0).any(axis=1)
         return undefined
 
 
 @dataclass(frozen=True)
 class NumberSample:
-    """Customers with a number, and the number predicted.
+    """Customers with an observed and a predicted number.
 
     Attributes:
         terms: Absolute and squared error, centred number and its square, absolute number and signed error of each
@@ -324,23 +324,23 @@ class NumberSample:
             The sample.
         """
         error = np.abs(target - prediction)
-        # The spread is a difference of sums of squares, which needs small numbers.
+        # Centring avoids cancellation in the difference of sums of squares.
         centered = target - target.mean()
         terms = np.stack([error, error**2, centered, centered**2, np.abs(target), prediction - target], axis=1)
         order = np.argsort(error, kind="stable")
         return cls(terms, order, error[order])
 
     def count(self, counts: np.ndarray) -> NumberStatistics:
-        """Statistics of customers who count so often, counts of shape (n_resamples, n)."""
+        """Compute the statistics for weights ``counts`` of shape (n_resamples, n)."""
         return NumberStatistics(self, counts)
 
 
 class NumberStatistics:
-    """Statistics of weighted customers with a number, each of shape (n_resamples,).
+    """Statistics of weighted customers of task regression, each of shape (n_resamples,).
 
     Args:
         sample: The customers.
-        counts: How often each counts, shape (n_resamples, n).
+        counts: Weight of each customer, shape (n_resamples, n).
     """
 
     def __init__(self, sample: NumberSample, counts: np.ndarray) -> None:
@@ -354,7 +354,7 @@ class NumberStatistics:
     def explained(self) -> np.ndarray:
         """Coefficient of determination; NaN where all numbers are equal."""
         spread = self._square - self._centered**2 / self._total
-        # A spread of rounding errors is none.
+        # A variance at the level of rounding errors counts as 0.
         return np.where(spread > 1e-12 * self._square, 1 - self._squared / spread, np.nan)
 
     @property
@@ -371,14 +371,14 @@ class NumberStatistics:
     def median_error(self) -> np.ndarray:
         """Median absolute error."""
         listed = running_sums(self._counts[:, self._sample.order])
-        # The one in the middle, or the two around it.
+        # The median is the middle error, or the mean of the two around the middle.
         middle = first_reaching(listed, np.stack([(self._total + 1) // 2, self._total // 2 + 1], axis=1)) - 1
         median: np.ndarray = self._sample.ranked[middle].mean(axis=1)
         return median
 
     @property
     def error_share(self) -> np.ndarray:
-        """Sum of absolute errors divided by the sum of absolute numbers; NaN where all are 0."""
+        """Sum of absolute errors divided by the sum of absolute numbers; NaN if all are 0."""
         return np.where(self._size > 0, self._absolute / self._size, np.nan)
 
     @property
@@ -393,18 +393,20 @@ class NumberStatistics:
 
 
 def sample_of(scores: ScoredCustomers) -> BinarySample | MulticlassSample | NumberSample:
-    """Prepare scored customers for their task's metrics.
+    """Prepare scored customers for the metrics of their task.
 
     Args:
         scores: Target and prediction of each customer.
 
     Returns:
-        The sample, from which counts give statistics.
+        The sample, whose ``count`` gives statistics.
     """
     match scores.task:
         case "binary":
             if scores.threshold is None:
-                raise ValueError("a binary model without decision threshold cannot be measured")
+                raise ValueError(
+                    "found a binary model without decision threshold; set one, since the metrics need decisions"
+                )
             return BinarySample.of(scores.target, scores.prediction, scores.threshold)
         case "multiclass":
             return MulticlassSample.of(scores.target, scores.prediction)

@@ -1,4 +1,4 @@
-"""From a raw customer table to train, validation and test."""
+"""Validates a raw customer table and splits it into train, validation and test."""
 
 from churn_kedro.pipelines.data_processing.pipeline import create_pipeline
 

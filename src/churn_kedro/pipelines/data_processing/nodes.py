@@ -98,7 +98,7 @@ def measure_quality(
     """Count what was read, rejected, dropped and kept.
 
     Args:
-        normalised: Typed table and what was renamed or left out.
+        normalised: Typed table, with renamed and ignored columns.
         violations: Broken rules of the rejected rows.
         customers: Customers that remain.
         declaration: The table's declaration.
@@ -110,15 +110,15 @@ def measure_quality(
 
 
 def accept_customers(customers: pd.DataFrame, quality: DataQuality, max_rejected_share: float) -> pd.DataFrame:
-    """Refuse to go on with a table of which too much was rejected.
+    """Check that not too many rows were rejected.
 
     Args:
         customers: Customers that remain.
         quality: Counts of the table.
-        max_rejected_share: Largest share of rejected rows that is accepted, 0 to 1.
+        max_rejected_share: Maximum share of rejected rows, 0 to 1.
 
     Returns:
-        The customers under a fresh index.
+        The customers with a new index.
 
     Raises:
         CustomerTableError: Too many rows were rejected, or none is left.
@@ -149,7 +149,7 @@ def divide_customers(
 def leave_out_training_outliers(
     divided: CustomerParts, declaration: CustomerDeclaration, features: FeatureParameters
 ) -> CustomerParts:
-    """Leave outliers out of training, where the treatment says so. No other part loses a row.
+    """Drop outliers from the training set if the treatment says so. Validation and test set are unchanged.
 
     Args:
         divided: All parts.
@@ -157,7 +157,7 @@ def leave_out_training_outliers(
         features: Treatment of the columns.
 
     Returns:
-        The parts, training customers without outliers under a fresh index.
+        The parts, with training customers without outliers under a new index.
     """
     outlying = find_training_outliers(divided.train, declaration, features)
     return divided._replace(train=divided.train[~outlying].reset_index(drop=True)) if outlying.any() else divided
@@ -171,18 +171,18 @@ def check_customers(
     leakage: LeakageParameters,
     split: SplitParameters,
 ) -> LeakageReport:
-    """Check the table and its parts for leaks, before any model is trained.
+    """Check the table and its parts for leakage before training.
 
     Args:
         customers: Accepted customers in the order of the file.
         parts: Train, validation and test.
-        scoring_header: Columns of the table to score; None where there is none yet.
+        scoring_header: Columns of the table to score; None if absent.
         declaration: The table's declaration.
         leakage: Limits of the checks.
-        split: How the parts were made.
+        split: Parameters of the split.
 
     Returns:
-        Every finding with its evidence.
+        All findings with their evidence.
     """
     return check_leakage(customers, *parts, scoring_header, declaration, leakage, by_time=split.method == "time")
 
@@ -194,17 +194,17 @@ def describe_parts(
     declaration: CustomerDeclaration,
     split: SplitParameters,
 ) -> SplitManifest:
-    """Write down what the split made.
+    """Describe the split in a manifest.
 
     Args:
         customers: Accepted customers.
         divided: The parts before outliers were left out.
         parts: Train, validation and test.
         declaration: The table's declaration.
-        split: How the parts were made.
+        split: Parameters of the split.
 
     Returns:
-        Rows, classes and digest of each part, and the rows that are in none.
+        Rows, classes and digest of each part, and the rows in no part.
     """
     left_out = {
         "gap": len(customers) - sum(map(len, divided)),
@@ -220,14 +220,14 @@ def accept_splits(
     page: str,
     declaration: CustomerDeclaration,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, SplitManifest]:
-    """Let the parts through to training, unless something leaks.
+    """Check that the parts have no leakage before training.
 
     Args:
         parts: Train, validation and test.
-        manifest: Identifies them.
+        manifest: Manifest of the parts.
         report: Findings of the checks.
-        page: The data report; as an input, it is written before this node can stop the run.
-        declaration: The table's declaration; it may allow a finding by name.
+        page: The data report; an input, so that it is written before this node can stop the run.
+        declaration: The table's declaration, which may allow findings by name.
 
     Returns:
         Train, validation, test and their manifest, unchanged.
@@ -242,7 +242,7 @@ def accept_splits(
 def compare_with_last_schema(
     normalised: NormalisedCustomers, previous: TableSchema | None, declaration: CustomerDeclaration
 ) -> tuple[TableSchema, SchemaChanges]:
-    """Say how the table's columns differ from those of the last run.
+    """Compare the columns of the table with those of the last run.
 
     Args:
         normalised: Typed table.
@@ -259,7 +259,7 @@ def compare_with_last_schema(
 def encode_customers(
     parts: CustomerParts, declaration: CustomerDeclaration, features: FeatureParameters
 ) -> EncodedCustomers:
-    """Treat the training customers as a model sees them.
+    """Apply the column treatment to the training customers.
 
     Args:
         parts: Train, validation and test.
@@ -280,7 +280,7 @@ def profile_customers(
     Args:
         customers: Accepted customers.
         declaration: The table's declaration.
-        parameters: Most rows to look at, and the seed of their sample.
+        parameters: Maximum number of rows, and the seed of the sample.
 
     Returns:
         Profile of each column, and rank correlations.
@@ -297,15 +297,15 @@ def profile_stages(
     manifest: SplitManifest,
     profiled: ProfiledColumns,
 ) -> tuple[TableProfile, RunMetrics]:
-    """Describe the table from the file to the model's inputs.
+    """Describe the table at each stage from the file to the model inputs.
 
     Args:
         normalised: Typed table.
-        valid: Rows that keep the declaration.
+        valid: Rows that satisfy the declaration.
         customers: Accepted customers.
         parts: Train, validation and test.
         encoded: Model inputs of the training customers.
-        manifest: How the parts were made.
+        manifest: Manifest of the parts.
         profiled: Profiles of the columns.
 
     Returns:
@@ -362,11 +362,11 @@ def write_data_report(
     """Write the data report.
 
     Args:
-        quality: Counts of what was read, set aside and dropped.
+        quality: Counts of rows read, rejected and dropped.
         profile: Stages and columns.
-        schema: What changed since the last run.
+        schema: Changes since the last run.
         report: Findings of the leakage checks.
-        manifest: How the parts were made.
+        manifest: Manifest of the parts.
         pictures: Figures as PNG by name.
         declaration: The table's declaration.
 

@@ -1,4 +1,4 @@
-"""Measures a registered version on the test customers."""
+"""Evaluates a registered version on the test set."""
 
 from churn_kedro.pipelines.evaluation.pipeline import create_pipeline
 

@@ -75,7 +75,7 @@ from churn_kedro.training import (
     train_baseline,
 )
 
-# Customers that are scored to see how long it takes.
+# Number of customers for the measurement of the scoring time.
 _TIMED = 10_000
 _STRONGEST = 6
 
@@ -93,17 +93,17 @@ def score_test_customers(
     Args:
         candidate: The version.
         test: Test customers.
-        manifest: Identifies them.
+        manifest: Manifest of their split.
         declaration: The table's declaration.
-        training_rows_in_test: What to do with test customers that the version was trained on.
+        training_rows_in_test: Treatment of test customers that the version was trained on.
         stopwatch: Measures time, in seconds.
 
     Returns:
-        Target and prediction of each customer, and how they were scored.
+        Target and prediction of each customer, and the circumstances of the scoring.
 
     Raises:
-        CustomerTableError: The table is not that of the manifest, the version was trained for another table, or it has
-            learned from some of the customers.
+        CustomerTableError: The table differs from the manifest, the version was trained for another table, or it was
+            trained on some of the customers.
     """
     manifest.verify(test=test)
     require_matching_table(candidate, declaration)
@@ -112,9 +112,9 @@ def score_test_customers(
     if seen > 0 and training_rows_in_test == "refuse":
         raise CustomerTableError(
             f"{candidate.name} version {candidate.version} was trained on {seen:.1%} of the {len(test):,} test "
-            "customers: its metrics on them would say nothing about new ones. Train a version on this split, or "
+            "customers, so its metrics would be biased. Train a version on this split, or "
             "evaluate on the split that the version was trained on; "
-            "`--params evaluation.training_rows_in_test=include` measures all the same and notes it in the report."
+            "`--params evaluation.training_rows_in_test=include` evaluates anyway, with a note in the report."
         )
     scores = score_labelled(candidate.estimator, test, declaration)
     timed = test.head(_TIMED)
@@ -125,10 +125,10 @@ def score_test_customers(
 
 
 def resample_performance(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[str, np.ndarray]:
-    """Measure the version on bootstrap resamples; intervals and the comparison with another model rest on them.
+    """Compute the metrics on bootstrap resamples, for intervals and for the comparison with the baseline.
 
     Args:
-        scores: What it says of the test customers.
+        scores: Scores of the test customers.
         parameters: Resamples and seed.
 
     Returns:
@@ -144,20 +144,20 @@ def choose_baseline(
     manifest: SplitManifest,
     declaration: CustomerDeclaration,
 ) -> BaselineChoice:
-    """Choose what the version is compared with: another version, or a simple model that is trained here.
+    """Choose the baseline of the comparison: another version, or a simple model to train.
 
     Args:
-        request: What to compare with.
+        request: Requested baseline.
         candidate: The version.
         test: Test customers.
-        manifest: Identifies them.
+        manifest: Manifest of their split.
         declaration: The table's declaration.
 
     Returns:
-        The choice; empty where no comparison is wanted.
+        The choice; empty without comparison.
 
     Raises:
-        CustomerTableError: The version that was asked for cannot score this table.
+        CustomerTableError: The requested version cannot score this table.
     """
     name, model, note = request.name, request.model, None
     if request.by_default and (model is None or model.version == candidate.version):
@@ -165,7 +165,11 @@ def choose_baseline(
     if model is not None and (reason := explain_incomparable(model, declaration)):
         if not request.by_default:
             raise CustomerTableError(f"{candidate.name} version {candidate.version} is not compared: {reason}.")
-        note, name, model = f"The champion is not compared with: {reason}.", TASKS[declaration.task].linear_model, None
+        note, name, model = (
+            f"The champion is not used as baseline: {reason}.",
+            TASKS[declaration.task].linear_model,
+            None,
+        )
     if model is None:
         return BaselineChoice(name=name, note=note)
     seen = find_version_training_rows(model, test, manifest, declaration)
@@ -182,17 +186,17 @@ def fit_baseline(
     manifest: SplitManifest,
     configuration: TrainingConfiguration,
 ) -> list[Baseline]:
-    """Train the simple model, where one was chosen.
+    """Train the simple model if one was chosen as baseline.
 
     Args:
-        choice: What the version is compared with.
+        choice: Choice of the baseline.
         train: Training customers, on which a simple model is trained.
         validation: Validation customers, on which its threshold is chosen.
-        manifest: Identifies both.
+        manifest: Manifest of both splits.
         configuration: Declaration, treatment, seed, and objective of the threshold.
 
     Returns:
-        The baseline; none where no comparison is wanted.
+        The baseline in a list; empty without comparison.
     """
     if choice.baseline is not None:
         return [choice.baseline]
@@ -220,7 +224,7 @@ def compare_with_baseline(
         test: Test customers.
         declaration: The table's declaration.
         parameters: Resamples and coverage.
-        n_disagreements: Customers to list on whom both disagree.
+        n_disagreements: Number of listed customers with the largest disagreement.
 
     Returns:
         One comparison for each baseline.
@@ -240,13 +244,13 @@ def assess_version(
     campaigns: CampaignParameters,
     parameters: EvaluationParameters,
 ) -> Assessment:
-    """Measure what the version is worth in a campaign, and in which groups it fails.
+    """Assess the version: campaign profit, slices and fairness.
 
     Args:
         scores: Scores of the version on the test customers.
         test: Test customers.
-        train: Training customers, from which a simple rule is learned to compare with.
-        compared: The comparison with another model, if there is one.
+        train: Training customers, on which a simple rule for comparison is fitted.
+        compared: The comparison with the baseline, if there is one.
         declaration: The table's declaration.
         campaigns: Economics of a campaign.
         parameters: Resamples, sizes of groups.
@@ -273,14 +277,14 @@ def measure_performance(
     assessment: Assessment,
     parameters: BootstrapParameters,
 ) -> tuple[Evaluation, RunMetrics]:
-    """Measure the version with bootstrap intervals.
+    """Compute the metrics of the version with bootstrap intervals.
 
     Args:
         candidate: The version.
         scores: Scored test customers.
         resampled: Its metrics on the resamples.
         measured: Test table, share of training rows, and time of scoring.
-        assessment: Profit and fairness, which become metrics, too.
+        assessment: Profit and fairness, which are added as metrics.
         parameters: Resamples, coverage and seed.
 
     Returns:
@@ -307,16 +311,16 @@ def measure_performance(
 def draw_evaluation(
     scores: ScoredCustomers, evaluation: Evaluation, assessment: Assessment, compared: list[ComparedCustomers]
 ) -> dict[str, Figure]:
-    """Draw how good the version is, what it is worth, and for whom it fails.
+    """Draw the figures of metrics, campaign, slices, fairness and comparison.
 
     Args:
         scores: Target and prediction of each test customer.
         evaluation: Metrics with their intervals.
         assessment: Campaign, groups, fairness.
-        compared: The comparison with another model, if there is one.
+        compared: The comparison with the baseline, if there is one.
 
     Returns:
-        Figures by file name; which ones depends on the task.
+        Figures by file name; the selection depends on the task.
     """
     figures = {**draw_performance(scores, evaluation), "slices.png": draw_slices(assessment.slices)}
     if scores.task == "binary":
@@ -337,17 +341,17 @@ def explain_version(
     declaration: CustomerDeclaration,
     limits: ExplanationParameters,
 ) -> tuple[ExplanationSummary, dict[str, Figure]]:
-    """Find out what the version rests on, in the columns that people know.
+    """Explain the version by raw columns.
 
     Args:
         candidate: The version.
         test: Test customers.
-        scores: What it says of them.
+        scores: Scores of the test customers.
         declaration: The table's declaration.
-        limits: Most customers to look at, and seeds.
+        limits: Sample sizes and seed.
 
     Returns:
-        Strengths of the columns, and figures by file name.
+        Summary of the explanations, and figures by file name.
     """
     estimator = candidate.estimator
     explained = explain_customers(estimator, test, declaration, limits)
@@ -371,7 +375,7 @@ def explain_version(
         "partial_dependence.png": draw_partial_dependence(curves, answers[declaration.task]),
     }
     if declaration.task == "multiclass":
-        # The summary of several classes is their bars.
+        # With several classes, the summary is the bar chart.
         del figures["shap_bars.png"]
     return summarise_explanations(explained, shuffled, interactions), figures
 
@@ -382,12 +386,12 @@ def gather_facts(
     manifest: SplitManifest,
     declaration: CustomerDeclaration,
 ) -> CardFacts:
-    """Put together where the version comes from.
+    """Collect the facts about the version and its training.
 
     Args:
         candidate: The version.
-        trained: What training wrote down; None where it cannot be read.
-        manifest: The split that it is evaluated on.
+        trained: Recorded training; None if it cannot be read.
+        manifest: Manifest of the split of the evaluation.
         declaration: The table's declaration.
 
     Returns:
@@ -443,20 +447,20 @@ def write_report(
     declaration: CustomerDeclaration,
     clock: Clock = utc_now,
 ) -> tuple[str, str, str, VersionDocuments]:
-    """Write the report and the model card, and what the registry keeps of them.
+    """Write the report, the model card and the documents of the version.
 
     Args:
         evaluation: Metrics with intervals.
         assessment: Campaign, groups, fairness, comparison.
-        explanations: What the version rests on.
-        facts: Where it comes from.
-        performance: Pictures of how good it is.
-        explaining: Pictures of what it rests on.
+        explanations: Summary of the explanations.
+        facts: Facts about the version.
+        performance: Pictures of the metrics.
+        explaining: Pictures of the explanations.
         declaration: The table's declaration.
         clock: Gives the time of the evaluation.
 
     Returns:
-        Report (HTML), model card (Markdown and HTML), and what belongs to the registered version.
+        Report (HTML), model card (Markdown and HTML), and documents of the registered version.
     """
     evaluated_at = clock()
     results = EvaluationResults(evaluation, assessment, explanations, facts, declaration)

@@ -1,4 +1,4 @@
-"""Makes the sample customers that the project ships."""
+"""Generates the sample customers of the project."""
 
 from churn_kedro.pipelines.fabrication.pipeline import create_pipeline
 

@@ -14,17 +14,18 @@ from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParame
 def fabricate_customers(
     parameters: FabricationParameters, declaration: CustomerDeclaration
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Fabricate customers by a documented random process.
+    """Generate customers by a documented random process.
 
     Args:
         parameters: Shape, size and seed.
         declaration: The table's declaration.
 
     Returns:
-        Labelled customers, new customers without the target, and the truth about the labelled ones.
+        Labelled customers, new customers without the target, and the true probabilities or expected values of the
+        labelled ones.
 
     Raises:
-        ParameterError: The use case declares another table; its raw file must not be overwritten.
+        ParameterError: The use case declares another table, whose raw file must not be overwritten.
     """
     customers = fabricate(parameters)
     declared = {column.name for column in declaration.columns}
@@ -32,21 +33,21 @@ def fabricate_customers(
     if absent:
         raise ParameterError(
             f"The fabricated {parameters.shape} customers lack columns that this use case declares: {absent}. "
-            f"fabrication.shape imitates one of these tables and no other: {', '.join(SHAPES)}; nothing was written."
+            f"Expected a use case with one of these tables: {', '.join(SHAPES)}; nothing was written."
         )
     return customers.labelled, customers.new, customers.truth
 
 
 def measure_ceiling(customers: pd.DataFrame, truth: pd.DataFrame, declaration: CustomerDeclaration) -> SampleReport:
-    """Measure what someone who knows the truth would reach: the best that any model can.
+    """Compute the metrics of the true probabilities or expected values, the upper limit of any model.
 
     Args:
         customers: Labelled customers.
-        truth: What their labels were drawn from, in the same order; empty where nobody knows.
+        truth: True probabilities or expected values, in the same order; empty if unknown.
         declaration: The table's declaration.
 
     Returns:
-        The best reachable metrics of the task; the number of customers alone where the truth is not known.
+        Best possible metrics of the task; only the number of customers if the truth is unknown.
     """
     target = customers[declaration.target]
     if truth.empty:

@@ -36,7 +36,7 @@ def normalise_new_customers(raw: pd.DataFrame, declaration: CustomerDeclaration)
 
 
 def set_aside_unreadable_customers(normalised: NormalisedCustomers, raw: pd.DataFrame) -> pd.DataFrame:
-    """List the customers that cannot be scored, because a number column holds something else.
+    """List the customers that cannot be scored, because a numeric column contains other text.
 
     Args:
         normalised: Typed table and unreadable cells.
@@ -56,28 +56,28 @@ def score_customers(
     parameters: InferenceParameters,
     clock: Clock = utc_now,
 ) -> tuple[pd.DataFrame, ScoringReport]:
-    """Score new customers. Unknown levels and numbers out of range are scored, counted and warned of.
+    """Score new customers. Unknown levels and numbers out of range are scored and counted, with a warning.
 
     Args:
         normalised: Typed table and unreadable cells.
         unscored: Customers that cannot be scored.
         champion: The model.
         declaration: The table's declaration.
-        parameters: Where the risk bands begin, and how many customers may be left unscored.
-        clock: Gives the time of scoring.
+        parameters: Limits of the risk bands, and maximum share of unscored customers.
+        clock: Time of scoring.
 
     Returns:
         The scored customers in the order of the file, and the counts.
 
     Raises:
-        CustomerTableError: There is nobody to score, too many cannot be, or the champion is of another task.
+        CustomerTableError: There are no customers, too many cannot be scored, or the champion has another task.
     """
     require_matching_table(champion, declaration)
     customers = normalised.table[~normalised.table.index.isin(normalised.unreadable["row"])]
     require_readable(len(normalised.table), len(unscored), parameters.max_unscored_share, normalised.unreadable)
     unusual = count_unusual_cells(customers, declaration)
     for name, count in unusual.items():
-        logger.warning("%s: %d cells are unknown, out of range or missing; scored all the same.", name, count)
+        logger.warning("%s: %d cells are unknown, out of range or missing; they are scored anyway.", name, count)
     predictions, counts = list_predictions(
         customers[declaration.id_names],
         predict(champion.estimator, customers, declaration.task),
@@ -101,7 +101,7 @@ def score_customers(
 
 
 def count_scores(report: ScoringReport) -> RunMetrics:
-    """Make metrics of the counts.
+    """Convert the counts to metrics.
 
     Args:
         report: Counts of a scoring.
@@ -125,5 +125,5 @@ def count_scores(report: ScoringReport) -> RunMetrics:
 
 
 def _metric_name(label: str) -> str:
-    """A label with nothing that MLflow refuses in the name of a metric."""
+    """Replace characters of a label that MLflow rejects in the name of a metric."""
     return "".join(character if character.isalnum() or character in "_-. " else "_" for character in label)

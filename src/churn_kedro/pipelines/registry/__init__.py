@@ -1,4 +1,4 @@
-"""Decides whether a version becomes champion, and carries the decision out."""
+"""Decides whether a version becomes champion, and applies the decision."""
 
 from churn_kedro.pipelines.registry.pipeline import create_pipeline
 

@@ -25,13 +25,13 @@ def check_on_test_customers(
     declaration: CustomerDeclaration,
     gate: GateParameters,
 ) -> ChecksOnTestTable:
-    """Check the candidate on the test customers: are they new to it, and is it not worse than the champion?
+    """Check that the candidate was not trained on test customers and is not worse than the champion.
 
     Args:
-        candidate: The version that is to become champion.
-        incumbent: The champion, or None where there is none.
+        candidate: The candidate version.
+        incumbent: The champion; None: there is none.
         test: Test customers.
-        manifest: Identifies them.
+        manifest: Manifest of their split.
         declaration: The table's declaration.
         gate: Metric and margins, confidence and resamples.
 
@@ -39,7 +39,7 @@ def check_on_test_customers(
         The checks that depend on the test table.
 
     Raises:
-        CustomerTableError: The test table is not that of the manifest.
+        CustomerTableError: The test table differs from the manifest.
     """
     manifest.verify(test=test)
     return check_test_table(candidate, incumbent, test, manifest, declaration, gate)
@@ -53,11 +53,11 @@ def decide_promotion(
     declaration: CustomerDeclaration,
     parameters: RegistryParameters,
 ) -> Decision:
-    """Decide whether the candidate becomes champion, and give the reasons.
+    """Decide whether the candidate becomes champion, with reasons.
 
     Args:
         evaluation: Evaluation of the candidate.
-        candidate: The version that is to become champion.
+        candidate: The candidate version.
         checked: Checks on the test customers.
         leakage: Findings of the leakage checks of the table.
         declaration: The table's declaration.

@@ -1,4 +1,4 @@
-"""Makes a customer table out of an event table."""
+"""Builds a customer table from an event table."""
 
 from churn_kedro.pipelines.snapshots.pipeline import create_pipeline
 

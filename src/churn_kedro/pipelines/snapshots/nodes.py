@@ -10,16 +10,16 @@ from churn_kedro.customers import SnapshotParameters, SnapshotReport, build_snap
 def take_snapshots(
     events: pd.DataFrame, parameters: SnapshotParameters
 ) -> tuple[pd.DataFrame, pd.DataFrame, SnapshotReport]:
-    """Describe customers at several points in time, and say who left after each.
+    """Compute customer features at several cut-offs and label who left after each.
 
     Args:
-        events: Event table as the file writes it, one row an event.
+        events: Raw event table, one row per event.
         parameters: Columns, cut-offs and windows.
 
     Returns:
-        Labelled rows, rows to score as of the day after the last event, and what was counted.
+        Labelled rows, rows to score as of the day after the last event, and counts.
 
     Raises:
-        CustomerTableError: The events cannot be used.
+        CustomerTableError: The event table is invalid.
     """
     return build_snapshots(events, parameters)

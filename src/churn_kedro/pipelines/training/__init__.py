@@ -1,4 +1,4 @@
-"""Searches hyperparameters, fits the estimator and registers it as a version."""
+"""Searches hyperparameters, fits a model and registers it as a version."""
 
 from churn_kedro.pipelines.training.pipeline import create_pipeline
 

@@ -38,40 +38,40 @@ from churn_kedro.training import (
 def gather_customers(
     train: pd.DataFrame, validation: pd.DataFrame, manifest: SplitManifest, configuration: TrainingConfiguration
 ) -> tuple[Development, Problem]:
-    """Put the training and the validation customers together, and describe what is to be learned of them.
+    """Concatenate training and validation customers, and describe the learning problem.
 
     Args:
         train: Training customers.
         validation: Validation customers.
-        manifest: Identifies both.
+        manifest: Manifest of both splits.
         configuration: Declaration and parameters.
 
     Returns:
-        Development customers, and the problem.
+        Development set and learning problem.
 
     Raises:
-        CustomerTableError: The tables are not those of the manifest, or a declared class has no customer.
-        ParameterError: The configuration does not fit the customers or the task.
+        CustomerTableError: The tables differ from those of the manifest, or a declared class has no customer.
+        ParameterError: The configuration is invalid for the customers or the task.
     """
     development = build_development(train, validation, manifest, configuration.declaration, configuration.features)
     return development, describe_problem(development, configuration)
 
 
 def record_training_rows(development: Development, declaration: CustomerDeclaration) -> pd.DataFrame:
-    """Write down which customers the model learns from.
+    """Record the training rows of the model.
 
     Args:
         development: Development customers.
         declaration: The table's declaration.
 
     Returns:
-        A digest of each.
+        A digest of each row.
     """
     return digest_training_rows(development.customers, declaration)
 
 
 def prepare_fold_inputs(development: Development, configuration: TrainingConfiguration) -> Folds:
-    """Divide the development customers into folds, and fit the treatment of the columns within each.
+    """Divide the development set into folds, and fit the column treatment within each.
 
     Args:
         development: Development customers.
@@ -92,14 +92,14 @@ def search_hyperparameters(
 ) -> SearchResult:
     """Search the hyperparameters of each algorithm by cross-validation.
 
-    Trials are kept in the archive as they end, so that an interrupted search loses none.
+    Finished trials are stored in the archive, so that an interrupted search can be resumed.
 
     Args:
         development: Development customers.
         folds: Inputs of each fold.
-        problem: What is to be learned.
+        problem: Learning problem.
         configuration: Algorithms, spaces and budget.
-        archive: Keeps trials from one search to the next.
+        archive: Storage of finished trials.
 
     Returns:
         The best trial of each algorithm and all others.
@@ -110,12 +110,12 @@ def search_hyperparameters(
 def choose_candidate(
     search: SearchResult, folds: Folds, problem: Problem, ensembles: list[Ensemble]
 ) -> CandidateComparison:
-    """Fit the best of each algorithm, and ensembles of them, on the same folds, and choose.
+    """Compare the best trial of each algorithm, and ensembles of them, on the same folds, and choose one.
 
     Args:
-        search: What was found for each algorithm.
+        search: Search result of each algorithm.
         folds: Inputs of each fold.
-        problem: What is to be learned.
+        problem: Learning problem.
         ensembles: Ways of combining the algorithms.
 
     Returns:
@@ -137,13 +137,13 @@ def train_model(
     Args:
         development: Development customers.
         candidate_comparison: The chosen candidate, and its out-of-fold predictions.
-        search: What was found for each algorithm.
-        problem: What is to be learned.
+        search: Search result of each algorithm.
+        problem: Learning problem.
         configuration: Declaration and parameters.
-        parts: Folder for the matrix, where it is to be kept in files.
+        parts: Folder for the matrix, if it is stored on disk.
 
     Returns:
-        The estimator, ready to be registered; what the treatment learned; what was done.
+        The estimator to register, the fitted treatment, and the summary.
     """
     training = fit_model(development, candidate_comparison, search, problem, configuration, parts)
     fitted = describe_features(training.inputs, configuration.declaration, configuration.features)
@@ -156,8 +156,8 @@ def record_training(
     """List parameters and metrics of the training for the experiment tracker.
 
     Args:
-        summary: What was done.
-        search: Every trial.
+        summary: Summary of the training.
+        search: Result of the search.
         child_runs: Whether trials become runs.
 
     Returns:

@@ -1,1 +1,1 @@
-"""Figures, one module for each subject."""
+"""Figures, one module per subject."""

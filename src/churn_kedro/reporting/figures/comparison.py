@@ -1,4 +1,4 @@
-"""Figures of a model beside another one."""
+"""Figures of a model and a baseline."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _GROUPS = 10
 
 
 def draw_comparison(scores: ScoredCustomers, compared: ComparedCustomers) -> dict[str, Figure]:
-    """Draw a version beside another model.
+    """Draw the comparison of a version with a baseline.
 
     Args:
         scores: Target and prediction of each customer.
-        compared: What the other model says of them, and how the two stand.
+        compared: Scores of the baseline, and the comparison.
 
     Returns:
-        Figures by file name: the curves over each other, and the differences with their intervals.
+        Figures by file name: overlaid curves, and differences with intervals.
     """
     return {
         "comparison_curves.png": draw_curves(scores, compared),
@@ -39,13 +39,13 @@ def draw_comparison(scores: ScoredCustomers, compared: ComparedCustomers) -> dic
 
 
 def draw_differences(comparison: ModelComparison) -> Figure:
-    """Paired difference of each metric, turned so that right is better, in units of its own uncertainty.
+    """Draw the paired difference of each metric, standardised and oriented so that right is better.
 
-    Metrics have different units; what they have in common is whether their interval holds 0. So each is drawn on a
-    scale on which half the width of its interval is 1, and its numbers are written beside it.
+    Metrics have different units, so each difference is scaled by the half-width of its interval; its values are written
+    beside it.
 
     Args:
-        comparison: How the two models stand.
+        comparison: Comparison of the two models.
 
     Returns:
         The figure.
@@ -78,21 +78,22 @@ def draw_differences(comparison: ModelComparison) -> Figure:
 
 
 def draw_curves(scores: ScoredCustomers, compared: ComparedCustomers) -> Figure:
-    """Curves of both models over each other.
+    """Draw overlaid curves of both models.
 
     Args:
         scores: Target and prediction of each customer.
-        compared: What the other model says of them.
+        compared: Scores of the baseline.
 
     Returns:
-        The figure. Binary: ROC, precision-recall and calibration curve; several classes: calibration of the predicted
-        class, and how sure the models are; numbers: errors by size, and mean error over the prediction.
+        The figure. Binary: ROC, precision-recall and calibration curve; multiclass: calibration of the predicted class,
+        and distribution of the probability of the observed class; regression: distribution of the errors, and mean
+        error by prediction.
     """
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
     panels = [_draw_roc, _draw_precision_recall, _draw_calibration]
     if scores.task == "multiclass":
-        panels = [_draw_calibration, _draw_sureness]
+        panels = [_draw_calibration, _draw_confidence]
     if scores.task == "regression":
         panels = [_draw_error_sizes, _draw_mean_errors]
     figure = Figure(figsize=(4.6 * len(panels), 4.6), layout="constrained")
@@ -137,15 +138,15 @@ def _draw_precision_recall(axes: Axes, scores: ScoredCustomers, color: str, labe
 
 def _draw_calibration(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
     if scores.prediction.ndim == 2:
-        said = scores.prediction.max(axis=1)
-        happened = (scores.prediction.argmax(axis=1) == scores.target).astype(np.float64)
+        predicted = scores.prediction.max(axis=1)
+        observed = (scores.prediction.argmax(axis=1) == scores.target).astype(np.float64)
     else:
-        said, happened = scores.prediction, (scores.target == 1).astype(np.float64)
-    groups = group_by_probability(said, _GROUPS)
+        predicted, observed = scores.prediction, (scores.target == 1).astype(np.float64)
+    groups = group_by_probability(predicted, _GROUPS)
     axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1)
     axes.plot(
-        [said[group].mean() for group in groups],
-        [happened[group].mean() for group in groups],
+        [predicted[group].mean() for group in groups],
+        [observed[group].mean() for group in groups],
         color=color,
         marker="o",
         linewidth=2,
@@ -154,9 +155,9 @@ def _draw_calibration(axes: Axes, scores: ScoredCustomers, color: str, label: st
     _title(axes, "Calibration", "Predicted, tenths of the customers", "Observed")
 
 
-def _draw_sureness(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
-    said = scores.prediction[np.arange(len(scores.target)), scores.target]
-    axes.plot(np.sort(said), np.linspace(0, 1, len(said)), color=color, linewidth=2, label=label)
+def _draw_confidence(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
+    predicted = scores.prediction[np.arange(len(scores.target)), scores.target]
+    axes.plot(np.sort(predicted), np.linspace(0, 1, len(predicted)), color=color, linewidth=2, label=label)
     _title(axes, "Probability of the true class", "Probability", "Share of the customers below")
 
 

@@ -23,7 +23,7 @@ _LEAST_ROWS = 10
 
 
 def draw_distributions(profile: TableProfile) -> Figure:
-    """One small picture a feature: customers by value, and the target's mean among them.
+    """Draw the distribution of each feature, with the mean target by value.
 
     Args:
         profile: Profile of the accepted customers.
@@ -78,7 +78,7 @@ def _draw_column(
     axes.spines[["top", "right"]].set_visible(False)
     line = axes.twinx()
     rates = np.array([np.nan if rate is None else rate for rate in histogram.rates])
-    # A mean of a handful of customers says nothing and would draw the eye.
+    # The mean of a few customers is too noisy to draw.
     known = ~np.isnan(rates) & (np.array(histogram.rows) >= _LEAST_ROWS)
     line.axhline(overall, color=_RATE, linewidth=0.8, linestyle=":")
     line.plot(positions[known], rates[known], color=_RATE, marker="o", markersize=2.5, linewidth=1.2)
@@ -88,7 +88,7 @@ def _draw_column(
 
 
 def draw_correlations(correlations: pd.DataFrame) -> Figure:
-    """Rank correlations as a coloured square.
+    """Draw rank correlations as a heat map.
 
     Args:
         correlations: Square table of coefficients.
@@ -117,7 +117,7 @@ def draw_correlations(correlations: pd.DataFrame) -> Figure:
 
 
 def draw_stages(profile: TableProfile) -> Figure:
-    """Rows at each stage, as bars.
+    """Draw the number of rows at each stage as bars.
 
     Args:
         profile: Profile of the table.
@@ -140,15 +140,15 @@ def draw_stages(profile: TableProfile) -> Figure:
 
 
 def draw_encoded(before: pd.DataFrame, encoded: pd.DataFrame, sources: dict[str, str]) -> Figure:
-    """Numbers before and after treatment, where treatment changes them.
+    """Draw the distributions of numbers that the treatment changes, before and after.
 
     Args:
         before: Training customers.
-        encoded: What the model sees of them.
-        sources: Column of ``before`` that each column of ``encoded`` was made from, where there is one alone.
+        encoded: Their model inputs.
+        sources: Source column of each column of ``encoded``, if it has exactly one.
 
     Returns:
-        The figure; one row a changed column. It says so where nothing was changed.
+        The figure, one row per changed column, or a text if there is none.
     """
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
@@ -159,13 +159,13 @@ def draw_encoded(before: pd.DataFrame, encoded: pd.DataFrame, sources: dict[str,
     if not changed:
         axes = figure.add_subplot()
         axes.axis("off")
-        axes.text(0, 0.5, "The treatment leaves every number as it is.", fontsize=10)
+        axes.text(0, 0.5, "The treatment changes no number.", fontsize=10)
         return figure
     for axes, name in zip(figure.subplots(len(changed), 2, squeeze=False), changed, strict=True):
         source = before[sources[name]]
         for side, cells, title in (
             (axes[0], source, shorten_name(str(source.name))),
-            (axes[1], encoded[name], f"{shorten_name(name)}, as the model sees it"),
+            (axes[1], encoded[name], f"{shorten_name(name)}, as model input"),
         ):
             side.hist(cells.dropna(), bins=30, color=_BARS)
             missing = cells.isna().mean()

@@ -1,4 +1,4 @@
-"""Figures that explain a model in the columns that people know. They draw only what they are given."""
+"""Figures of explanations by raw columns."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-# Names that fit into a figure.
+# Maximum number of names in a figure.
 _MOST_BARS, _MOST_STEPS, _MOST_TICKS, _MOST_COLOURS = 20, 8, 12, 6
-# Widest shift of a dot from its level's place, in places.
+# Maximum jitter of a dot around the position of its level.
 _JITTER = 0.28
 _RISING = "viridis"
 
 
 def draw_importance(importance: pd.Series, measure: ImportanceMeasure = "gain") -> Figure:
-    """Bars of the columns' shares in what the model does.
+    """Draw the importance of each column as bars.
 
     Args:
         importance: Shares by column name, largest first.
-        measure: What they are shares of.
+        measure: Basis of the shares.
 
     Returns:
         The figure; the twenty largest shares.
@@ -55,7 +55,7 @@ def draw_importance(importance: pd.Series, measure: ImportanceMeasure = "gain") 
             "Share of the loss removed by splits on the column",
         ),
         "shuffling": (
-            "Feature importance by shuffling",
+            "Permutation importance of features",
             "Share of the loss added when the column is shuffled",
         ),
     }
@@ -72,16 +72,16 @@ def draw_importance(importance: pd.Series, measure: ImportanceMeasure = "gain") 
 
 
 def draw_contributions(estimator: Estimator, customers: pd.DataFrame, declaration: CustomerDeclaration) -> Figure:
-    """Draw what each column contributes to the scores of some customers (SHAP values).
+    """Draw the SHAP values of customers.
 
     Args:
         estimator: A fitted estimator of the declared task.
-        customers: Raw customer columns. All are explained where XGBoost does it exactly, or else a sample in comparison
-            with the others.
+        customers: Raw customer columns. All are explained by XGBoost exactly; for other models a sample, with the
+            others as background.
         declaration: The table's declaration.
 
     Returns:
-        The figure: a beeswarm, or with several classes bars of the mean absolute contributions to each.
+        The figure: a beeswarm, or with several classes bars of the mean absolute SHAP values of each.
     """
     everyone = ExplanationParameters(max_explained=max(1, len(customers)))
     return draw_shap_summary(explain_customers(estimator, customers, declaration, everyone))
@@ -93,7 +93,7 @@ def _how(explanation: Explanation) -> str:
 
 @contextmanager
 def _fixed_numpy_seed() -> Iterator[None]:
-    """Give shap's beeswarm, which scatters its dots by NumPy's global random state, the same state each time."""
+    """Fix NumPy's global random state, which shap's beeswarm uses for jitter, within a context."""
     state = np.random.get_state()
     np.random.seed(0)
     try:
@@ -103,7 +103,7 @@ def _fixed_numpy_seed() -> Iterator[None]:
 
 
 def draw_beeswarm(explanation: Explanation) -> Figure:
-    """SHAP beeswarm: one dot per customer and column.
+    """Draw a SHAP beeswarm: one dot per customer and column.
 
     Args:
         explanation: Explained customers.
@@ -135,13 +135,13 @@ def draw_beeswarm(explanation: Explanation) -> Figure:
 
 
 def draw_class_contributions(explanations: Sequence[Explanation]) -> Figure:
-    """Bars of the mean absolute SHAP value of each column, one part for each class.
+    """Draw the mean absolute SHAP value of each column as stacked bars by class.
 
     Args:
-        explanations: The same customers, explained for one class after the other.
+        explanations: One for each class, of the same customers.
 
     Returns:
-        The figure; the fifteen strongest columns, and the eight classes with the largest contributions.
+        The figure; the fifteen strongest columns, and the eight classes with the largest values.
     """
     strength = pd.DataFrame(
         {explanation.output: np.abs(explanation.values).mean(axis=0) for explanation in explanations},
@@ -165,25 +165,25 @@ def draw_class_contributions(explanations: Sequence[Explanation]) -> Figure:
 
 
 def draw_shap_summary(explained: ExplainedCustomers) -> Figure:
-    """Draw what each column contributes to the scores of some customers.
+    """Draw the SHAP values of explained customers.
 
     Args:
         explained: Explained customers.
 
     Returns:
-        A beeswarm, or with several classes bars of the mean absolute contributions to each.
+        A beeswarm, or with several classes bars of the mean absolute SHAP values of each.
     """
     return draw_beeswarm(explained.outputs[0]) if len(explained.outputs) == 1 else draw_shap_bars(explained)
 
 
 def draw_shap_bars(explained: ExplainedCustomers) -> Figure:
-    """Bars of the mean absolute SHAP value of each column.
+    """Draw the mean absolute SHAP value of each column as bars.
 
     Args:
         explained: Explained customers.
 
     Returns:
-        The figure; the twenty strongest columns, or with several classes what :func:`draw_class_contributions` draws.
+        The figure; the twenty strongest columns, or with several classes the one of :func:`draw_class_contributions`.
     """
     if len(explained.outputs) > 1:
         return draw_class_contributions(explained.outputs)
@@ -206,13 +206,13 @@ def _left_out(shown: pd.Series, everything: pd.Series) -> str:
 
 
 def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
-    """Bars of how much the loss rises when a column is shuffled, with the spread over the shuffles.
+    """Draw the permutation importance of each column as bars with standard deviations.
 
     Args:
-        shuffled: What shuffling did.
+        shuffled: Permutation importance.
 
     Returns:
-        The figure; the twenty columns with the largest rises.
+        The figure; the twenty most important columns.
     """
     means = shuffled.means
     shown = means.head(_MOST_BARS)[::-1]
@@ -239,7 +239,7 @@ def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
 
 
 def _grid_of(n_panels: int, title: str, width: float, height: float, across: int = 2) -> tuple[Figure, list[Axes]]:
-    """A figure with a grid of axes under one title; width and height in inches of each."""
+    """Create a figure with a grid of axes under one title; width and height of each in inches."""
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
     across = min(across, n_panels)
@@ -254,7 +254,7 @@ def _grid_of(n_panels: int, title: str, width: float, height: float, across: int
 
 
 def _lump(cells: pd.Series, levels: list[str], most: int) -> tuple[pd.Series, list[str]]:
-    """Cells with rare levels put together and missing ones named, and the names that then occur, in order."""
+    """Combine rare levels and name missing cells; return the cells and the occurring names in order."""
     frequent = cells.value_counts().index
     kept = set(frequent if len(frequent) <= most else frequent[: most - 1])
     rest = f"{len(frequent) - len(kept)} others"
@@ -275,13 +275,13 @@ def _show_levels(axes: Axes, names: list[str]) -> None:
 
 
 def _few_numbers(cells: pd.Series) -> list[str]:
-    """Distinct numbers in order, as text, where they are few enough for a colour each."""
+    """Return the sorted distinct numbers as text if each can have a colour."""
     distinct = sorted(cells.dropna().unique())
     return [_short(float(value)) for value in distinct] if len(distinct) <= _MOST_COLOURS else []
 
 
 def _place(cells: pd.Series, axis: AxisKind, levels: list[str], axes: Axes) -> pd.Series:
-    """Where each cell is drawn along the x-axis of the given axes, which is labelled; missing ones stand apart."""
+    """Label the x-axis and return the position of each cell; missing cells have a separate position."""
     if axis == "level":
         lumped, names = _lump(cells, levels, _MOST_TICKS)
         _show_levels(axes, names)
@@ -314,7 +314,7 @@ def _place(cells: pd.Series, axis: AxisKind, levels: list[str], axes: Axes) -> p
 
 
 def _spread_few(numbers: pd.Series, axes: Axes) -> pd.Series:
-    """A number that takes few values has a tick at each, and its dots lie beside one another."""
+    """Place a number with few values: one tick per value, with jittered dots."""
     distinct = np.sort(numbers.dropna().unique())
     if not 1 < len(distinct) <= _MOST_TICKS:
         return numbers
@@ -326,13 +326,13 @@ def _spread_few(numbers: pd.Series, axes: Axes) -> pd.Series:
 
 
 def _group_thousands(axis: Any) -> None:
-    """Write large numbers with commas."""
+    """Format large numbers with commas."""
     if max(map(abs, axis.get_data_interval())) >= 10_000:
         axis.set_major_formatter("{x:,.0f}")
 
 
 def _as_numbers(cells: pd.Series, axis: AxisKind) -> pd.Series:
-    """Numbers, or days since the epoch, which is how matplotlib counts dates."""
+    """Convert to numbers; dates to days since the epoch, matplotlib's unit."""
     if axis == "date":
         since = pd.to_datetime(cells) - pd.Timestamp("1970-01-01")
         return since / pd.Timedelta(days=1)
@@ -340,15 +340,15 @@ def _as_numbers(cells: pd.Series, axis: AxisKind) -> pd.Series:
 
 
 def draw_dependence(explained: ExplainedCustomers, partners: Mapping[str, Partner], most: int = 4) -> Figure:
-    """SHAP value against the raw cell for the strongest columns, coloured by the column each acts together with.
+    """Draw SHAP value against raw cell for the strongest columns, coloured by their interaction partners.
 
     Args:
         explained: Explained customers.
-        partners: The other column by column; one without any is drawn in one colour.
-        most: Columns to draw.
+        partners: Interaction partner by column; columns without partner are drawn in one colour.
+        most: Number of columns.
 
     Returns:
-        The figure: a pair of axes for each column. With several classes, the output that the column moves most.
+        The figure, one pair of axes per column. With several classes, the output with the largest values.
     """
     columns = [str(name) for name in explained.strengths.index[:most]]
     first = explained.outputs[0]
@@ -435,13 +435,13 @@ def _scatter_by_number(
     absent = numbers.isna().to_numpy()
     axes.scatter(x[absent], y[absent], color=MUTED, **look)
     known = numbers[~absent]
-    # A few extreme cells must not take all the colours.
+    # Limit the influence of extreme cells on the colour scale.
     low, high = (float(bound) for bound in np.quantile(known, [0.02, 0.98]))
     if low == high:
         low, high = float(known.min()), float(known.max())
     scale = Normalize(low, high)
     axes.scatter(x[~absent], y[~absent], c=known, cmap=_RISING, norm=scale, **look)
-    # A scale of its own, which is not transparent as the dots are.
+    # A separate, opaque colour scale.
     bar = figure.colorbar(ScalarMappable(scale, _RISING), ax=axes, pad=0.02, aspect=28)
     bar.set_label(title, fontsize=8)
     bar.ax.tick_params(labelsize=8)
@@ -453,17 +453,17 @@ def _scatter_by_number(
 
 
 def draw_waterfalls(shown: Sequence[ShownCustomer]) -> Figure:
-    """For single customers, how the columns lead from the average answer to the model's.
+    """Draw SHAP waterfalls of example customers, from the expected output to the prediction.
 
     Args:
-        shown: Customers, explained.
+        shown: Explained customers.
 
     Returns:
-        The figure: a pair of axes for each customer with the eight strongest columns, and the rest summed.
+        The figure, one pair of axes per customer with the eight strongest columns and the sum of the others.
     """
     n_columns = len(shown[0].explanation.columns)
     steps = min(_MOST_STEPS, n_columns) + (n_columns > _MOST_STEPS)
-    title = f"How the model came to its answer for single customers{_how(shown[0].explanation)}"
+    title = f"Explanations of example customers by SHAP values{_how(shown[0].explanation)}"
     figure, panels = _grid_of(len(shown), title, 7.2, 1.9 + 0.3 * steps)
     for axes, one in zip(panels, shown, strict=True):
         _draw_waterfall(axes, one)
@@ -483,7 +483,7 @@ def _draw_waterfall(axes: Axes, shown: ShownCustomer) -> None:
         parts.append((f"{len(rest)} other column{'s' if len(rest) > 1 else ''}", float(values[rest].sum())))
     ends = one.base + np.cumsum([value for _, value in parts])
     starts = np.append(one.base, ends[:-1])
-    # The strongest column is on top; the way begins there.
+    # The strongest column is at the top, where the path begins.
     places = np.arange(len(parts))
     for place, (start, (_, value)) in enumerate(zip(starts, parts, strict=True)):
         axes.barh(place, value, left=start, height=0.62, color=SECOND if value > 0 else MAIN)
@@ -502,7 +502,7 @@ def _draw_waterfall(axes: Axes, shown: ShownCustomer) -> None:
     axes.axvline(ends[-1], color="black", linestyle=":", linewidth=0.9)
     axes.set_xlabel(
         f"{one.output[0].upper()}{one.output[1:]}: from {_short(one.base)} on average to {_short(ends[-1])};\n"
-        f"in the end {shown.answer}",
+        f"prediction: {shown.answer}",
         fontsize=9,
     )
     heading = textwrap.shorten(shown.title, 78, placeholder="…")
@@ -522,22 +522,23 @@ def _signed(number: float) -> str:
 
 
 def draw_partial_dependence(curves: Sequence[PartialDependence], outputs: Sequence[str]) -> Figure:
-    """Mean answer of the model as one column is set to each cell of a grid.
+    """Draw partial dependence: mean prediction over a grid of values of one column.
 
     Args:
         curves: One for each column.
-        outputs: What the model answers: its name, or that of each class.
+        outputs: Name of the prediction, or of each class.
 
     Returns:
-        The figure: a pair of axes for each column. One answer comes with the 10th to 90th percentile of the customers'
-        own curves, and with a rug of their cells; of several, the eight that vary most are drawn.
+        The figure, one pair of axes per column. A single output has a band of the 10th to 90th percentile of the
+        individual predictions and a rug of the observed values; of several outputs, the eight with the largest
+        variation are drawn.
     """
     if not curves:
-        figure, axes = new_figure("No column has a cell to set it to")
+        figure, axes = new_figure("No column has an observed value")
         axes.set_axis_off()
         return figure
     customers = curves[0].customers
-    title = f"Mean answer of the model when a column is set to a cell, {customers:,} customers"
+    title = f"Mean prediction when a column is set to a value, {customers:,} customers"
     figure, panels = _grid_of(len(curves), title, 5.0, 3.6, across=3)
     kept = _varying(curves)
     several = len(outputs) > 1
@@ -561,7 +562,7 @@ def draw_partial_dependence(curves: Sequence[PartialDependence], outputs: Sequen
         axes.set_xlabel(shorten_name(curve.column, 40))
     low, high = _range_of(curves, kept, several=several)
     for axes in panels:
-        # One scale, so that a column that does little looks like it.
+        # A common scale, so that the columns are comparable.
         axes.set_ylim(low - 0.06 * (high - low), high + 0.04 * (high - low))
         _group_thousands(axes.yaxis)
     for axes in panels[::3]:
@@ -593,7 +594,7 @@ def _range_of(curves: Sequence[PartialDependence], kept: list[int], *, several: 
 
 
 def _varying(curves: Sequence[PartialDependence]) -> list[int]:
-    """Positions of the answers that vary most over the grids, in order."""
+    """Return the indices of the outputs with the largest variation over the grids, in order."""
     ranges = np.sum([np.ptp(curve.mean, axis=0) for curve in curves], axis=0)
     return sorted(int(place) for place in np.argsort(-ranges, kind="stable")[:MOST_CURVES])
 
@@ -602,14 +603,14 @@ def _draw_curve(
     axes: Axes, x: np.ndarray, curve: PartialDependence, output: int, colour: str, name: str, *, band: bool
 ) -> None:
     mean, low, high = curve.mean[:, output], curve.low[:, output], curve.high[:, output]
-    said = "10th to 90th percentile of the customers"
+    band = "10th to 90th percentile of the customers"
     if curve.axis == "level":
         if band:
-            axes.vlines(x, low, high, color=colour, alpha=0.25, linewidth=9, label=said)
+            axes.vlines(x, low, high, color=colour, alpha=0.25, linewidth=9, label=band)
         axes.plot(x, mean, "o", color=colour, markersize=6, label=f"mean, {name}" if band else name)
         return
     if band:
-        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, label=said)
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, label=band)
     marker = "o" if len(x) == 1 else ""
     axes.plot(x, mean, color=colour, linewidth=2, marker=marker, label=f"mean, {name}" if band else name)
 

@@ -1,4 +1,4 @@
-"""The gate as a picture."""
+"""Figure of the gate."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _LINE_INCHES = 0.2
 
 
 def draw_gate(decision: Decision) -> Figure:
-    """Every check of the gate with its outcome, one below the other.
+    """Draw the checks of the gate and their results as a list.
 
     Args:
-        decision: What was decided, and why.
+        decision: Decision of the gate.
 
     Returns:
         The figure.

@@ -1,4 +1,4 @@
-"""Figures of an evaluation. Each function returns figures of its own and touches no global state."""
+"""Figures of the metrics of an evaluation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-# Shares are written into a confusion matrix of at most so many classes, counts of at most so many.
+# Maximum number of classes for shares, and for counts, in the cells of a confusion matrix.
 _MOST_SHARES, _MOST_COUNTS = 16, 6
 
 
@@ -24,7 +24,7 @@ def _with_interval(estimate: Estimate) -> str:
 
 
 def draw_performance(scores: ScoredCustomers, evaluation: Evaluation) -> dict[str, Figure]:
-    """Draw what there is to see of a task.
+    """Draw the figures of a task.
 
     Args:
         scores: Target and prediction of each test customer.
@@ -52,17 +52,17 @@ def draw_performance(scores: ScoredCustomers, evaluation: Evaluation) -> dict[st
 
 
 def _flagged(scores: ScoredCustomers, evaluation: Evaluation) -> tuple[np.ndarray, float]:
-    """Whether each customer's probability reaches the decision threshold, and the threshold."""
+    """Return whether each customer is flagged, and the decision threshold."""
     if evaluation.threshold is None:
-        raise ValueError("a binary evaluation without decision threshold cannot be drawn")
+        raise ValueError("found a binary evaluation without decision threshold; evaluate a version with threshold")
     return scores.prediction >= evaluation.threshold, evaluation.threshold
 
 
 def draw_confusion_matrix(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """Customers by their class and by what the model decided.
+    """Draw the confusion matrix.
 
     Args:
-        scores: Target and probabilities of each customer; two classes are decided between at the threshold.
+        scores: Target and probabilities of each customer; task binary: decided at the threshold.
         evaluation: Metrics with their intervals, and the decision threshold.
 
     Returns:
@@ -111,7 +111,7 @@ def draw_confusion_matrix(scores: ScoredCustomers, evaluation: Evaluation) -> Fi
 
 
 def _classes_to_draw(scores: ScoredCustomers) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """Label, membership and probability of the most frequent classes that occur, in declared order."""
+    """Return label, membership and probability of the most frequent classes, in declared order."""
     sizes = np.bincount(scores.target, minlength=len(scores.classes))
     frequent = np.argsort(-sizes, kind="stable")[:MOST_CURVES]
     return [
@@ -127,7 +127,7 @@ def _title_of_curves(name: str, scores: ScoredCustomers, drawn: int) -> str:
 
 
 def draw_roc_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """Receiver operating characteristic: of leaving, with the decision threshold marked, or of each class.
+    """Draw the ROC curve of leaving, with the decision threshold marked, or of each class.
 
     Args:
         scores: Target and probabilities of each customer.
@@ -170,7 +170,7 @@ def draw_roc_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
 
 
 def draw_precision_recall_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """Precision against recall: of leaving, with the decision threshold marked, or of each class.
+    """Draw precision against recall of leaving, with the decision threshold marked, or of each class.
 
     Args:
         scores: Target and probabilities of each customer.
@@ -214,14 +214,14 @@ def draw_precision_recall_curve(scores: ScoredCustomers, evaluation: Evaluation)
         axes.plot([], [], " ", label=f"mean {average_precision}")
         axes.set_xlabel("Recall: share of the class listed")
         axes.set_ylabel("Precision: share of the listed that are of the class")
-        # The curves may be anywhere in the axes.
+        # The curves can cover any part of the axes, so the legend is outside.
         figure.legend(loc="outside lower center", frameon=False)
     axes.set_ylim(0, 1.02)
     return figure
 
 
 def draw_calibration_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """Observed share against predicted probability, in ten groups of equal size, with 95 % Wilson intervals.
+    """Draw observed share against predicted probability in ten groups of equal size, with 95 % Wilson intervals.
 
     With several classes, the probability is that of the predicted class.
 
@@ -239,7 +239,7 @@ def draw_calibration_curve(scores: ScoredCustomers, evaluation: Evaluation) -> F
         outcome = (scores.prediction.argmax(axis=1) == scores.target).astype(np.int64)
         probability = scores.prediction.max(axis=1)
         title = "Calibration of the predicted class"
-        names = ("Probability of the predicted class", "Share predicted rightly")
+        names = ("Probability of the predicted class", "Share predicted correctly")
     groups = group_by_probability(probability, 10)
     sizes = np.array([len(group) for group in groups])
     predicted = np.array([probability[group].mean() for group in groups])
@@ -272,18 +272,18 @@ def draw_calibration_curve(scores: ScoredCustomers, evaluation: Evaluation) -> F
     if scores.task == "binary":
         axes.legend(loc="upper left", frameon=False)
     else:
-        # The predicted class has a high probability: its points are high, too, and the ticks are at the bottom.
+        # The points of the predicted class are at the top, so the ticks are at the bottom.
         axes.legend(loc="lower right", bbox_to_anchor=(1, 0.08), frameon=False)
     return figure
 
 
 def _dots(n_customers: int) -> dict[str, Any]:
-    """Dots that stay readable where there are many of them."""
+    """Draw dots with a size and transparency for their number."""
     return {"s": 12, "alpha": float(np.clip(300 / n_customers, 0.1, 0.6)), "color": MAIN, "linewidths": 0}
 
 
 def draw_predicted_against_actual(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """One dot per customer: the number and what was predicted.
+    """Draw predicted against actual numbers, one dot per customer.
 
     Args:
         scores: Target and prediction of each customer.
@@ -308,7 +308,7 @@ def draw_predicted_against_actual(scores: ScoredCustomers, evaluation: Evaluatio
 
 
 def draw_residuals_against_predicted(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """One dot per customer: what was predicted and how far the number is from it, with means of ten groups.
+    """Draw residuals against predictions, one dot per customer, with means of ten groups.
 
     Args:
         scores: Target and prediction of each customer.
@@ -337,7 +337,7 @@ def draw_residuals_against_predicted(scores: ScoredCustomers, evaluation: Evalua
 
 
 def draw_residual_distribution(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """How often the number is how far from the prediction.
+    """Draw the histogram of the residuals.
 
     Args:
         scores: Target and prediction of each customer.
@@ -361,11 +361,11 @@ def draw_residual_distribution(scores: ScoredCustomers, evaluation: Evaluation) 
 
 
 def draw_findings(report: LeakageReport, parameters: LeakageParameters) -> Figure:
-    """Evidence of the leakage checks: the target over each order of the rows, and each feature's strength alone.
+    """Draw the evidence of the leakage checks: target over the row orders, and univariate strength of each feature.
 
     Args:
-        report: Outcome of the checks.
-        parameters: Limits they were judged by, drawn as lines.
+        report: Result of the checks.
+        parameters: Limits of the checks, drawn as lines.
 
     Returns:
         The figure; the twenty-five strongest features.

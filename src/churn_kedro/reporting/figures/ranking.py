@@ -1,4 +1,4 @@
-"""Figures of ranking, decisions, campaigns, groups of customers and fairness. Each is of its own; no global state."""
+"""Figures of ranking, decisions, campaigns, groups of customers and fairness."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from churn_kedro.reporting.figures.style import MAIN, MUTED, SECOND, Figure, new
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Points of a curve over the customers: more than a picture can show.
+# Maximum number of points of a curve.
 _POINTS = 2000
-# Groups that fit into one picture, the worst of more; letters of a name.
+# Maximum number of groups in a figure (the worst ones), and maximum length of a name.
 _MOST_SLICES, _LONGEST = 25, 60
 _LEVER_TITLES: dict[Lever, str] = {
     "contact_cost": "Cost of a contact",
@@ -43,12 +43,12 @@ def _with_interval(estimate: Estimate) -> str:
 
 
 def _thinned(length: int) -> np.ndarray:
-    """Places that are drawn of a long curve, with both ends."""
+    """Return the indices of the drawn points of a long curve, both ends included."""
     return np.unique(np.linspace(0, length - 1, min(length, _POINTS)).round().astype(np.int64))
 
 
 def _gains(scores: ScoredCustomers) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Falling scores that occur, share of the customers and share of the leavers at or above each."""
+    """Return the distinct scores in decreasing order, with the share of customers and of leavers at or above each."""
     order = np.argsort(-scores.prediction, kind="stable")
     ranked, left = scores.prediction[order], scores.target[order] == 1
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
@@ -56,7 +56,7 @@ def _gains(scores: ScoredCustomers) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def draw_gain_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """Share of all leavers among the customers with the highest scores, with the lift at the top.
+    """Draw the cumulative gain curve, with the lift at the top.
 
     Args:
         scores: Target and probability of each customer, task binary.
@@ -74,7 +74,7 @@ def draw_gain_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
     axes.plot([0, *listed[shown]], [0, *gained[shown]], color=MAIN, linewidth=2, label="model")
     for percent in TOP_PERCENTS:
         gain, lift = evaluation.metrics[f"gain_{percent}"], evaluation.metrics[f"lift_{percent}"]
-        said = f"top {percent} %: {gain.value:.1%} of the leavers, lift {lift.value:.2f}"
+        text = f"top {percent} %: {gain.value:.1%} of the leavers, lift {lift.value:.2f}"
         axes.errorbar(
             percent / 100,
             gain.value,
@@ -84,7 +84,7 @@ def draw_gain_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
             capsize=3,
             linestyle="none",
         )
-        axes.plot([], [], "o", color=SECOND, label=f"{said} ({lift.low:.2f} to {lift.high:.2f})")
+        axes.plot([], [], "o", color=SECOND, label=f"{text} ({lift.low:.2f} to {lift.high:.2f})")
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_xlim(0, 1)
@@ -97,7 +97,7 @@ def draw_gain_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
 
 
 def draw_ks_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
-    """Shares of leavers and of stayers with a probability of at least so much, and where the two are farthest apart.
+    """Draw the shares of leavers and stayers above each probability, and their largest distance (KS).
 
     Args:
         scores: Target and probability of each customer, task binary.
@@ -111,7 +111,7 @@ def draw_ks_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
     passed = (listed - rate * hits) / max(1 - rate, 1e-12)
     farthest = int(np.abs(hits - passed).argmax())
     shown = np.unique(np.append(_thinned(len(ranked)), farthest))
-    figure, axes = new_figure("How far apart leavers and stayers are", 6.4, 5.2)
+    figure, axes = new_figure("Separation of leavers and stayers (KS)", 6.4, 5.2)
     for share, color, name in ((hits, SECOND, "customers who left"), (passed, MAIN, "customers who stayed")):
         axes.plot([1, *ranked[shown], 0], [0, *share[shown], 1], color=color, linewidth=2, label=name)
     axes.vlines(
@@ -132,21 +132,21 @@ def draw_ks_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
 
 
 def draw_metrics_over_thresholds(metrics: pd.DataFrame, threshold: float) -> Figure:
-    """Metrics of decisions as the threshold goes from 0 to 1, with their intervals as bands.
+    """Draw decision metrics over the threshold, with intervals as bands.
 
     Args:
-        metrics: As :func:`churn_kedro.evaluation.metrics.metrics_over_thresholds` makes them.
+        metrics: Result of :func:`churn_kedro.evaluation.metrics.metrics_over_thresholds`.
         threshold: Decision threshold, marked.
 
     Returns:
-        The figure, in two panels: what the decisions are worth, and how many are flagged.
+        The figure, in two panels: metrics, and share flagged.
     """
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     panels = (
-        ("Who is flagged", ("precision", "recall", "flagged_share")),
-        ("How good the decisions are", ("f1", "balanced_accuracy", "accuracy", "mcc")),
+        ("Flagged, found", ("precision", "recall", "flagged_share")),
+        ("Quality of the decisions", ("f1", "balanced_accuracy", "accuracy", "mcc")),
     )
     titles = {**{name: metric.title for name, metric in METRICS.items()}, "flagged_share": "share flagged"}
     for axes, (title, names) in zip(figure.subplots(1, 2), panels, strict=True):
@@ -173,7 +173,7 @@ def draw_metrics_over_thresholds(metrics: pd.DataFrame, threshold: float) -> Fig
 
 
 def draw_profit_over_threshold(report: CampaignReport) -> Figure:
-    """Expected profit as the threshold goes from 0 to 1.
+    """Draw the expected profit over the threshold.
 
     Args:
         report: The campaign on the test customers.
@@ -226,7 +226,7 @@ def _mark_chosen(axes: Axes, report: CampaignReport, place: float) -> None:
 
 
 def draw_profit_over_share(report: CampaignReport) -> Figure:
-    """Expected profit over the share of the customers that is contacted, by the model and otherwise.
+    """Draw the expected profit over the share contacted, by the model and by the alternatives.
 
     Args:
         report: The campaign on the test customers.
@@ -251,7 +251,7 @@ def draw_profit_over_share(report: CampaignReport) -> Figure:
         color=MUTED,
         linestyle="--",
         linewidth=1,
-        label="by chance, from nobody to everybody",
+        label="by chance, from none to all",
     )
     if report.economics.capacity is not None:
         axes.axvline(report.economics.capacity, color="black", linestyle=":", linewidth=1, label="capacity")
@@ -280,20 +280,20 @@ def _say_alternative(alternative: Alternative) -> str:
 
 
 def draw_sensitivity(report: CampaignReport) -> Figure:
-    """Profit at the present threshold if a number of the economics is half or double what it is said to be.
+    """Draw the profit at the present threshold if one number of the economics is halved or doubled.
 
     Args:
         report: The campaign on the test customers.
 
     Returns:
-        The figure: the number that matters most on top.
+        The figure, the most influential number on top.
     """
     base = report.chosen.profit_per_customer.value
     by_lever: dict[Lever, list[tuple[float, float, float]]] = {}
     for point in report.sensitivity:
         by_lever.setdefault(point.lever, []).append((point.factor, point.profit_at_threshold, point.best_profit))
     levers = sorted(by_lever, key=lambda lever: np.ptp([profit for _, profit, _ in by_lever[lever]]))
-    figure, axes = new_figure("Profit if the numbers are other ones", 7.6, 2.2 + 0.6 * max(len(levers), 1))
+    figure, axes = new_figure("Sensitivity of the profit", 7.6, 2.2 + 0.6 * max(len(levers), 1))
     for place, lever in enumerate(levers):
         points = sorted(by_lever[lever])
         for (factor, profit, best), color in ((points[0], MUTED), (points[-1], MAIN)):
@@ -320,17 +320,17 @@ def draw_sensitivity(report: CampaignReport) -> Figure:
 
 
 def draw_slices(report: SliceReport) -> Figure:
-    """The metric and the calibration of groups of customers against the whole.
+    """Draw metric and calibration of groups of customers.
 
     Args:
         report: The groups.
 
     Returns:
-        The figure: the worst groups on top, at most twenty-five of them.
+        The figure, worst groups on top, at most twenty-five.
     """
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
-    shown = [judged for judged in report.slices if judged.metric is not None][:_MOST_SLICES][::-1]
+    shown = [group for group in report.slices if group.metric is not None][:_MOST_SLICES][::-1]
     figure = Figure(figsize=(13, 2.2 + 0.3 * max(len(shown), 2)), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [3, 2]})
     places = np.arange(len(shown))
@@ -341,43 +341,43 @@ def draw_slices(report: SliceReport) -> Figure:
         axes.grid(axis="y", color=MUTED, alpha=0.2)
     if report.whole is not None:
         left.axvline(report.whole.value, color=MUTED, linestyle="--", linewidth=1, label="all customers")
-    for place, judged in enumerate(shown):
-        color = SECOND if judged.worse else MAIN
-        _draw_estimate(left, place, judged.metric, judged, color, hollow=judged.by_nature)
-        if judged.by_nature and judged.expected is not None:
-            left.plot(judged.expected, place, "|", color="black", markersize=11)
-        calibration = judged.calibration
+    for place, group in enumerate(shown):
+        color = SECOND if group.worse else MAIN
+        _draw_estimate(left, place, group.metric, group, color, hollow=group.by_nature)
+        if group.by_nature and group.expected is not None:
+            left.plot(group.expected, place, "|", color="black", markersize=11)
+        calibration = group.calibration
         if calibration is not None:
             color = SECOND if calibration.miscalibrated else MAIN
-            _draw_estimate(right, place, calibration.difference, judged, color)
+            _draw_estimate(right, place, calibration.difference, group, color)
     right.axvline(0, color=MUTED, linestyle="--", linewidth=1)
-    left.set_yticks(places, [f"{_shorten_slice(judged)}  ({judged.rows:,})" for judged in shown])
+    left.set_yticks(places, [f"{_shorten_slice(group)}  ({group.rows:,})" for group in shown])
     left.set_ylim(-0.7, max(len(shown), 1) - 0.3)
     left.set_xlabel(f"{title}{' (lower is better)' if report.lower_is_better else ''}")
     right.set_xlabel("Observed minus predicted")
     for marker, color, name in (
         ("o", MAIN, "declared group"),
         ("D", MAIN, "found group"),
-        ("o", SECOND, "worse, or badly calibrated, by more than chance"),
+        ("o", SECOND, "significantly worse, or miscalibrated"),
     ):
         left.plot([], [], marker, color=color, label=name)
-    if any(judged.by_nature for judged in shown):
-        left.plot([], [], "|", color="black", markersize=11, label="to be expected of customers so alike")
-        left.plot([], [], "o", color=SECOND, markerfacecolor="white", label="worse, as is to be expected")
+    if any(group.by_nature for group in shown):
+        left.plot([], [], "|", color="black", markersize=11, label="expected with correct probabilities")
+        left.plot([], [], "o", color=SECOND, markerfacecolor="white", label="worse, but as expected")
     figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=3)
     return figure
 
 
-def _shorten_slice(judged: Slice) -> str:
-    """The name, each of its conditions short enough for both to be read."""
-    parts = judged.name.split(" and ")
-    if len(parts) == 1 or len(parts) != len(judged.conditions) or len(judged.name) <= _LONGEST:
-        return shorten_name(judged.name, _LONGEST)
+def _shorten_slice(group: Slice) -> str:
+    """Shorten each condition of the name of a group."""
+    parts = group.name.split(" and ")
+    if len(parts) == 1 or len(parts) != len(group.conditions) or len(group.name) <= _LONGEST:
+        return shorten_name(group.name, _LONGEST)
     return " and ".join(shorten_name(part, (_LONGEST - 5) // 2) for part in parts)
 
 
 def _draw_estimate(
-    axes: Axes, place: int, estimate: Estimate | None, judged: Slice, color: str, *, hollow: bool = False
+    axes: Axes, place: int, estimate: Estimate | None, group: Slice, color: str, *, hollow: bool = False
 ) -> None:
     if estimate is None:
         return
@@ -386,7 +386,7 @@ def _draw_estimate(
         place,
         xerr=_reach(estimate),
         color=color,
-        marker="o" if judged.declared else "D",
+        marker="o" if group.declared else "D",
         markerfacecolor="white" if hollow else color,
         markersize=5,
         capsize=2,
@@ -395,7 +395,7 @@ def _draw_estimate(
 
 
 def _reach(estimate: Estimate) -> list[list[float]]:
-    """How far the interval reaches to either side; no interval where it is unknown."""
+    """Return the lengths of the interval on both sides; 0 if it is unknown."""
     return [
         [float(np.nan_to_num(max(estimate.value - estimate.low, 0)))],
         [float(np.nan_to_num(max(estimate.high - estimate.value, 0)))],
@@ -403,13 +403,13 @@ def _reach(estimate: Estimate) -> list[list[float]]:
 
 
 def draw_fairness(report: FairnessReport) -> Figure:
-    """Rates of the decisions in each group of each protected column.
+    """Draw the rates of each group of each protected column.
 
     Args:
         report: The groups.
 
     Returns:
-        The figure: a block of rows for each column, groups with too few customers pale.
+        The figure, one block of rows per column; groups with too few customers are pale.
     """
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
@@ -459,7 +459,7 @@ def draw_fairness(report: FairnessReport) -> Figure:
     for header in headers:
         panels[0].get_yticklabels()[header].set_fontweight("bold")
     figure.supxlabel(
-        f"Decisions at the threshold of {report.threshold:.3f}; grey: too few customers to be compared", fontsize=9
+        f"Decisions at the threshold of {report.threshold:.3f}; grey: too few customers for a comparison", fontsize=9
     )
     return figure
 
@@ -469,7 +469,7 @@ def _panels(figure: Figure) -> Sequence[Axes]:
 
 
 def draw_ranking(scores: ScoredCustomers, evaluation: Evaluation) -> dict[str, Figure]:
-    """Draw what a list of customers by falling probability is worth, and what its threshold decides.
+    """Draw the figures of ranking and decisions.
 
     Args:
         scores: Target and prediction of each customer, task binary.
@@ -489,7 +489,7 @@ def draw_ranking(scores: ScoredCustomers, evaluation: Evaluation) -> dict[str, F
 
 
 def draw_campaign(report: CampaignReport) -> dict[str, Figure]:
-    """Draw what a campaign brings.
+    """Draw the figures of a campaign.
 
     Args:
         report: The campaign.

@@ -8,24 +8,24 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Figure
 else:
-    # Kedro reads the annotations of node functions at start-up; matplotlib is not worth importing for that.
+    # Kedro resolves annotations of node functions at start-up, which must not import matplotlib.
     Figure = Any
 
 MAIN, SECOND, MUTED = "#1f4e79", "#c8553d", "#9aa5b1"
-# Of more classes than can be told apart, the most frequent ones are drawn.
+# Maximum number of distinguishable classes; the most frequent ones are drawn.
 MOST_CURVES = 8
 
 
 def new_figure(title: str, width: float = 6.4, height: float = 4.8) -> tuple[Figure, Axes]:
-    """Begin a figure with one pair of axes.
+    """Create a figure with one pair of axes.
 
     Args:
-        title: Over the axes, on the left.
-        width: Inches.
-        height: Inches.
+        title: Title, left-aligned.
+        width: Width in inches.
+        height: Height in inches.
 
     Returns:
-        The figure, which pyplot does not know, and its axes.
+        The figure, which is not registered with pyplot, and its axes.
     """
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure
 

@@ -1,4 +1,4 @@
-"""Figures in which every text is shown as it stands. Importing this imports matplotlib."""
+"""Figure without mathtext. Importing this module imports matplotlib."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.text import Text
 
 
 class PlainTextFigure(MatplotlibFigure):
-    """A figure that takes no text for a formula: names from a table may hold dollar signs."""
+    """A figure that renders text without mathtext, since names may contain dollar signs."""
 
     def draw(self, renderer: Any) -> None:
         """Draw the figure.

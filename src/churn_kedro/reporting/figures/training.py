@@ -1,4 +1,4 @@
-"""Figures of a training. Each function returns figures of its own and touches no global state."""
+"""Figures of a training."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _COLORS = (MAIN, SECOND, "#5b8c5a", "#d9a441", "#7a5c99", "#3d9fa8", "#a05a77", "#6b6b47")
-# Fewer trials say nothing about what matters.
+# Minimum number of trials for hyperparameter importance.
 _FEWEST_TRIALS = 4
 _PER_ROW = 4
 _BINS = 10
-# Thresholds that are scored, and that are drawn.
+# Number of scored and of drawn thresholds.
 _MOST_STEPS, _MOST_POINTS = 400, 5000
 _SEED = 0
-# Where a marker stands that has no score of its own: a little below the upper edge of the axes.
+# Height of markers without score, slightly below the upper edge of the axes.
 _EDGE = 0.97
 
 
@@ -57,16 +57,16 @@ def draw_training(
     candidate_comparison: CandidateComparison,
     development: Development | None = None,
 ) -> dict[str, Figure]:
-    """Draw how the model came about.
+    """Draw the figures of a training.
 
     Args:
-        search: Every trial.
-        summary: What was done.
+        search: Result of the search.
+        summary: Summary of the training.
         candidate_comparison: Candidates, and the out-of-fold predictions of the chosen one.
-        development: Development customers; needed where a column tells what a saved customer is worth.
+        development: Development set; needed if a column gives the value of a customer.
 
     Returns:
-        Figures by file name; those that would say nothing are left out.
+        Figures by file name; those without content are omitted.
     """
     figures: dict[str, Figure | None] = {
         "search_history.png": draw_search_history(search),
@@ -95,7 +95,7 @@ def _scores(trials: Sequence[Trial]) -> np.ndarray:
 
 
 def _searched(space: Space) -> dict[str, Interval | Choices]:
-    """Hyperparameters that can have more than one value."""
+    """Return the hyperparameters with more than one possible value."""
     return {
         name: values
         for name, values in space.items()
@@ -109,7 +109,7 @@ def _space(search: AlgorithmSearch, summary: TrainingSummary) -> dict[str, Inter
 
 
 def _leading(search: SearchResult, summary: TrainingSummary) -> AlgorithmSearch:
-    """The algorithm that was chosen, or of a chosen ensemble the member with the best trial."""
+    """Return the chosen algorithm, or the member of a chosen ensemble with the best trial."""
     members = {member.algorithm for member in summary.members}
     return min(
         (found for found in search.searches if found.algorithm in members),
@@ -122,20 +122,20 @@ def _spaced(name: str) -> str:
 
 
 def _write(score: float) -> str:
-    """A score with about as many digits as tell one from another."""
+    """Format a score with enough digits to distinguish scores."""
     if abs(score) < 0.01:
         return f"{score:.3g}"
     return f"{score:.4f}" if abs(score) < 100 else f"{score:,.0f}"
 
 
 def draw_search_history(search: SearchResult) -> Figure:
-    """Score of each trial in order, and the best one so far; each algorithm on a scale of its own.
+    """Draw the score of each trial in order and the best score so far, one panel per algorithm.
 
     Args:
-        search: Every trial.
+        search: Result of the search.
 
     Returns:
-        The figure; trials that were given up or failed stand at the upper edge where they have no score.
+        The figure; pruned and failed trials without score are drawn at the upper edge.
     """
     from matplotlib.ticker import MaxNLocator
 
@@ -178,10 +178,10 @@ def _summarise(found: AlgorithmSearch) -> str:
 
 
 def _expected(trial: Trial, complete: Sequence[Trial]) -> float:
-    """Score to which a trial was on its way when it was given up.
+    """Extrapolate the score of a pruned trial.
 
-    Folds differ more than trials do, so a mean over the first folds cannot be compared with one over all: each fold
-    counts as its distance from the mean of the finished trials.
+    Folds differ more than trials, so each finished fold contributes its difference from the mean of the finished
+    trials.
     """
     same = [other.fold_scores for other in complete if len(other.fold_scores) >= len(trial.fold_scores)]
     if not same:
@@ -205,14 +205,14 @@ def _draw_trials(axes: Axes, found: AlgorithmSearch, color: str) -> None:
     begun = [trial for trial in found.trials if trial.state == "pruned" and trial.fold_scores]
     means = [_expected(trial, complete) for trial in begun]
     if begun:
-        label = "given up: by the folds it had"
+        label = "pruned: estimated score"
         places = [trial.number + 1 for trial in begun]
         axes.plot(places, means, "o", color=color, markerfacecolor="none", markersize=6, label=label)
     low, high = min(scores.min(), *means, math.inf), max(scores.max(), *means, -math.inf)
     span = high - low or abs(high) or 1.0
-    # Room for what stands at the edge.
+    # Space for the markers at the edge.
     axes.set_ylim(low - 0.08 * span, high + 0.25 * span)
-    for state, marker, label in (("pruned", "|", "given up in the first fold"), ("failed", "x", "failed")):
+    for state, marker, label in (("pruned", "|", "pruned in the first fold"), ("failed", "x", "failed")):
         ended = [trial.number + 1 for trial in found.trials if trial.state == state and trial not in begun]
         if ended:
             edge = np.full(len(ended), _EDGE)
@@ -221,7 +221,7 @@ def _draw_trials(axes: Axes, found: AlgorithmSearch, color: str) -> None:
 
 
 def _study(trials: Sequence[Trial], space: Mapping[str, Interval | Choices]) -> optuna.Study:
-    """The search as Optuna knows it: score and searched hyperparameters of each finished trial."""
+    """Build an Optuna study of the finished trials."""
     import optuna
 
     distributions: dict[str, optuna.distributions.BaseDistribution] = {}
@@ -234,7 +234,7 @@ def _study(trials: Sequence[Trial], space: Mapping[str, Interval | Choices]) -> 
                 distributions[name] = optuna.distributions.FloatDistribution(values.low, values.high, log=values.log)
             case Choices():
                 distributions[name] = optuna.distributions.CategoricalDistribution(values.choices)
-    # Optuna tells of each study that it makes.
+    # Optuna logs each new study.
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(direction="minimize", sampler=optuna.samplers.RandomSampler(seed=_SEED))
     for trial in trials:
@@ -244,16 +244,16 @@ def _study(trials: Sequence[Trial], space: Mapping[str, Interval | Choices]) -> 
 
 
 def draw_hyperparameter_importance(search: SearchResult, summary: TrainingSummary) -> Figure | None:
-    """How much of the scores' variation each hyperparameter explains (fANOVA).
+    """Draw the share of the variance of the scores that each hyperparameter explains (fANOVA).
 
-    Hutter, Hoos and Leyton-Brown, ICML 2014, as Optuna implements it.
+    Hutter, Hoos and Leyton-Brown, ICML 2014, as implemented in Optuna.
 
     Args:
-        search: Every trial.
+        search: Result of the search.
         summary: The chosen model and the search spaces.
 
     Returns:
-        The figure, of the chosen algorithm; None where too few trials or too few hyperparameters would tell nothing.
+        The figure, of the chosen algorithm; None with too few trials or hyperparameters.
     """
     found = _leading(search, summary)
     complete, space = _complete(found), _space(found, summary)
@@ -266,20 +266,20 @@ def draw_hyperparameter_importance(search: SearchResult, summary: TrainingSummar
     )
     names = list(importances)[::-1]
     shares = [importances[name] for name in names]
-    figure, axes = new_figure(f"Which hyperparameters of {found.algorithm} matter", 6.4, 1.7 + 0.3 * len(names))
+    figure, axes = new_figure(f"Importance of hyperparameters of {found.algorithm}", 6.4, 1.7 + 0.3 * len(names))
     bars = axes.barh(names, shares, color=MAIN)
     axes.bar_label(bars, [f"{share:.0%}" for share in shares], padding=3, fontsize=9)
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.margins(x=0.1)
     axes.set_xlabel(
         f"Share of the variation in {SCORE_NAMES[search.metric]} among {len(complete)} finished trials (fANOVA)"
-        + ("\nFew trials: a hint, not a measurement" if len(complete) < 10 * len(names) else "")
+        + ("\nFew trials: only an indication" if len(complete) < 10 * len(names) else "")
     )
     return figure
 
 
 def _values_of(trials: Sequence[Trial], name: str, values: Interval | Choices) -> np.ndarray:
-    """Values as numbers; of choices their position."""
+    """Return values as numbers; choices as their index."""
     found = [trial.hyperparameters[name] for trial in trials]
     if isinstance(values, Choices):
         return np.array([values.choices.index(value) for value in found], dtype=np.float64)
@@ -287,14 +287,14 @@ def _values_of(trials: Sequence[Trial], name: str, values: Interval | Choices) -
 
 
 def draw_hyperparameter_slices(search: SearchResult, summary: TrainingSummary) -> Figure | None:
-    """Score against each hyperparameter, of each algorithm.
+    """Draw the score against each hyperparameter of each algorithm.
 
     Args:
-        search: Every trial.
+        search: Result of the search.
         summary: The search spaces.
 
     Returns:
-        The figure; None where no algorithm has a searched hyperparameter and two finished trials.
+        The figure; None if no algorithm has a searched hyperparameter and two finished trials.
     """
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
@@ -356,7 +356,7 @@ def _draw_slice(axes: Axes, found: AlgorithmSearch, name: str, values: Interval 
         color=MUTED,
         markersize=7,
         transform=axes.get_xaxis_transform(),
-        label="given up (upper edge)",
+        label="pruned (upper edge)",
     )
     span = float(np.ptp(scores)) or abs(float(scores[0])) or 1.0
     axes.set_ylim(scores.min() - 0.1 * span, scores.max() + 0.2 * span)
@@ -381,7 +381,7 @@ def _set_scale(axes: Axes, values: Interval | Choices) -> None:
 
 
 def _plain_numbers(axes: Axes, values: Interval) -> None:
-    """Mark a logarithmic axis with a few readable numbers: powers of ten, with 2 and 5 where there is room for them."""
+    """Set a few readable ticks of a logarithmic axis: powers of ten, with 2 and 5 if there is space."""
     from matplotlib.ticker import FixedLocator, NullFormatter, NullLocator
 
     decades = math.log10(values.high / values.low)
@@ -389,7 +389,7 @@ def _plain_numbers(axes: Axes, values: Interval) -> None:
     exponents = range(math.floor(math.log10(values.low)), math.ceil(math.log10(values.high)) + 1)
     ticks = [step * 10.0**exponent for exponent in exponents for step in steps]
     inside = [tick for tick in ticks if values.low * 0.999 <= tick <= values.high * 1.001]
-    # A row of many decades would run together.
+    # Labels of many decades would overlap.
     shown = inside[:: math.ceil(len(inside) / 5)]
     axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -398,10 +398,10 @@ def _plain_numbers(axes: Axes, values: Interval) -> None:
 
 
 def draw_parallel_coordinates(search: SearchResult, summary: TrainingSummary) -> Figure | None:
-    """Each trial as a line through its hyperparameters to its score.
+    """Draw parallel coordinates: each trial as a line through its hyperparameters to its score.
 
     Args:
-        search: Every trial.
+        search: Result of the search.
         summary: The chosen model and the search spaces.
 
     Returns:
@@ -418,7 +418,7 @@ def draw_parallel_coordinates(search: SearchResult, summary: TrainingSummary) ->
     low, high = float(scores.min()), float(scores.max())
     norm, colors = Normalize(low, high), colormaps["viridis"]
     figure, axes = new_figure(
-        f"Trials of {found.algorithm}: a line each, the darker the better", max(7.0, 1.5 * (len(space) + 1)), 4.6
+        f"Trials of {found.algorithm}: one line each, darker is better", max(7.0, 1.5 * (len(space) + 1)), 4.6
     )
     places = np.arange(len(space) + 1)
 
@@ -429,7 +429,7 @@ def draw_parallel_coordinates(search: SearchResult, summary: TrainingSummary) ->
     for number, line in enumerate(positions(given_up) if given_up else []):
         axes.plot(places[:-1], line, color=MUTED, linewidth=0.8, alpha=0.5, label="_" if number else "given up")
     heights = (scores - low) / (high - low or 1.0)
-    # The best are drawn last, over all others.
+    # The best trials are drawn last, on top of all others.
     for row in np.argsort(-scores, kind="stable"):
         best = complete[row] is found.best or complete[row].number == found.best.number
         axes.plot(
@@ -456,7 +456,7 @@ def draw_parallel_coordinates(search: SearchResult, summary: TrainingSummary) ->
 
 
 def _relative(numbers: np.ndarray, values: Interval | Choices) -> np.ndarray:
-    """Where values lie between the ends of their interval, 0 to 1."""
+    """Return the relative positions of values in their interval, 0 to 1."""
     if isinstance(values, Choices):
         return np.asarray(numbers / (len(values.choices) - 1))
     if values.log:
@@ -471,13 +471,13 @@ def _ends(values: Interval | Choices) -> tuple[str, str]:
 
 
 def draw_learning_curves(summary: TrainingSummary) -> Figure | None:
-    """Mean score after each round, on the rows that were learned from and on those that were not.
+    """Draw the mean score after each round on training and validation rows.
 
     Args:
-        summary: What was done.
+        summary: Summary of the training.
 
     Returns:
-        The figure, of the first algorithm that grows in rounds; None where there is none.
+        The figure, of the first algorithm with rounds; None without one.
     """
     curves = summary.learning_curves
     if not curves:
@@ -487,19 +487,19 @@ def draw_learning_curves(summary: TrainingSummary) -> Figure | None:
         for candidate in summary.comparison.candidates
         if candidate.n_estimators is not None and candidate.members == [candidate.name]
     ]
-    # XGBoost alone tells its score on the rows it learns from, in whichever place it is listed.
+    # Only XGBoost reports the score on its training rows, at any position in the list.
     grown = min(in_rounds, key=lambda candidate: candidate.name != "xgboost")
     kept = grown.n_estimators or 0
     score_name = SCORE_NAMES[summary.metric]
     figure, axes = new_figure(f"Learning curves of {grown.name}", 7.4, 4.8)
-    for name, color, what in (("train", MUTED, "rows learned from"), ("validation", MAIN, "rows left out")):
+    for name, color, what in (("train", MUTED, "training rows"), ("validation", MAIN, "validation rows")):
         curve = np.array(curves[name])
         last = curve[min(kept, len(curve)) - 1]
         axes.plot(
             np.arange(1, len(curve) + 1), curve, color=color, linewidth=2, label=f"{what}: {_write(last)} in the end"
         )
     axes.axvline(kept, color=SECOND, linestyle="--", linewidth=1.5, label=f"{kept:,} rounds kept")
-    # The first rounds fall steeply and would press what matters to the bottom.
+    # The steep first rounds are cut off, so that the later ones are readable.
     evaluated = np.array(curves["validation"])
     lowest, begin = (
         min(min(curves["train"]), evaluated.min()),
@@ -514,13 +514,13 @@ def draw_learning_curves(summary: TrainingSummary) -> Figure | None:
 
 
 def draw_candidates(summary: TrainingSummary) -> Figure | None:
-    """Candidates side by side: scores on the folds, difference from the chosen one, and time.
+    """Draw the candidates: scores on the folds, paired difference from the chosen one, and time.
 
     Args:
-        summary: What was done.
+        summary: Summary of the training.
 
     Returns:
-        The figure; None where there was nothing to choose from.
+        The figure; None for a single candidate.
     """
     comparison = summary.comparison
     if len(comparison.candidates) < 2:
@@ -531,7 +531,7 @@ def draw_candidates(summary: TrainingSummary) -> Figure | None:
     places = list(range(len(candidates)))
     colors = [SECOND if candidate.name == comparison.chosen else MAIN for candidate in candidates]
     figure = Figure(figsize=(11, 1.9 + 0.45 * len(candidates)), layout="constrained")
-    figure.suptitle(f"Candidates: {comparison.chosen} goes on", x=0.01, ha="left", fontsize=12, fontweight="bold")
+    figure.suptitle(f"Candidates: {comparison.chosen} is chosen", x=0.01, ha="left", fontsize=12, fontweight="bold")
     scores, differences, seconds = figure.subplots(1, 3, sharey=True, width_ratios=[4, 3, 3])
     for place, candidate, color in zip(places, candidates, colors, strict=True):
         _draw_candidate(scores, differences, place, candidate, color, candidate.name == comparison.chosen)
@@ -548,7 +548,7 @@ def draw_candidates(summary: TrainingSummary) -> Figure | None:
     seconds.margins(x=0.18)
     seconds.set_xlabel("Seconds")
     seconds.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), borderaxespad=0, ncols=2)
-    # The reason is a sentence or two, and wider than the scores.
+    # The reason is wider than the panel of the scores.
     scores.set_title("\n".join(textwrap.wrap(comparison.reason, 100)), loc="left", fontsize=9)
     scores.set_yticks(places, [_spaced(candidate.name) for candidate in candidates])
     scores.set_ylim(-0.6, len(candidates) - 0.4)
@@ -584,7 +584,7 @@ def _learning(summary: TrainingSummary) -> Learning:
 
 
 def _calibrated(summary: TrainingSummary, candidate_comparison: CandidateComparison) -> np.ndarray:
-    """Out-of-fold predictions as the chosen map calibrates them, each by the map of the other folds."""
+    """Return the cross-calibrated out-of-fold predictions of the chosen map."""
     found = candidate_comparison.out_of_fold
     method = "none" if summary.calibration is None else summary.calibration.method
     _, calibrated = choose_calibration(
@@ -601,43 +601,43 @@ def _calibrated(summary: TrainingSummary, candidate_comparison: CandidateCompari
 def _bin(
     target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Bins of equally many customers, from low to high: mean of what was said, of what happened, and their size."""
+    """Bin customers into groups of equal size; return mean prediction, mean outcome and size of each."""
     if prediction.ndim == 2:
-        happened, said = (prediction.argmax(axis=1) == target).astype(np.float64), prediction.max(axis=1)
+        observed, predicted = (prediction.argmax(axis=1) == target).astype(np.float64), prediction.max(axis=1)
     else:
-        happened, said = (target == 1).astype(np.float64), prediction
-    weight = np.ones(len(said)) if weight is None else weight
-    bins = group_by_probability(said, _BINS)
-    means = [[np.average(values[rows], weights=weight[rows]) for rows in bins] for values in (said, happened)]
+        observed, predicted = (target == 1).astype(np.float64), prediction
+    weight = np.ones(len(predicted)) if weight is None else weight
+    bins = group_by_probability(predicted, _BINS)
+    means = [[np.average(values[rows], weights=weight[rows]) for rows in bins] for values in (predicted, observed)]
     return np.array(means[0]), np.array(means[1]), np.array([len(rows) for rows in bins])
 
 
 def draw_calibration(
     summary: TrainingSummary, candidate_comparison: CandidateComparison, calibrated: np.ndarray
 ) -> Figure:
-    """Reliability of the out-of-fold predictions before and after the map.
+    """Draw the reliability of the out-of-fold predictions before and after calibration.
 
     Args:
-        summary: The map that was chosen.
-        candidate_comparison: Out-of-fold predictions before it.
-        calibrated: The same after it.
+        summary: The chosen calibration.
+        candidate_comparison: Uncalibrated out-of-fold predictions.
+        calibrated: Calibrated out-of-fold predictions.
 
     Returns:
-        The figure: what happened against what was said, and beside it the difference of the two.
+        The figure: observed against predicted, and their difference.
 
     Raises:
-        ValueError: The task has no classes.
+        ValueError: The task is regression.
     """
     if summary.calibration is None:
-        raise ValueError("predictions of numbers are not calibrated")
+        raise ValueError("found task regression; calibration needs classes")
     from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
 
     found, calibration = candidate_comparison.out_of_fold, summary.calibration
     kept = calibration.method == "none"
     binary = summary.task == "binary"
     figure = Figure(figsize=(10.5, 4.9), layout="constrained")
-    how = "scores are kept as they are" if kept else f"the map is {calibration.method}"
-    title = f"Calibration of predictions for customers not learned from: {how}"
+    how = "scores are not changed" if kept else f"the map is {calibration.method}"
+    title = f"Calibration of out-of-fold predictions: {how}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     reliability, gaps = figure.subplots(1, 2)
     reliability.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="perfect")
@@ -650,26 +650,26 @@ def draw_calibration(
     )
     limits = []
     for name, prediction, error, color in series:
-        said, happened, sizes = _bin(found.target, prediction, found.weight)
+        predicted, observed, sizes = _bin(found.target, prediction, found.weight)
         label = f"{name}: mean distance (ECE) {100 * error:.2f} points"
-        reliability.plot(said, happened, "o-", color=color, linewidth=2, label=label)
-        gaps.plot(said, 100 * (happened - said), "o-", color=color, linewidth=2)
-        limits += [said.min(), said.max(), happened.min(), happened.max()]
-    # The last series is the one that goes on.
-    chance = 196 * np.sqrt(said * (1 - said) / sizes)
-    gaps.fill_between(said, -chance, chance, color=MUTED, alpha=0.2, linewidth=0)
+        reliability.plot(predicted, observed, "o-", color=color, linewidth=2, label=label)
+        gaps.plot(predicted, 100 * (observed - predicted), "o-", color=color, linewidth=2)
+        limits += [predicted.min(), predicted.max(), observed.min(), observed.max()]
+    # The last series is the calibrated one.
+    chance = 196 * np.sqrt(predicted * (1 - predicted) / sizes)
+    gaps.fill_between(predicted, -chance, chance, color=MUTED, alpha=0.2, linewidth=0)
     low, high = max(0.0, min(limits) - 0.03), min(1.0, max(limits) + 0.03)
     reliability.set_xlim(low, high)
     reliability.set_ylim(low, high)
     what = "probability of leaving" if binary else "probability of the most probable class"
     reliability.set_xlabel(f"Predicted {what}")
-    reliability.set_ylabel("Share that left" if binary else "Share predicted rightly")
+    reliability.set_ylabel("Share that left" if binary else "Share predicted correctly")
     reliability.legend(loc="upper left", frameon=False)
     reliability.set_title(f"{min(_BINS, len(found.target))} groups of equally many customers", loc="left", fontsize=10)
     gaps.set_xlim(low, high)
     gaps.set_xlabel(f"Predicted {what}")
-    gaps.set_ylabel("What happened minus what was said, in points")
-    gaps.set_title("As a distance; shaded: what chance may do (95 %)", loc="left", fontsize=10)
+    gaps.set_ylabel("Observed minus predicted, in points")
+    gaps.set_title("As a difference; shaded: 95 % range of chance", loc="left", fontsize=10)
     for axes in (reliability, gaps):
         axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -682,17 +682,17 @@ def draw_threshold(
     calibrated: np.ndarray,
     development: Development | None = None,
 ) -> Figure | None:
-    """What the decision threshold is best at: profit over the customers contacted, or the objective over thresholds.
+    """Draw the choice of the decision threshold: profit over the customers contacted, or objective over thresholds.
 
     Args:
-        summary: What was done.
-        choice: The threshold.
+        summary: Summary of the training.
+        choice: The chosen threshold.
         candidate_comparison: Targets of the out-of-fold predictions.
         calibrated: Calibrated out-of-fold probabilities of leaving.
-        development: Development customers; needed where a column tells what a saved customer is worth.
+        development: Development set; needed if a column gives the value of a customer.
 
     Returns:
-        The figure; None where one class alone leaves the objective undefined, or values of the customers are missing.
+        The figure; None with a single class, or if values of customers are missing.
     """
     target = candidate_comparison.out_of_fold.target
     if np.ptp(target) == 0:
@@ -714,8 +714,8 @@ def _draw_profit(
     curve = profit_curve(target, calibrated, values, economics)
     share, profit = curve.contacted_share, curve.profit
     drawn = _spread(0, len(share) - 1, _MOST_POINTS)
-    figure, axes = new_figure("Expected profit by how many customers are contacted", 7.4, 5.0)
-    axes.axhline(0, color="black", linewidth=0.8, label="contact nobody: 0.00")
+    figure, axes = new_figure("Expected profit by share of customers contacted", 7.4, 5.0)
+    axes.axhline(0, color="black", linewidth=0.8, label="contact none: 0.00")
     axes.plot([0, share[-1]], [0, profit[-1]], color=MUTED, linestyle="--", linewidth=1.5, label="contact at random")
     axes.plot(share[drawn], profit[drawn], color=MAIN, linewidth=2, label="contact the most likely leavers first")
     axes.plot(share[-1], profit[-1], "s", color=MUTED, markersize=7, label=f"contact everybody: {profit[-1]:.2f}")
@@ -742,12 +742,12 @@ def _draw_profit(
 
 
 def _spread(first: int, last: int, most: int) -> np.ndarray:
-    """Whole numbers from first to last, evenly spread where there are too many."""
+    """Return integers from first to last, evenly spaced if there are too many."""
     return np.unique(np.linspace(first, last, min(most, last - first + 1)).astype(np.intp))
 
 
 def _metrics_of(objective: str) -> dict[str, Callable[..., float]]:
-    """Names, for people, and functions of what is drawn for an objective."""
+    """Return titles and functions of the curves of an objective."""
     from sklearn import metrics
 
     if objective == "recall_at_precision":
@@ -760,7 +760,7 @@ def _draw_objective(
     summary: TrainingSummary, choice: ThresholdChoice, target: np.ndarray, calibrated: np.ndarray
 ) -> Figure:
     steps = threshold_steps(calibrated)
-    # The first flags nobody.
+    # The first threshold flags no customer.
     shown = _spread(1, len(steps.flagged) - 1, _MOST_STEPS)
     shown = np.union1d(shown, max(1, int(np.abs(steps.thresholds - choice.threshold).argmin())))
     hits, flagged = steps.accumulate(target)[shown], steps.flagged[shown]
@@ -768,7 +768,7 @@ def _draw_objective(
     tables = np.column_stack([hits, flagged - hits, left - hits, total - left - (flagged - hits)])
     figure, axes = new_figure(f"{_spaced(choice.objective)} by decision threshold".capitalize(), 7.0, 4.8)
     for color, (name, measure) in zip((MAIN, MUTED), _metrics_of(choice.objective).items(), strict=False):
-        # A weight for each cell of the confusion matrix stands for all customers in it.
+        # Four weighted rows, one per cell of the confusion matrix, replace all customers.
         scores = [
             float(measure([1, 0, 1, 0], [1, 1, 0, 0], sample_weight=table.astype(np.float64))) for table in tables
         ]

@@ -1,4 +1,4 @@
-"""Algorithms that can learn from model inputs: XGBoost, which ships, and others to compare it with."""
+"""Algorithms that can be trained on model inputs: XGBoost by default, and others for comparison."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
     "load_algorithm",
 ]
 
-# Module and class; a library is imported by whoever asks for it.
+# Module and class; a library is imported on first use.
 _PLACES: dict[AlgorithmName, tuple[str, str]] = {
     "xgboost": ("xgboost_trees", "XGBoost"),
     "logistic_regression": ("linear", "LinearLogistic"),
@@ -61,7 +61,7 @@ def load_algorithm(name: AlgorithmName) -> Algorithm:
         if error.name is None or error.name.startswith("churn_kedro"):
             raise
         raise ParameterError(
-            f"training.algorithms names {name}, and {error.name} is not installed. Install the extra `boosters`: "
-            '`pip install -e ".[boosters]"` in the project, or take it out of the list.'
+            f"training.algorithms contains {name}, but {error.name} is not installed. Install the extra `boosters`: "
+            '`pip install -e ".[boosters]"` in the project, or remove it from the list.'
         ) from error
     return cast(Algorithm, getattr(found, class_name)())

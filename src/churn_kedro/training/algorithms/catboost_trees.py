@@ -16,7 +16,7 @@ from churn_kedro.training.folds import FoldInputs, Sample
 from churn_kedro.training.parameters import AlgorithmName
 
 _LOSSES: dict[Task, str] = {"binary": "Logloss", "multiclass": "MultiClass", "regression": "RMSE"}
-# What tells two equal models apart.
+# Parts of a saved model that differ between equal models.
 _STAMPS = frozenset({"model_guid", "train_finish_time"})
 
 
@@ -45,7 +45,7 @@ class CatBoost(ScikitAlgorithm):
     keeps = frozenset({"monotone"})
 
     def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
-        """The unfitted trees."""
+        """Return the unfitted trees."""
         monotone = sample.constraints.monotone
         kind = catboost.CatBoostRegressor if problem.learning.task == "regression" else catboost.CatBoostClassifier
         return kind(
@@ -60,7 +60,7 @@ class CatBoost(ScikitAlgorithm):
         )
 
     def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
-        """Grow trees until the judged rows gain no more."""
+        """Add trees until early stopping on the validation fold."""
         names = CategoryNames(prepared.train.categories)
         train, validation = names.transform(prepared.train.values), names.transform(prepared.validation.values)
         trees = self.build(hyperparameters, problem, prepared.train).set_params(iterations=problem.max_rounds)
@@ -98,5 +98,5 @@ class CatBoost(ScikitAlgorithm):
         return fitted
 
     def complexity(self, fitted: Any) -> dict[str, int]:
-        """Trees and leaves."""
+        """Return the numbers of trees and leaves."""
         return {"trees": int(fitted[-1].tree_count_), "leaves": int(np.sum(fitted[-1].get_tree_leaf_counts()))}

@@ -16,14 +16,14 @@ _FIXED = frozenset({"n_jobs", "random_state", "warm_start", "verbose", "oob_scor
 
 
 class RandomForest(ScikitAlgorithm):
-    """Trees on resampled rows; takes missing values, and categories by their position."""
+    """Random forest; supports missing values, and categories as integer codes."""
 
     name: AlgorithmName = "random_forest"
     searchable = frozenset(RandomForestClassifier().get_params()) - _FIXED
     keeps = frozenset({"monotone"})
 
     def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
-        """The unfitted forest."""
+        """Return the unfitted forest."""
         task: Task = problem.learning.task
         kind = RandomForestRegressor if task == "regression" else RandomForestClassifier
         monotone = sample.constraints.monotone
@@ -35,9 +35,9 @@ class RandomForest(ScikitAlgorithm):
         )
 
     def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
-        """Fit; scoring takes one thread, since a forest is scored with others beside it."""
+        """Fit, and limit prediction to one thread."""
         return super().fit(sample, hyperparameters, problem, rounds).set_params(n_jobs=None)
 
     def complexity(self, fitted: Any) -> dict[str, int]:
-        """Trees and leaves."""
+        """Return the numbers of trees and leaves."""
         return {"trees": len(fitted.estimators_), "leaves": sum(tree.get_n_leaves() for tree in fitted.estimators_)}

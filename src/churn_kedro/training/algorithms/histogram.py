@@ -1,4 +1,4 @@
-"""scikit-learn's gradient boosted trees on histograms."""
+"""scikit-learn's histogram-based gradient boosting."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class HistGradientBoosting(ScikitAlgorithm):
     keeps = frozenset({"monotone", "interactions"})
 
     def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
-        """The unfitted trees."""
+        """Return the unfitted trees."""
         regression = problem.learning.task == "regression"
         monotone, interactions = sample.constraints.monotone, sample.constraints.interactions
         return (HistGradientBoostingRegressor if regression else HistGradientBoostingClassifier)(
@@ -56,7 +56,7 @@ class HistGradientBoosting(ScikitAlgorithm):
         )
 
     def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
-        """Grow trees until the judged rows gain no more."""
+        """Add trees until early stopping on the validation fold."""
         growing = self.build(hyperparameters, problem, prepared.train).set_params(
             max_iter=problem.max_rounds,
             early_stopping=True,
@@ -74,7 +74,7 @@ class HistGradientBoosting(ScikitAlgorithm):
             y_val=prepared.validation.target,
             **weights,
         )
-        # The first score is that of no tree.
+        # The first score is that of the model without trees.
         curve = [-float(score) for score in growing.validation_score_[1:]]
         kept = int(np.argmin(curve)) + 1
         fit = super().fit_fold(prepared, hyperparameters, problem, rounds=kept)
@@ -88,13 +88,13 @@ class HistGradientBoosting(ScikitAlgorithm):
         return trees.fit(sample.values, sample.target, sample_weight=sample.weight)
 
     def complexity(self, fitted: Any) -> dict[str, int]:
-        """Trees and leaves."""
+        """Return the numbers of trees and leaves."""
         trees = [tree for rounds in fitted._predictors for tree in rounds]
         return {"trees": len(trees), "leaves": sum(tree.get_n_leaf_nodes() for tree in trees)}
 
 
 def _categories(sample: Sample) -> list[int] | None:
-    """Categories that scikit-learn can take as such; of more levels, their position is a quantity."""
+    """Return the inputs that scikit-learn supports as categories; those with more levels are passed as quantities."""
     few = [
         position
         for position in sample.categories

@@ -1,4 +1,4 @@
-"""What every algorithm can do, and what it is told."""
+"""Interface of the algorithms."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from churn_kedro.training.parameters import AlgorithmName
 
 Hyperparameters = Mapping[str, int | float | str | bool]
 Device = Literal["cpu", "cuda"]
-# Told now and then how far a model has grown (shrinkage times rounds) and its score on the judged rows; may raise.
+# Callback with the growth of a model (shrinkage times rounds) and its score on the validation fold; may raise.
 Watch = Callable[[float, float], None]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is to be learned, and with which means.
+    """Learning problem and computing resources.
 
     Attributes:
         learning: Task and score.
         random_state: Seed.
         threads: Threads of one fit.
-        device: Where trees grow.
-        max_rounds: Most rounds of an algorithm that grows in rounds.
-        early_stopping_rounds: Rounds without a better score after which growing stops.
+        device: Device on which trees are fitted.
+        max_rounds: Maximum number of boosting rounds.
+        early_stopping_rounds: Rounds without improvement after which boosting stops.
     """
 
     learning: Learning
@@ -42,14 +42,15 @@ class Problem:
 
 @dataclass(frozen=True)
 class FoldFit:
-    """A model fitted on a fold's learning rows.
+    """A model fitted on the training rows of a fold.
 
     Attributes:
-        prediction: Its answer for the judged rows, at ``rounds``: shape (n,), or (n, n_classes) for several classes.
-        rounds: Rounds it keeps; None for an algorithm without rounds.
-        curve: Score on the judged rows after each round.
-        learning_curve: Score on the learning rows after each round, where it was asked for.
-        predict: Answers for the judged rows once more, to be timed.
+        prediction: Prediction for the validation rows after ``rounds``: shape (n,), or (n, n_classes) for several
+            classes.
+        rounds: Number of rounds kept; None for an algorithm without rounds.
+        curve: Score on the validation rows after each round.
+        learning_curve: Score on the training rows after each round, if requested.
+        predict: Function that predicts the validation rows again, for timing.
     """
 
     prediction: np.ndarray
@@ -60,19 +61,19 @@ class FoldFit:
 
 
 class Algorithm(Protocol):
-    """A way to learn from model inputs. Implementations are stateless."""
+    """Interface of an algorithm. Implementations are stateless."""
 
     name: AlgorithmName
     tasks: frozenset[Task]
-    # Whether it grows in rounds, of which early stopping finds the number.
+    # Whether the algorithm fits in rounds, whose number early stopping determines.
     in_rounds: bool
-    # Hyperparameters that a search space may name.
+    # Hyperparameters allowed in a search space.
     searchable: frozenset[str]
-    # Of monotone and interactions, the constraints that it can keep.
+    # Supported constraints: monotone, interactions.
     keeps: frozenset[str]
 
     def prepare(self, fold: FoldInputs, problem: Problem) -> Any:
-        """Bring a fold into the form that all trials share."""
+        """Convert a fold into the form that all trials share."""
         ...
 
     def fit_fold(
@@ -85,15 +86,15 @@ class Algorithm(Protocol):
         watch: Watch | None = None,
         with_learning_curve: bool = False,
     ) -> FoldFit:
-        """Fit on a fold's learning rows and answer for its judged rows.
+        """Fit on the training rows of a fold and predict its validation rows.
 
         Args:
-            prepared: What :meth:`prepare` gave.
-            hyperparameters: As searched.
-            problem: What is to be learned.
-            rounds: Rounds to grow; None: until early stopping.
-            watch: Looks on while it grows.
-            with_learning_curve: Whether the score on the learning rows is wanted, too.
+            prepared: Result of :meth:`prepare`.
+            hyperparameters: Hyperparameters of the trial.
+            problem: Learning problem.
+            rounds: Number of rounds; None: until early stopping.
+            watch: Callback after each round.
+            with_learning_curve: Whether to compute the score on the training rows as well.
         """
         ...
 
@@ -101,10 +102,10 @@ class Algorithm(Protocol):
         """Fit a scikit-learn estimator on model inputs.
 
         Args:
-            sample: What to learn from.
-            hyperparameters: As searched.
-            problem: What is to be learned.
-            rounds: Rounds to grow, for an algorithm that does.
+            sample: Training rows.
+            hyperparameters: Hyperparameters of the trial.
+            problem: Learning problem.
+            rounds: Number of rounds, if the algorithm has rounds.
 
         Returns:
             The fitted estimator; its ``predict_proba`` (or ``predict`` of numbers) takes inputs of shape (n, n_inputs).
@@ -112,12 +113,12 @@ class Algorithm(Protocol):
         ...
 
     def complexity(self, fitted: Any) -> dict[str, int]:
-        """Counts that say how large a fitted estimator is: trees, leaves, coefficients."""
+        """Return the size of a fitted estimator: numbers of trees, leaves, coefficients."""
         ...
 
 
 def answer(fitted: Any, values: np.ndarray, learning: Learning) -> np.ndarray:
-    """What a fitted estimator says of model inputs.
+    """Predict model inputs with a fitted estimator.
 
     Args:
         fitted: scikit-learn estimator.
@@ -125,7 +126,7 @@ def answer(fitted: Any, values: np.ndarray, learning: Learning) -> np.ndarray:
         learning: Task.
 
     Returns:
-        float64: probability of the positive class or a number, shape (n,); of several classes, shape (n, n_classes).
+        float64: probability of the positive class or number, shape (n,); for several classes, shape (n, n_classes).
     """
     if learning.task == "regression":
         return np.asarray(fitted.predict(values), dtype=np.float64)

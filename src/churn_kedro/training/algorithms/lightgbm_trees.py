@@ -17,7 +17,7 @@ _FIXED = frozenset(
 
 
 class LightGBM(ScikitAlgorithm):
-    """Gradient boosted trees that grow leaf by leaf."""
+    """Gradient boosted trees with leaf-wise growth."""
 
     name: AlgorithmName = "lightgbm"
     in_rounds = True
@@ -25,7 +25,7 @@ class LightGBM(ScikitAlgorithm):
     keeps = frozenset({"monotone", "interactions"})
 
     def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
-        """The unfitted trees."""
+        """Return the unfitted trees."""
         limits: dict[str, Any] = {}
         if any(sample.constraints.monotone):
             limits["monotone_constraints"] = list(sample.constraints.monotone)
@@ -38,14 +38,14 @@ class LightGBM(ScikitAlgorithm):
             deterministic=True,
             force_col_wise=True,
             verbosity=-1,
-            # Without it, a share of the rows is drawn and never redrawn.
+            # Without it, LightGBM draws the subsample of rows only once.
             subsample_freq=1,
             **limits,
             **hyperparameters,
         )
 
     def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
-        """Grow trees until the judged rows gain no more."""
+        """Add trees until early stopping on the validation fold."""
         trees = self.build(hyperparameters, problem, prepared.train).set_params(n_estimators=problem.max_rounds)
         trees.fit(
             prepared.train.values,
@@ -76,6 +76,6 @@ class LightGBM(ScikitAlgorithm):
         )
 
     def complexity(self, fitted: Any) -> dict[str, int]:
-        """Trees and leaves."""
+        """Return the numbers of trees and leaves."""
         described = fitted.booster_.dump_model()["tree_info"]
         return {"trees": len(described), "leaves": sum(tree["num_leaves"] for tree in described)}

@@ -1,4 +1,4 @@
-"""Linear models with a penalty."""
+"""Penalised linear models."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class LinearLogistic(ScikitAlgorithm):
     name: AlgorithmName = "logistic_regression"
     tasks: frozenset[Task] = frozenset({"binary", "multiclass"})
     searchable = frozenset({"C"})
-    # Without interactions, there is none to forbid.
+    # A linear model has no interactions, so it satisfies any interaction constraint.
     keeps = frozenset({"interactions"})
 
     def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
-        """The unfitted pipeline."""
+        """Return the unfitted pipeline."""
         logistic = LogisticRegression(max_iter=_PATIENCE, random_state=problem.random_state, **hyperparameters)
         return Pipeline([("standardise", standardise(sample)), ("classifier", logistic)])
 
@@ -46,7 +46,7 @@ class LinearRidge(ScikitAlgorithm):
     keeps = frozenset({"interactions"})
 
     def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
-        """The unfitted pipeline."""
+        """Return the unfitted pipeline."""
         ridge = Ridge(random_state=problem.random_state, **hyperparameters)
         return Pipeline([("standardise", standardise(sample)), ("regressor", ridge)])
 
@@ -56,12 +56,12 @@ class LinearRidge(ScikitAlgorithm):
 
 
 def scaled_target(regressor: Any) -> Any:
-    """A regressor that learns a target of standard deviation 1.
+    """Wrap a regressor so that it is fitted on a target with standard deviation 1.
 
     Args:
-        regressor: Unfitted.
+        regressor: Unfitted regressor.
 
     Returns:
-        One that predicts in the target's own unit.
+        A regressor that predicts in the unit of the target.
     """
     return TransformedTargetRegressor(regressor, transformer=StandardScaler())

@@ -16,7 +16,7 @@ from churn_kedro.training.folds import Sample
 from churn_kedro.training.parameters import AlgorithmName
 
 _PATIENCE = 200
-# Of the rows, a share to stop by; fewer rows than this have none to spare.
+# Share of the rows for early stopping, and the minimum number of rows for it.
 _FEWEST_FOR_STOPPING = 200
 
 
@@ -27,7 +27,7 @@ class NeuralNetwork(ScikitAlgorithm):
     searchable = frozenset({"hidden_layers", "hidden_units", "alpha", "learning_rate_init", "batch_size", "activation"})
 
     def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
-        """The unfitted pipeline."""
+        """Return the unfitted pipeline."""
         settings: dict[str, Any] = dict(hyperparameters)
         width, depth = int(settings.pop("hidden_units", 32)), int(settings.pop("hidden_layers", 1))
         settings |= {
@@ -43,18 +43,18 @@ class NeuralNetwork(ScikitAlgorithm):
         return Pipeline([("standardise", standardise(sample)), ("classifier", MLPClassifier(**settings))])
 
     def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
-        """Fit; a share of the rows says when to stop."""
+        """Fit with early stopping on a share of the rows."""
         estimator = self.build(hyperparameters, problem, sample)
         stops = len(sample.target) >= _FEWEST_FOR_STOPPING
         last = "regressor__regressor" if problem.learning.task == "regression" else "classifier"
         estimator.set_params(**{f"{last}__early_stopping": stops})
         weights = {} if sample.weight is None else {f"{estimator.steps[-1][0]}__sample_weight": sample.weight}
         with warnings.catch_warnings():
-            # The budget of epochs is a choice like any other.
+            # Reaching the maximum number of epochs is expected.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return estimator.fit(sample.values, sample.target, **weights)
 
     def complexity(self, fitted: Any) -> dict[str, int]:
-        """Weights between the neurons."""
+        """Return the number of weights."""
         network = getattr(fitted[-1], "regressor_", fitted[-1])
         return {"coefficients": int(sum(layer.size for layer in [*network.coefs_, *network.intercepts_]))}

@@ -1,4 +1,4 @@
-"""What the algorithms of scikit-learn have in common."""
+"""Base class of the scikit-learn algorithms."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from churn_kedro.training.parameters import AlgorithmName
 
 
 class ScikitAlgorithm(ABC):
-    """An algorithm that is a scikit-learn estimator, or a pipeline that ends in one, in rounds or not."""
+    """An algorithm given by a scikit-learn estimator or pipeline."""
 
     name: AlgorithmName
     tasks: frozenset[Task] = frozenset({"binary", "multiclass", "regression"})
@@ -24,10 +24,10 @@ class ScikitAlgorithm(ABC):
 
     @abstractmethod
     def build(self, hyperparameters: Hyperparameters, problem: Problem, sample: Sample) -> Any:
-        """Make the unfitted estimator for a sample's inputs."""
+        """Return the unfitted estimator for the inputs of a sample."""
 
     def prepare(self, fold: FoldInputs, problem: Problem) -> FoldInputs:
-        """Nothing to prepare."""
+        """Return the fold unchanged."""
         return fold
 
     def fit_fold(
@@ -51,17 +51,17 @@ class ScikitAlgorithm(ABC):
         return FoldFit(predict(), rounds, predict=predict)
 
     def stop_early(self, prepared: FoldInputs, hyperparameters: Hyperparameters, problem: Problem) -> FoldFit:
-        """Grow until the judged rows gain no more; for an algorithm that grows in rounds.
+        """Fit with early stopping on the validation fold, if the algorithm has rounds.
 
         Args:
             prepared: The fold.
-            hyperparameters: As searched.
-            problem: What is to be learned.
+            hyperparameters: Hyperparameters of the trial.
+            problem: Learning problem.
 
         Returns:
             The model at its best round.
         """
-        raise NotImplementedError(f"{self.name} does not grow in rounds")
+        raise NotImplementedError(f"{self.name} has no boosting rounds")
 
     def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
         """Fit; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
@@ -69,19 +69,19 @@ class ScikitAlgorithm(ABC):
         return estimator.fit(sample.values, sample.target, **weights_of(estimator, sample))
 
     def complexity(self, fitted: Any) -> dict[str, int]:
-        """Nothing to count."""
+        """Return no counts."""
         return {}
 
 
 def weights_of(estimator: Any, sample: Sample) -> dict[str, Any]:
-    """The argument with which an estimator takes sample weights.
+    """Return the keyword argument that passes sample weights to an estimator.
 
     Args:
         estimator: A scikit-learn estimator or pipeline.
-        sample: What it is fitted on.
+        sample: Training rows.
 
     Returns:
-        Keyword argument for ``fit``; empty where all rows count alike.
+        Keyword argument for ``fit``; empty without weights.
     """
     if sample.weight is None:
         return {}
@@ -90,14 +90,14 @@ def weights_of(estimator: Any, sample: Sample) -> dict[str, Any]:
 
 
 def standardise(sample: Sample) -> Any:
-    """Inputs for an algorithm that knows neither categories nor missing values nor units.
+    """Build the preprocessing for an algorithm without support for categories, missing values and scales.
 
     Args:
         sample: Types of the inputs.
 
     Returns:
-        Transformer: quantities with the median for what is missing, flags of it, and standard deviation 1; a column for
-        each category, a missing one being a category of its own.
+        Transformer: quantities are imputed with the median, get missing indicators and are standardised; categories are
+        one-hot encoded, with a separate category for missing values.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer

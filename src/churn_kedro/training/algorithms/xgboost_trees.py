@@ -20,7 +20,7 @@ from churn_kedro.training.algorithms.interface import Device, FoldFit, Hyperpara
 from churn_kedro.training.folds import FoldInputs, Sample
 from churn_kedro.training.parameters import AlgorithmName
 
-# What training gives to XGBoost on its own account.
+# Parameters that training sets itself.
 _FIXED = frozenset(
     {
         "callbacks",
@@ -46,7 +46,7 @@ _OBJECTIVES: dict[Task, tuple[str, str]] = {
     "multiclass": ("multi:softprob", "mlogloss"),
     "regression": ("reg:squarederror", "rmse"),
 }
-# Hyperparameters in the unit of the loss or of its gradient: the power of the target's unit that they carry.
+# Hyperparameters in the unit of the loss or of its gradient, with the exponent of the target's unit.
 _POWERS_OF_THE_TARGET = {"gamma": 2, "reg_alpha": 1, "max_delta_step": 1}
 _DEFAULT_LEARNING_RATE = 0.3
 
@@ -68,7 +68,7 @@ class XGBoost:
     keeps = frozenset({"monotone", "interactions"})
 
     def prepare(self, fold: FoldInputs, problem: Problem) -> _Prepared:
-        """Bin a fold's inputs once for all trials."""
+        """Bin the inputs of a fold once for all trials."""
         train = build_matrix(fold.train, problem)
         return _Prepared(train, build_matrix(fold.validation, problem, reference=train), fold.train.constraints)
 
@@ -82,7 +82,7 @@ class XGBoost:
         watch: Watch | None = None,
         with_learning_curve: bool = False,
     ) -> FoldFit:
-        """Grow trees on a fold; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
+        """Fit trees on a fold; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
         evaluated = [(prepared.validation, "validation")]
         if with_learning_curve:
             evaluated.insert(0, (prepared.train, "train"))
@@ -92,12 +92,12 @@ class XGBoost:
             _settings(hyperparameters, problem, prepared.constraints),
             prepared.train,
             num_boost_round=problem.max_rounds if rounds is None else rounds,
-            # Without early stopping and without a curve, nobody looks at the score.
+            # The score is needed only for early stopping or a curve.
             evals=evaluated if rounds is None or with_learning_curve else [],
             early_stopping_rounds=problem.early_stopping_rounds if rounds is None else None,
             evals_result=found,
             verbose_eval=False,
-            callbacks=[_Onlooker(watch, step)] if watch is not None else [],
+            callbacks=[_WatchCallback(watch, step)] if watch is not None else [],
         )
         kept = booster.best_iteration + 1 if rounds is None else rounds
         curves = {name: next(iter(metrics.values())) for name, metrics in found.items()}
@@ -108,7 +108,7 @@ class XGBoost:
         return FoldFit(predict(), kept, curves.get("validation", []), curves.get("train", []), predict)
 
     def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
-        """Grow the final trees; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
+        """Fit the final trees; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
         matrix = build_matrix(sample, problem)
         return self.grow(matrix, sample.constraints, hyperparameters, problem, rounds or problem.max_rounds)
 
@@ -120,20 +120,20 @@ class XGBoost:
         problem: Problem,
         rounds: int,
     ) -> Any:
-        """Grow trees from a matrix.
+        """Fit trees on a matrix.
 
         Args:
-            matrix: In memory or outside of it.
-            constraints: Limits to what the trees may make of the inputs.
-            hyperparameters: As searched.
-            problem: What is to be learned.
-            rounds: Trees of each class.
+            matrix: Matrix in memory or on disk.
+            constraints: Monotone and interaction constraints.
+            hyperparameters: Hyperparameters of the trial.
+            problem: Learning problem.
+            rounds: Number of trees per class.
 
         Returns:
             Fitted ``XGBClassifier`` or ``XGBRegressor``.
         """
         booster = xgb.train(_settings(hyperparameters, problem, constraints), matrix, num_boost_round=rounds)
-        # Scoring happens on other machines: with their threads, and on the processor.
+        # The model is scored on other machines: with their number of threads, on the CPU.
         booster.set_param({"nthread": 0, "device": "cpu"})
         kind = xgb.XGBRegressor if problem.learning.task == "regression" else xgb.XGBClassifier
         trees = kind(
@@ -150,19 +150,19 @@ class XGBoost:
         return trees
 
     def complexity(self, fitted: Any) -> dict[str, int]:
-        """Trees and leaves."""
+        """Return the numbers of trees and leaves."""
         booster = fitted.get_booster()
         trees = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
         leaves = sum(sum(left == -1 for left in tree["left_children"]) for tree in trees)
         return {"trees": len(trees), "leaves": leaves}
 
 
-class _Onlooker(TrainingCallback):
-    """Tells the watch how the trees do.
+class _WatchCallback(TrainingCallback):
+    """XGBoost callback that reports growth and score to a watch.
 
     Args:
-        watch: Looks on; may raise.
-        step: Shrinkage.
+        watch: Callback; may raise.
+        step: Learning rate.
     """
 
     def __init__(self, watch: Watch, step: float) -> None:
@@ -170,24 +170,24 @@ class _Onlooker(TrainingCallback):
         self._step = step
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """Tell; growing goes on."""
+        """Report, and continue the training."""
         scores = next(iter(evals_log["validation"].values()))
         self._watch((epoch + 1) * self._step, scores[-1])
         return False
 
 
 def build_matrix(sample: Sample, problem: Problem, reference: xgb.DMatrix | None = None) -> xgb.DMatrix:
-    """Bin inputs.
+    """Bin inputs into an XGBoost matrix.
 
     Args:
         sample: Inputs, target and weights.
         problem: Number of threads.
-        reference: Matrix whose bins are to be used.
+        reference: Matrix whose bins are reused.
 
     Returns:
         The matrix.
     """
-    # Inputs go without names: XGBoost would refuse those with a bracket or a "<" in them.
+    # Names are omitted, since XGBoost rejects brackets and "<" in them.
     return xgb.QuantileDMatrix(
         sample.values,
         sample.target,
@@ -202,13 +202,13 @@ def build_matrix(sample: Sample, problem: Problem, reference: xgb.DMatrix | None
 def build_external_matrix(
     parts: int, read: Callable[[int], Sample], problem: Problem, cache_prefix: str
 ) -> xgb.DMatrix:
-    """Bin inputs that are read part by part; the bins are kept in files.
+    """Bin inputs that are read in parts; the bins are stored on disk.
 
     Args:
         parts: Number of parts.
-        read: Gives a part.
+        read: Function that reads a part.
         problem: Number of threads.
-        cache_prefix: Path and beginning of the names of XGBoost's files.
+        cache_prefix: Path prefix of XGBoost's files.
 
     Returns:
         The matrix.
@@ -234,14 +234,13 @@ def build_external_matrix(
 
 
 def scale(hyperparameters: Hyperparameters, learning: Learning) -> dict[str, int | float | str | bool]:
-    """Hyperparameters as XGBoost takes them.
+    """Scale hyperparameters to the unit of the target.
 
-    The least gain of a split and its like are in the unit of the loss. For classes that is the same for every table;
-    for numbers it is the square of the target's unit, so that without scaling no search space would fit both euros and
-    cents.
+    The minimum gain of a split and similar parameters are in the unit of the loss. For a regression this is the squared
+    unit of the target, so a search space would otherwise depend on the unit (euros or cents).
 
     Args:
-        hyperparameters: As they were searched, for a target with standard deviation 1.
+        hyperparameters: Hyperparameters for a target with standard deviation 1.
         learning: Unit of the target.
 
     Returns:
@@ -258,7 +257,7 @@ def _limits(constraints: InputConstraints) -> dict[str, Any]:
     if any(constraints.monotone):
         limits["monotone_constraints"] = tuple(constraints.monotone)
     if constraints.interactions is not None:
-        # As text: XGBoost takes lists of names only, and inputs go without names.
+        # As text, since XGBoost accepts lists of names only and names are omitted.
         limits["interaction_constraints"] = json.dumps([list(group) for group in constraints.interactions])
     return limits
 
@@ -280,18 +279,18 @@ def _settings(hyperparameters: Hyperparameters, problem: Problem, constraints: I
 
 @cache
 def find_device(wanted: Literal["auto", "cpu", "cuda"]) -> Device:
-    """Where trees can grow.
+    """Find the device on which trees can be fitted.
 
     Args:
-        wanted: ``auto`` takes CUDA where XGBoost finds it.
+        wanted: ``cuda``, ``cpu``, or ``auto`` for CUDA if available.
 
     Returns:
-        ``cuda`` if it was wanted or may be taken, and a tree grew there; else ``cpu``.
+        ``cuda`` if allowed and a tree could be fitted on it; else ``cpu``.
     """
     if wanted == "cpu" or not xgb.build_info().get("USE_CUDA"):
         return "cpu"
     with warnings.catch_warnings():
-        # Without a device, XGBoost warns and takes the processor; its configuration tells.
+        # Without a CUDA device, XGBoost warns and falls back to the CPU, which its configuration shows.
         warnings.simplefilter("ignore")
         try:
             booster = xgb.train(

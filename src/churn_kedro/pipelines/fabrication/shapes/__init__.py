@@ -1,11 +1,11 @@
-"""Fabricate sample customers of which the truth is known.
+"""Synthetic sample customers with known true probabilities.
 
-The project runs without a download because this package can draw customers in the shape of public tables. Only the
-layout and the rounded marginal rates follow the public tables; every row is drawn from a seeded generator, and so is
-the target, from a truth that is kept. A model's score can therefore be compared with the ceiling: the score of someone
-who knows the truth. Each shape has a module that documents its process.
+The project runs without a download, since this package generates customers in the shape of public tables. Only the
+layout and the rounded marginal rates follow the public tables; all rows are drawn from a seeded generator, and the
+target from true probabilities (or expected values), which are stored. The metrics of a model can therefore be compared
+with the ceiling: the metrics of the true probabilities. The module of each shape documents its process.
 
-The iris flowers are the exception: the table is Fisher's own, and nobody knows the truth behind it.
+The iris flowers are the exception: the table is Fisher's, without known probabilities.
 """
 
 from collections.abc import Callable, Mapping
@@ -51,7 +51,7 @@ SHAPES: Final[Mapping[ShapeName, Callable[[FabricationParameters], FabricatedCus
 
 
 def fabricate(parameters: FabricationParameters) -> FabricatedCustomers:
-    """Draw labelled and new customers of which the truth is known.
+    """Draw labelled and new customers with known true probabilities.
 
     The labelled customers do not depend on `new_rows`. Written with `to_csv(index=False)` the frames read back with the
     same values, provided that the telco TotalCharges column is read as text.
@@ -60,6 +60,6 @@ def fabricate(parameters: FabricationParameters) -> FabricatedCustomers:
         parameters: Shape, numbers of customers and seed.
 
     Returns:
-        The labelled customers, the new customers and the truth about the labelled ones.
+        The labelled customers, the new customers, and the true probabilities of the labelled ones.
     """
     return SHAPES[parameters.shape](parameters)

@@ -1,4 +1,4 @@
-"""The score of someone who knows the truth: the best that a model can be expected to reach."""
+"""Ceiling: metrics of the true probabilities, the expected upper limit of any model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from churn_kedro.base import Record
 
 
 class SampleReport(Record):
-    """A sample of which no more is known than its size."""
+    """A sample with unknown true probabilities."""
 
     rows: int = Field(gt=0, description="Number of labelled customers.")
 
 
 class Ceiling(SampleReport):
-    """Scores on a set of customers reached by predicting each one's true churn probability."""
+    """Metrics of the true churn probabilities on a set of customers."""
 
     churn_rate: float = Field(ge=0, le=1, description="Share of the customers that churned.")
     roc_auc: float = Field(ge=0, le=1, description="Area under the ROC curve of the true probabilities.")
@@ -26,9 +26,9 @@ class Ceiling(SampleReport):
 
 
 class ValueCeiling(SampleReport):
-    """Scores on a set of rows reached by predicting each one's true expected value.
+    """Metrics of the true expected values on a set of rows.
 
-    There is no absolute error here: the expected value is the best prediction by squared error only.
+    Absolute errors are not included, since the expected value is optimal for the squared error only.
     """
 
     target_mean: float = Field(description="Mean of the target.")
@@ -44,7 +44,7 @@ def describe_ceiling(labels: ArrayLike, probabilities: ArrayLike) -> Ceiling:
         probabilities: Shape (n,); each customer's true probability of churn in [0, 1].
 
     Returns:
-        The scores that no model can be expected to beat on these customers.
+        Expected upper limit of the metrics on these customers.
 
     Raises:
         ValueError: If the shapes differ, a label is neither 0 nor 1, only one label occurs, or a probability
@@ -58,7 +58,7 @@ def describe_ceiling(labels: ArrayLike, probabilities: ArrayLike) -> Ceiling:
         msg = f"labels {churned.shape} and probabilities {probability.shape} must be arrays of one length"
         raise ValueError(msg)
     if not np.array_equal(np.unique(churned), [0, 1]):
-        msg = "labels must hold 0 and 1, both of them and nothing else"
+        msg = "labels must contain 0 and 1, both of them and no other value"
         raise ValueError(msg)
     if not np.all((probability >= 0) & (probability <= 1)):
         msg = "probabilities must lie in [0, 1]"
@@ -82,7 +82,7 @@ def describe_value_ceiling(values: ArrayLike, expected: ArrayLike) -> ValueCeili
         expected: Shape (n,); each row's true expected value.
 
     Returns:
-        The scores that no model can be expected to beat on these rows.
+        Expected upper limit of the metrics on these rows.
 
     Raises:
         ValueError: If the shapes differ, a number is not finite, or all values are the same.
@@ -96,7 +96,7 @@ def describe_value_ceiling(values: ArrayLike, expected: ArrayLike) -> ValueCeili
         msg = "values and expected values must be finite"
         raise ValueError(msg)
     if len(np.unique(value)) < 2:
-        msg = "values must differ: without a spread there is nothing to explain"
+        msg = "values must differ: found a single value, for which R² is undefined"
         raise ValueError(msg)
     squared_error = float(np.mean((value - prediction) ** 2))
     return ValueCeiling(

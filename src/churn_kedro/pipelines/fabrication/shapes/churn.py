@@ -1,4 +1,4 @@
-"""The recipe that all tables of churned and staying customers follow.
+"""Generator of all churn tables.
 
     log-odds(churn) = intercept + effects(customer)
     probability     = 1 / (1 + exp(-log-odds)), rounded to 6 decimals
@@ -24,7 +24,7 @@ PROBABILITY_DECIMALS: Final = 6
 
 @dataclass(frozen=True)
 class ChurnShape:
-    """What sets one fabricated churn table apart from another.
+    """Definition of a synthetic churn table.
 
     Attributes:
         id_column: Column that identifies a customer.
@@ -60,7 +60,7 @@ def fabricate_churn(shape: ChurnShape, parameters: FabricationParameters) -> Fab
         The customers; the truth has the id column and `probability`, the true probability of churn in [0, 1],
         rounded to 6 decimals. Ids of labelled and new customers are disjoint.
     """
-    # One stream per purpose, so that changing the number of new customers leaves the labelled ones alone.
+    # Separate random streams, so that the labelled customers do not depend on the number of new ones.
     identity_rng, labelled_rng, label_rng, new_rng = np.random.default_rng(parameters.seed).spawn(4)
     codes = draw_unique_codes(identity_rng, parameters.rows + parameters.new_rows, shape.possible_ids)
     identities = shape.identify(codes)
@@ -68,7 +68,7 @@ def fabricate_churn(shape: ChurnShape, parameters: FabricationParameters) -> Fab
     attributes = shape.draw_attributes(labelled_rng, parameters.rows)
     effects = shape.effects_on_log_odds(attributes)
     intercept = solve_intercept(effects, shape.churn_rate)
-    # The label is drawn from the rounded probability, so the published truth is exact.
+    # The label is drawn from the rounded probability, so the stored probability is exact.
     probability = np.round(churn_probability(effects, intercept), PROBABILITY_DECIMALS)
     churned = label_rng.random(parameters.rows) < probability
 

@@ -16,7 +16,7 @@ The true process (coefficients in `HousingEffects`, formula in `log_house_value`
   together and not one by one.
 * people per household lower values; old districts are slightly dearer.
 * total_rooms, total_bedrooms, population and households have no effect of their own; population counts through people
-  per household alone. A missing total_bedrooms says nothing.
+  per household alone. A missing total_bedrooms carries no information.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def fabricate_districts(parameters: FabricationParameters) -> FabricatedCustomer
         The districts; the truth has one column `expected_value`, in whole dollars. The table has no id, so the truth
         belongs to the districts by its order.
     """
-    # One stream per purpose, so that changing the number of new districts leaves the labelled ones alone.
+    # Separate random streams, so that the labelled districts do not depend on the number of new ones.
     labelled_rng, value_rng, new_rng = np.random.default_rng(parameters.seed).spawn(3)
     labelled = _draw_districts(labelled_rng, parameters.rows)
     log_value = log_house_value(labelled)

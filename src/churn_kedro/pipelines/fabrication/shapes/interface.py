@@ -1,4 +1,4 @@
-"""What every shape takes and gives."""
+"""Parameters and result of all shapes."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from churn_kedro.base import Parameters
 
 ShapeName = Literal["bank", "telco", "subscription", "housing", "iris"]
 
-# Fisher's table is not drawn: it has the flowers it has.
+# Fisher's table is real, so its number of rows is fixed.
 IRIS_FLOWERS: Final = 150
 
 
 class FabricationParameters(Parameters):
-    """What to fabricate. The same parameters always give the same customers."""
+    """Parameters of the generator. The same parameters always give the same customers."""
 
     shape: ShapeName = Field(description="Public table whose columns are imitated.")
-    # Telling customers apart by an eight-digit id stays cheap only while far fewer than 90 million are drawn.
+    # Drawing distinct eight-digit ids is fast only for far fewer than 90 million customers.
     rows: int = Field(gt=0, le=10_000_000, description="Number of labelled customers.")
     new_rows: int = Field(ge=0, le=10_000_000, description="Number of new, unlabelled customers.")
     seed: int = Field(ge=0, description="Seed of the random generator.")
@@ -28,19 +28,18 @@ class FabricationParameters(Parameters):
     @model_validator(mode="after")
     def _as_many_flowers_as_there_are(self) -> Self:
         if self.shape == "iris" and self.rows != IRIS_FLOWERS:
-            raise ValueError(f"the iris table is not drawn: it has {IRIS_FLOWERS} rows, not {self.rows}")
+            raise ValueError(f"the iris table is real: expected rows {IRIS_FLOWERS}, found {self.rows}")
         return self
 
 
 @dataclass(frozen=True)
 class FabricatedCustomers:
-    """Fabricated customers and what is true of them.
+    """Synthetic customers and their true probabilities.
 
     Attributes:
         labelled: One row per labelled customer, all columns of the shape in the public table's order.
         new: One row per new customer, the same columns without the target.
-        truth: What the labels were drawn from, one row per labelled customer in the same order; empty where nobody
-            knows.
+        truth: True probabilities or expected values, one row per labelled customer in the same order; empty if unknown.
     """
 
     labelled: pd.DataFrame

@@ -1,9 +1,8 @@
 """Fisher's iris flowers as scikit-learn ships them, and new flowers like them.
 
-The labelled table is the real one, in the order in which scikit-learn ships it, which is by species. Nothing of it is
-drawn and nobody knows a true probability, so the truth is an empty table with a column for each species. A new flower
-is a labelled one, drawn at random, whose four lengths are each shifted by normal noise of 0.2 cm; its species is left
-out.
+The labelled table is the real one, in the order in which scikit-learn ships it, which is by species. True probabilities
+are unknown, so the truth is an empty table with a column for each species. A new flower is a labelled one, drawn at
+random, with normal noise of 0.2 cm on its four lengths and without its species.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SHORTEST_CM: Final = 0.1
 
 
 def fabricate_flowers(parameters: FabricationParameters) -> FabricatedCustomers:
-    """Give the real flowers, and draw new ones near them.
+    """Return the real flowers, and draw new ones similar to them.
 
     Args:
         parameters: Number of new flowers and seed.

@@ -1,7 +1,7 @@
 """Subscribers in the shape of a public table of a subscription service, churn rate 47 %.
 
-The public table was put together by label and leaks. These subscribers do not: every column is drawn before the label,
-ids are drawn at random, and the label is a Bernoulli draw. Marginal ranges follow the public table.
+The public table was assembled by label and leaks. These subscribers do not leak: all columns are drawn before the
+label, ids are drawn at random, and the label is a Bernoulli draw. Marginal ranges follow the public table.
 
 The true process (coefficients in `SubscriptionEffects`, formula in `subscription_effects_on_log_odds`):
 

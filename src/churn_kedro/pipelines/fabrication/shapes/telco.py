@@ -159,8 +159,8 @@ def _identify_telco_customers(codes: IntArray) -> pd.DataFrame:
 def _draw_telco_tenure(rng: np.random.Generator, rows: int) -> IntArray:
     """Draw months as a customer, 0..72: U-shaped from 1 to 72, with about 0.15 % exactly 0.
 
-    Where rows >= 1000 at least one tenure is 0, because the blank TotalCharges of such a customer is a trap
-    that every sample of useful size should set.
+    For rows >= 1000, at least one tenure is 0, since the blank TotalCharges of such a customer is a known pitfall of
+    the public table.
     """
     months: IntArray = np.minimum(1 + np.floor(72 * rng.beta(0.55, 0.68, size=rows)), 72).astype(np.int64)
     months[rng.random(rows) < 0.0015] = 0
