@@ -136,7 +136,10 @@ def test_what_has_passed_the_gate_is_promoted_without_a_reason(decision: str) ->
     ("tags", "message"),
     [
         ({}, "has not passed through the gate: `kedro run --pipelines evaluation,registry --params model_version=2`"),
-        ({"decision": "refused", "decision_reasons": "+ quick\n- too weak"}, "was refused.\n  - too weak\nRun the gate again"),
+        (
+            {"decision": "refused", "decision_reasons": "+ quick\n- too weak"},
+            "was refused.\n  - too weak\nRun the gate again",
+        ),
         (
             {"decision": "rejected", "turned_down": "rejected: unfair"},
             "was rejected: unfair. To promote it anyway",
