@@ -803,3 +803,148 @@ def test_a_refused_version_does_not_take_the_place_of_one_that_waits_for_approva
 
     assert plan_decision(waiting, promotion).moves == {}
     assert plan_decision(refused, promotion).moves == {"challenger": Move(before=3, after=2)}
+
+
+def checks_of(decision: Decision) -> dict[str, GateCheck]:
+    return {check.name: check for check in decision.checks}
+
+
+def test_each_check_has_its_value_bound_and_reason(scored: pd.DataFrame, case: Case) -> None:
+    candidate = replace(model("good", 2), tags=model("good", 2).tags | {"model_bytes": "1234567"})
+    evaluation = evaluate(scored, candidate, scoring_seconds=0.25)
+    required = gate(bounds={"roc_auc_low": 0.6, "log_loss": 0.9}, max_model_bytes=2_000_000, max_scoring_seconds=0.5)
+
+    checks = checks_of(case.decide(candidate, None, required, evaluation))
+
+    value = evaluation.metrics["roc_auc"].low
+    assert checks["roc_auc_low at least 0.6"] == GateCheck(
+        name="roc_auc_low at least 0.6",
+        passed=True,
+        reason=f"roc_auc_low {value:.4g}, at least 0.6 is required",
+        value=value,
+        relation="at least",
+        bound=0.6,
+    )
+    assert checks["log_loss at most 0.9"].relation == "at most"
+    assert checks["model_bytes at most 2,000,000"] == GateCheck(
+        name="model_bytes at most 2,000,000",
+        passed=True,
+        reason="size of the file 1,234,567, at most 2,000,000 is required",
+        value=1_234_567.0,
+        relation="at most",
+        bound=2_000_000.0,
+    )
+    assert checks["scoring_seconds at most 0.5"] == GateCheck(
+        name="scoring_seconds at most 0.5",
+        passed=True,
+        reason="seconds for 1,000 customers 0.25, at most 0.5 is required",
+        value=0.25,
+        relation="at most",
+        bound=0.5,
+    )
+    assert [check.model_dump() for name, check in checks.items() if "test customers" in name] == [
+        {
+            "name": "not trained on test customers",
+            "passed": True,
+            "reason": "version 2 was trained on none of the 400 test customers",
+            "value": 0.0,
+            "relation": "at most",
+            "bound": 0.0,
+        }
+    ]
+
+
+def test_a_value_that_is_missing_or_on_its_bound_is_decided_and_written_as_such(
+    case: Case, scored: pd.DataFrame
+) -> None:
+    candidate = replace(model("good", 2), tags=model("good", 2).tags | {"model_bytes": "many"})
+    evaluation = evaluate(scored, candidate, scoring_seconds=0.5)
+    required = gate(bounds={"profit_per_customer": 1.0}, max_model_bytes=9999, max_scoring_seconds=0.5)
+
+    checks = checks_of(case.decide(candidate, None, required, evaluation))
+
+    assert checks["scoring_seconds at most 0.5"].passed
+    missing = checks["model_bytes at most 9999"]
+    assert (missing.passed, missing.value) == (False, None)
+    assert missing.reason == "size of the file is missing, but at most 9999 is required"
+    assert checks["profit_per_customer at least 1"].reason == (
+        "profit_per_customer is missing, but at least 1 is required"
+    )
+
+
+def test_leaks_are_counted_and_named_and_so_are_those_that_are_allowed(case: Case, scored: pd.DataFrame) -> None:
+    def leak(check: str, column: str | None, allowed: str | None = None) -> Finding:
+        return Finding.model_validate(
+            {"check": check, "column": column, "severity": "leak", "evidence": "e", "advice": "a", "allowed": allowed}
+        )
+
+    def check(*findings: Finding) -> GateCheck:
+        report = CLEAN.model_copy(update={"findings": list(findings), "checks": ["one", "two", "three"]})
+        candidate = model("good", 1)
+        decision = decide(
+            evaluate(scored, candidate), candidate, None, scored, split_of(scored), report, case.declaration, gate()
+        )
+        return checks_of(decision)["no leak without permission"]
+
+    two = check(leak("target_copy", "City"), leak("perfect_model", None))
+    assert two.model_dump() == {
+        "name": "no leak without permission",
+        "passed": False,
+        "reason": "2 leaks without permission: target_copy in City; perfect_model",
+        "value": 2.0,
+        "relation": "at most",
+        "bound": 0.0,
+    }
+    allowed = check(leak("target_copy", "City", "Looked at"))
+    assert (allowed.passed, allowed.value) == (True, 0.0)
+    assert allowed.reason == "no leak without permission in 3 checks; 1 allowed by the declaration"
+    assert check().reason == "no leak without permission in 3 checks"
+
+
+def test_the_plan_of_a_decision_holds_everything_that_was_decided(case: Case) -> None:
+    promotion = describe_promotion(case.decide(model("good", 2), None))
+    state = RegistryState(name="churn", aliases={}, tags={2: {}})
+
+    change = plan_decision(state, promotion)
+
+    assert (change.action, change.version, change.already) == ("decide", 2, None)
+    assert (change.outcome, change.reasons, change.tags) == (promotion.outcome, promotion.reasons, promotion.tags)
+    assert {alias: move.after for alias, move in change.moves.items()} == {"champion": 2}
+    assert promotion.tags["decision"] == "promoted"
+    unchanged = describe_promotion(case.decide(model("good", 1), model("good", 1)))
+    same = plan_decision(RegistryState(name="churn", aliases={"champion": 1}, tags={1: {}}), unchanged)
+    assert (same.action, same.version) == ("decide", 1)
+    assert same.already == "version 1 is champion already"
+    assert same.moves == {}
+
+
+def test_a_refused_candidate_takes_no_place_from_one_that_waits_for_approval(case: Case) -> None:
+    refused = describe_promotion(case.decide(model("poor", 3), model("good", 1)))
+    assert refused.alias == "challenger"
+    waiting = {1: {}, 2: {"decision": "awaiting_approval"}, 3: {}}
+    decided = {1: {}, 2: {"decision": "refused"}, 3: {}}
+
+    def moves(tags: dict[int, dict[str, str]]) -> dict[str, int | None]:
+        state = RegistryState(name="churn", aliases={"champion": 1, "challenger": 2}, tags=tags)
+        return {alias: move.after for alias, move in plan_decision(state, refused).moves.items()}
+
+    assert moves(waiting) == {}
+    assert moves(decided) == {"challenger": 3}
+
+
+@pytest.mark.parametrize(("size", "evaluable"), [(20, True), (19, False)])
+def test_a_segment_counts_from_twenty_customers_of_each_class_on(size: int, evaluable: bool) -> None:
+    random = np.random.default_rng(0)
+    good = random.uniform(0.05, 0.95, 400)
+    left = (random.random(400) < good).astype(int)
+    group = np.full(400, "large")
+    group[np.flatnonzero(left == 1)[:size]] = "small"
+    group[np.flatnonzero(left == 0)[:40]] = "small"
+    table = pd.DataFrame({"Left": left, "good": good, "poor": 1 - good, "Region": group})
+
+    decision = Case(table, segments()).decide(model("good", 2), model("poor", 1), gate(margin=0.5))
+
+    check = checks_of(decision)["no segment worse than with the champion"]
+    assert check.passed
+    assert ("were not" in check.reason) != evaluable
+    assert f"in none of {2 if evaluable else 1} segments" in check.reason
