@@ -95,9 +95,9 @@ class SplitManifest(Record):
             digest = table_digest(table)
             if digest != expected.digest:
                 raise CustomerTableError(
-                    f"The {name} table ({len(table)} rows, digest {digest}) is not the one in the split manifest "
-                    f"({expected.rows} rows, digest {expected.digest}). It was edited, or data_processing was "
-                    "interrupted between two files. Run `kedro run --pipelines data_processing` again."
+                    f"The {name} table ({len(table)} rows, digest {digest}) is not the one the split manifest "
+                    f"describes ({expected.rows} rows, digest {expected.digest}). It was edited, or data_processing "
+                    "was interrupted between two files. Run `kedro run --pipelines data_processing` again."
                 )
 
 
