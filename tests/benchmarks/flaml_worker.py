@@ -21,12 +21,12 @@ def main() -> None:
         table[name] = table[name].astype("category")
     target, customers = table[description["target"]], table.drop(columns=description["target"])
     seconds, predictions = [], []
-    for learned, judged in json.loads((folder / "folds.json").read_text(encoding="utf-8")):
+    for train_rows, test_rows in json.loads((folder / "folds.json").read_text(encoding="utf-8")):
         started = time.perf_counter()
         search = AutoML()
         search.fit(
-            customers.iloc[learned].reset_index(drop=True),
-            target.iloc[learned].reset_index(drop=True),
+            customers.iloc[train_rows].reset_index(drop=True),
+            target.iloc[train_rows].reset_index(drop=True),
             task="classification",
             metric="log_loss",
             time_budget=budget,
@@ -34,7 +34,7 @@ def main() -> None:
             verbose=0,
         )
         seconds.append(time.perf_counter() - started)
-        predictions.append(search.predict_proba(customers.iloc[judged].reset_index(drop=True))[:, 1].tolist())
+        predictions.append(search.predict_proba(customers.iloc[test_rows].reset_index(drop=True))[:, 1].tolist())
     result = {
         "seconds": seconds,
         "mebibytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,

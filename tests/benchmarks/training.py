@@ -136,12 +136,12 @@ def work(name: str, use_case: str, budget: float, folder: Path) -> None:
     declaration = CustomerDeclaration.model_validate(declared)
     fit = fit_ours(declaration, budget) if name == "churn_kedro" else fit_fixed(name, declaration, customers)
     seconds, predictions = [], []
-    for learned, judged in json.loads((folder / "folds.json").read_text(encoding="utf-8")):
+    for train_rows, test_rows in json.loads((folder / "folds.json").read_text(encoding="utf-8")):
         started = time.perf_counter()
-        rows = customers.iloc[learned]
+        rows = customers.iloc[train_rows]
         predict = fit(rows.drop(columns=declaration.target), rows[declaration.target])
         seconds.append(time.perf_counter() - started)
-        predictions.append(predict(customers.iloc[judged]).tolist())
+        predictions.append(predict(customers.iloc[test_rows]).tolist())
     _write_result(folder / "result.json", seconds, predictions)
 
 
@@ -195,7 +195,7 @@ def compare(use_case: str, budgets: list[float], n_folds: int, repeats: int, fla
     customers, declared, origin = load(next(table for table in TABLES if table.use_case == use_case))
     target = customers[declared_target(declared)].to_numpy()
     divider = RepeatedStratifiedKFold(n_splits=n_folds, n_repeats=repeats, random_state=SEED)
-    folds = [(learned.tolist(), judged.tolist()) for learned, judged in divider.split(target, target)]
+    folds = [(train_rows.tolist(), test_rows.tolist()) for train_rows, test_rows in divider.split(target, target)]
     print(
         f"\n{use_case} ({origin}, {len(customers):,} customers), {repeats} x {n_folds} folds, {os.cpu_count()} cores\n"
     )
@@ -220,8 +220,8 @@ def compare(use_case: str, budgets: list[float], n_folds: int, repeats: int, fla
             result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         scores = np.array(
             [
-                measure(target[judged], np.asarray(probability))
-                for (_, judged), probability in zip(folds, result["predictions"], strict=True)
+                measure(target[test_rows], np.asarray(probability))
+                for (_, test_rows), probability in zip(folds, result["predictions"], strict=True)
             ]
         )
         if name == "churn_kedro":

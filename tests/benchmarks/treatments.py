@@ -1,8 +1,8 @@
 """What each treatment of the columns does to a model that is otherwise the same.
 
 ``python -m tests.benchmarks.treatments`` prints the tables of docs/treatment.md. Trees are fixed and untuned. Treatment
-and trees are fitted on four fifths of the customers and judged on the fifth, for several divisions, which are the same
-for every case, so that its difference from the default is paired.
+and trees are fitted on four fifths of the customers and evaluated on the fifth, for several divisions, the same
+for every case, so that the difference from the default is paired.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ def measure(customers: pd.DataFrame, declaration: CustomerDeclaration, case: Cas
     parameters = FeatureParameters.model_validate(case.features)
     folds = RepeatedStratifiedKFold(n_splits=FOLDS, n_repeats=repeats, random_state=SEED)
     rows = []
-    for learned, judged in folds.split(customers, customers[declaration.target]):
-        train, test = customers.iloc[learned], customers.iloc[judged]
+    for train_rows, test_rows in folds.split(customers, customers[declaration.target]):
+        train, test = customers.iloc[train_rows], customers.iloc[test_rows]
         train = train[~find_training_outliers(train, declaration, parameters)]
         inputs = fit_features(train, declaration, parameters)
         trees = xgb.XGBClassifier(feature_types=inputs.types, **TREES).fit(inputs.values, train[declaration.target])

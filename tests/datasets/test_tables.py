@@ -39,11 +39,11 @@ def test_a_save_that_fails_half_way_leaves_the_former_file(tmp_path: Path, suffi
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_an_absent_file_says_what_should_be_there(tmp_path: Path) -> None:
+def test_an_absent_file_is_an_error_with_its_description(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
     dataset = TableDataset(filepath=path.as_posix(), expected="Put the customers there.")
 
-    with pytest.raises(DatasetError, match=rf"There is no file {path}\. Put the customers there\."):
+    with pytest.raises(DatasetError, match=rf"File {path} does not exist\. Put the customers there\."):
         dataset.load()
 
 
@@ -52,7 +52,7 @@ def test_an_empty_file_is_called_empty(tmp_path: Path) -> None:
     path.touch()
 
     for dataset in (TableDataset(filepath=path.as_posix()), RawTableDataset(filepath=path.as_posix())):
-        with pytest.raises(DatasetError, match="is empty: not even a header"):
+        with pytest.raises(DatasetError, match="is empty, without header"):
             dataset.load()
 
 
@@ -60,7 +60,7 @@ def test_a_csv_file_named_parquet_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "table.parquet"
     path.write_text("a,b\n1,2\n", encoding="utf-8")
 
-    with pytest.raises(DatasetError, match="cannot be read as what its ending promises"):
+    with pytest.raises(DatasetError, match="cannot be read in the format of its suffix"):
         TableDataset(filepath=path.as_posix()).load()
 
 
@@ -113,7 +113,7 @@ def test_the_header_alone_can_be_read_and_may_be_absent(tmp_path: Path, suffix: 
 
 
 def test_raw_tables_are_never_written(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="never written"):
+    with pytest.raises(DatasetError, match="read-only"):
         RawTableDataset(filepath=(tmp_path / "a.csv").as_posix()).save(TABLE)
 
 

@@ -79,9 +79,9 @@ def test_a_missing_and_an_empty_file_are_told_apart(project: Project, tmp_path: 
     missing = _error(project, "--pipelines", "data_processing", "--params", "raw_customers=nowhere.csv")
     blank = _error(project, "--pipelines", "data_processing", "--params", f"raw_customers={empty}")
 
-    assert f"There is no file {project.path}/nowhere.csv" in missing
+    assert f"File {project.path}/nowhere.csv does not exist" in missing
     assert "--params raw_customers=PATH" in missing
-    assert "is empty: not even a header" in blank
+    assert "is empty, without header" in blank
 
 
 def test_unknown_levels_are_scored_counted_and_warned_of(project: Project, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_version_that_does_not_exist_is_named(project: Project) -> None:
     assert "There is no version or alias 99 of the model 'bank_churn'; the last versions are" in error
 
 
-def test_scoring_without_a_champion_says_how_to_get_one(project: Project) -> None:
+def test_scoring_without_a_champion_is_an_error_with_the_command(project: Project) -> None:
     # Telco was never trained in this clone.
     error = _error(project, "--pipelines", "inference", "--env", "telco")
 
@@ -154,13 +154,13 @@ def test_a_search_space_with_an_unknown_parameter_is_refused(project: Project) -
         ("training.class_weight=balanced,training.calibration.method=none", "such scores are no probabilities"),
     ],
 )
-def test_a_training_that_cannot_be_done_says_why(project: Project, parameters: str, message: str) -> None:
+def test_an_impossible_training_is_an_error_with_its_reason(project: Project, parameters: str, message: str) -> None:
     error = _error(project, "--pipelines", "training", "--params", f"{QUICK},{parameters}")
 
     assert message in error
 
 
-def test_a_server_that_is_down_is_said_to_be_down_within_seconds(project: Project) -> None:
+def test_a_server_that_is_down_is_reported_within_seconds(project: Project) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{probe.getsockname()[1]}"

@@ -1,4 +1,4 @@
-"""The main job on real customers, where the tables are at hand; no table is committed."""
+"""The main job on real customers, if the tables are available; no table is committed."""
 
 import os
 from collections.abc import Callable

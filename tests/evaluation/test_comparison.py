@@ -57,7 +57,7 @@ def test_the_difference_is_that_of_the_metrics_and_its_interval_is_paired(task: 
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_the_customers_listed_are_those_of_whom_most_different_things_are_said(task: Task) -> None:
+def test_the_listed_customers_have_the_largest_disagreement(task: Task) -> None:
     case = task_case(task)
     scores = score_labelled(case.trained.estimator, case.test, case.declaration)
 
@@ -83,7 +83,7 @@ def test_the_customers_listed_are_those_of_whom_most_different_things_are_said(t
         assert [one.outcome for one in listed] == [scores.classes[code] for code in rows["Outcome"]]
 
 
-def test_the_constant_says_the_share_of_the_training_customers_and_has_no_skill() -> None:
+def test_the_constant_predicts_the_share_of_the_training_customers_and_has_no_skill() -> None:
     case = task_case("binary")
 
     scores = score_labelled(trained_here("binary", "constant").estimator, case.test, case.declaration)
@@ -95,7 +95,7 @@ def test_the_constant_says_the_share_of_the_training_customers_and_has_no_skill(
 
 
 def test_a_baseline_that_does_not_learn_the_task_is_refused() -> None:
-    with pytest.raises(ParameterError, match="ridge does not learn task binary; logistic_regression does"):
+    with pytest.raises(ParameterError, match="ridge does not support task binary; choose logistic_regression"):
         trained_here("binary", "ridge")
 
 
@@ -132,12 +132,12 @@ def test_customers_are_known_again_whatever_the_order_and_the_type_of_whole_numb
     assert find_training_rows(learned, retyped, case.declaration) is not None
     assert np.asarray(find_training_rows(learned, retyped, case.declaration)).all()
     assert not np.asarray(find_training_rows(learned, case.test, case.declaration)).any()
-    # Somebody who has changed is another customer.
+    # A customer whose row has changed counts as another customer.
     older = case.train.assign(Age=case.train["Age"] + 1)
     assert not np.asarray(find_training_rows(learned, older, case.declaration)).any()
 
 
-def test_digests_of_other_columns_tell_nothing() -> None:
+def test_digests_of_other_columns_are_ignored() -> None:
     case = task_case("binary")
     fewer = case.declaration.model_copy(
         update={"columns": [column for column in case.declaration.columns if column.name != "Visits"]}

@@ -267,7 +267,7 @@ def uncalibrated(estimator: Any, case: TaskCase, customers: pd.DataFrame) -> np.
 
 
 @pytest.mark.parametrize(("task", "name"), MODELS)
-def test_contributions_and_base_add_up_to_what_the_model_says(task: Task, name: str) -> None:
+def test_contributions_and_base_sum_to_the_prediction(task: Task, name: str) -> None:
     case, estimator = task_case(task), fitted(task, name)
     customers = case.test.head(15)
 
@@ -413,7 +413,7 @@ def test_importance_of_xgboost_is_its_gain() -> None:
     pd.testing.assert_series_equal(importance, tree_importance(case.trained.estimator))
 
 
-def test_a_model_that_says_the_same_of_everyone_rests_on_no_column() -> None:
+def test_a_constant_model_has_no_important_column() -> None:
     case = task_case("binary")
     estimator = fitted("binary", "logistic_regression")
     flat = case.test.assign(Age=50.0, Country=case.test["Country"].iloc[0], Visits=4.0)
@@ -530,7 +530,7 @@ def test_shuffling_raises_the_loss_as_scikit_learn_finds(task: Task, name: Algor
     assert found.shares.sum() == pytest.approx(1)
 
 
-def test_samples_are_as_large_as_asked_and_the_same_each_time() -> None:
+def test_samples_have_the_requested_size_and_are_reproducible() -> None:
     case = task_case("binary")
     parameters = ExplanationParameters(max_explained=12, max_permuted=60, n_repeats=3, random_state=5)
 
@@ -605,7 +605,7 @@ def test_a_column_without_any_cell_is_not_varied() -> None:
     assert partial_dependence(case.trained.estimator, empty, ["Visits"], case.declaration, QUICK) == []
 
 
-def test_the_customers_shown_are_the_telling_ones() -> None:
+def test_the_example_customers_are_extremes_and_errors() -> None:
     # Threshold 0.5: the second is missed most surely, the fifth is contacted in vain most surely.
     target = np.array([1, 1, 1, 0, 0, 0])
     scores = ScoredCustomers("binary", target, np.array([0.9, 0.1, 0.3, 0.6, 0.8, 0.48]), 0.5, ("0", "1"))

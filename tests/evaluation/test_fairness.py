@@ -81,7 +81,7 @@ def test_differences_and_ratios_worked_out_by_hand() -> None:
     assert column.used_by_model
 
 
-def test_intervals_are_as_wide_as_the_binomial_distribution_says() -> None:
+def test_intervals_are_as_wide_as_the_binomial_distribution_implies() -> None:
     column = compare(CELLS, n_resamples=4000)
 
     rate = column.groups[1].selection_rate
@@ -138,7 +138,7 @@ def test_a_rate_among_leavers_takes_leavers() -> None:
     assert column.false_positive_rate.difference.value == pytest.approx(0.4 - 10 / 140)
 
 
-def test_where_nobody_is_flagged_there_is_no_ratio() -> None:
+def test_without_flagged_customers_there_is_no_ratio() -> None:
     column = compare({"a": (0, 50, 0, 50), "b": (0, 50, 0, 100)})
 
     assert column.demographic_parity_difference is not None
@@ -148,7 +148,7 @@ def test_where_nobody_is_flagged_there_is_no_ratio() -> None:
     assert column.groups[0].precision is None
 
 
-def test_one_group_is_compared_with_nobody() -> None:
+def test_a_single_group_is_not_compared() -> None:
     column = compare({"a": (20, 30, 20, 50)})
 
     assert column.selection_rate is None

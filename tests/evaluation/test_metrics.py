@@ -251,7 +251,7 @@ def test_more_confidence_takes_a_wider_interval(scored: tuple[np.ndarray, np.nda
         assert wider[name].high > estimate.high
 
 
-def test_an_interval_of_accuracy_is_as_wide_as_the_binomial_distribution_says() -> None:
+def test_an_interval_of_accuracy_is_as_wide_as_the_binomial_distribution_implies() -> None:
     random = np.random.default_rng(5)
     target = random.integers(0, 2, 1000)
     probability = np.where(random.random(1000) < 0.8, target, 1 - target).astype(float)
@@ -548,7 +548,7 @@ def test_a_model_does_not_differ_from_itself(numbers: tuple[np.ndarray, np.ndarr
 def test_models_of_other_customers_cannot_be_compared(scored: tuple[np.ndarray, np.ndarray]) -> None:
     target, probability = scored
 
-    with pytest.raises(ValueError, match=r"same customers can be compared.*whose targets differ"):
+    with pytest.raises(ValueError, match=r"paired differences need scores of the same customers.*whose targets differ"):
         paired_differences(binary(target, probability, 0.4), binary(1 - target, probability, 0.4), RESAMPLING)
 
 

@@ -63,7 +63,7 @@ def outcomes(probability: np.ndarray, seed: int) -> np.ndarray:
 
 
 def of(report: SliceReport, name: str) -> Slice:
-    return next(judged for judged in report.slices if judged.name == name)
+    return next(found_slice for found_slice in report.slices if found_slice.name == name)
 
 
 def test_a_group_on_which_the_model_fails_is_found_and_called_worse() -> None:
@@ -89,7 +89,7 @@ def test_a_group_on_which_the_model_fails_is_found_and_called_worse() -> None:
     assert worst in report.worse
 
 
-def test_where_nothing_is_wrong_hardly_any_report_says_so() -> None:
+def test_where_nothing_is_wrong_hardly_any_report_finds_a_worse_group() -> None:
     worse = miscalibrated = 0
     for seed in range(20):
         table, probability = customers(seed, 2000)
@@ -103,7 +103,7 @@ def test_where_nothing_is_wrong_hardly_any_report_says_so() -> None:
     assert miscalibrated <= 3
 
 
-def test_a_group_for_which_too_little_is_said_is_miscalibrated_but_not_worse() -> None:
+def test_a_group_with_too_low_predictions_is_miscalibrated_but_not_worse() -> None:
     table, probability = customers(3)
     nice = (table["town"] == "Nice").to_numpy()
     said = probability.copy()
@@ -124,8 +124,12 @@ def test_a_group_for_which_too_little_is_said_is_miscalibrated_but_not_worse() -
     half = (found.calibration.difference.high - found.calibration.difference.low) / 2
     assert found.calibration.difference.value / half == pytest.approx(z / 1.959964)
     assert not found.worse
-    others = [judged for judged in report.slices if judged.declared and judged.name != "town = Nice"]
-    assert not any(judged.calibration is not None and judged.calibration.miscalibrated for judged in others)
+    others = [
+        found_slice for found_slice in report.slices if found_slice.declared and found_slice.name != "town = Nice"
+    ]
+    assert not any(
+        found_slice.calibration is not None and found_slice.calibration.miscalibrated for found_slice in others
+    )
 
 
 def test_every_group_of_a_declared_column_is_measured_as_it_is() -> None:
@@ -139,7 +143,7 @@ def test_every_group_of_a_declared_column_is_measured_as_it_is() -> None:
 
     report = measure_slices(score(target, probability), table, declaration, QUICK)
 
-    names = {judged.name for judged in report.slices if judged.declared}
+    names = {found_slice.name for found_slice in report.slices if found_slice.declared}
     towns = {f"town = {town}" for town in ("Lyon", "Nice", "Paris", "Tours")}
     assert names == towns | {"age below 30", "age 30 to 45", "age 45 to 60", "age from 60", "age missing"}
     middle = table["age"].between(30, 44.9).to_numpy()
@@ -161,7 +165,7 @@ def test_rare_levels_are_put_together() -> None:
     report = measure_slices(score(outcomes(probability, 8), probability), table, declaration, QUICK)
 
     assert of(report, "town = other").rows == 60
-    assert not any("village" in judged.name for judged in report.slices)
+    assert not any("village" in found_slice.name for found_slice in report.slices)
 
 
 def test_a_column_that_the_model_does_not_use_can_be_a_segment() -> None:
@@ -171,11 +175,11 @@ def test_a_column_that_the_model_does_not_use_can_be_a_segment() -> None:
 
     report = measure_slices(score(outcomes(probability, 10), probability), table, declaration, QUICK)
 
-    assert {"branch = north", "branch = south"} <= {judged.name for judged in report.slices}
-    assert not any("branch" in judged.name for judged in report.slices if not judged.declared)
+    assert {"branch = north", "branch = south"} <= {found_slice.name for found_slice in report.slices}
+    assert not any("branch" in found_slice.name for found_slice in report.slices if not found_slice.declared)
 
 
-def test_groups_of_which_nobody_left_or_few_are_there_say_so() -> None:
+def test_groups_without_leavers_or_with_few_customers_are_not_tested() -> None:
     table, probability = customers(11)
     target = outcomes(probability, 12)
     nice, lyon = ((table["town"] == town).to_numpy() for town in ("Nice", "Lyon"))
@@ -196,11 +200,11 @@ def test_groups_of_which_nobody_left_or_few_are_there_say_so() -> None:
     assert few.metric is not None
     assert few.p_value is None
     assert few.note == "Only 3 customers who left: too few to test (fewer than 10)."
-    assert small.note == f"Only {small.rows} customers: too few to judge (fewer than 100)."
+    assert small.note == f"Only {small.rows} customers: too few to test (fewer than 100)."
     assert small.metric is None
     assert not small.worse
     # Those that cannot be tested come last.
-    assert {judged.name for judged in report.slices[-3:]} == {"town = Nice", "town = Lyon", "age from 79"}
+    assert {found_slice.name for found_slice in report.slices[-3:]} == {"town = Nice", "town = Lyon", "age from 79"}
 
 
 def test_customers_of_one_class_have_no_metric_but_a_report() -> None:
@@ -212,7 +216,7 @@ def test_customers_of_one_class_have_no_metric_but_a_report() -> None:
     assert report.whole is None
     assert report.tested == 0
     assert not report.worse
-    assert all(judged.metric is None for judged in report.slices)
+    assert all(found_slice.metric is None for found_slice in report.slices)
 
 
 def test_a_group_of_like_customers_is_worse_by_nature_alone() -> None:
@@ -225,16 +229,16 @@ def test_a_group_of_like_customers_is_worse_by_nature_alone() -> None:
 
     report = measure_slices(score(outcomes(probability, 15), probability), table, declaration, QUICK)
 
-    towns = [judged for judged in report.slices if judged.declared]
+    towns = [found_slice for found_slice in report.slices if found_slice.declared]
     assert len(towns) == 4
-    for judged in towns:
-        assert judged.worse
-        assert judged.by_nature
-        assert judged.expected is not None
-        assert judged.metric is not None
-        assert judged.metric.value == pytest.approx(judged.expected, abs=0.06)
-        assert judged.note is not None
-        assert f"{judged.expected:.3f}" in judged.note
+    for found_slice in towns:
+        assert found_slice.worse
+        assert found_slice.by_nature
+        assert found_slice.expected is not None
+        assert found_slice.metric is not None
+        assert found_slice.metric.value == pytest.approx(found_slice.expected, abs=0.06)
+        assert found_slice.note is not None
+        assert f"{found_slice.expected:.3f}" in found_slice.note
 
 
 def test_what_is_to_be_expected_is_the_mean_over_outcomes_with_the_predicted_probabilities() -> None:
@@ -274,7 +278,7 @@ def test_failing_groups_of_other_tasks_are_found(task: Task) -> None:
     assert report.metric == ("rmse" if task == "regression" else "balanced_accuracy")
     assert report.slices[0].name == "town = Nice"
     assert report.slices[0].worse
-    assert {judged.name for judged in report.worse} == {"town = Nice"}
+    assert {found_slice.name for found_slice in report.worse} == {"town = Nice"}
     if task == "regression":
         declared = measure_slices(scores, table, declare(task, plan={"kind": "categorical", "segment": True}), QUICK)
         calibration = of(declared, "plan = plus").calibration
@@ -296,8 +300,8 @@ def test_found_groups_are_neither_each_other_nor_declared_ones() -> None:
     twice = measure_slices(scores, table, declare(), QUICK)
     declared = measure_slices(scores, table, declare(town={"kind": "categorical", "segment": True}), QUICK)
 
-    assert len({"town = Nice", "plan = Nice"} & {judged.name for judged in twice.slices}) == 1
-    assert "plan = Nice" not in {judged.name for judged in declared.slices}
+    assert len({"town = Nice", "plan = Nice"} & {found_slice.name for found_slice in twice.slices}) == 1
+    assert "plan = Nice" not in {found_slice.name for found_slice in declared.slices}
     assert of(declared, "town = Nice").declared
     assert of(declared, "town = Nice").worse
 
@@ -315,7 +319,7 @@ def test_more_customers_than_wanted_are_sampled_and_the_seed_decides() -> None:
     assert "a seeded sample of 1,000 of the 4,000 customers" in first.how
     assert first == again
     assert first != other
-    assert sum(judged.rows for judged in first.slices if judged.declared) == 1000
+    assert sum(found_slice.rows for found_slice in first.slices if found_slice.declared) == 1000
 
 
 def test_found_groups_are_judged_on_the_half_that_was_not_searched() -> None:
@@ -324,11 +328,15 @@ def test_found_groups_are_judged_on_the_half_that_was_not_searched() -> None:
 
     report = measure_slices(scores, table, declare(), QUICK)
 
-    found = [judged for judged in report.slices if not judged.declared]
+    found = [found_slice for found_slice in report.slices if not found_slice.declared]
     assert found
-    assert all(judged.rows < 0.6 * 4000 for judged in found)
+    assert all(found_slice.rows < 0.6 * 4000 for found_slice in found)
     # The search takes the worst of its half; on the other half they are as good as any.
-    values = [judged.metric.value - judged.whole for judged in found if judged.metric and judged.whole]
+    values = [
+        found_slice.metric.value - found_slice.whole
+        for found_slice in found
+        if found_slice.metric and found_slice.whole
+    ]
     assert abs(np.mean(values)) < 0.03
 
 
@@ -355,11 +363,11 @@ def test_the_adjusted_values_of_a_report_are_holms() -> None:
     table, probability = customers(24)
     declaration = declare(town={"kind": "categorical", "segment": True})
     report = measure_slices(score(outcomes(probability, 25), probability), table, declaration, QUICK)
-    tested = [judged for judged in report.slices if judged.p_value is not None]
+    tested = [found_slice for found_slice in report.slices if found_slice.p_value is not None]
 
     assert report.tested == len(tested)
-    assert [judged.adjusted_p_value for judged in tested] == pytest.approx(
-        adjust_by_holm([judged.p_value or 0 for judged in tested])
+    assert [found_slice.adjusted_p_value for found_slice in tested] == pytest.approx(
+        adjust_by_holm([found_slice.p_value or 0 for found_slice in tested])
     )
 
 

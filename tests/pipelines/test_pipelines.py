@@ -256,7 +256,7 @@ def test_a_leak_stops_the_run_after_the_report_was_written_unless_it_is_allowed(
     assert len(made["train_customers"]) == 200
 
 
-def test_changes_since_the_last_run_are_told(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
+def test_changes_since_the_last_run_are_reported(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
     last = _process(raw_customers, declaration)["table_schema"]
     later = raw_customers.assign(City=raw_customers["City"].replace("Nice", "Paris"), Extra="1")
 
@@ -344,7 +344,7 @@ def test_training_gives_an_estimator_that_ranks_churners_first(
     assert made["training_summary"].score == pytest.approx(best.score, rel=0.1)
 
 
-def test_training_tells_the_tracker_what_it_did(
+def test_training_logs_parameters_and_metrics(
     splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
 ) -> None:
     made = _train(*splits[:2], manifest, declaration, tmp_path)
@@ -516,12 +516,12 @@ def test_an_evaluation_is_published_with_the_version(
 ) -> None:
     made = _evaluate(_registered(trained, 3), splits, manifest, declaration)
 
-    published, evaluation_ = made["version_documents"], made["evaluation"]
-    assert (published.model_name, published.version, published.model_id) == ("test_churn", 3, "m-3")
-    assert float(published.tags["roc_auc_low"]) == pytest.approx(evaluation_.metrics["roc_auc"].low, rel=1e-5)
-    assert set(published.files) == {"report.html", "model_card.md", "model_card.html"}
-    assert published.files["report.html"] == made["evaluation_report"]
-    assert len(published.description) <= 4500
+    documents, evaluation_ = made["version_documents"], made["evaluation"]
+    assert (documents.model_name, documents.version, documents.model_id) == ("test_churn", 3, "m-3")
+    assert float(documents.tags["roc_auc_low"]) == pytest.approx(evaluation_.metrics["roc_auc"].low, rel=1e-5)
+    assert set(documents.files) == {"report.html", "model_card.md", "model_card.html"}
+    assert documents.files["report.html"] == made["evaluation_report"]
+    assert len(documents.description) <= 4500
     assert "data:image/png;base64," in made["evaluation_report"]
     assert "http://" not in made["evaluation_report"].replace("http://www.w3.org", "")
 

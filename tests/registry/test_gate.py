@@ -604,7 +604,7 @@ def test_an_evaluation_of_another_task_is_refused() -> None:
         ("regression", {"metric": "roc_auc"}, "regression: metric 'roc_auc' is unknown"),
     ],
 )
-def test_each_task_knows_its_own_metrics(task: str, own: dict[str, Any], message: str) -> None:
+def test_each_task_has_its_own_metrics(task: str, own: dict[str, Any], message: str) -> None:
     fields = gate().model_dump()
 
     with pytest.raises(ValidationError, match=message):
@@ -656,7 +656,7 @@ def test_a_candidate_that_is_equal_in_every_segment_is_promoted(scored: pd.DataF
     assert "in none of 2 segments" in decision.checks[-1].reason
 
 
-def test_a_small_loss_in_a_segment_by_chance_refuses_nobody(scored: pd.DataFrame) -> None:
+def test_a_small_loss_in_a_segment_by_chance_does_not_refuse(scored: pd.DataFrame) -> None:
     random = np.random.default_rng(1)
     table = in_regions(scored, rows=60).assign(
         jittered=lambda frame: np.clip(frame["good"] + random.normal(0, 0.05, 400), 0.001, 0.999)
@@ -667,7 +667,7 @@ def test_a_small_loss_in_a_segment_by_chance_refuses_nobody(scored: pd.DataFrame
     assert not failed(decision)
 
 
-def test_a_leak_that_nobody_allowed_refuses(case: Case, scored: pd.DataFrame) -> None:
+def test_a_leak_without_permission_refuses(case: Case, scored: pd.DataFrame) -> None:
     leak = Finding(check="perfect_model", severity="leak", evidence="ROC-AUC 1", advice="Look at it.")
     for leakage, passes in (
         (CLEAN, True),

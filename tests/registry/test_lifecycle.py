@@ -72,7 +72,7 @@ def event(change: Change, at: str = "2026-01-01", by: str = "Ann", result: str =
     )
 
 
-def test_a_coronation_sends_the_champion_back_and_takes_the_other_aliases_of_the_new_one() -> None:
+def test_a_promotion_makes_the_champion_previous_and_takes_the_other_aliases_of_the_new_one() -> None:
     before = state({1: {}, 2: {}}, champion=1, challenger=2, staging=2)
 
     assert plan_promotion(before, 2) == {
@@ -92,7 +92,7 @@ def test_two_champions_that_take_turns_change_places() -> None:
     }
 
 
-def test_a_coronation_leaves_the_aliases_of_others_alone() -> None:
+def test_a_promotion_leaves_the_aliases_of_others_alone() -> None:
     before = state({1: {}, 2: {}, 3: {}, 4: {}}, champion=1, challenger=3, staging=4)
 
     assert set(plan_promotion(before, 2)) == {"champion", "previous_champion"}
@@ -192,7 +192,7 @@ def test_the_champion_is_nothing_else(alias: Alias) -> None:
         plan_manual_promotion(state({1: PASSED}, champion=1), 1, alias)
 
 
-def test_nobody_names_the_previous_champion() -> None:
+def test_the_previous_champion_cannot_be_set_manually() -> None:
     with pytest.raises(RefusedActionError, match="is set automatically"):
         plan_manual_promotion(state({1: PASSED}), 1, "previous_champion")
 

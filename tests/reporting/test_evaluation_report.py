@@ -105,16 +105,19 @@ def test_sentences_repeat_the_numbers() -> None:
     results = results_of("binary")
     metrics, campaign = results.evaluation.metrics, results.assessment.campaign
     assert campaign is not None
-    said = " ".join(summarise(results))
+    text = " ".join(summarise(results))
 
     left = results.evaluation.test_classes["leaves"]
-    assert f"tried on 150 customers it had not learned from, of whom {left} left" in said
-    assert f"the model asks to contact, {100 * metrics['precision'].value:.0f} leave" in said
-    assert f"finds {100 * metrics['recall'].value:.0f} of 100 who leave" in said
-    assert f"expected to bring {write_money(campaign.chosen.profit_per_customer.value)}" in said
-    assert "rest most on Age, Country and Visits" in said
-    assert "Between the groups of Country" in said
-    assert "Compared with version 3 (champion) on the same 150 customers, it is better in ROC-AUC" in said
+    assert f"tested on 150 customers outside its training set, of whom {left} left" in text
+    assert f"the model flags, {100 * metrics['precision'].value:.0f} leave" in text
+    assert f"finds {100 * metrics['recall'].value:.0f} of 100 leavers" in text
+    assert (
+        f"expected profit of a campaign with the model is {write_money(campaign.chosen.profit_per_customer.value)}"
+        in text
+    )
+    assert "depend most on Age, Country and Visits" in text
+    assert "Between the groups of Country" in text
+    assert "Compared with version 3 (champion) on the same 150 customers, it is better in ROC-AUC" in text
 
 
 def test_the_share_contacted_follows_from_precision_and_recall() -> None:
@@ -127,7 +130,7 @@ def test_the_share_contacted_follows_from_precision_and_recall() -> None:
     assert contacted_share(results_of("regression")) is None
 
 
-def test_the_best_alternative_can_be_afforded_and_knows_no_more_than_people_do() -> None:
+def test_the_best_alternative_is_feasible_and_not_perfect_foresight() -> None:
     campaign = results_of("binary").assessment.campaign
     assert campaign is not None
 
@@ -168,20 +171,20 @@ def test_the_comparison_shows_both_values_and_the_customers_in_dispute() -> None
     assert (row.title, row.outcome) == ("ROC-AUC", "better")
     assert row.difference == "+0.020 (0.010 to 0.030)"
     assert row.difference in shown
-    assert "Customers on whom the two disagree most" in shown
+    assert "Customers with the largest disagreement" in shown
 
 
 def test_limits_name_what_was_found() -> None:
     results = results_of("binary")
     evaluation = results.evaluation.model_copy(update={"training_row_share": 0.25})
     card = results.card.model_copy(update={"train_digest": "another", "git_dirty": True})
-    said = " ".join(list_limits(replace(results, evaluation=evaluation, card=card)))
+    text = " ".join(list_limits(replace(results, evaluation=evaluation, card=card)))
 
-    assert "25.0 % of the test customers are training rows" in said
-    assert "trained on another split" in said
-    assert "Only 150 test customers" in said
-    assert "changes that are in no commit" in said
-    assert "protected columns: Country" in said
+    assert "25.0 % of the test customers are training rows" in text
+    assert "trained on another split" in text
+    assert "Only 150 test customers" in text
+    assert "uncommitted changes" in text
+    assert "Protected columns are inputs of the model: Country" in text
     assert "another split" not in " ".join(list_limits(results))
 
 
@@ -216,8 +219,8 @@ def test_no_picture_is_lost_and_each_is_in_its_section() -> None:
     assert len(captions["good"]) == 3
     assert captions["good"][-1] == "Strange"
     assert captions["worth"] == ["Profit by the share of the customers that is contacted"]
-    assert captions["why"] == ["Single customers, and how the model came to its answer"]
-    assert captions["whom"] == ["The model on groups of customers"]
+    assert captions["why"] == ["Explanations of example customers"]
+    assert captions["whom"] == ["Metric and calibration by group of customers"]
     page = Page(render(results_of("binary"), **pictures))
     assert len(page.sources) == len(set(page.sources)) == len(pictures)
 
@@ -232,13 +235,13 @@ def test_hostile_names_are_shown_and_not_obeyed() -> None:
     assert HOSTILE in page.shown
 
 
-def test_a_model_that_contacts_nobody_is_described() -> None:
+def test_a_model_that_flags_no_customer_is_described() -> None:
     results = reassess(results_of("binary"), campaign=None)
     nothing = Estimate(value=0.0, low=0.0, high=0.0)
     metrics = results.evaluation.metrics | {"precision": nothing, "recall": nothing}
     changed = replace(results, evaluation=results.evaluation.model_copy(update={"metrics": metrics}))
 
-    assert "At its threshold it asks to contact nobody." in summarise(changed)
+    assert "At its threshold it flags no customer." in summarise(changed)
     assert "0.0 %" in [tile.value for tile in list_tiles(changed)]
     Page(render(changed))
 

@@ -68,7 +68,7 @@ def test_importance_shows_the_largest_share_on_top() -> None:
     assert png(figure)
 
 
-def test_importance_says_what_it_is_a_share_of() -> None:
+def test_importance_names_its_basis() -> None:
     axes = draw_importance(pd.Series({"Age": 0.7, "City": 0.3}), "shuffling").axes[0]
 
     assert axes.get_title(loc="left") == "Feature importance by shuffling"
@@ -83,7 +83,7 @@ def test_importance_shows_twenty_columns_at_most() -> None:
     assert [label.get_text() for label in axes.get_yticklabels()] == [f"c{number}" for number in range(19, -1, -1)]
 
 
-def test_the_beeswarm_shows_every_column_and_says_how_many_customers(trained: TrainedModel, splits: Splits) -> None:
+def test_the_beeswarm_shows_every_column_and_the_number_of_customers(trained: TrainedModel, splits: Splits) -> None:
     explanation = explain(trained.estimator, splits[2])
 
     figure = draw_beeswarm(explanation)
@@ -112,7 +112,7 @@ def test_contributions_to_classes_are_stacked_means_strongest_column_on_top() ->
     assert png(figure)
 
 
-def test_a_beeswarm_says_what_the_contributions_add_up_to() -> None:
+def test_a_beeswarm_names_the_explained_output() -> None:
     case = task_case("regression")
 
     figure = draw_beeswarm(explain(case.trained.estimator, case.test, "the predicted Outcome"))
@@ -250,7 +250,7 @@ def test_waterfalls_lead_from_the_base_to_the_answer() -> None:
 def test_a_waterfall_of_many_columns_sums_the_weak_ones() -> None:
     values = np.arange(12, 0, -1.0)[np.newaxis]
     names = [f"column {place}" for place in range(12)]
-    one = ShownCustomer("Somebody", "", Explanation(values, 1.0, values, names), ["x"] * 12, "answer")
+    one = ShownCustomer("Likeliest to leave", "", Explanation(values, 1.0, values, names), ["x"] * 12, "answer")
 
     axes = draw_waterfalls([one]).axes[0]
 
@@ -275,7 +275,7 @@ def test_shuffling_is_drawn_with_its_spread() -> None:
     assert title(figure) == "Rise of the log loss when a column is shuffled"
 
 
-def test_twenty_columns_at_most_are_drawn_and_it_is_said() -> None:
+def test_twenty_columns_at_most_are_drawn_with_a_note() -> None:
     names = [f"c{place}" for place in range(25)]
     rises = pd.DataFrame(np.linspace(1, 0.1, 25)[:, np.newaxis] + [[0, 0.01]], index=names)
 
@@ -315,7 +315,7 @@ def test_of_many_classes_those_that_vary_most_are_drawn() -> None:
     assert shown[-1].endswith("(8 of 12 classes)")
 
 
-def test_nothing_to_vary_is_said() -> None:
+def test_without_values_a_note_is_drawn() -> None:
     assert title(draw_partial_dependence([], ["the answer"])) == "No column has a cell to set it to"
 
 
@@ -357,7 +357,7 @@ def test_any_name_and_any_level_can_be_drawn() -> None:
     assert "missing" in [label.get_text() for axes in figures[0].axes for label in axes.get_xticklabels()]
 
 
-def test_pyplot_knows_none_of_these_figures() -> None:
+def test_figures_are_not_registered_with_pyplot() -> None:
     settings = dict(mpl.rcParams)
     _, explained = explained_case("binary")
 

@@ -15,7 +15,7 @@ from tests.reporting.test_evaluation_report import Page
 from tests.result_cases import SCRIPT, hostile_results, results_of
 
 DATE = "21 November 2026"
-SECTIONS = ["Purpose", "Data", "Performance", "Limits", "Groups of customers", "What it rests on", "Lineage"]
+SECTIONS = ["Purpose", "Data", "Performance", "Limits", "Groups of customers", "Explanations", "Lineage"]
 ALONE = re.compile(r"(?<!\\)\|")
 
 
@@ -39,7 +39,7 @@ def test_the_card_has_every_section_and_valid_tables(task: Task) -> None:
     headings = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     assert [name for name in headings if name in SECTIONS] == SECTIONS
     assert ("Economics" in headings) == ("Fairness" in headings) == (task == "binary")
-    assert headings[-1] == "How to load it"
+    assert headings[-1] == "Usage"
     assert DATE in text
     assert len(text.encode()) < 60_000
     for table in tables(text):

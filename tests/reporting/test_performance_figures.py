@@ -161,7 +161,7 @@ def test_the_threshold_is_marked_on_both_curves() -> None:
     assert marker(draw_precision_recall_curve(*scores)) == pytest.approx((1 / 2, 1 / 2))
 
 
-def test_a_threshold_that_nobody_reaches_has_no_precision_to_mark() -> None:
+def test_a_threshold_above_all_probabilities_has_no_precision_to_mark() -> None:
     figure = draw_precision_recall_curve(*score(np.array([0, 1, 0, 1]), np.array([0.1, 0.2, 0.3, 0.4]), 0.9))
 
     assert not any(line.get_marker() == "o" for line in figure.axes[0].lines)
@@ -285,7 +285,7 @@ def test_calibration_of_several_classes_is_that_of_the_predicted_one() -> None:
     table = pd.DataFrame(
         {"right": scores.prediction.argmax(axis=1) == scores.target, "probability": scores.prediction.max(axis=1)}
     )
-    # Whoever has equals goes where their middle is.
+    # Ties are assigned to the bin of their middle.
     middle = table["probability"].rank(method="average") - 0.5
     tenths = [tenth for _, tenth in table.groupby((middle * 10 / 150).astype(int))]
 

@@ -106,16 +106,16 @@ def campaign(**changes: Any) -> CampaignReport:
 
 def words(figure: Any) -> str:
     """All that is written in a figure."""
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
+    renderer_target: Any = FigureCanvasAgg(figure)
+    renderer_target.draw()
     return "\n".join(str(text.get_text()) for text in figure.findobj(lambda artist: hasattr(artist, "get_text")))
 
 
 def overlapping(figure: Any) -> list[tuple[str, str]]:
     """Labels of an axis that run into one another, and titles that run into the next."""
-    canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()
-    renderer = canvas.get_renderer()
+    renderer_target: Any = FigureCanvasAgg(figure)
+    renderer_target.draw()
+    renderer = renderer_target.get_renderer()
     found = []
     for axes in figure.axes:
         labels = [label for label in axes.get_yticklabels() if label.get_text() and label.get_visible()]
@@ -126,7 +126,7 @@ def overlapping(figure: Any) -> list[tuple[str, str]]:
     return found
 
 
-def test_the_gain_curve_starts_at_nothing_ends_at_all_and_says_the_lift() -> None:
+def test_the_gain_curve_starts_at_nothing_ends_at_all_and_shows_the_lift() -> None:
     figure: Any = draw_gain_curve(case()[0], evaluation())
 
     model = next(line for line in figure.axes[0].lines if line.get_label() == "model")
@@ -153,7 +153,7 @@ def test_the_decision_threshold_is_marked_among_the_metrics() -> None:
 
 
 @pytest.mark.parametrize("changes", [{}, {"capacity": 0.2}, {"contact_cost": 0, "budget": 3}])
-def test_the_profit_of_the_model_is_where_it_is_said_to_be(changes: dict[str, Any]) -> None:
+def test_the_profit_of_the_model_is_at_its_threshold(changes: dict[str, Any]) -> None:
     report = campaign(**changes)
 
     figures: list[tuple[Any, float]] = [

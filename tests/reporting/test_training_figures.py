@@ -203,16 +203,16 @@ def test_the_history_shows_every_trial_once() -> None:
 
     np.testing.assert_allclose(points(axes, "finished"), [(1, 0.50), (2, 0.45), (4, 0.48), (6, 0.47)])
     np.testing.assert_allclose(points(axes, "best so far")[:, 1], [0.50, 0.45, 0.45, 0.45, 0.45])
-    assert points(axes, "given up in the first fold")[:, 0].tolist() == [3]
+    assert points(axes, "pruned in the first fold")[:, 0].tolist() == [3]
     assert points(axes, "failed")[:, 0].tolist() == [7]
-    assert axes.get_title(loc="left") == "xgboost: 7 trials, 2 given up, 1 failed; best 0.4500"
+    assert axes.get_title(loc="left") == "xgboost: 7 trials, 2 pruned, 1 failed; best 0.4500"
 
 
-def test_a_trial_that_was_given_up_is_compared_on_the_folds_that_it_had() -> None:
+def test_the_score_of_a_pruned_trial_is_extrapolated_from_its_folds() -> None:
     axes = trained("binary").draw()["search_history.png"].axes[0]
 
     # Finished trials have 0.455 on the first fold and 0.475 on both, on average.
-    np.testing.assert_allclose(points(axes, "given up: by"), [(5, 0.475 + 0.50 - 0.455)])
+    np.testing.assert_allclose(points(axes, "pruned: estimated"), [(5, 0.475 + 0.50 - 0.455)])
 
 
 def test_each_algorithm_has_a_history_of_its_own() -> None:
@@ -246,7 +246,7 @@ def test_slices_show_scores_by_value_on_the_scale_of_the_space() -> None:
         points(panels["learning_rate"], "finished"), [(0.3, 0.50), (0.1, 0.45), (0.2, 0.48), (0.05, 0.47)]
     )
     np.testing.assert_allclose(points(panels["max_depth"], "the best"), [(4, 0.45)])
-    assert points(panels["max_depth"], "given up")[:, 0].tolist() == [6, 5]
+    assert points(panels["max_depth"], "pruned")[:, 0].tolist() == [6, 5]
     labels = [label.get_text() for label in panels["grow_policy"].get_xticklabels()]
     assert labels == ["depthwise", "lossguide"]
 
@@ -343,7 +343,7 @@ def test_profit_is_drawn_over_the_customers_contacted_with_the_choice_of_the_rep
     np.testing.assert_allclose(points(axes, "chosen"), [(choice.contacted_share, choice.profit_per_customer)])
     np.testing.assert_allclose(points(axes, "contact at random"), [(0, 0), (1, curve.profit[-1])])
     np.testing.assert_allclose(points(axes, "contact everybody"), [(1, curve.profit[-1])])
-    assert points(axes, "contact nobody")[:, 1].tolist() == [0, 0]
+    assert points(axes, "contact none")[:, 1].tolist() == [0, 0]
 
 
 def test_limits_of_the_campaign_are_drawn() -> None:
@@ -359,7 +359,7 @@ def test_limits_of_the_campaign_are_drawn() -> None:
     assert choice.contacted_share <= 0.2
 
 
-def test_customers_are_worth_what_their_column_says() -> None:
+def test_the_value_of_customers_is_that_of_their_column() -> None:
     economics = ECONOMICS | {"value": {"column": "Age", "factor": 2.0}}
     one = train("binary", campaigns={"objective": "profit", "economics": economics}, calibration={"method": "none"})
     choice, found = one.summary.threshold, one.candidate_comparison.out_of_fold
@@ -393,7 +393,7 @@ def test_another_objective_is_drawn_over_thresholds(objective: str, score: Any) 
         assert value == pytest.approx(score(found.target, found.prediction >= threshold))
 
 
-def test_recall_is_drawn_with_the_precision_that_is_asked_for() -> None:
+def test_recall_is_drawn_with_the_required_precision() -> None:
     one = train("binary", campaigns={"objective": "recall_at_precision", "min_precision": 0.6})
 
     axes = one.draw()["threshold_objective.png"].axes[0]

@@ -48,46 +48,50 @@ def draw(task: Task, n_rows: int = N_ROWS, seed: int = 0, **changed: Any) -> Sam
     return replace(sample, **changed)
 
 
-def fold_of(learn: Sample, judge: Sample) -> FoldInputs:
-    rows = np.arange(len(learn.target) + len(judge.target))
+def fold_of(learn: Sample, validation: Sample) -> FoldInputs:
+    rows = np.arange(len(learn.target) + len(validation.target))
     inputs = task_case("binary").training.inputs
-    return FoldInputs(Fold(rows[: len(learn.target)], rows[len(learn.target) :]), inputs, learn, judge)
+    return FoldInputs(Fold(rows[: len(learn.target)], rows[len(learn.target) :]), inputs, learn, validation)
 
 
-def fitted_answer(name: AlgorithmName, task: Task, learn: Sample, judge: Sample, **options: Any) -> np.ndarray:
+def fitted_answer(name: AlgorithmName, task: Task, learn: Sample, validation: Sample, **options: Any) -> np.ndarray:
     hyperparameters, rounds = SMALL[name]
     problem = problem_of(task)
     model = load_algorithm(name).fit(learn, hyperparameters | options, problem, rounds)
-    return answer(model, judge.values, problem.learning)
+    return answer(model, validation.values, problem.learning)
 
 
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_it_learns_far_more_than_a_constant_from_numbers_gaps_and_categories(name: AlgorithmName, task: Task) -> None:
-    learn, judge, learning = draw(task), draw(task, seed=1), learning_of(task)
+    learn, validation, learning = draw(task), draw(task, seed=1), learning_of(task)
 
-    said = fitted_answer(name, task, learn, judge)
+    said = fitted_answer(name, task, learn, validation)
 
     assert said.dtype == np.float64
     assert said.shape == ((N_ROWS, 3) if task == "multiclass" else (N_ROWS,))
-    assert learning.measure(judge.target, said) < 0.7 * learning.measure_constant(learn.target, judge.target)
+    assert learning.measure(validation.target, said) < 0.7 * learning.measure_constant(learn.target, validation.target)
     # What the category says can be learned from the category alone.
-    shuffled = replace(judge, values=np.column_stack([judge.values[:, :2], np.roll(judge.values[:, 2], 1)]))
+    shuffled = replace(
+        validation, values=np.column_stack([validation.values[:, :2], np.roll(validation.values[:, 2], 1)])
+    )
     other = fitted_answer(name, task, learn, shuffled)
-    assert learning.measure(judge.target, other) > 1.1 * learning.measure(judge.target, said)
+    assert learning.measure(validation.target, other) > 1.1 * learning.measure(validation.target, said)
 
 
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_a_category_that_it_never_saw_and_gaps_everywhere_get_an_answer(name: AlgorithmName, task: Task) -> None:
-    judge = replace(draw(task), values=np.array([[0.0, 0.0, 9.0], [np.nan, np.nan, np.nan], [1e9, -1e9, 2.0]]))
+    validation = replace(draw(task), values=np.array([[0.0, 0.0, 9.0], [np.nan, np.nan, np.nan], [1e9, -1e9, 2.0]]))
 
-    assert np.isfinite(fitted_answer(name, task, draw(task), judge)).all()
+    assert np.isfinite(fitted_answer(name, task, draw(task), validation)).all()
 
 
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_the_same_seed_gives_the_same_model(name: AlgorithmName, task: Task) -> None:
-    learn, judge = draw(task), draw(task, seed=1)
+    learn, validation = draw(task), draw(task, seed=1)
 
-    np.testing.assert_array_equal(fitted_answer(name, task, learn, judge), fitted_answer(name, task, learn, judge))
+    np.testing.assert_array_equal(
+        fitted_answer(name, task, learn, validation), fitted_answer(name, task, learn, validation)
+    )
 
 
 def fit_fold(name: AlgorithmName, task: Task, rounds: int | None = None, **samples: Sample) -> FoldFit:
@@ -99,26 +103,26 @@ def fit_fold(name: AlgorithmName, task: Task, rounds: int | None = None, **sampl
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_a_fold_is_answered_by_what_the_final_fit_would_give(name: AlgorithmName, task: Task) -> None:
     fit = fit_fold(name, task)
-    algorithm, problem, judge = load_algorithm(name), problem_of(task), draw(task, seed=1)
+    algorithm, problem, validation = load_algorithm(name), problem_of(task), draw(task, seed=1)
 
     final = algorithm.fit(draw(task), SMALL[name][0], problem, fit.rounds)
 
-    np.testing.assert_allclose(answer(final, judge.values, problem.learning), fit.prediction, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(answer(final, validation.values, problem.learning), fit.prediction, rtol=1e-4, atol=1e-6)
     np.testing.assert_array_equal(fit.predict(), fit.prediction)
     assert (fit.rounds is None) is not algorithm.in_rounds
 
 
 @pytest.mark.parametrize(("name", "task"), IN_ROUNDS)
 def test_early_stopping_keeps_the_rounds_with_the_lowest_score(name: AlgorithmName, task: Task) -> None:
-    learning, judge = learning_of(task), draw(task, seed=1)
+    learning, validation = learning_of(task), draw(task, seed=1)
     fit = fit_fold(name, task)
     assert fit.rounds is not None
     assert fit.rounds == int(np.argmin(fit.curve)) + 1
 
     def score(rounds: int) -> float:
-        return learning.measure(judge.target, fit_fold(name, task, rounds).prediction)
+        return learning.measure(validation.target, fit_fold(name, task, rounds).prediction)
 
-    kept = learning.measure(judge.target, fit.prediction)
+    kept = learning.measure(validation.target, fit.prediction)
     assert score(fit.rounds) == pytest.approx(kept, rel=1e-4)
     assert all(kept <= score(rounds) * (1 + 1e-6) for rounds in (1, max(1, fit.rounds // 2), fit.rounds + 3))
 
@@ -126,15 +130,15 @@ def test_early_stopping_keeps_the_rounds_with_the_lowest_score(name: AlgorithmNa
 # A forest draws its rows by their weights.
 @pytest.mark.parametrize(("name", "task"), [pair for pair in PAIRS if pair[0] != "random_forest"])
 def test_weights_of_one_change_nothing(name: AlgorithmName, task: Task) -> None:
-    learn, judge = draw(task), draw(task, seed=1)
+    learn, validation = draw(task), draw(task, seed=1)
 
-    weighted = fitted_answer(name, task, replace(learn, weight=np.ones(N_ROWS)), judge)
+    weighted = fitted_answer(name, task, replace(learn, weight=np.ones(N_ROWS)), validation)
 
-    np.testing.assert_allclose(weighted, fitted_answer(name, task, learn, judge), rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(weighted, fitted_answer(name, task, learn, validation), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(("name", "task"), PAIRS)
-def test_a_customer_counts_as_much_as_its_weight_says(name: AlgorithmName, task: Task) -> None:
+def test_a_weight_equals_repetitions_of_a_row(name: AlgorithmName, task: Task) -> None:
     # Two halves of the customers contradict each other.
     one = draw(task)
     most = 1 if task == "binary" else 2
@@ -151,13 +155,13 @@ def test_a_customer_counts_as_much_as_its_weight_says(name: AlgorithmName, task:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_for_xgboost_weight_two_is_a_row_that_stands_there_twice(task: Task) -> None:
-    learn, judge = draw(task), draw(task, seed=1)
+    learn, validation = draw(task), draw(task, seed=1)
     weight = np.random.default_rng(3).integers(1, 4, N_ROWS)
     copies = np.repeat(np.arange(N_ROWS), weight)
     repeated = replace(learn, values=learn.values[copies], target=learn.target[copies])
 
-    weighted = fitted_answer("xgboost", task, replace(learn, weight=weight.astype(np.float64)), judge)
-    expected = fitted_answer("xgboost", task, repeated, judge)
+    weighted = fitted_answer("xgboost", task, replace(learn, weight=weight.astype(np.float64)), validation)
+    expected = fitted_answer("xgboost", task, repeated, validation)
 
     # Bins of the inputs are drawn a little differently.
     assert np.abs(weighted - expected).mean() < 0.02 * np.std(expected)
@@ -165,11 +169,11 @@ def test_for_xgboost_weight_two_is_a_row_that_stands_there_twice(task: Task) -> 
 
 @pytest.mark.parametrize(("name", "task"), IN_ROUNDS)
 def test_weights_of_judged_customers_count_in_early_stopping(name: AlgorithmName, task: Task) -> None:
-    judge = draw(task, seed=1)
-    # Half of the judged customers contradict what can be learned: each round makes them worse.
+    validation = draw(task, seed=1)
+    # Half of the validation customers contradict the training rows: each round makes them worse.
     wrong = np.arange(N_ROWS) < N_ROWS // 2
     most = {"binary": 1, "multiclass": 2, "regression": 0}[task]
-    contrary = replace(judge, target=np.where(wrong, most - judge.target, judge.target))
+    contrary = replace(validation, target=np.where(wrong, most - validation.target, validation.target))
 
     few = fit_fold(name, task, validation=replace(contrary, weight=np.where(wrong, 1.0, 1e-3)))
     many = fit_fold(name, task, validation=replace(contrary, weight=np.where(wrong, 1e-3, 1.0)))
@@ -317,7 +321,7 @@ def test_the_watch_sees_how_a_model_grows_and_may_stop_it() -> None:
         algorithm.fit_fold(prepared, SMALL["xgboost"][0], problem, watch=stop)
 
 
-def test_a_final_model_scores_with_any_number_of_threads_and_says_what_it_is() -> None:
+def test_a_final_model_scores_with_any_number_of_threads_and_reports_its_size() -> None:
     learn = replace(draw("binary"), constraints=InputConstraints((1, 0, 0), ((0, 1), (2,))))
 
     model = XGBoost().fit(learn, {"max_depth": 2, "gamma": 0.5}, problem_of("binary"), 3)

@@ -149,7 +149,7 @@ def test_auto_takes_the_map_with_the_lowest_cross_validated_log_loss(task: Task,
     assert chosen.method == min(chosen.log_loss, key=lambda name: chosen.log_loss[name]) != "none"
     assert chosen.ece_after < chosen.ece_before
     assert chosen.ece_after == expected_calibration_error(data[0], probability)
-    # Shifted log-odds are what a sigmoid mends, and sharpened ones what a temperature does.
+    # A sigmoid corrects shifted log-odds, and a temperature sharpened ones.
     assert chosen.method == ("sigmoid" if task == "binary" else "temperature")
 
 

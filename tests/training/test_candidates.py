@@ -45,7 +45,7 @@ def by_name(candidate_comparison: CandidateComparison) -> dict[str, Candidate]:
 
 
 def member_answers(made: Compared, task: Task) -> list[list[np.ndarray]]:
-    """What each algorithm says of the judged rows of each fold, fitted once more."""
+    """Predictions of each algorithm for the validation rows of each fold, fitted again."""
     answers = []
     for name in ("xgboost", linear(task)):
         hyperparameters, rounds = SMALL[name]
@@ -133,7 +133,7 @@ def test_differences_come_with_the_corrected_interval_of_resampled_folds(task: T
         if candidate.name == chosen.name:
             continue
         paired = np.subtract(candidate.fold_scores, chosen.fold_scores)
-        # Nadeau and Bengio (2003): the share of judged to learned rows is added to one over the number of folds.
+        # Nadeau and Bengio (2003): the ratio of validation to training rows is added to one over the number of folds.
         share = np.mean([len(fold.validation.target) / len(fold.train.target) for fold in folds])
         error = np.sqrt((1 / 4 + share) * np.var(paired, ddof=1))
         assert share == pytest.approx(1 / 3, abs=0.01)
@@ -237,9 +237,9 @@ def test_the_earliest_of_those_within_the_noise_of_the_best_goes_on(monkeypatch:
 @pytest.mark.parametrize("kind", ["soft_vote", "stack"])
 def test_an_ensemble_has_to_earn_its_place(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     targets, right = noisy(0, 1.0)
-    twin = [np.clip(said * 1.0001, 0, 1) for said in right]
+    near_duplicate = [np.clip(said * 1.0001, 0, 1) for said in right]
 
-    assert crafted([right, twin], targets, [kind], monkeypatch).comparison.chosen == "xgboost"
+    assert crafted([right, near_duplicate], targets, [kind], monkeypatch).comparison.chosen == "xgboost"
 
 
 @pytest.mark.parametrize("kind", ["soft_vote", "stack"])
@@ -292,7 +292,7 @@ def test_each_customer_has_one_out_of_fold_prediction_beside_its_target(task: Ta
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_learning_curves_are_the_mean_over_the_folds_of_what_xgboost_says_of_itself(task: Task) -> None:
+def test_learning_curves_are_the_mean_over_the_folds_of_xgboosts_evaluations(task: Task) -> None:
     made = compared(task)
     curves = made.candidate_comparison.curves
     expected: dict[str, list[list[float]]] = {"train": [], "validation": []}

@@ -40,7 +40,7 @@ def train_with(costs: dict[str, float], objective: str = "profit") -> Training:
     return train(development, configuration, SearchContext(NoArchive(), NoProgress()))
 
 
-def test_a_column_that_decides_earns_its_cost_and_one_that_says_nothing_does_not(
+def test_an_informative_column_exceeds_its_cost_and_a_noise_column_does_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     age, visits = train_with({"Age": 0.5, "Visits": 0.5}).summary.column_benefits

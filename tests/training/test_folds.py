@@ -1,4 +1,4 @@
-"""Claims about cross-validation: folds are divided as the splits were, and what is judged teaches nothing."""
+"""Claims about cross-validation: folds are divided as the splits were, and validation rows are not training rows."""
 
 from dataclasses import replace
 from typing import Any
@@ -45,15 +45,15 @@ def development(
 def divide(
     made: Development, declaration: CustomerDeclaration | None = None, random_state: int = 1, **parameters: Any
 ) -> list[Fold]:
-    folds, judging = divide_development(
+    folds, comparison = divide_development(
         made, declaration or declare("binary"), FoldParameters.model_validate(parameters), random_state
     )
-    assert judging is None
+    assert comparison is None
     return folds
 
 
 def assert_partition(folds: list[Fold], n_rows: int) -> None:
-    """Each row is judged once, and by what was not learned from it."""
+    """Each row is in one validation fold, and not among its training rows."""
     assert sorted(np.concatenate([fold.validation for fold in folds])) == list(range(n_rows))
     for fold in folds:
         assert sorted([*fold.train, *fold.validation]) == list(range(n_rows))
@@ -120,11 +120,11 @@ def test_every_learned_row_is_before_every_judged_row_with_the_gap_between(gap_d
 
     assert len(folds) == 4
     for fold in folds:
-        learned, judged = (made.customers["Seen"].iloc[rows] for rows in (fold.train, fold.validation))
-        assert learned.max() < judged.min() - pd.Timedelta(days=gap_days)
+        train, validation = (made.customers["Seen"].iloc[rows] for rows in (fold.train, fold.validation))
+        assert train.max() < validation.min() - pd.Timedelta(days=gap_days)
         # And nothing else is left out.
         waste = made.customers["Seen"].iloc[np.setdiff1d(np.arange(450), [*fold.train, *fold.validation])]
-        assert ((waste > judged.max()) | (waste >= judged.min() - pd.Timedelta(days=gap_days))).all()
+        assert ((waste > validation.max()) | (waste >= validation.min() - pd.Timedelta(days=gap_days))).all()
     judged_rows = np.concatenate([fold.validation for fold in folds])
     assert len(judged_rows) == len(set(judged_rows)) == pytest.approx(450 * 4 / 5, abs=8)
     latest = [made.customers["Seen"].iloc[fold.validation].max() for fold in folds]
@@ -188,7 +188,7 @@ def test_a_large_table_is_searched_on_a_sample_and_judged_once_on_all() -> None:
     made = development("multiclass")
     declaration = declare("multiclass")
 
-    search, judging = divide_development(made, declaration, FoldParameters(n_splits=3, max_rows=200), 1)
+    search, comparison = divide_development(made, declaration, FoldParameters(n_splits=3, max_rows=200), 1)
 
     looked_at = np.unique(np.concatenate([fold.validation for fold in search]))
     assert len(looked_at) == 200
@@ -196,9 +196,9 @@ def test_a_large_table_is_searched_on_a_sample_and_judged_once_on_all() -> None:
     assert made.customers["Outcome"].iloc[looked_at].value_counts(normalize=True).sub(shares).abs().max() < 0.01
     for fold in search:
         np.testing.assert_array_equal(np.sort([*fold.train, *fold.validation]), looked_at)
-    assert judging is not None
-    (whole,) = judging
-    # Learned on the training split, judged on the validation split.
+    assert comparison is not None
+    (whole,) = comparison
+    # Trained on the training split, evaluated on the validation split.
     assert whole.train.tolist() == list(range(300))
     assert whole.validation.tolist() == list(range(300, 450))
 
@@ -360,7 +360,9 @@ def test_a_table_of_few_moments_has_fewer_folds_by_time_and_no_block_is_torn(cap
 
     assert len(folds) == 2
     seen = pd.Series(months)
-    for fold, (last, judged) in zip(folds, [("2025-01-01", "2025-01-31"), ("2025-01-31", "2025-03-02")], strict=True):
+    for fold, (last, validation) in zip(
+        folds, [("2025-01-01", "2025-01-31"), ("2025-01-31", "2025-03-02")], strict=True
+    ):
         assert seen[fold.fold.train].max() == pd.Timestamp(last)
-        assert set(seen[fold.fold.validation]) == {pd.Timestamp(judged)}
+        assert set(seen[fold.fold.validation]) == {pd.Timestamp(validation)}
     assert "2 folds instead of 3" in caplog.text

@@ -9,7 +9,7 @@ from churn_kedro.training.progress import Progress, TerminalProgress
 
 
 class Terminal(io.StringIO):
-    """A file that somebody looks at."""
+    """A stream that is a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -23,7 +23,7 @@ def show_three(progress: Progress) -> None:
     progress.stop()
 
 
-def test_where_nobody_looks_each_step_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_a_terminal_each_step_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", logger="churn_kedro")
 
     show_three(TerminalProgress())
@@ -39,7 +39,7 @@ def test_where_nobody_looks_each_step_is_a_line_in_the_log(caplog: pytest.LogCap
     ("seconds", "text"),
     [(59.4, "59 s"), (59.6, "1 min 00 s"), (61.0, "1 min 01 s"), (3599.0, "59 min 59 s"), (7384.0, "2 h 03 min")],
 )
-def test_what_is_left_is_told_in_units_that_people_use(
+def test_the_remaining_time_is_shown_in_readable_units(
     seconds: float, text: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", logger="churn_kedro")

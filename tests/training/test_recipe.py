@@ -214,7 +214,7 @@ def test_the_final_trees_are_those_that_xgboost_grows_on_all_development_custome
     np.testing.assert_allclose(uncalibrated_probability(trained, splits[2]), expected, rtol=1e-5)
 
 
-def test_the_model_says_what_it_reads_and_where_it_comes_from(trained: TrainedModel, manifest: SplitManifest) -> None:
+def test_the_model_records_its_columns_and_its_origin(trained: TrainedModel, manifest: SplitManifest) -> None:
     assert dict(trained.inputs) == {
         "City": "string",
         "Age": "any",
@@ -323,7 +323,9 @@ def ensemble_of(kind: Ensemble, task: Task) -> TrainedModel:
     searches = compared.search.searches
     with pytest.MonkeyPatch.context() as patched:
         # Whether it earns its place is another question.
-        patched.setattr("churn_kedro.training.candidates._choose", lambda judged, *_: (judged[-1], "It was to be."))
+        patched.setattr(
+            "churn_kedro.training.candidates._choose", lambda evaluated, *_: (evaluated[-1], "It was to be.")
+        )
         candidate_comparison = compare_candidates(searches, [kind], compared.folds, compared.problem, time.perf_counter)
     return fit_model(
         compared.development,
@@ -556,7 +558,7 @@ def test_a_number_in_another_unit_gives_the_same_model(
     np.testing.assert_allclose(answers[1], answers[0], rtol=1e-4)
 
 
-def test_the_summary_tells_the_model_that_was_fitted() -> None:
+def test_the_summary_describes_the_fitted_model() -> None:
     case = task_case("multiclass")
     summary, facts = case.training.summary, case.trained.facts
     booster = unwrap(case.trained.estimator)[1].get_booster()

@@ -58,7 +58,7 @@ def test_other_tasks_have_no_parameters_of_a_decision(task: Task) -> None:
     assert ("calibration" in parameters) is (task == "multiclass")
 
 
-def test_of_an_ensemble_each_parameter_says_whose_it_is() -> None:
+def test_parameters_of_an_ensemble_are_prefixed_with_their_algorithm() -> None:
     summary = task_case("binary").training.summary
     (member,) = summary.members
     linear = member.model_copy(
@@ -96,10 +96,12 @@ def test_metrics_are_those_of_customers_that_were_not_learned_from(task: Task) -
         assert metrics["cv_rmse"] == pytest.approx(np.sqrt(np.mean(error**2)))
         assert not any("ece" in name for name in metrics)
     else:
-        judged, learning = found.out_of_fold, describe_learning(case.train, case.declaration)
+        predictions, learning = found.out_of_fold, describe_learning(case.train, case.declaration)
         parameters = quick_parameters().calibration
-        chosen, calibrated = choose_calibration(judged.target, judged.prediction, judged.fold, learning, parameters)
-        assert metrics["cv_log_loss"] == pytest.approx(log_loss(judged.target, calibrated))
+        chosen, calibrated = choose_calibration(
+            predictions.target, predictions.prediction, predictions.fold, learning, parameters
+        )
+        assert metrics["cv_log_loss"] == pytest.approx(log_loss(predictions.target, calibrated))
         assert (metrics["cv_ece_before"], metrics["cv_ece_after"]) == (chosen.ece_before, chosen.ece_after)
     assert ("cv_contacted_share" in metrics) is (task == "binary")
     assert all(isinstance(value, float) and np.isfinite(value) for value in metrics.values())

@@ -71,7 +71,7 @@ def test_a_search_against_the_clock_is_repeated(task: Task, tmp_path_factory: py
     assert "trained again: the same model" in describe_rebuild(report)
 
 
-def test_another_model_is_told_with_what_differs() -> None:
+def test_another_model_is_reported_with_its_differences() -> None:
     case = task_case("binary")
     recorded, other = first_training(case), first_training(case, random_state=4)
 

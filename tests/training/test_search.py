@@ -136,7 +136,7 @@ def test_the_best_trial_has_the_lowest_mean_over_the_folds(found: AlgorithmSearc
         assert trial.n_estimators == round(float(np.mean(trial.fold_n_estimators)))
 
 
-def test_trials_stay_within_the_space_and_whole_where_asked(found: AlgorithmSearch) -> None:
+def test_trials_stay_within_the_space_and_whole_where_declared(found: AlgorithmSearch) -> None:
     for trial in found.trials:
         assert set(trial.hyperparameters) == set(SPACE)
         assert isinstance(trial.hyperparameters["max_depth"], int)
@@ -147,7 +147,7 @@ def test_trials_stay_within_the_space_and_whole_where_asked(found: AlgorithmSear
     assert len({trial.hyperparameters["learning_rate"] for trial in found.trials}) == 14
 
 
-def test_the_first_trial_starts_where_it_is_told_to(found: AlgorithmSearch) -> None:
+def test_the_first_trial_has_the_start_values(found: AlgorithmSearch) -> None:
     assert found.trials[0].hyperparameters["learning_rate"] == 0.3
 
 
@@ -185,7 +185,7 @@ def test_a_trial_can_be_repeated_with_scikit_learns_interface(task: Task, metric
     best, (case, development, folds) = only(result).best, folded(task)
 
     for place, fold in enumerate(folds.search):
-        learn, judge = fold.train, fold.validation
+        learn, validation = fold.train, fold.validation
         classifier = xgb.XGBClassifier(
             n_estimators=30,
             early_stopping_rounds=4,
@@ -194,8 +194,8 @@ def test_a_trial_can_be_repeated_with_scikit_learns_interface(task: Task, metric
             enable_categorical=True,
             feature_types=list(learn.types),
             n_jobs=1,
-        ).fit(learn.values, learn.target, eval_set=[(judge.values, judge.target)], verbose=False)
-        probability = classifier.predict_proba(judge.values)
+        ).fit(learn.values, learn.target, eval_set=[(validation.values, validation.target)], verbose=False)
+        probability = classifier.predict_proba(validation.values)
         expected = log_loss(development.customers["Outcome"].iloc[fold.fold.validation], probability)
         assert best.fold_n_estimators[place] == classifier.best_iteration + 1
         assert best.fold_scores[place] == pytest.approx(expected, abs=1e-5)
@@ -254,7 +254,7 @@ def press_ctrl_c() -> None:
 
 
 class InterruptedXGBoost(XGBoost):
-    """Somebody presses Ctrl-C while it fits."""
+    """The user presses Ctrl-C during a fit."""
 
     def __init__(self, at: int) -> None:
         self.left = at
@@ -308,7 +308,7 @@ def test_an_interrupted_search_goes_on_and_finds_what_it_would_have_found(
     assert [trial.known for trial in resumed.trials] == [True] * kept + [False] * (9 - kept)
 
 
-def test_an_interrupted_search_that_keeps_nothing_says_so() -> None:
+def test_an_interrupted_search_without_resumption_reports_it() -> None:
     with pytest.raises(SearchInterruptedError, match=r"not kept, since training.search.resume is false"):
         interrupted_search(3, NOWHERE, Silent(), resume=False)
 
@@ -506,7 +506,7 @@ def test_an_algorithm_without_rounds_has_no_number_of_them() -> None:
     assert len(best.fold_scores) == 2
 
 
-def test_progress_is_told_of_every_trial_with_the_best_so_far() -> None:
+def test_progress_shows_every_trial_with_the_best_so_far() -> None:
     progress = Silent()
 
     result = only(search(progress=progress))

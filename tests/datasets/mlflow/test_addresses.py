@@ -87,7 +87,7 @@ def test_the_default_is_an_absolute_sqlite_file_in_the_project(environment: dict
         ({"CHURN_ARTIFACT_LOCATION": "", "MLFLOW_TRACKING_URI": "http://mlflow:5000"}, None),
     ],
 )
-def test_artifacts_go_where_the_environment_says_or_the_server_or_the_project(
+def test_artifacts_are_stored_by_environment_server_or_project(
     environment: dict[str, str], location: str | None
 ) -> None:
     assert artifact_location(PROJECT, environment) == location
@@ -110,7 +110,7 @@ def test_any_answer_below_500_will_do(status: int, serve: Serve) -> None:
     assert server.paths == ["/health"]
 
 
-def test_a_server_below_a_path_is_asked_there(serve: Serve) -> None:
+def test_a_server_below_a_path_is_checked_there(serve: Serve) -> None:
     server = serve(200)
 
     require_answer(f"http://127.0.0.1:{server.server_port}/tracking/")
@@ -138,7 +138,7 @@ def test_a_server_in_trouble_is_reported_with_its_status(status: int, serve: Ser
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "postgresql", "postgresql+psycopg2", "mysql+pymysql"])
-def test_nobody_at_the_port_is_reported_without_the_password(scheme: str, closed_port: int, serve: Serve) -> None:
+def test_a_closed_port_is_reported_without_the_password(scheme: str, closed_port: int, serve: Serve) -> None:
     with pytest.raises(TrackingServerError) as caught:
         require_answer(f"{scheme}://me:secret@127.0.0.1:{closed_port}/mlflow")
 
@@ -154,7 +154,7 @@ def test_a_database_that_listens_answers() -> None:
         require_answer(f"postgresql+psycopg2://me:secret@127.0.0.1:{listening.getsockname()[1]}/mlflow")
 
 
-def test_a_server_that_accepts_and_says_nothing_is_reported(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
+def test_a_server_that_accepts_without_response_is_reported(monkeypatch: pytest.MonkeyPatch, serve: Serve) -> None:
     monkeypatch.setattr(places, "_PATIENCE_SECONDS", 0.1)
     with (
         closing(socket.create_server(("127.0.0.1", 0))) as silent,

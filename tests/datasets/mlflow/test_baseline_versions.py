@@ -49,12 +49,12 @@ def test_a_simple_model_and_nothing_need_no_registry(tracking: str) -> None:
     assert (nothing.model, nothing.name, nothing.by_default) == (None, None, False)
 
 
-def test_what_is_not_there_is_said_with_what_is(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
+def test_an_absent_baseline_is_an_error_with_the_choices(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     _register(trained, "alone", tmp_path)
     _register(trained, "alone", tmp_path)
     MlflowClient().delete_model_version("alone", "1")
 
-    with pytest.raises(DatasetError, match=r"There is nothing called 'champoin' to compare with.*logistic_regression"):
+    with pytest.raises(DatasetError, match=r"Baseline 'champoin' does not exist.*logistic_regression"):
         BaselineDataset(model_name="alone", baseline="champoin").load()
     with pytest.raises(DatasetError, match="no version or alias 1 of the model 'alone'; the last versions are 2"):
         BaselineDataset(model_name="alone", baseline=1).load()
@@ -62,7 +62,7 @@ def test_what_is_not_there_is_said_with_what_is(trained: TrainedModel, tracking:
         BaselineDataset(model_name="alone", baseline="challenger").load()
 
 
-def test_a_version_whose_files_are_gone_is_said_to_be(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
+def test_a_version_without_files_is_reported(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     model_id = _register(trained, "hollow", tmp_path)
     location = MlflowClient().get_logged_model(model_id).artifact_location
     shutil.rmtree(urlsplit(location).path)
@@ -74,17 +74,17 @@ def test_a_version_whose_files_are_gone_is_said_to_be(trained: TrainedModel, tra
 def test_an_evaluation_stays_with_its_version_and_the_model_still_loads(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
-    model_id = _register(trained, "published", tmp_path)
+    model_id = _register(trained, "documented", tmp_path)
     for text in ("first", "second"):
         VersionDocumentsDataset().save(
-            VersionDocuments("published", 1, model_id, text, {"roc_auc": text}, {"model_card.md": text})
+            VersionDocuments("documented", 1, model_id, text, {"roc_auc": text}, {"model_card.md": text})
         )
 
-    version = MlflowClient().get_model_version("published", "1")
+    version = MlflowClient().get_model_version("documented", "1")
     card = mlflow.artifacts.download_artifacts(
-        artifact_uri="models:/published/1/evaluation/model_card.md", dst_path=(tmp_path / "card").as_posix()
+        artifact_uri="models:/documented/1/evaluation/model_card.md", dst_path=(tmp_path / "card").as_posix()
     )
     assert (version.description, version.tags["roc_auc"]) == ("second", "second")
     assert Path(card).read_text(encoding="utf-8") == "second"
-    loaded = RegistryModelDataset(model_name="published", model_version=1).load()
+    loaded = RegistryModelDataset(model_name="documented", model_version=1).load()
     assert isinstance(loaded, RegisteredModel)

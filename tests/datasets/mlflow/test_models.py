@@ -212,7 +212,7 @@ def test_an_absent_version_names_those_there_are(trained: TrainedModel, tracking
             _load("few", model_version=which)
 
 
-def test_an_absent_champion_says_how_to_get_one(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
+def test_an_absent_champion_is_an_error_with_the_command(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="There is no version of the model 'nobody' in the registry"):
         _load("nobody", alias="champion")
 
@@ -244,7 +244,7 @@ def test_a_model_that_lists_foreign_types_is_not_loaded(trained: TrainedModel, t
             pip_requirements=[],
         )
 
-    with pytest.raises(DatasetError, match=r"holds types that churn_kedro does not know: os\.system"):
+    with pytest.raises(DatasetError, match=r"contains unknown types, which are not loaded: os\.system"):
         _load("foreign")
 
 

@@ -180,7 +180,7 @@ def test_a_rollback_brings_back_the_former_champion_and_twice_is_as_once(place: 
     assert (place.state(), registry.history()) == (state, events)
 
 
-def test_the_audit_tells_who_did_what_when_and_why_in_order(place: Place) -> None:
+def test_the_audit_lists_user_action_time_and_reason_in_order(place: Place) -> None:
     place.registry("Ann").apply(promote(1))
     place.registry("Bob").apply(lambda now: plan_manual_promotion(now, 2, override="no time"))
     place.registry("Cid").apply(lambda now: plan_rollback(now, [], "complaints"))
@@ -439,7 +439,9 @@ def test_the_same_with_a_server_above_postgresql(server: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before_effect", "after_effect"])
-def test_a_deletion_of_which_any_call_fails_is_told_as_it_is(store: str, tmp_path: Path, after_effect: bool) -> None:
+def test_a_deletion_of_which_any_call_fails_is_reported_correctly(
+    store: str, tmp_path: Path, after_effect: bool
+) -> None:
     deleted: list[bool] = []
     with mlflow_at(store):
         while True:

@@ -71,7 +71,7 @@ def test_a_parameter_that_would_change_is_refused(tracking: str) -> None:
     assert mlflow.get_run(run.info.run_id).data.params == {"depth": "3"}
 
 
-def test_a_child_run_tells_what_it_was_and_how_it_ended(tracking: str) -> None:
+def test_a_child_run_has_parameters_and_status(tracking: str) -> None:
     trial = ChildRun(
         name="trial 7",
         params={"max_depth": 4, "objective": "binary:logistic"},

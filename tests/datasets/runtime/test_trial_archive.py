@@ -96,7 +96,7 @@ def test_no_database_is_made_before_it_is_used(tmp_path: Path) -> None:
 
 
 def test_trials_are_not_saved_as_a_whole_and_a_password_is_not_shown() -> None:
-    dataset = TrialArchiveDataset(url="postgresql://somebody:secret@server/studies")
+    dataset = TrialArchiveDataset(url="postgresql://user:secret@server/studies")
 
     with pytest.raises(DatasetError, match="Trials are kept one by one"):
         dataset.save(StudyArchive("sqlite:///nowhere.db"))
@@ -112,7 +112,7 @@ def test_a_database_that_cannot_be_used_is_named_with_what_to_do(tmp_path: Path,
     elif damage == "folder":
         file.mkdir()
     else:
-        url = "nonsense://somebody:secret@host/db"
+        url = "nonsense://user:secret@host/db"
 
     with pytest.raises(DatasetError) as caught:
         StudyArchive(url).known_trials("key")

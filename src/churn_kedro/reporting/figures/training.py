@@ -167,11 +167,7 @@ def _score_label(search: SearchResult) -> str:
 
 def _summarise(found: AlgorithmSearch) -> str:
     states = [trial.state for trial in found.trials]
-    ended = [
-        f"{states.count(state)} {what}"
-        for state, what in (("pruned", "given up"), ("failed", "failed"))
-        if state in states
-    ]
+    ended = [f"{states.count(state)} {state}" for state in ("pruned", "failed") if state in states]
     trials = f"{len(states)} trial{'s' * (len(states) > 1)}"
     best = "none" if found.best.score is None else _write(found.best.score)
     return f"{found.algorithm}: {', '.join([trials, *ended])}; best {best}"
@@ -427,7 +423,7 @@ def draw_parallel_coordinates(search: SearchResult, summary: TrainingSummary) ->
 
     given_up = [trial for trial in found.trials if trial.state == "pruned"]
     for number, line in enumerate(positions(given_up) if given_up else []):
-        axes.plot(places[:-1], line, color=MUTED, linewidth=0.8, alpha=0.5, label="_" if number else "given up")
+        axes.plot(places[:-1], line, color=MUTED, linewidth=0.8, alpha=0.5, label="_" if number else "pruned")
     heights = (scores - low) / (high - low or 1.0)
     # The best trials are drawn last, on top of all others.
     for row in np.argsort(-scores, kind="stable"):
