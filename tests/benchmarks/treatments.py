@@ -1,6 +1,6 @@
 """What each treatment of the columns does to a model that is otherwise the same.
 
-``python -m tests.benchmarks.treatments`` prints the tables of docs/treatment.md. Trees are fixed and untuned. Treatment
+``python -m tests.benchmarks.treatments`` prints the tables of docs/features.md. Trees are fixed and untuned. Treatment
 and trees are fitted on four fifths of the customers and evaluated on the fifth, for several divisions, the same
 for every case, so that the difference from the default is paired.
 """

@@ -1,4 +1,4 @@
-"""Claims about the backtest of a campaign, with the worked example of docs/profit.md."""
+"""Claims about the backtest of a campaign, with the worked example of docs/campaigns.md."""
 
 from typing import Any
 

@@ -25,7 +25,7 @@ from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers.declaration import CustomerTableError
 from tests import ROOT
 
-GUIDE = ROOT / "docs" / "profit.md"
+GUIDE = ROOT / "docs" / "campaigns.md"
 NUMBERS: dict[str, Any] = {"contact_cost": 2, "offer_cost": 20, "save_probability": 0.5, "value": 420}
 BY_COLUMN = Economics(**{**NUMBERS, "value": ValueColumn(column="MonthlyCharges", factor=12)})
 

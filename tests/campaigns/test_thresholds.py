@@ -20,7 +20,7 @@ from churn_kedro.campaigns.parameters import CampaignParameters, Economics, Valu
 from churn_kedro.campaigns.thresholds import ThresholdChoice, choose_threshold
 from tests import ROOT
 
-GUIDE = ROOT / "docs" / "profit.md"
+GUIDE = ROOT / "docs" / "campaigns.md"
 METRICS: dict[str, Any] = {
     "f1": lambda target, flagged: sklearn_metrics.f1_score(target, flagged, zero_division=0),
     "balanced_accuracy": sklearn_metrics.balanced_accuracy_score,
@@ -28,7 +28,7 @@ METRICS: dict[str, Any] = {
     "accuracy": sklearn_metrics.accuracy_score,
 }
 NUMBERS: dict[str, Any] = {"contact_cost": 2, "offer_cost": 20, "save_probability": 0.5, "value": 420}
-# The worked example of docs/profit.md.
+# The worked example of docs/campaigns.md.
 TARGET = np.array([1, 1, 0, 0, 1, 0, 0, 0])
 PROBABILITY = np.array([0.90, 0.80, 0.40, 0.30, 0.20, 0.08, 0.06, 0.02])
 

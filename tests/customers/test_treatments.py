@@ -132,7 +132,7 @@ def test_a_kind_that_is_configured_in_part_keeps_the_rest() -> None:
 
 
 def test_the_examples_of_the_guide_are_valid() -> None:
-    guide = (ROOT / "docs/treatment.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs/features.md").read_text(encoding="utf-8")
     features, customers = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", guide, flags=re.DOTALL))
 
     assert FeatureParameters.model_validate(features["features"]).selection is not None

@@ -2,7 +2,7 @@
 
 Every contacted customer receives an offer for staying. The expected profit is that of Neslin, Gupta, Kamakura, Lu and
 Mason, "Defection detection: measuring and understanding the predictive accuracy of customer churn models", *Journal of
-Marketing Research* 43 (2006), without fixed costs, which do not depend on the threshold; see ``docs/profit.md``.
+Marketing Research* 43 (2006), without fixed costs, which do not depend on the threshold; see ``docs/campaigns.md``.
 """
 
 from __future__ import annotations

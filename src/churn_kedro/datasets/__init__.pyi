@@ -11,7 +11,11 @@ from .mlflow.baseline_versions import BaselineDataset as BaselineDataset
 from .mlflow.inputs import TableInput as TableInput
 from .mlflow.metrics import RunMetricsDataset as RunMetricsDataset, log_run_metrics as log_run_metrics
 from .mlflow.model_digests import model_digest as model_digest
-from .mlflow.models import PromotionDataset as PromotionDataset, RegistryModelDataset as RegistryModelDataset
+from .mlflow.models import (
+    PromotionDataset as PromotionDataset,
+    RegistryModelDataset as RegistryModelDataset,
+    TrackedModelDataset as TrackedModelDataset,
+)
 from .mlflow.recorded_runs import (
     RecordedTrainingDataset as RecordedTrainingDataset,
     find_commit as find_commit,
@@ -19,8 +23,14 @@ from .mlflow.recorded_runs import (
     find_version as find_version,
 )
 from .mlflow.registry import EXPORT_FACTS as EXPORT_FACTS, ModelRegistry as ModelRegistry
-from .mlflow.runs import loggable_name as loggable_name
+from .mlflow.runs import (
+    ChildRunsDataset as ChildRunsDataset,
+    RunParametersDataset as RunParametersDataset,
+    loggable_name as loggable_name,
+)
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
 from .reports import ReportDataset as ReportDataset
+from .runtime.matrix_parts import PartsDataset as PartsDataset
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
+from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
 from .tables import RawTableDataset as RawTableDataset, TableDataset as TableDataset
