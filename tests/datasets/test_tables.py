@@ -65,7 +65,7 @@ def test_a_csv_file_named_parquet_is_refused(tmp_path: Path) -> None:
 
 
 def test_another_ending_is_refused() -> None:
-    with pytest.raises(DatasetError, match=r"must end in \.csv or \.parquet"):
+    with pytest.raises(DatasetError, match=r"name that ends in \.csv or \.parquet"):
         TableDataset(filepath="customers.xlsx")
 
 

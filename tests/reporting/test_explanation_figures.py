@@ -71,7 +71,7 @@ def test_importance_shows_the_largest_share_on_top() -> None:
 def test_importance_names_its_basis() -> None:
     axes = draw_importance(pd.Series({"Age": 0.7, "City": 0.3}), "shuffling").axes[0]
 
-    assert axes.get_title(loc="left") == "Feature importance by shuffling"
+    assert axes.get_title(loc="left") == "Permutation importance of features"
     assert axes.get_xlabel() == "Share of the loss added when the column is shuffled"
 
 
@@ -316,7 +316,7 @@ def test_of_many_classes_those_that_vary_most_are_drawn() -> None:
 
 
 def test_without_values_a_note_is_drawn() -> None:
-    assert title(draw_partial_dependence([], ["the answer"])) == "No column has a cell to set it to"
+    assert title(draw_partial_dependence([], ["the answer"])) == "No column has an observed value"
 
 
 HOSTILE = ["$x^{ <script>alert(1)</script>", "n" * 80, "a|b\\c_d {e}"]

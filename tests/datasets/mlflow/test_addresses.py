@@ -181,7 +181,7 @@ def test_an_answer_that_is_not_http_is_reported(serve: Serve) -> None:
 
 @pytest.mark.parametrize("uri", ["postgresql://me:sec/ret@db:5432/mlflow", "http://db:port"])
 def test_an_address_without_a_valid_port_is_reported_without_showing_it(uri: str) -> None:
-    with pytest.raises(TrackingServerError, match="MLFLOW_TRACKING_URI is no valid address") as caught:
+    with pytest.raises(TrackingServerError, match="MLFLOW_TRACKING_URI is invalid") as caught:
         require_answer(uri)
 
     assert "sec" not in str(caught.value)

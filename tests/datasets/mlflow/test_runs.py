@@ -160,16 +160,16 @@ def test_what_is_switched_off_writes_nothing(tracking: str) -> None:
 
 
 def test_without_a_run_there_is_nothing_to_log_to(tracking: str) -> None:
-    with pytest.raises(DatasetError, match="no active MLflow run to log parameters to"):
+    with pytest.raises(DatasetError, match="No active MLflow run to log parameters to"):
         RunParametersDataset().save({"depth": 3})
     with pytest.raises(DatasetError, match="no active MLflow run to log child runs to"):
         ChildRunsDataset().save([ChildRun("one")])
 
 
 def test_neither_is_read_back(tracking: str) -> None:
-    with pytest.raises(DatasetError, match="read in MLflow"):
+    with pytest.raises(DatasetError, match="in MLflow"):
         RunParametersDataset().load()
-    with pytest.raises(DatasetError, match="read in MLflow"):
+    with pytest.raises(DatasetError, match="in MLflow"):
         ChildRunsDataset().load()
 
 
@@ -184,5 +184,5 @@ def test_the_address_of_the_run_itself_is_still_printed(tracking: str, monkeypat
 
 
 def test_a_metric_cannot_have_the_name_of_a_curve() -> None:
-    with pytest.raises(ValueError, match="'trial 1' have names in common: loss"):
+    with pytest.raises(ValueError, match="Run 'trial 1' has metrics and curves of the same name: loss"):
         ChildRun("trial 1", metrics={"loss": 0.1, "auc": 0.8}, curves={"loss": [0.2, 0.1]})

@@ -98,7 +98,7 @@ def test_no_database_is_made_before_it_is_used(tmp_path: Path) -> None:
 def test_trials_are_not_saved_as_a_whole_and_a_password_is_not_shown() -> None:
     dataset = TrialArchiveDataset(url="postgresql://user:secret@server/studies")
 
-    with pytest.raises(DatasetError, match="Trials are kept one by one"):
+    with pytest.raises(DatasetError, match="The search stores trials itself"):
         dataset.save(StudyArchive("sqlite:///nowhere.db"))
     assert "secret" not in str(dataset)
 

@@ -603,14 +603,14 @@ def _draw_curve(
     axes: Axes, x: np.ndarray, curve: PartialDependence, output: int, colour: str, name: str, *, band: bool
 ) -> None:
     mean, low, high = curve.mean[:, output], curve.low[:, output], curve.high[:, output]
-    meaning = "10th to 90th percentile of the customers"
+    band_label = "10th to 90th percentile of the customers"
     if curve.axis == "level":
         if band:
-            axes.vlines(x, low, high, color=colour, alpha=0.25, linewidth=9, label=meaning)
+            axes.vlines(x, low, high, color=colour, alpha=0.25, linewidth=9, label=band_label)
         axes.plot(x, mean, "o", color=colour, markersize=6, label=f"mean, {name}" if band else name)
         return
     if band:
-        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, label=meaning)
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0, label=band_label)
     marker = "o" if len(x) == 1 else ""
     axes.plot(x, mean, color=colour, linewidth=2, marker=marker, label=f"mean, {name}" if band else name)
 
