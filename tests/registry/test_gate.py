@@ -810,7 +810,7 @@ def checks_of(decision: Decision) -> dict[str, GateCheck]:
 
 
 def test_each_check_has_its_value_bound_and_reason(scored: pd.DataFrame, case: Case) -> None:
-    candidate = replace(model("good", 2), tags=model("good", 2).tags | {"model_bytes": "1234567"})
+    candidate = replace(model("good", 2), tags={**model("good", 2).tags, "model_bytes": "1234567"})
     evaluation = evaluate(scored, candidate, scoring_seconds=0.25)
     required = gate(bounds={"roc_auc_low": 0.6, "log_loss": 0.9}, max_model_bytes=2_000_000, max_scoring_seconds=0.5)
 
@@ -857,7 +857,7 @@ def test_each_check_has_its_value_bound_and_reason(scored: pd.DataFrame, case: C
 def test_a_value_that_is_missing_or_on_its_bound_is_decided_and_written_as_such(
     case: Case, scored: pd.DataFrame
 ) -> None:
-    candidate = replace(model("good", 2), tags=model("good", 2).tags | {"model_bytes": "many"})
+    candidate = replace(model("good", 2), tags={**model("good", 2).tags, "model_bytes": "many"})
     evaluation = evaluate(scored, candidate, scoring_seconds=0.5)
     required = gate(bounds={"profit_per_customer": 1.0}, max_model_bytes=9999, max_scoring_seconds=0.5)
 

@@ -233,7 +233,7 @@ def test_a_deleted_version_is_gone_and_what_it_was_is_known(place: Place) -> Non
         ("retire", []),
         ("delete", ["older than 90 days"]),
     ]
-    with pytest.raises(RefusedActionError, match="Version 3 of .* does not exist"):
+    with pytest.raises(RefusedActionError, match=r"Version 3 of .* does not exist"):
         registry.apply(lambda now: plan_deletion(now, 3, "again"))
     assert len(registry.history()) == 3
     assert place.leftovers() == []
