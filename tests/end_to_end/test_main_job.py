@@ -162,7 +162,7 @@ def test_each_trial_is_a_run_under_the_training(main_job: MainJob) -> None:
     assert trials["xgboost trial 1"].data.params["max_depth"] == "4"
     folds = [trials["xgboost trial 1"].data.metrics[f"log_loss_fold_{fold}"] for fold in range(1, 6)]
     assert trials["xgboost trial 1"].data.metrics["log_loss"] == pytest.approx(sum(folds) / 5)
-    curve = project.client.get_metric_history(trials["learning curves"].info.run_id, "learn_log_loss")
+    curve = project.client.get_metric_history(trials["learning curves"].info.run_id, "train_log_loss")
     assert curve[-1].value < curve[0].value
     assert {run.info.status for run in children} == {"FINISHED"}
 
@@ -309,7 +309,7 @@ def test_report_and_card_are_files_artifacts_and_attached_to_the_version(main_jo
     assert (folder / "evaluation_report.html").stat().st_size > 500_000
     assert card.startswith("# Model card: bank_churn, version 2")
     assert f"{float(version.tags['roc_auc']):.3f}" in card
-    assert "Its answers rest most on" in str(version.description)
+    assert "Its predictions depend most on" in str(version.description)
 
 
 def test_the_audit_tells_who_did_what(main_job: MainJob) -> None:

@@ -318,7 +318,7 @@ def test_a_rollback_returns_to_the_former_champion_once(story: Story) -> None:
 
 def test_what_is_in_use_is_not_retired_and_what_is_retired_is_not_promoted(story: Story) -> None:
     assert story["retire champion"].status == 3
-    assert "Version 2 is the champion of bank_churn and is not retired" in story["retire champion"].error
+    assert "Version 2 is the champion of bank_churn: promote another version" in story["retire champion"].error
     assert [story[name].status for name in ("reject", "retire", "promote retired", "undo")] == [0, 0, 3, 0]
     assert "`kedro models retire 2 --undo`" in story["promote retired"].error
     assert "bank_churn version 2: back in use" in story["undo"].printed
