@@ -111,7 +111,7 @@ def test_scoring_without_a_champion_is_an_error_with_the_command(project: Projec
     # Telco was never trained in this clone.
     error = _error(project, "--pipelines", "inference", "--env", "telco")
 
-    assert "There is no version of the model 'telco_churn'" in error
+    assert "Model 'telco_churn' has no version in the registry" in error
     assert "kedro run" in error
 
 
@@ -140,18 +140,18 @@ def test_a_search_space_with_an_unknown_parameter_is_refused(project: Project) -
         *("--params", f"{QUICK},training.spaces.xgboost.depth.low=1,training.spaces.xgboost.depth.high=2"),
     )
 
-    assert "training.spaces.xgboost names parameters that cannot be searched: depth (do you mean max_depth?)" in error
+    assert "training.spaces.xgboost contains parameters that cannot be searched: depth (do you mean max_depth?)" in error
 
 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ("training.search.n_trials=0", "search.n_trials"),
-        ("training.device=cuda", "XGBoost finds no CUDA device here"),
-        ("training.spaces.xgboost.max_depth=deep", "each value must be one that xgboost takes"),
+        ("training.device=cuda", "XGBoost finds no CUDA device"),
+        ("training.spaces.xgboost.max_depth=deep", "expected values that xgboost accepts"),
         ("campaigns.objective=recall_at_precision", "min_precision"),
-        ("campaigns.economics.value=40", "nobody"),
-        ("training.class_weight=balanced,training.calibration.method=none", "such scores are no probabilities"),
+        ("campaigns.economics.value=40", "no customer is worth a contact"),
+        ("training.class_weight=balanced,training.calibration.method=none", "such scores are not probabilities"),
     ],
 )
 def test_an_impossible_training_is_an_error_with_its_reason(project: Project, parameters: str, message: str) -> None:

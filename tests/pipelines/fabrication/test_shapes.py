@@ -360,7 +360,7 @@ def test_ceiling_of_four_customers_worked_by_hand() -> None:
     [
         ([0, 1], [0.5], "one length"),
         ([1, 1], [0.5, 0.6], "both of them"),
-        (["No", "Yes"], [0.5, 0.6], "nothing else"),
+        (["No", "Yes"], [0.5, 0.6], "no other value"),
         ([0, 1], [0.5, 1.5], r"lie in \[0, 1\]"),
         ([0, 1], [0.5, float("nan")], r"lie in \[0, 1\]"),
     ],
