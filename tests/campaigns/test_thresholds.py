@@ -65,6 +65,7 @@ def every_decision(probability: np.ndarray) -> list[np.ndarray]:
     return [probability > 1, *(probability >= value for value in sorted(set(probability), reverse=True))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", sorted(METRICS))
 @given(customers=CUSTOMERS)
 def test_no_other_threshold_has_a_better_metric_and_none_as_good_is_higher(
@@ -86,6 +87,7 @@ def test_no_other_threshold_has_a_better_metric_and_none_as_good_is_higher(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -111,6 +113,7 @@ def test_the_report_describes_the_decision_as_scikit_learn_would(
     assert ThresholdChoice.model_validate_json(choice.model_dump_json()) == choice
 
 
+@pytest.mark.slow
 @given(customers=CUSTOMERS, min_precision=st.sampled_from([0.1, 0.5, 0.6, 0.75, 0.9, 1.0]))
 def test_no_threshold_precise_enough_finds_more_leavers(
     customers: list[tuple[int, float]], min_precision: float
@@ -171,6 +174,7 @@ def test_a_precision_out_of_reach_logs_a_warning(caplog: pytest.LogCaptureFixtur
     assert choice.reason in caplog.text
 
 
+@pytest.mark.slow
 @given(customers=CUSTOMERS, money=st.fixed_dictionaries(MONEY), limits=st.fixed_dictionaries(LIMITS), data=st.data())
 def test_no_affordable_threshold_brings_more_and_the_limits_hold(
     customers: list[tuple[int, float]], money: dict[str, float], limits: dict[str, float | None], data: st.DataObject
@@ -384,6 +388,7 @@ def test_one_value_for_all_may_also_be_passed() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", ["f1", "profit"])
 def test_a_million_customers_take_about_a_second(objective: str) -> None:
     random = np.random.default_rng(4)

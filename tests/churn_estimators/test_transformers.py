@@ -207,6 +207,7 @@ def test_equal_numbers_share_a_bin_even_if_it_grows_large() -> None:
     assert binner.transform(pd.DataFrame({"a": [0.0, 1.0, 4.0]}))[:, 0].tolist() == [0.0, 0.0, 1.0]
 
 
+@pytest.mark.slow
 def test_information_equals_scikit_learns_minus_its_expectation_under_independence() -> None:
     random = np.random.default_rng(0)
     target = random.integers(0, 2, 400)

@@ -13,6 +13,7 @@ from churn_kedro.registry.lifecycle import RefusedActionError
 from tests.mlflow_store import mlflow_at
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_marked_as_killed(tmp_path: Path) -> None:
     @show_user_errors
     def stop() -> None:

@@ -150,6 +150,7 @@ def test_every_parameter_has_a_comment_above_it(path: Path) -> None:
             assert lines[position - 1].lstrip().startswith("#"), f"{path.name}:{position + 1} {line.strip()}"
 
 
+@pytest.mark.slow
 def test_a_use_case_declares_its_whole_table_and_takes_nothing_from_base(own_store: None) -> None:
     for use_case in USE_CASES:
         own = yaml.safe_load((CONF / use_case / "parameters" / "customers.yml").read_text(encoding="utf-8"))[
@@ -172,6 +173,7 @@ def _imports(path: Path) -> Iterator[ast.ImportFrom]:
             yield node
 
 
+@pytest.mark.slow
 def test_a_package_is_imported_through_its_exports_alone() -> None:
     for path in SOURCES:
         own = path.relative_to(PACKAGE).parts[0]
@@ -181,6 +183,7 @@ def test_a_package_is_imported_through_its_exports_alone() -> None:
                 assert not modules, f"{path.relative_to(ROOT)}:{node.lineno} imports the module {node.module}"
 
 
+@pytest.mark.slow
 def test_every_export_exists_and_is_used_by_another_package_or_by_the_configuration() -> None:
     used = {
         (node.module, alias.name)
@@ -214,6 +217,7 @@ def _imported_packages() -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_drawn_import_graph_is_that_of_the_code() -> None:
     imported = _imported_packages()
 
@@ -262,6 +266,7 @@ def test_a_package_has_a_docstring_of_one_sentence() -> None:
         assert "\n" not in text, package
 
 
+@pytest.mark.slow
 def test_building_the_pipelines_loads_nothing_heavy() -> None:
     script = (
         "import sys; from churn_kedro.pipelines import MAIN_JOB; from importlib import import_module\n"
@@ -274,6 +279,7 @@ def test_building_the_pipelines_loads_nothing_heavy() -> None:
     assert not {"sklearn", "xgboost", "optuna", "shap", "matplotlib", "pandera", "mlflow", "joblib"} & set(loaded)
 
 
+@pytest.mark.slow
 def test_starting_a_run_loads_nothing_heavy(own_store: None) -> None:
     # kedro-mlflow makes every dataset of the catalog when a run starts.
     script = (

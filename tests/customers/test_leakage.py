@@ -112,6 +112,7 @@ def gaps(values: npt.NDArray[np.float64], missing: npt.NDArray[np.bool_]) -> npt
 # --- Honest tables ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     ("rows", "share", "columns"), [(60, 0.3, 4), (300, 0.2, 6), (3_000, 0.2, 70), (8_000, 0.02, 6)]
@@ -122,6 +123,7 @@ def test_a_table_without_leak_raises_neither_leak_nor_warning(rows: int, share: 
     assert found(report, "leak", "warning") == []
 
 
+@pytest.mark.slow
 def test_half_a_million_customers_without_leak_are_sampled_without_finding() -> None:
     report = check(honest(500_000, 4, share=0.002, columns=3))
 
@@ -177,6 +179,7 @@ def test_several_rows_of_a_customer_do_not_prove_a_perfect_model() -> None:
     assert found(report, "leak") == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_tables_of_other_tasks_without_leak_have_no_finding(task: str, seed: int) -> None:
@@ -272,6 +275,7 @@ def test_identifiers_are_ordered_by_their_numbers() -> None:
 # --- Columns ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("share", [0.02, 0.2, 0.5])
 def test_the_output_of_another_model_of_the_target_is_a_leak(share: float, seed: int) -> None:
@@ -284,6 +288,7 @@ def test_the_output_of_another_model_of_the_target_is_a_leak(share: float, seed:
     assert found(report, "leak") == [("single_feature", "naive_bayes")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("filled", [0.5, 0.8, 1.0])
 def test_a_column_filled_only_for_those_who_left_is_a_leak(filled: float, seed: int) -> None:
@@ -344,6 +349,7 @@ def test_a_function_of_a_number_to_predict_is_a_leak(copy: Any, mapping: str) ->
         require_no_leak(report, declaration)
 
 
+@pytest.mark.slow
 def test_a_noisy_copy_of_a_number_to_predict_is_a_leak() -> None:
     table = honest(5_000, 2)
     random = np.random.default_rng(2)
@@ -416,6 +422,7 @@ def test_rows_copied_to_balance_the_classes_are_a_leak(shaken: float, seed: int)
     assert ("near_duplicates", None) in found(report, "leak")
 
 
+@pytest.mark.slow
 def test_copied_rows_are_found_in_a_large_table_too() -> None:
     table = honest(60_000, 5, columns=3)
     table = pd.concat([table, table], ignore_index=True)
@@ -442,6 +449,7 @@ def test_the_quick_model_does_without_columns_that_leak_by_themselves() -> None:
     assert found(check(table), "leak") == [("single_feature", "naive_bayes")]
 
 
+@pytest.mark.slow
 def test_a_rare_class_is_oversampled() -> None:
     table = honest(200_000, 6, share=0.003, columns=2)
     table["score"] = table["y"] + np.random.default_rng(6).normal(0, 0.1, 200_000)
@@ -552,6 +560,7 @@ def real(file: str, target: str, ids: tuple[str, ...] = (), task: str = "binary"
     return check(table, declaration)
 
 
+@pytest.mark.slow
 @needs_real_data
 @pytest.mark.parametrize(
     "report",
@@ -566,6 +575,7 @@ def test_real_tables_without_leak_pass(report: tuple[Any, ...]) -> None:
     assert found(real(*report), "leak", "warning") == []
 
 
+@pytest.mark.slow
 @needs_real_data
 def test_the_leaking_real_table_is_stopped_for_its_order_and_its_rule() -> None:
     report = real("customer_churn_dataset.csv", "Churn", ("CustomerID",))

@@ -200,6 +200,7 @@ def test_ids_are_text_without_a_decimal_point_of_their_own(
     assert ids.astype(object).where(ids.notna(), None).tolist() == expected
 
 
+@pytest.mark.slow
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_id_is_read_as_a_whole_number(number: float, declaration: CustomerDeclaration) -> None:
     assert float(read(declaration, Id=[number, 1.0]).table["Id"].iloc[0]) == number
@@ -277,6 +278,7 @@ CELLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(rows=st.lists(st.lists(CELLS, min_size=9, max_size=9), max_size=5))
 def test_each_cell_of_a_number_column_is_read_missing_or_reported(
     rows: list[list[str]], declaration: CustomerDeclaration

@@ -255,6 +255,7 @@ def test_the_other_files_are_valid_yaml() -> None:
     assert render_data_processing(0, by_time=False) == ""
 
 
+@pytest.mark.slow
 def test_a_wide_table_is_onboarded() -> None:
     random = np.random.default_rng(1)
     wide = {f"Feature{n}": random.normal(size=ROWS).round(3) for n in range(80)}

@@ -71,6 +71,7 @@ def test_rows_to_score_are_as_of_the_day_after_the_last_event() -> None:
     assert report.last_event == "2026-03-30 23:59:00"
 
 
+@pytest.mark.slow
 def test_cutoffs_end_where_the_label_window_still_fits() -> None:
     _, _, report = build_snapshots(BY_HAND, parameters(every_days=1, history_days=30))
 
@@ -92,6 +93,7 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(rows=EVENTS, seed=st.integers(0, 5))
 def test_features_do_not_depend_on_events_after_the_cutoff(rows: list[tuple[str, int, float]], seed: int) -> None:

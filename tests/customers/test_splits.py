@@ -74,6 +74,7 @@ def test_a_class_too_rare_for_the_training_part_is_refused(declaration: Customer
         split_customers(labelled(10, 200), declaration, shares(0.5, 0.45))
 
 
+@pytest.mark.slow
 @example(positives=5, negatives=5, test=0.33, validation=0.45)
 @given(
     positives=st.integers(1, 40),
@@ -300,6 +301,7 @@ TABLES = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(rows=TABLES, data=st.data())
 def test_a_digest_depends_on_the_cells_and_not_on_the_index(
     rows: list[tuple[int, float, str]], data: st.DataObject

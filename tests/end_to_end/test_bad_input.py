@@ -140,7 +140,9 @@ def test_a_search_space_with_an_unknown_parameter_is_refused(project: Project) -
         *("--params", f"{QUICK},training.spaces.xgboost.depth.low=1,training.spaces.xgboost.depth.high=2"),
     )
 
-    assert "training.spaces.xgboost contains parameters that cannot be searched: depth (do you mean max_depth?)" in error
+    assert (
+        "training.spaces.xgboost contains parameters that cannot be searched: depth (do you mean max_depth?)" in error
+    )
 
 
 @pytest.mark.parametrize(

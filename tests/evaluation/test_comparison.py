@@ -99,6 +99,7 @@ def test_a_baseline_that_does_not_learn_the_task_is_refused() -> None:
         trained_here("binary", "ridge")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_comparison_is_drawn(task: Task) -> None:
     case = task_case(task)

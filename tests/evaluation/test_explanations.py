@@ -151,6 +151,7 @@ def test_importance_of_another_task_sums_to_one(task: Task) -> None:
     assert importance.index.tolist() == ["Age", "Country", "Visits"]
 
 
+@pytest.mark.slow
 def test_contributions_of_a_columns_inputs_are_summed_to_one() -> None:
     case = treatment_case()
     features, trees = unwrap(case.trained.estimator)
@@ -266,6 +267,7 @@ def uncalibrated(estimator: Any, case: TaskCase, customers: pd.DataFrame) -> np.
     return probability[:, 1:] if case.declaration.task == "binary" else probability
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "name"), MODELS)
 def test_contributions_and_base_sum_to_the_prediction(task: Task, name: str) -> None:
     case, estimator = task_case(task), fitted(task, name)
@@ -357,6 +359,7 @@ def test_as_many_customers_are_explained_as_can_be_in_little_time() -> None:
     pd.testing.assert_frame_equal(shown, choose_explained(fitted("binary", "random_forest"), case.test))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["logistic_regression", "lightgbm"])
 def test_columns_with_several_inputs_are_estimated_as_one(name: AlgorithmName) -> None:
     case = treatment_case()
@@ -441,6 +444,7 @@ def test_interactions_of_a_column_sum_to_its_contribution(task: Task) -> None:
     np.testing.assert_allclose(interactions.values, interactions.values.swapaxes(1, 2), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_interactions_of_a_columns_inputs_are_summed_to_one() -> None:
     case = treatment_case()
     interactions = explain_interactions(case.trained.estimator, case.test)
@@ -506,6 +510,7 @@ def test_the_partner_of_a_column_is_the_one_with_the_strongest_interaction() -> 
     assert partners == {"Age": Partner(expected, exact=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "name"), [("binary", "xgboost"), ("regression", "ridge")])
 def test_shuffling_raises_the_loss_as_scikit_learn_finds(task: Task, name: AlgorithmName) -> None:
     case, estimator = task_case(task), fitted(task, name)
@@ -561,6 +566,7 @@ def test_cells_are_raw_and_levels_are_in_declared_order() -> None:
     assert explained.cells["Since"].isna().sum() == case.test["Since"].isna().sum() > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_partial_dependence_is_that_of_a_loop_over_cells_and_customers(task: Task) -> None:
     case = task_case(task)
@@ -584,6 +590,7 @@ def test_partial_dependence_is_that_of_a_loop_over_cells_and_customers(task: Tas
             np.testing.assert_allclose(curve.high[point], np.quantile(answers, 0.9, axis=0), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_column_of_any_kind_can_be_varied() -> None:
     case = treatment_case()
     names = case.declaration.feature_names

@@ -111,6 +111,7 @@ CUSTOMERS = st.lists(CUSTOMER, min_size=2, max_size=25)
 THRESHOLDS = st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.9, 1.0])
 
 
+@pytest.mark.slow
 @given(customers=CUSTOMERS, threshold=THRESHOLDS)
 def test_metrics_agree_with_scikit_learn_also_with_ties(
     customers: list[tuple[int, float, int]], threshold: float
@@ -129,6 +130,7 @@ def test_metrics_agree_with_scikit_learn_also_with_ties(
         assert values[f"lift_{percent}"] == pytest.approx(values[f"gain_{percent}"] / (percent / 100))
 
 
+@pytest.mark.slow
 @given(customers=CUSTOMERS, threshold=THRESHOLDS)
 def test_counts_per_customer_agree_with_scikit_learns_sample_weights(
     customers: list[tuple[int, float, int]], threshold: float
@@ -360,6 +362,7 @@ def numbers() -> tuple[np.ndarray, np.ndarray]:
 WEIGHTS = st.tuples(*[st.sampled_from([0.0, 1.0, 1.0, 2.0, 7.0]) for _ in range(3)])
 
 
+@pytest.mark.slow
 @given(customers=st.lists(st.tuples(st.integers(0, 2), WEIGHTS), min_size=2, max_size=25))
 def test_metrics_of_several_classes_agree_with_scikit_learn_also_with_ties_and_absent_classes(
     customers: list[tuple[int, tuple[float, ...]]],
@@ -390,6 +393,7 @@ def test_the_means_over_classes_are_those_of_scikit_learn_where_every_class_is_t
     )
 
 
+@pytest.mark.slow
 @given(
     customers=st.lists(
         st.tuples(st.integers(-3, 3), st.floats(-100, 100).map(lambda value: round(value, 3))), min_size=2, max_size=25
@@ -600,6 +604,7 @@ def test_only_decisions_have_thresholds(numbers: tuple[np.ndarray, np.ndarray]) 
         metrics_over_thresholds(regression(*numbers), RESAMPLING)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_customers_are_resampled_in_seconds() -> None:
     random = np.random.default_rng(1)
     probability = random.beta(1, 4, 100_000)

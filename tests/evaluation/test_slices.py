@@ -89,6 +89,7 @@ def test_a_group_on_which_the_model_fails_is_found_and_called_worse() -> None:
     assert worst in report.worse
 
 
+@pytest.mark.slow
 def test_where_nothing_is_wrong_hardly_any_report_finds_a_worse_group() -> None:
     worse = miscalibrated = 0
     for seed in range(20):
@@ -241,6 +242,7 @@ def test_a_group_of_like_customers_is_worse_by_nature_alone() -> None:
         assert f"{found_slice.expected:.3f}" in found_slice.note
 
 
+@pytest.mark.slow
 def test_what_is_to_be_expected_is_the_mean_over_outcomes_with_the_predicted_probabilities() -> None:
     table, probability = customers(16, 300)
     probability = probability.round(2)
@@ -385,6 +387,7 @@ def test_the_table_must_be_the_one_that_was_scored() -> None:
         measure_slices(score(outcomes(probability, 1), probability), table.iloc[1:], declare(), QUICK)
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_customers_take_seconds() -> None:
     random = np.random.default_rng(27)
     table, probability = customers(27, 100_000)

@@ -545,6 +545,7 @@ def test_selection_keeps_inputs_that_predict_the_target(method: str, declare: De
 # Learned from training customers only; readable; complete.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_the_encoding_of_a_customer_does_not_depend_on_the_others(selection: str) -> None:
     case = treatment_case("binary", selection)
@@ -555,6 +556,7 @@ def test_the_encoding_of_a_customer_does_not_depend_on_the_others(selection: str
     np.testing.assert_allclose(alone, together[:10], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("task", TASKS)
 def test_raw_rows_are_encoded_like_normalised_ones(task: Task, selection: str) -> None:

@@ -148,6 +148,7 @@ def _process(raw: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, A
     return _run(data_processing.create_pipeline(), _data_inputs(raw, declaration))
 
 
+@pytest.mark.slow
 def test_every_raw_row_is_rejected_dropped_or_in_exactly_one_split(
     raw_customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
@@ -175,6 +176,7 @@ def test_every_raw_row_is_rejected_dropped_or_in_exactly_one_split(
     )
 
 
+@pytest.mark.slow
 def test_the_stages_are_counted_and_drawn(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
     raw = pd.concat([raw_customers, raw_customers.iloc[[3, 4]]], ignore_index=True)
     raw.loc[0, "Age"] = "12"
@@ -206,6 +208,7 @@ def test_the_stages_are_counted_and_drawn(raw_customers: pd.DataFrame, declarati
     assert made["schema_changes"].compared is False
 
 
+@pytest.mark.slow
 def test_the_page_escapes_what_stands_in_the_table(
     raw_customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
@@ -219,6 +222,7 @@ def test_the_page_escapes_what_stands_in_the_table(
     assert "<b>old" not in page
 
 
+@pytest.mark.slow
 def test_outliers_are_left_out_of_training_alone(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
     raw_customers.loc[::20, "Charges"] = "90000"
     inputs = _data_inputs(raw_customers, declaration)
@@ -236,6 +240,7 @@ def test_outliers_are_left_out_of_training_alone(raw_customers: pd.DataFrame, de
     assert made["split_manifest"].rows_left_out == {"outliers": removed}
 
 
+@pytest.mark.slow
 def test_a_leak_stops_the_run_after_the_report_was_written_unless_it_is_allowed(
     raw_customers: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:
@@ -256,6 +261,7 @@ def test_a_leak_stops_the_run_after_the_report_was_written_unless_it_is_allowed(
     assert len(made["train_customers"]) == 200
 
 
+@pytest.mark.slow
 def test_changes_since_the_last_run_are_reported(raw_customers: pd.DataFrame, declaration: CustomerDeclaration) -> None:
     last = _process(raw_customers, declaration)["table_schema"]
     later = raw_customers.assign(City=raw_customers["City"].replace("Nice", "Paris"), Extra="1")
@@ -326,6 +332,7 @@ def _train(
     return _run(pipeline, inputs)
 
 
+@pytest.mark.slow
 def test_training_gives_an_estimator_that_ranks_churners_first(
     splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
 ) -> None:
@@ -344,6 +351,7 @@ def test_training_gives_an_estimator_that_ranks_churners_first(
     assert made["training_summary"].score == pytest.approx(best.score, rel=0.1)
 
 
+@pytest.mark.slow
 def test_training_logs_parameters_and_metrics(
     splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
 ) -> None:
@@ -361,6 +369,7 @@ def test_training_logs_parameters_and_metrics(
     ]
 
 
+@pytest.mark.slow
 def test_a_training_that_is_repeated_finds_its_trials_in_the_archive_and_gives_the_same_model(
     splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
 ) -> None:
@@ -372,6 +381,7 @@ def test_a_training_that_is_repeated_finds_its_trials_in_the_archive_and_gives_t
     np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_several_algorithms_and_their_ensembles_compete(
     splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration, tmp_path: Path
 ) -> None:
@@ -431,6 +441,7 @@ def _evaluate(
     )
 
 
+@pytest.mark.slow
 def test_evaluation_measures_the_version_it_was_given_and_draws_its_figures(
     trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> None:
@@ -450,6 +461,7 @@ def test_evaluation_measures_the_version_it_was_given_and_draws_its_figures(
     )
 
 
+@pytest.mark.slow
 def test_a_version_is_compared_with_another_one_or_with_a_simple_model(
     trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> None:
@@ -491,6 +503,7 @@ def test_a_baseline_of_another_table_is_refused_and_a_champion_of_one_is_replace
     assert reason in comparison.note
 
 
+@pytest.mark.slow
 def test_a_version_is_not_evaluated_on_customers_that_it_has_learned_from(
     trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> None:
@@ -511,6 +524,7 @@ def test_a_version_is_not_evaluated_on_customers_that_it_has_learned_from(
     assert unseen["evaluation"].training_row_share == 0
 
 
+@pytest.mark.slow
 def test_an_evaluation_is_published_with_the_version(
     trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> None:
@@ -611,6 +625,7 @@ def test_inference_stops_when_a_whole_column_cannot_be_read(
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: Task, tmp_path: Path) -> None:
     case = task_case(task)

@@ -205,6 +205,7 @@ def test_dependence_shows_every_customer_against_the_raw_cell(task: Task) -> Non
     assert "missing" in [text.get_text() for text in panels["Visits"].texts]
 
 
+@pytest.mark.slow
 def test_columns_of_every_kind_can_be_drawn() -> None:
     case = treatment_case()
     estimator, declaration = case.trained.estimator, case.declaration
@@ -226,6 +227,7 @@ def test_columns_of_every_kind_can_be_drawn() -> None:
     assert all(png(figure).startswith(b"\x89PNG") for figure in figures)
 
 
+@pytest.mark.slow
 def test_waterfalls_lead_from_the_base_to_the_answer() -> None:
     case = task_case("binary")
     scores = score_labelled(case.trained.estimator, case.test, case.declaration)
@@ -322,6 +324,7 @@ def test_without_values_a_note_is_drawn() -> None:
 HOSTILE = ["$x^{ <script>alert(1)</script>", "n" * 80, "a|b\\c_d {e}"]
 
 
+@pytest.mark.slow
 def test_any_name_and_any_level_can_be_drawn() -> None:
     random = np.random.default_rng(0)
     levels = [f"level ${{{number}}} of a long name" for number in range(30)]

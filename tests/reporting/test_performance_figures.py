@@ -202,6 +202,7 @@ def test_fewer_than_ten_customers_can_be_drawn_too() -> None:
     assert png(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "names"),
     [
@@ -252,6 +253,7 @@ def many_classes(n_classes: int) -> Scored:
     return evaluate(ScoredCustomers("multiclass", target, probability, None, labels))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_classes", [7, 12, 30])
 def test_many_classes_can_be_drawn_the_most_frequent_ones_as_curves(n_classes: int) -> None:
     scores = many_classes(n_classes)

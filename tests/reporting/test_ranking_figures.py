@@ -142,6 +142,7 @@ def test_the_largest_distance_is_the_statistic() -> None:
     assert np.abs(left - stayed).max() == pytest.approx(evaluation().metrics["ks"].value)
 
 
+@pytest.mark.slow
 def test_the_decision_threshold_is_marked_among_the_metrics() -> None:
     scores, _, _ = case()
 
@@ -152,6 +153,7 @@ def test_the_decision_threshold_is_marked_among_the_metrics() -> None:
     assert overlapping(figure) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [{}, {"capacity": 0.2}, {"contact_cost": 0, "budget": 3}])
 def test_the_profit_of_the_model_is_at_its_threshold(changes: dict[str, Any]) -> None:
     report = campaign(**changes)
@@ -176,6 +178,7 @@ def test_the_number_that_matters_most_is_on_top() -> None:
     assert overlapping(figure) == []
 
 
+@pytest.mark.slow
 def test_groups_that_are_worse_stand_out_on_top() -> None:
     report = slices()
 

@@ -136,6 +136,7 @@ OF_EVERY_TASK = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "further"),
     [
@@ -153,6 +154,7 @@ def test_the_figures_follow_the_task(task: Task, further: list[str]) -> None:
         assert png(figure).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_figures_leave_pyplot_and_its_settings_alone() -> None:
     settings = dict(mpl.rcParams)
 
@@ -165,6 +167,7 @@ def test_figures_leave_pyplot_and_its_settings_alone() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_module_is_imported_without_matplotlib_and_optuna() -> None:
     code = (
         "import churn_kedro.reporting.figures.training, sys; "
@@ -215,6 +218,7 @@ def test_the_score_of_a_pruned_trial_is_extrapolated_from_its_folds() -> None:
     np.testing.assert_allclose(points(axes, "pruned: estimated"), [(5, 0.475 + 0.50 - 0.455)])
 
 
+@pytest.mark.slow
 def test_each_algorithm_has_a_history_of_its_own() -> None:
     figure = competition().draw()["search_history.png"]
 
@@ -223,6 +227,7 @@ def test_each_algorithm_has_a_history_of_its_own() -> None:
     assert len(set(legend(figure))) == len(legend(figure))
 
 
+@pytest.mark.slow
 def test_importance_is_the_same_each_time_and_adds_up() -> None:
     axes = trained("multiclass").draw()["hyperparameter_importance.png"].axes[0]
     again = trained("multiclass").draw()["hyperparameter_importance.png"].axes[0]
@@ -272,12 +277,14 @@ def test_learning_curves_are_those_of_the_summary_with_the_rounds_kept() -> None
     assert points(axes, "12 rounds kept")[:, 0].tolist() == [12, 12]
 
 
+@pytest.mark.slow
 def test_the_curves_are_those_of_the_algorithm_that_has_some() -> None:
     figure = competition().draw()["learning_curves.png"]
 
     assert figure.axes[0].get_title(loc="left") == "Learning curves of xgboost"
 
 
+@pytest.mark.slow
 def test_candidates_are_compared_as_the_report_compares_them() -> None:
     one = competition()
     comparison = one.summary.comparison
@@ -299,6 +306,7 @@ def test_candidates_are_compared_as_the_report_compares_them() -> None:
     assert ends == pytest.approx(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_calibration_is_drawn_before_and_after_with_the_errors_of_the_report(task: Task) -> None:
     one = train(task, calibration={"method": "sigmoid"})
@@ -320,6 +328,7 @@ def test_calibration_is_drawn_before_and_after_with_the_errors_of_the_report(tas
     np.testing.assert_allclose(gaps, 100 * (after[:, 1] - after[:, 0]))
 
 
+@pytest.mark.slow
 def test_scores_that_are_kept_as_they_are_are_drawn_once() -> None:
     figure = train("binary", calibration={"method": "none"}).draw()["calibration_before_after.png"]
 
@@ -359,6 +368,7 @@ def test_limits_of_the_campaign_are_drawn() -> None:
     assert choice.contacted_share <= 0.2
 
 
+@pytest.mark.slow
 def test_the_value_of_customers_is_that_of_their_column() -> None:
     economics = ECONOMICS | {"value": {"column": "Age", "factor": 2.0}}
     one = train("binary", campaigns={"objective": "profit", "economics": economics}, calibration={"method": "none"})
@@ -374,6 +384,7 @@ def test_the_value_of_customers_is_that_of_their_column() -> None:
     assert "threshold_objective.png" not in one.draw(development=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("objective", "score"),
     [("f1", f1_score), ("balanced_accuracy", balanced_accuracy_score), ("matthews_corrcoef", matthews_corrcoef)],
@@ -393,6 +404,7 @@ def test_another_objective_is_drawn_over_thresholds(objective: str, score: Any) 
         assert value == pytest.approx(score(found.target, found.prediction >= threshold))
 
 
+@pytest.mark.slow
 def test_recall_is_drawn_with_the_required_precision() -> None:
     one = train("binary", campaigns={"objective": "recall_at_precision", "min_precision": 0.6})
 

@@ -112,6 +112,7 @@ def test_a_fold_is_answered_by_what_the_final_fit_would_give(name: AlgorithmName
     assert (fit.rounds is None) is not algorithm.in_rounds
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), IN_ROUNDS)
 def test_early_stopping_keeps_the_rounds_with_the_lowest_score(name: AlgorithmName, task: Task) -> None:
     learning, validation = learning_of(task), draw(task, seed=1)

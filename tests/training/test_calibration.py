@@ -85,6 +85,7 @@ def test_isotonic_is_isotonic_regression_on_the_log_odds(scores: Any) -> None:
     np.testing.assert_allclose(mapped("isotonic", target, prediction)[:, 1], expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_temperature_is_the_number_that_makes_the_log_loss_least(scores: Any) -> None:
     target, prediction, _ = scores
     found = mapped("temperature", target, prediction)[:, 1]
@@ -136,6 +137,7 @@ def mapped_elsewhere(target: np.ndarray, learned: np.ndarray, prediction: np.nda
     return np.asarray(estimator.predict_proba(np.arange(len(prediction))[:, None]))[:, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_auto_takes_the_map_with_the_lowest_cross_validated_log_loss(task: Task, scores: Any, several: Any) -> None:
     data = scores if task == "binary" else several

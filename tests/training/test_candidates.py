@@ -72,6 +72,7 @@ def measure(task: Task, fold: FoldInputs, prediction: np.ndarray) -> float:
     return float(log_loss(fold.validation.target, prediction))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_score_of_an_algorithm_is_that_of_the_final_model_on_each_fold(task: Task) -> None:
     made = compared(task)
@@ -105,6 +106,7 @@ def seen_by_the_last(answers: list[np.ndarray], task: Task) -> np.ndarray:
     return np.column_stack(answers if task == "regression" else [np.log(said) for said in answers])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_stack_is_judged_by_a_last_model_that_learned_from_the_other_folds(task: Task) -> None:
     made = compared(task)

@@ -40,6 +40,7 @@ def train_with(costs: dict[str, float], objective: str = "profit") -> Training:
     return train(development, configuration, SearchContext(NoArchive(), NoProgress()))
 
 
+@pytest.mark.slow
 def test_an_informative_column_exceeds_its_cost_and_a_noise_column_does_not(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -53,6 +54,7 @@ def test_an_informative_column_exceeds_its_cost_and_a_noise_column_does_not(
     assert "'Age'" not in caplog.text
 
 
+@pytest.mark.slow
 def test_what_a_column_earns_is_the_profit_that_is_lost_without_it() -> None:
     with_it = train_with({"Country": 0.1}).summary
     case = task_case("binary")
@@ -78,6 +80,7 @@ def test_what_a_column_earns_is_the_profit_that_is_lost_without_it() -> None:
     assert with_it.column_benefits[0].earns == pytest.approx(lost, abs=0.5)
 
 
+@pytest.mark.slow
 def test_costs_leave_the_model_as_it_is() -> None:
     costly, free = train_with({"Visits": 5.0}), train_with({})
 

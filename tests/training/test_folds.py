@@ -252,6 +252,7 @@ def treated(made: Development, declaration: CustomerDeclaration, **options: Any)
     return prepare_folds(made, declaration, FeatureParameters(), FoldParameters(n_splits=3), 1, **options)
 
 
+@pytest.mark.slow
 def test_what_is_judged_teaches_the_treatment_nothing() -> None:
     declaration, made = learned_features()
     before = treated(made, declaration).search[0]

@@ -159,6 +159,7 @@ def test_isotonic_never_turns_two_customers_around(calibrated: dict[Calibration,
     assert (np.diff(churn_probability(model.estimator, splits[2])[order]) >= 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_the_threshold_is_the_best_of_a_hundred_on_customers_that_were_not_learned_from(
     calibration: Calibration, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
@@ -288,6 +289,7 @@ def test_a_model_of_any_kind_of_column_comes_back_from_skops(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", SELECTIONS)
 @pytest.mark.parametrize("task", ["binary", *TASKS])
 def test_a_model_with_every_treatment_comes_back_from_skops_and_reads_raw_rows(task: Task, selection: str) -> None:
@@ -336,6 +338,7 @@ def ensemble_of(kind: Ensemble, task: Task) -> TrainedModel:
     ).model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("algorithm", "task"), PAIRS)
 def test_every_algorithm_learns_its_tasks_and_comes_back_from_skops_with_identical_answers(
     algorithm: AlgorithmName, task: Task
@@ -350,6 +353,7 @@ def test_every_algorithm_learns_its_tasks_and_comes_back_from_skops_with_identic
     assert model.facts["algorithm"] == algorithm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", *TASKS])
 @pytest.mark.parametrize("kind", ENSEMBLES)
 def test_every_ensemble_comes_back_from_skops_with_identical_answers(kind: Ensemble, task: Task) -> None:
@@ -359,6 +363,7 @@ def test_every_ensemble_comes_back_from_skops_with_identical_answers(kind: Ensem
     assert model.facts["algorithm"] == kind
 
 
+@pytest.mark.slow
 def test_no_type_is_trusted_without_need(calibrated: dict[Calibration, TrainedModel]) -> None:
     models = [*calibrated.values(), *(task_case(task).trained for task in TASKS)]
     models += [treatment_case(task, selection).trained for task in ("binary", *TASKS) for selection in SELECTIONS]

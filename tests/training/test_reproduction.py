@@ -55,6 +55,7 @@ def compare(case: TaskCase, recorded: Training, rebuilt: Training, now: Code = C
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_search_against_the_clock_is_repeated(task: Task, tmp_path_factory: pytest.TempPathFactory) -> None:
     case = task_case(task)
@@ -71,6 +72,7 @@ def test_a_search_against_the_clock_is_repeated(task: Task, tmp_path_factory: py
     assert "trained again: the same model" in describe_rebuild(report)
 
 
+@pytest.mark.slow
 def test_another_model_is_reported_with_its_differences() -> None:
     case = task_case("binary")
     recorded, other = first_training(case), first_training(case, random_state=4)

@@ -284,6 +284,7 @@ def interrupted_search(at: int, archive: StudyArchive, progress: Silent, **manne
     )
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_goes_on_and_finds_what_it_would_have_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,7 +295,9 @@ def test_an_interrupted_search_goes_on_and_finds_what_it_would_have_found(
 
     # Amid the second batch, and amid what is left.
     for at in (11, 2):
-        with pytest.raises(SearchInterruptedError, match=r"after \d of 9 trials. They are kept: the same command goes"):
+        with pytest.raises(
+            SearchInterruptedError, match=r"after \d of 9 trials. They are stored: the same command resumes"
+        ):
             interrupted_search(at, archive, progress)
         assert not progress.running
         archive = StudyArchive(f"sqlite:///{tmp_path / 'studies' / 'trials.db'}")
@@ -308,11 +311,13 @@ def test_an_interrupted_search_goes_on_and_finds_what_it_would_have_found(
     assert [trial.known for trial in resumed.trials] == [True] * kept + [False] * (9 - kept)
 
 
+@pytest.mark.slow
 def test_an_interrupted_search_without_resumption_reports_it() -> None:
-    with pytest.raises(SearchInterruptedError, match=r"not kept, since training.search.resume is false"):
+    with pytest.raises(SearchInterruptedError, match=r"not stored, since training.search.resume is false"):
         interrupted_search(3, NOWHERE, Silent(), resume=False)
 
 
+@pytest.mark.slow
 def test_a_second_interruption_gives_the_running_trial_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("churn_kedro.training.search.available_cores", lambda: 1)
     archive = StudyArchive(f"sqlite:///{tmp_path / 'trials.db'}")
@@ -333,6 +338,7 @@ def archive(tmp_path: Path) -> StudyArchive:
     return StudyArchive(f"sqlite:///{tmp_path / 'trials.db'}")
 
 
+@pytest.mark.slow
 def test_a_longer_search_starts_from_the_trials_that_are_known(archive: StudyArchive) -> None:
     short = only(search(archive=archive, search={"n_trials": 3}))
     again = only(search(archive=archive, search={"n_trials": 3}))
@@ -345,6 +351,7 @@ def test_a_longer_search_starts_from_the_trials_that_are_known(archive: StudyArc
     assert essence(longer.trials) == essence(only(search(search={"n_trials": 7})).trials)
 
 
+@pytest.mark.slow
 def test_a_search_of_other_data_space_seed_or_manner_shares_nothing(archive: StudyArchive) -> None:
     def known(**changed: Any) -> int:
         fields = {"search": {"n_trials": 2, "batch_size": 2}} | changed
@@ -372,6 +379,7 @@ def test_a_search_of_other_data_space_seed_or_manner_shares_nothing(archive: Stu
     assert known() == 2
 
 
+@pytest.mark.slow
 def test_a_known_trial_counts_for_the_hyperparameters_that_it_tried_alone(tmp_path: Path) -> None:
     class Mixed(StudyArchive):
         """Says that the first trial was the second one, and the other way round."""
@@ -391,6 +399,7 @@ def test_a_known_trial_counts_for_the_hyperparameters_that_it_tried_alone(tmp_pa
     assert [trial.known for trial in after.trials] == [False, False, True, True, True]
 
 
+@pytest.mark.slow
 def test_resume_false_neither_reads_nor_keeps(archive: StudyArchive) -> None:
     search(archive=archive)
     alone = only(search(archive=archive, search={"resume": False}))
@@ -398,6 +407,7 @@ def test_resume_false_neither_reads_nor_keeps(archive: StudyArchive) -> None:
     assert not any(trial.known for trial in alone.trials)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*[Nn]onsense")
 def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(archive: StudyArchive) -> None:
     space = SPACE | {"grow_policy": {"choices": ["nonsense", "depthwise"], "start": "nonsense"}}
@@ -416,7 +426,7 @@ def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(archive: StudyArc
 
 
 def test_where_all_trials_fail_one_error_names_the_first_reason() -> None:
-    with pytest.raises(ParameterError, match=r"All 3 trials of xgboost failed. The first one: .*nonsense") as caught:
+    with pytest.raises(ParameterError, match=r"All 3 trials of xgboost failed. The first error: .*nonsense") as caught:
         search(spaces={"xgboost": {"grow_policy": "nonsense"}}, search={"n_trials": 3})
 
     assert "Check training.spaces.xgboost" in str(caught.value)
@@ -462,6 +472,7 @@ def test_where_time_is_short_each_algorithm_has_a_trial() -> None:
     assert all(found.stopped_by_time for found in result.searches)
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_worse_than_most_is_given_up_after_fewer_folds() -> None:
     space = {"max_depth": 3, "learning_rate": 0.3, "gamma": {"choices": [0.0, 0.1, 0.2, 1e6], "start": 0.0}}
     fields: dict[str, Any] = {"spaces": {"xgboost": space}, "n_splits": 3}
@@ -478,6 +489,7 @@ def test_a_trial_that_is_worse_than_most_is_given_up_after_fewer_folds() -> None
     assert all(len(trial.fold_scores) == 3 for trial in unpruned.trials)
 
 
+@pytest.mark.slow
 def test_with_two_objectives_the_fastest_of_those_that_do_not_differ_from_the_best_is_chosen() -> None:
     # One tree more or less changes little, and many take long.
     forests = {"n_estimators": {"choices": [20, 25, 150], "start": 150}, "min_samples_leaf": 5}
@@ -526,7 +538,9 @@ def test_the_budget_is_divided_among_the_algorithms(n_trials: int, expected: lis
 def test_a_budget_that_leaves_an_algorithm_without_a_trial_is_refused() -> None:
     fields: dict[str, Any] = {"algorithms": ["xgboost", "random_forest"], "spaces": {"random_forest": {}}}
 
-    with pytest.raises(ParameterError, match=r"n_trials is 1, and training.algorithms has 2.* Ask for at least 2"):
+    with pytest.raises(
+        ParameterError, match=r"n_trials is 1, but training.algorithms has 2.* Set n_trials to at least 2"
+    ):
         search(search={"n_trials": 1}, **fields)
 
 

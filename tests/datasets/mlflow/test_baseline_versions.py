@@ -25,6 +25,7 @@ def _register(trained: TrainedModel, name: str, folder: Path) -> str:
     return str(dataset.model_info.model_id)
 
 
+@pytest.mark.slow
 def test_a_number_an_alias_and_the_default_find_versions(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     for _ in range(2):
         _register(trained, "compared", tmp_path)
@@ -49,6 +50,7 @@ def test_a_simple_model_and_nothing_need_no_registry(tracking: str) -> None:
     assert (nothing.model, nothing.name, nothing.by_default) == (None, None, False)
 
 
+@pytest.mark.slow
 def test_an_absent_baseline_is_an_error_with_the_choices(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     _register(trained, "alone", tmp_path)
     _register(trained, "alone", tmp_path)
@@ -62,6 +64,7 @@ def test_an_absent_baseline_is_an_error_with_the_choices(trained: TrainedModel, 
         BaselineDataset(model_name="alone", baseline="challenger").load()
 
 
+@pytest.mark.slow
 def test_a_version_without_files_is_reported(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     model_id = _register(trained, "hollow", tmp_path)
     location = MlflowClient().get_logged_model(model_id).artifact_location
@@ -71,6 +74,7 @@ def test_a_version_without_files_is_reported(trained: TrainedModel, tracking: st
         RegistryModelDataset(model_name="hollow", model_version=1).load()
 
 
+@pytest.mark.slow
 def test_an_evaluation_stays_with_its_version_and_the_model_still_loads(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import mlflow
+import pytest
 from mlflow import MlflowClient
 
 from churn_kedro.datasets.mlflow.metrics import RunMetricsDataset
@@ -21,6 +22,7 @@ def test_metrics_without_a_model_belong_to_the_run_alone(tracking: str) -> None:
     assert found.inputs.model_inputs == []
 
 
+@pytest.mark.slow
 def test_an_evaluation_in_a_run_of_its_own_is_linked_to_the_model(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:

@@ -62,6 +62,7 @@ for case in (
     assert one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_loaded_model_has_the_digest_of_the_trained_one(task: Task) -> None:
     # Its trees have other bytes of memory between the fields of their nodes.
@@ -118,6 +119,7 @@ def test_catboost_has_one_digest_for_each_training() -> None:
     assert digests[0] == digests[1] != digests[2]
 
 
+@pytest.mark.slow
 def test_copies_have_the_same_digest_and_changed_ones_have_not(trained: TrainedModel) -> None:
     same, changed = copy.deepcopy(trained.estimator), copy.deepcopy(trained.estimator)
     changed.threshold += 0.001  # type: ignore[attr-defined] # it is a binary one

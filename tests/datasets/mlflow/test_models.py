@@ -63,6 +63,7 @@ def _promotion(name: str, version: int, alias: Alias | None, expected: int | Non
     )
 
 
+@pytest.mark.slow
 def test_a_registered_model_gives_the_probabilities_it_was_trained_to(
     trained: TrainedModel, customers: pd.DataFrame, tracking: str, tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_registered_model_gives_the_probabilities_it_was_trained_to(
     )
 
 
+@pytest.mark.slow
 def test_a_version_carries_its_facts_and_the_code_it_came_from(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_version_carries_its_facts_and_the_code_it_came_from(
     assert tags["git_commit"] == "unknown"  # the folder is no git checkout
 
 
+@pytest.mark.slow
 def test_a_version_has_a_digest_of_its_content_and_the_size_of_its_file(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
@@ -103,6 +106,7 @@ def test_a_version_has_a_digest_of_its_content_and_the_size_of_its_file(
     assert not {"model_digest", "model_bytes"} & (run.data.tags.keys() | run.data.params.keys())
 
 
+@pytest.mark.slow
 def test_the_model_is_a_skops_file_with_pinned_requirements_and_an_example(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
@@ -129,6 +133,7 @@ def test_the_model_is_a_skops_file_with_pinned_requirements_and_an_example(
     ]
 
 
+@pytest.mark.slow
 def test_the_signature_is_the_declaration(
     trained: TrainedModel, declaration: CustomerDeclaration, tracking: str, tmp_path: Path
 ) -> None:
@@ -174,6 +179,7 @@ np.save("scores.npy", mlflow.pyfunc.load_model("models:/{name}/1").predict(raw))
     return np.asarray(np.load(folder / "scores.npy"))
 
 
+@pytest.mark.slow
 def test_the_model_scores_raw_rows_where_churn_kedro_is_not_installed(
     trained: TrainedModel,
     customers: pd.DataFrame,
@@ -188,6 +194,7 @@ def test_the_model_scores_raw_rows_where_churn_kedro_is_not_installed(
     np.testing.assert_allclose(scores[:, 1], churn_probability(trained.estimator, customers), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", ["none", "model"])
 def test_every_treatment_travels_with_the_model(selection: str, tracking: str, tmp_path: Path) -> None:
     case = treatment_case("binary", selection)
@@ -202,6 +209,7 @@ def test_every_treatment_travels_with_the_model(selection: str, tracking: str, t
     np.testing.assert_allclose(scores[:, 1], churn_probability(case.trained.estimator, typed), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_an_absent_version_names_those_there_are(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     _register(trained, "few", tmp_path)
 
@@ -212,6 +220,7 @@ def test_an_absent_version_names_those_there_are(trained: TrainedModel, tracking
             _load("few", model_version=which)
 
 
+@pytest.mark.slow
 def test_an_absent_champion_is_an_error_with_the_command(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Model 'nobody' has no version in the registry"):
         _load("nobody", alias="champion")
@@ -262,6 +271,7 @@ def test_a_pickled_model_is_not_loaded(trained: TrainedModel, tracking: str) -> 
         _load("pickled")
 
 
+@pytest.mark.slow
 def test_a_promotion_moves_the_alias_and_keeps_the_reasons(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
@@ -281,6 +291,7 @@ def test_a_promotion_moves_the_alias_and_keeps_the_reasons(
     assert "challenger" not in MlflowClient().get_registered_model("rising").aliases
 
 
+@pytest.mark.slow
 def test_a_promotion_against_a_champion_that_is_gone_changes_nothing(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
@@ -298,6 +309,7 @@ def test_a_promotion_against_a_champion_that_is_gone_changes_nothing(
     assert "decision" not in _load("contested", model_version="2").tags
 
 
+@pytest.mark.slow
 def test_a_refused_version_gets_its_tags_but_no_alias(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     _register(trained, "refused", tmp_path)
 
@@ -307,6 +319,7 @@ def test_a_refused_version_gets_its_tags_but_no_alias(trained: TrainedModel, tra
     assert _load("refused").tags["decision"] == "promoted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["multiclass", "regression"])
 def test_a_model_of_another_task_answers_alike_through_the_registry_and_mlflow(
     task: Task, tracking: str, tmp_path: Path

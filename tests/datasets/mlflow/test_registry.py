@@ -146,6 +146,7 @@ def after_events(events: Sequence[AuditEvent], begin: Mapping[str, int] | None =
     return aliases
 
 
+@pytest.mark.slow
 @both_stores
 def test_a_promotion_moves_all_aliases_and_the_registry_stands_as_planned(place: Place) -> None:
     registry = place.registry()
@@ -164,6 +165,7 @@ def test_a_promotion_moves_all_aliases_and_the_registry_stands_as_planned(place:
     assert registry.apply(promote(2)).already == "version 2 is champion already"
 
 
+@pytest.mark.slow
 def test_a_rollback_brings_back_the_former_champion_and_twice_is_as_once(place: Place) -> None:
     registry = place.registry()
     registry.apply(promote(1))
@@ -180,6 +182,7 @@ def test_a_rollback_brings_back_the_former_champion_and_twice_is_as_once(place: 
     assert (place.state(), registry.history()) == (state, events)
 
 
+@pytest.mark.slow
 def test_the_audit_lists_user_action_time_and_reason_in_order(place: Place) -> None:
     place.registry("Ann").apply(promote(1))
     place.registry("Bob").apply(lambda now: plan_manual_promotion(now, 2, override="no time"))
@@ -219,6 +222,7 @@ def test_a_version_carries_its_part_of_the_audit_and_what_became_of_it(place: Pl
     assert registry.events_of(state, 3) == []
 
 
+@pytest.mark.slow
 def test_a_deleted_version_is_gone_and_what_it_was_is_known(place: Place) -> None:
     registry = place.registry()
     registry.apply(lambda now: plan_manual_promotion(now, 3, "staging"))
@@ -263,6 +267,7 @@ def test_a_plan_that_refuses_leaves_no_trace(place: Place) -> None:
     assert place.leftovers() == []
 
 
+@pytest.mark.slow
 @both_stores
 def test_a_reason_may_be_long_and_in_any_script(place: Place) -> None:
     reason = "zu alt, 太旧, \U0001f9ea; " * 600
@@ -392,6 +397,7 @@ failing_calls = [
 ]
 
 
+@pytest.mark.slow
 @failing_calls[0]
 @failing_calls[1]
 def test_a_first_action_of_which_any_call_fails_is_whole_after_the_next_one(
@@ -438,6 +444,7 @@ def test_the_same_with_a_server_above_postgresql(server: str, tmp_path: Path) ->
     assert outcomes[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before_effect", "after_effect"])
 def test_a_deletion_of_which_any_call_fails_is_reported_correctly(
     store: str, tmp_path: Path, after_effect: bool
@@ -485,6 +492,7 @@ def broken_by_hand(registry: ModelRegistry, method: str) -> Iterator[None]:
     use_client(registry, client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["log_batch", "set_registered_model_alias", "set_model_version_tag"])
 def test_an_action_interrupted_twice_leaves_nothing_half_done(store: str, tmp_path: Path, method: str) -> None:
     with mlflow_at(store):
@@ -528,6 +536,7 @@ def at_once(place: Place, plans: Sequence[Plan]) -> list[Change | Exception]:
         return list(pool.map(act, range(len(plans))))
 
 
+@pytest.mark.slow
 @both_stores
 def test_of_two_promotions_at_once_one_wins_and_the_other_is_refused(place: Place) -> None:
     place.registry().apply(promote(1))
@@ -546,6 +555,7 @@ def test_of_two_promotions_at_once_one_wins_and_the_other_is_refused(place: Plac
         assert place.leftovers() == []
 
 
+@pytest.mark.slow
 @both_stores
 def test_of_two_equal_promotions_at_once_one_is_done_and_the_other_has_nothing_left_to_do(place: Place) -> None:
     place.registry().apply(promote(1))
@@ -801,6 +811,7 @@ class WatchedClient:
         return call
 
 
+@pytest.mark.slow
 def test_the_move_of_the_champion_is_the_first_change_and_there_is_always_one_champion(place: Place) -> None:
     before, after, plan = start(place, "override")
     seen: list[State] = []
@@ -816,6 +827,7 @@ def test_the_move_of_the_champion_is_the_first_change_and_there_is_always_one_ch
     assert seen[-1] == after
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_first", [True, False], ids=["first_action", "later_action"])
 def test_whenever_another_process_acts_in_between_one_action_comes_first(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_first: bool
@@ -865,6 +877,7 @@ def test_whenever_another_process_acts_in_between_one_action_comes_first(
     assert set(won) == {"Bob", "Eve"}
 
 
+@pytest.mark.slow
 def test_an_open_event_of_another_machine_is_waited_for_and_void_once_it_is_too_old(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -890,6 +903,7 @@ def test_an_open_event_of_another_machine_is_waited_for_and_void_once_it_is_too_
     assert place.state()[0] == {"champion": 3, "previous_champion": 1}
 
 
+@pytest.mark.slow
 def test_what_an_interrupted_action_left_undone_is_skipped_for_versions_that_were_deleted_meanwhile(
     place: Place,
 ) -> None:
@@ -938,6 +952,7 @@ class SuspendedClient:
         registry_module._in_progress.update(kept)
 
 
+@pytest.mark.slow
 def test_a_process_suspended_for_too_long_finds_its_event_closed_and_changes_nothing_more(place: Place) -> None:
     registry = place.registry()
     registry.apply(promote(1))

@@ -121,6 +121,7 @@ def test_a_long_curve_is_thinned_from_its_first_to_its_last_step(n_steps: int, t
     assert max(gaps, default=1) - min(gaps, default=1) <= 1
 
 
+@pytest.mark.slow
 def test_a_child_run_may_have_more_than_one_batch_holds(tracking: str) -> None:
     _, (child,) = _record(
         ChildRun(
@@ -162,7 +163,7 @@ def test_what_is_switched_off_writes_nothing(tracking: str) -> None:
 def test_without_a_run_there_is_nothing_to_log_to(tracking: str) -> None:
     with pytest.raises(DatasetError, match="No active MLflow run to log parameters to"):
         RunParametersDataset().save({"depth": 3})
-    with pytest.raises(DatasetError, match="no active MLflow run to log child runs to"):
+    with pytest.raises(DatasetError, match="No active MLflow run to log child runs to"):
         ChildRunsDataset().save([ChildRun("one")])
 
 
