@@ -65,6 +65,7 @@ def test_the_profit_of_each_kind_of_customer_equals_the_formula() -> None:
     assert campaign_profit(np.array([1]), ~one, value, economics) == 0
 
 
+@pytest.mark.slow
 @given(campaign=campaigns(), data=st.data())
 def test_profit_is_the_sum_over_contacted_customers_who_are_worth_it(campaign: Any, data: st.DataObject) -> None:
     target, _, values, economics = campaign
@@ -78,6 +79,7 @@ def test_profit_is_the_sum_over_contacted_customers_who_are_worth_it(campaign: A
     assert campaign_profit(target, contacted, values, economics) == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.slow
 @given(campaign=campaigns())
 def test_the_profit_without_contacts_is_exactly_0(campaign: Any) -> None:
     target, probability, values, economics = campaign
@@ -88,6 +90,7 @@ def test_the_profit_without_contacts_is_exactly_0(campaign: Any) -> None:
     assert not (probability >= curve.thresholds[0]).any()
 
 
+@pytest.mark.slow
 @given(campaign=campaigns(), data=st.data())
 def test_missing_a_leaver_or_calling_one_more_stayer_never_brings_more(campaign: Any, data: st.DataObject) -> None:
     target, _, values, economics = campaign
@@ -101,6 +104,7 @@ def test_missing_a_leaver_or_calling_one_more_stayer_never_brings_more(campaign:
         assert campaign_profit(target, changed, values, economics) <= before + 1e-9 * max(1, abs(before))
 
 
+@pytest.mark.slow
 @given(campaign=campaigns())
 def test_the_curve_equals_profit_and_spending_of_each_threshold(campaign: Any) -> None:
     target, probability, values, economics = campaign
@@ -156,6 +160,7 @@ def test_the_highest_threshold_flags_no_customer_at_probability_1_in_single_prec
     assert not (np.array([1.0], dtype=np.float32) >= nobody).any()
 
 
+@pytest.mark.slow
 @given(campaign=campaigns())
 def test_at_break_even_a_contact_brings_nothing_in_expectation(campaign: Any) -> None:
     _, _, values, economics = campaign
@@ -335,6 +340,7 @@ def test_the_guide_has_every_parameter() -> None:
     assert all(f"| `{name}` |" in text for name in names)
 
 
+@pytest.mark.slow
 @given(campaign=campaigns(), factor=st.floats(0.1, 100))
 def test_the_break_even_does_not_depend_on_the_currency(campaign: Any, factor: float) -> None:
     target, probability, values, economics = campaign

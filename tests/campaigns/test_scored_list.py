@@ -84,6 +84,7 @@ def test_equal_probabilities_are_ranked_in_order_of_input() -> None:
     assert listed([0.4, 0.9, 0.4, 0.9, 0.1])["rank"].tolist() == [3, 1, 4, 2, 5]
 
 
+@pytest.mark.slow
 @given(probability=st.lists(st.sampled_from([0.0, 0.2, 0.3, 0.5, 0.6, 1.0]), max_size=12))
 def test_ranks_count_from_one_without_gaps_by_falling_probability(probability: list[float]) -> None:
     predictions = listed(probability)

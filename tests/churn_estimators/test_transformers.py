@@ -107,6 +107,7 @@ def test_transform_before_fit_raises(name: str) -> None:
         clone(TRANSFORMERS[name]).transform(NUMBERS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRANSFORMERS)
 def test_every_output_has_a_name_and_the_input_is_not_modified(name: str) -> None:
     before = NUMBERS.copy()
@@ -179,6 +180,7 @@ def test_a_column_without_any_level_has_no_most_frequent_one() -> None:
         LevelReader(missing="most_frequent").fit(pd.DataFrame({"c": [None, None]}))
 
 
+@pytest.mark.slow
 @given(numbers=st.lists(st.floats(-1e6, 1e6), min_size=5, max_size=30, unique=True))
 def test_clipping_does_not_change_numbers_within_the_fences(numbers: list[float]) -> None:
     table = pd.DataFrame({"a": numbers})
@@ -191,6 +193,7 @@ def test_clipping_does_not_change_numbers_within_the_fences(numbers: list[float]
     assert (clipped <= fences.upper_).all()
 
 
+@pytest.mark.slow
 @given(numbers=st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=40, unique=True), bins=st.integers(2, 5))
 def test_quantile_bins_of_different_numbers_are_of_equal_size(numbers: list[float], bins: int) -> None:
     table = pd.DataFrame({"a": numbers})

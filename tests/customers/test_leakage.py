@@ -133,6 +133,7 @@ def test_half_a_million_customers_without_leak_are_sampled_without_finding() -> 
     assert report.rows_total == 500_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("rows", [300, 5_000])
 def test_ids_in_order_of_joining_may_be_associated_with_the_target(rows: int, seed: int) -> None:
@@ -164,6 +165,7 @@ def test_near_duplicates_by_chance_in_a_table_of_few_levels_are_no_leak(seed: in
     assert only(report, "near_duplicates").severity == "notice"
 
 
+@pytest.mark.slow
 def test_several_rows_of_a_customer_do_not_prove_a_perfect_model() -> None:
     random = np.random.default_rng(3)
     customers = honest(300, 3).drop(columns="Id")
@@ -221,6 +223,7 @@ def put_together_by_label(rows: int, seed: int, share_in_block: float) -> pd.Dat
     return pd.concat([table[~last], table[last]], ignore_index=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("share_in_block", [0.3, 0.6, 1.0])
 def test_ids_given_by_label_are_a_leak(share_in_block: float, seed: int) -> None:
@@ -233,6 +236,7 @@ def test_ids_given_by_label_are_a_leak(share_in_block: float, seed: int) -> None
     assert "consecutive rows are left" in only(report, "identifier_order").evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share_in_block", [0.3, 1.0])
 def test_a_sorted_file_alone_is_a_warning(share_in_block: float) -> None:
     report = check(put_together_by_label(5_000, 1, share_in_block))
@@ -241,6 +245,7 @@ def test_a_sorted_file_alone_is_a_warning(share_in_block: float) -> None:
     assert found(report, "warning") == [("row_order", None)]
 
 
+@pytest.mark.slow
 def test_ids_whose_prefix_is_the_label_are_a_leak() -> None:
     table = honest(2_000, 1)
     table["Id"] = np.where(table["y"] == 1, "L", "S") + table["Id"]
@@ -248,6 +253,7 @@ def test_ids_whose_prefix_is_the_label_are_a_leak() -> None:
     assert ("identifier_order", "Id") in found(check(table), "leak")
 
 
+@pytest.mark.slow
 def test_ids_in_the_order_of_a_number_to_predict_are_a_leak() -> None:
     table = honest(2_000, 1)
     table["y"] = np.random.default_rng(1).normal(size=2_000)
@@ -256,6 +262,7 @@ def test_ids_in_the_order_of_a_number_to_predict_are_a_leak() -> None:
     assert found(check(table, declare(table, "regression")), "leak") == [("identifier_order", "Id")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_file_in_order_of_time_has_no_finding(seed: int) -> None:
     table = honest(5_000, seed)
@@ -300,6 +307,7 @@ def test_a_column_filled_only_for_those_who_left_is_a_leak(filled: float, seed: 
     assert found(check(table), "leak") == [("missingness", "satisfaction_at_exit")]
 
 
+@pytest.mark.slow
 def test_values_missing_at_random_are_no_finding() -> None:
     table = honest(5_000, 0)
     chance = np.where(table["y"] == 1, 0.4, 0.1)
@@ -308,6 +316,7 @@ def test_values_missing_at_random_are_no_finding() -> None:
     assert found(check(table), "leak", "warning") == []
 
 
+@pytest.mark.slow
 def test_a_level_that_only_leavers_have_is_a_warning() -> None:
     table = honest(5_000, 0)
     closed = (table["y"] == 1) & (np.random.default_rng(0).random(5_000) < 0.6)
@@ -319,6 +328,7 @@ def test_a_level_that_only_leavers_have_is_a_warning() -> None:
     assert found(report, "warning") == [("single_feature", "status")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [100, 2_000])
 def test_a_copy_of_the_target_is_named_with_its_mapping(rows: int) -> None:
     table = honest(rows, 2)
@@ -332,6 +342,7 @@ def test_a_copy_of_the_target_is_named_with_its_mapping(rows: int) -> None:
     assert "gone → left" in report.findings[0].evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("copy", "mapping"),
     [(lambda y: 3 * y - 5, r"y = 0\.333333 \* copy \+1\.66667"), (lambda y: -np.exp(y), "y falls with copy")],
@@ -359,6 +370,7 @@ def test_a_noisy_copy_of_a_number_to_predict_is_a_leak() -> None:
     assert found(check(table, declare(table, "regression")), "leak") == [("single_feature", "paid")]
 
 
+@pytest.mark.slow
 def test_a_leak_of_one_of_several_classes_is_a_warning() -> None:
     table = honest(3_000, 2)
     table["y"] = np.random.default_rng(2).integers(0, 3, 3_000)
@@ -367,6 +379,7 @@ def test_a_leak_of_one_of_several_classes_is_a_warning() -> None:
     assert ("single_feature", "end_code") in found(check(table, declare(table, "multiclass")), "warning")
 
 
+@pytest.mark.slow
 def test_constant_and_nearly_unique_columns_are_reported() -> None:
     table = honest(500, 2)
     table["always"] = 1.0
@@ -407,6 +420,7 @@ def test_a_customer_in_two_parts_is_a_leak_with_examples() -> None:
     assert f"{train['Id'].iloc[0]} in train and test" in report.findings[0].evidence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("shaken", [0.0, 1e-6])
 def test_rows_copied_to_balance_the_classes_are_a_leak(shaken: float, seed: int) -> None:
@@ -434,6 +448,7 @@ def test_copied_rows_are_found_in_a_large_table_too() -> None:
     assert near_duplicates.value == pytest.approx(0.6, abs=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_labels_made_by_rule_give_a_perfect_model(seed: int) -> None:
     table = honest(8_000, seed)
@@ -442,6 +457,7 @@ def test_labels_made_by_rule_give_a_perfect_model(seed: int) -> None:
     assert found(check(table), "leak") == [("perfect_model", None)]
 
 
+@pytest.mark.slow
 def test_the_quick_model_does_without_columns_that_leak_by_themselves() -> None:
     table = honest(5_000, 1)
     table["naive_bayes"] = table["y"] + np.random.default_rng(1).normal(0, 0.05, 5_000)
@@ -496,6 +512,7 @@ def test_an_allowed_leak_keeps_its_severity_and_its_reason() -> None:
     assert report.findings[0].allowed == "an exercise for students"
 
 
+@pytest.mark.slow
 def test_the_lines_to_paste_include_leaks_allowed_before() -> None:
     permission = {"check": "perfect_model", "reason": "the table is made up by rule"}
     report, declaration = leaking(allowed_leaks=[permission])
@@ -519,6 +536,7 @@ def test_limits_in_the_wrong_order_are_refused() -> None:
         LeakageParameters.model_validate(values | {"near_duplicates_warning": 0.5})
 
 
+@pytest.mark.slow
 def test_the_same_table_gives_the_same_report() -> None:
     table = honest(3_000, 1)
     few = PARAMETERS.model_copy(update={"max_rows": 1_000})
@@ -533,6 +551,7 @@ def test_tables_of_one_class_or_few_rows_raise_no_error() -> None:
     check(table.head(5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_the_figure_shows_orders_and_the_strength_of_columns(task: str) -> None:
     table = honest(1_000, 1)

@@ -231,6 +231,7 @@ def test_every_column_has_a_comment_above_it_and_every_doubt_is_written() -> Non
     assert max(len(line) for line in lines) <= 130
 
 
+@pytest.mark.slow
 def test_the_table_is_valid_under_its_inferred_declaration() -> None:
     declaration = onboarded().declaration
 

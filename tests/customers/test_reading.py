@@ -111,6 +111,7 @@ def test_a_cell_longer_than_a_block_is_read() -> None:
     assert read(f'a,b\n1,"{long}"\n2,y\n'.encode())[1] == [["1", long], ["2", "y"]]
 
 
+@pytest.mark.slow
 def test_many_rows_are_read_in_order() -> None:
     numbers = pd.Series(range(200_000)).astype("str")
 

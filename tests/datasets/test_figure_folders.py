@@ -32,6 +32,7 @@ def test_figures_of_another_task_do_not_stay_behind(dataset: FiguresDataset, tmp
     assert [path.name for path in (tmp_path / "performance").iterdir()] == ["residual_distribution.png"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [["one"], ["one", "two", "three", "four"]])
 def test_the_preview_is_one_image_of_all_figures(names: list[str], dataset: FiguresDataset) -> None:
     dataset.save(_figures(*names))

@@ -33,6 +33,7 @@ def trained_here(task: Task, name: BaselineName) -> Baseline:
     return Baseline(f"{name} (trained here)", estimator)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_the_difference_is_that_of_the_metrics_and_its_interval_is_paired(task: Task) -> None:
     case = task_case(task)

@@ -291,6 +291,7 @@ def test_contributions_and_base_sum_to_the_prediction(task: Task, name: str) -> 
         assert np.abs(one.values).max() > 0
 
 
+@pytest.mark.slow
 def test_estimates_are_those_of_all_orders_of_the_columns() -> None:
     case, estimator = task_case("binary"), fitted("binary", "random_forest")
     features, model = unwrap(estimator)

@@ -573,6 +573,7 @@ def test_metrics_over_thresholds_are_those_of_each_threshold(scored: tuple[np.nd
         assert row["flagged_share"] == pytest.approx((probability >= row["threshold"]).mean())
 
 
+@pytest.mark.slow
 def test_intervals_over_thresholds_are_as_wide_as_those_of_resampled_customers(
     scored: tuple[np.ndarray, np.ndarray],
 ) -> None:

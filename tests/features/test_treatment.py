@@ -473,6 +473,7 @@ def strange(declare: Declare) -> tuple[CustomerDeclaration, pd.DataFrame]:
     return both, pd.DataFrame({"a": random.normal(0, 1, 200), "b": random.normal(0, 1, 200), "y": 0})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["flag", "drop"])
 def test_row_outliers_are_those_of_scikit_learns_isolation_forest(action: str, declare: Declare) -> None:
     declaration, train = strange(declare)
@@ -580,6 +581,7 @@ def test_training_values_equal_those_of_transform_except_for_cross_fitting(task:
     assert len(crossed) == (3 if task == "multiclass" else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("selection", SELECTIONS)
 def test_every_input_is_traced_to_its_column_and_typed(selection: str) -> None:
     case = treatment_case("binary", selection)

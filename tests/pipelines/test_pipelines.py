@@ -540,6 +540,7 @@ def test_an_evaluation_is_published_with_the_version(
     assert "http://" not in made["evaluation_report"].replace("http://www.w3.org", "")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("incumbent", [None, 1])
 def test_registry_promotes_a_first_and_an_equal_candidate(
     trained: TrainedModel,

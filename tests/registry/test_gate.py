@@ -391,6 +391,7 @@ def test_the_comparison_is_paired(scored: pd.DataFrame, declaration: CustomerDec
     assert check.passed
 
 
+@pytest.mark.slow
 def test_the_bound_is_the_quantile_of_the_paired_differences(
     scored: pd.DataFrame, declaration: CustomerDeclaration
 ) -> None:

@@ -1,5 +1,6 @@
 """Retention spares versions with an alias, young ones and the newest ones."""
 
+import pytest
 from hypothesis import given, strategies as st
 
 from churn_kedro.registry.lifecycle import ALIASES, RegistryState
@@ -24,6 +25,7 @@ def registries(draw: st.DrawFn) -> tuple[RegistryState, dict[int, float]]:
     return RegistryState("m", {str(alias): number for alias, number in held.items()}, {n: {} for n in numbers}), ages
 
 
+@pytest.mark.slow
 @given(registries(), st.integers(1, 40), st.integers(0, 400))
 def test_retention_never_touches_an_alias_a_young_or_one_of_the_newest(
     registry: tuple[RegistryState, dict[int, float]], keep_last: int, keep_days: int

@@ -120,6 +120,7 @@ def test_a_beeswarm_names_the_explained_output() -> None:
     assert figure.axes[0].get_xlabel() == "Contribution to the predicted Outcome"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "algorithm", "title"),
     [
@@ -143,6 +144,7 @@ def test_contributions_are_drawn_for_any_algorithm_and_say_where_they_are_estima
     assert png(figure)
 
 
+@pytest.mark.slow
 def test_a_class_of_an_estimated_explanation_contributes_in_probability() -> None:
     case = task_case("multiclass")
     algorithms = ["logistic_regression"]
@@ -180,6 +182,7 @@ def test_bars_are_mean_absolute_values_and_say_of_how_many_customers() -> None:
     assert title(figure) == "Mean absolute SHAP value, 60 of 150 customers"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_dependence_shows_every_customer_against_the_raw_cell(task: Task) -> None:
     case, explained = explained_case(task)
@@ -287,6 +290,7 @@ def test_twenty_columns_at_most_are_drawn_with_a_note() -> None:
     assert "the 20 strongest of 25 columns" in axes.get_xlabel()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_partial_dependence_draws_the_means_of_each_answer(task: Task) -> None:
     case = task_case(task)

@@ -198,6 +198,7 @@ def test_reports_without_groups_can_be_drawn() -> None:
     assert "by group" in words(draw_slices(empty))
 
 
+@pytest.mark.slow
 def test_protected_groups_have_a_row_each_under_their_column() -> None:
     figure: Any = draw_fairness(fairness())
 
@@ -209,6 +210,7 @@ def test_protected_groups_have_a_row_each_under_their_column() -> None:
     assert overlapping(figure) == []
 
 
+@pytest.mark.slow
 def test_long_names_of_protected_groups_do_not_push_the_panels_into_one_another() -> None:
     columns = [
         column.model_copy(

@@ -265,6 +265,7 @@ def test_parallel_coordinates_run_from_the_ends_of_the_space_to_the_score() -> N
     np.testing.assert_allclose(points(axes, "best: 0.4500")[:, 1], [0.5, 0.5, 1, 0], atol=1e-9)
 
 
+@pytest.mark.slow
 def test_learning_curves_are_those_of_the_summary_with_the_rounds_kept() -> None:
     one = trained("regression")
     axes = one.draw()["learning_curves.png"].axes[0]
@@ -338,6 +339,7 @@ def test_scores_that_are_kept_as_they_are_are_drawn_once() -> None:
     assert labels == ["perfect", "as they are"]
 
 
+@pytest.mark.slow
 def test_profit_is_drawn_over_the_customers_contacted_with_the_choice_of_the_report() -> None:
     one = train("binary", campaigns=PROFIT, calibration={"method": "none"})
     axes = one.draw()["threshold_objective.png"].axes[0]
@@ -355,6 +357,7 @@ def test_profit_is_drawn_over_the_customers_contacted_with_the_choice_of_the_rep
     assert points(axes, "contact none")[:, 1].tolist() == [0, 0]
 
 
+@pytest.mark.slow
 def test_limits_of_the_campaign_are_drawn() -> None:
     limited = {"objective": "profit", "economics": ECONOMICS | {"capacity": 0.2, "budget": 1.0}}
     one = train("binary", campaigns=limited, calibration={"method": "none"})
@@ -414,6 +417,7 @@ def test_recall_is_drawn_with_the_required_precision() -> None:
     assert len(points(axes, "precision")) == len(points(axes, "recall"))
 
 
+@pytest.mark.slow
 def test_one_class_alone_has_no_threshold_to_draw() -> None:
     one = trained("binary")
     found = replace(

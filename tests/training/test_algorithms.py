@@ -100,6 +100,7 @@ def fit_fold(name: AlgorithmName, task: Task, rounds: int | None = None, **sampl
     return algorithm.fit_fold(algorithm.prepare(fold, problem), SMALL[name][0], problem, rounds=rounds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_a_fold_is_answered_by_what_the_final_fit_would_give(name: AlgorithmName, task: Task) -> None:
     fit = fit_fold(name, task)
@@ -129,6 +130,7 @@ def test_early_stopping_keeps_the_rounds_with_the_lowest_score(name: AlgorithmNa
 
 
 # A forest draws its rows by their weights.
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), [pair for pair in PAIRS if pair[0] != "random_forest"])
 def test_weights_of_one_change_nothing(name: AlgorithmName, task: Task) -> None:
     learn, validation = draw(task), draw(task, seed=1)
@@ -138,6 +140,7 @@ def test_weights_of_one_change_nothing(name: AlgorithmName, task: Task) -> None:
     np.testing.assert_allclose(weighted, fitted_answer(name, task, learn, validation), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), PAIRS)
 def test_a_weight_equals_repetitions_of_a_row(name: AlgorithmName, task: Task) -> None:
     # Two halves of the customers contradict each other.
@@ -168,6 +171,7 @@ def test_for_xgboost_weight_two_is_a_row_that_stands_there_twice(task: Task) -> 
     assert np.abs(weighted - expected).mean() < 0.02 * np.std(expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), IN_ROUNDS)
 def test_weights_of_judged_customers_count_in_early_stopping(name: AlgorithmName, task: Task) -> None:
     validation = draw(task, seed=1)
@@ -209,6 +213,7 @@ def steps_along(name: AlgorithmName, task: Task, learn: Sample) -> np.ndarray:
     return np.concatenate([np.diff(said) for said in answers])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", [1, -1])
 @pytest.mark.parametrize("task", ["binary", "regression"])
 @pytest.mark.parametrize("name", MONOTONE)
@@ -228,6 +233,7 @@ def test_monotone_is_kept_by_those_who_say_so() -> None:
     assert SEPARATE == ["xgboost", "logistic_regression", "ridge", "hist_gradient_boosting", "lightgbm"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "task"), [pair for pair in PAIRS if pair[0] in SEPARATE and pair[1] != "multiclass"])
 def test_without_interactions_effects_add_up(name: AlgorithmName, task: Task) -> None:
     random = np.random.default_rng(0)

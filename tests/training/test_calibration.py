@@ -155,6 +155,7 @@ def test_auto_takes_the_map_with_the_lowest_cross_validated_log_loss(task: Task,
     assert chosen.method == ("sigmoid" if task == "binary" else "temperature")
 
 
+@pytest.mark.slow
 def test_probabilities_that_are_right_stay_as_they_are() -> None:
     random = np.random.default_rng(3)
     prediction = random.uniform(0.02, 0.98, 4000)

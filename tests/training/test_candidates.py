@@ -86,6 +86,7 @@ def test_the_score_of_an_algorithm_is_that_of_the_final_model_on_each_fold(task:
         assert candidate.n_estimators == SMALL[name][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_a_soft_vote_is_the_mean_of_its_members(task: Task) -> None:
     made = compared(task)
@@ -236,6 +237,7 @@ def test_the_earliest_of_those_within_the_noise_of_the_best_goes_on(monkeypatch:
     assert crafted([useless, almost, right], targets, [], monkeypatch).comparison.chosen == "logistic_regression"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["soft_vote", "stack"])
 def test_an_ensemble_has_to_earn_its_place(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     targets, right = noisy(0, 1.0)
@@ -326,6 +328,7 @@ def test_an_algorithm_without_rounds_has_no_learning_curve() -> None:
     assert compare_given(*arguments, algorithms=["logistic_regression"]).candidate_comparison.curves is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", TASKS)
 def test_where_the_search_saw_a_sample_candidates_are_judged_on_all_validation_customers(task: Task) -> None:
     made = compared(task, 2, max_rows=200)

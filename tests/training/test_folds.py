@@ -272,6 +272,7 @@ def test_what_is_judged_teaches_the_treatment_nothing() -> None:
     assert not np.array_equal(after.validation.values, before.validation.values, equal_nan=True)
 
 
+@pytest.mark.slow
 def test_the_treatment_is_another_one_in_each_fold() -> None:
     declaration, made = learned_features()
 

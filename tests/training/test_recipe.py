@@ -276,6 +276,7 @@ COLUMN_KINDS: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinds", COLUMN_KINDS)
 def test_a_model_of_any_kind_of_column_comes_back_from_skops(
     kinds: str, fit: Fit, splits: Splits, declaration: CustomerDeclaration
@@ -424,6 +425,7 @@ def test_several_classes_get_calibrated_probabilities_that_sum_to_one_and_keep_t
     np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_every_calibration_takes_several_classes(calibration: Calibration) -> None:
     case = task_case("multiclass")
@@ -461,6 +463,7 @@ def test_a_class_that_only_training_customers_have_is_learned(task: Task) -> Non
     assert probability[hit, 1].mean() > probability[~hit, 1].mean() + 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 @pytest.mark.filterwarnings("error")
@@ -477,6 +480,7 @@ def test_a_class_may_be_rare(task: Task, calibration: Calibration) -> None:
     assert np.isfinite(probability).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "ridge"])
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 @pytest.mark.filterwarnings("ignore:.*eval_set")
@@ -490,6 +494,7 @@ def test_every_algorithm_takes_a_class_of_two_customers(task: Task, algorithm: A
     assert np.isfinite(cast(Classifier, model.estimator).predict_proba(case.test)).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 @pytest.mark.parametrize("task", ["binary", "multiclass"])
 def test_a_class_may_be_rare_among_customers_that_are_judged_once(task: Task, calibration: Calibration) -> None:
@@ -537,6 +542,7 @@ def test_a_number_is_what_the_trees_say() -> None:
     assert np.corrcoef(predicted, case.test["Outcome"])[0, 1] > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("algorithm", "hyperparameters"),
     [
@@ -600,6 +606,7 @@ def test_a_training_can_be_repeated_from_its_recipe() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_a_matrix_in_files_gives_the_same_model_and_leaves_no_file_behind(task: Task, tmp_path: Path) -> None:
     case, folder = task_case(task), tmp_path / "matrix"

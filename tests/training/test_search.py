@@ -151,6 +151,7 @@ def test_the_first_trial_has_the_start_values(found: AlgorithmSearch) -> None:
     assert found.trials[0].hyperparameters["learning_rate"] == 0.3
 
 
+@pytest.mark.slow
 def test_the_same_seed_finds_the_same_trials_whatever_the_number_of_workers(
     found: AlgorithmSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

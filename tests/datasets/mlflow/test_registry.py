@@ -207,6 +207,7 @@ def test_the_audit_lists_user_action_time_and_reason_in_order(place: Place) -> N
     assert after_events(events) == place.state()[0] == {"champion": 1}
 
 
+@pytest.mark.slow
 def test_a_version_carries_its_part_of_the_audit_and_what_became_of_it(place: Place) -> None:
     registry = place.registry()
     registry.apply(promote(1))

@@ -34,6 +34,7 @@ def opened(folder: Path) -> StudyArchive:
     return archive
 
 
+@pytest.mark.slow
 def test_a_trial_comes_back_as_it_was_kept_in_another_process_too(tmp_path: Path) -> None:
     opened(tmp_path).keep("key", finished(0))
 
@@ -46,6 +47,7 @@ def test_a_trial_comes_back_as_it_was_kept_in_another_process_too(tmp_path: Path
     assert again.user_attrs == {**expected.user_attrs, "number": 0}
 
 
+@pytest.mark.slow
 def test_trials_keep_the_number_that_they_had_whatever_the_order_in_which_they_came(tmp_path: Path) -> None:
     archive = opened(tmp_path)
     for number in (4, 0, 7):
@@ -73,6 +75,7 @@ def test_of_two_objectives_the_loss_is_kept(tmp_path: Path) -> None:
     assert opened(tmp_path).known_trials("key")[0].values == [0.25]
 
 
+@pytest.mark.slow
 def test_searches_share_nothing(tmp_path: Path) -> None:
     opened(tmp_path).keep("one", finished(0))
 
@@ -80,6 +83,7 @@ def test_searches_share_nothing(tmp_path: Path) -> None:
     assert len(opened(tmp_path).known_trials("one")) == 1
 
 
+@pytest.mark.slow
 def test_two_searches_may_write_at_once(tmp_path: Path) -> None:
     first, second = opened(tmp_path), opened(tmp_path)
     first.keep("key", finished(0))
