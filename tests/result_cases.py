@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any
 
 from churn_kedro.campaigns.backtest import measure_campaign
+from churn_kedro.campaigns.economics import fit_contact_value
 from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.tasks import Task
@@ -58,12 +59,13 @@ def results_of(task: Task) -> EvaluationResults:
         metrics=measure_with_intervals(scores, BOOTSTRAP),
     )
     economics = Economics(contact_cost=5, offer_cost=20, save_probability=0.3, value=400)
+    value = fit_contact_value(economics, case.train)
     binary = task == "binary"
     return EvaluationResults(
         evaluation=evaluation,
         assessment=Assessment(
             slices=measure_slices(scores, case.test, declaration, SliceParameters(min_rows=20, n_resamples=100)),
-            campaign=measure_campaign(scores, case.test, case.train, declaration, economics, BOOTSTRAP)
+            campaign=measure_campaign(scores, case.test, case.train, declaration, value, economics, BOOTSTRAP)
             if binary
             else None,
             fairness=measure_fairness(scores, case.test, declaration) if binary else None,

@@ -1,8 +1,4 @@
-"""Transformers and ensembles that scikit-learn lacks.
-
-This module is logged with every model, so that the model loads where churn_kedro is not installed. It imports numpy,
-pandas and scikit-learn only.
-"""
+"""Transformers of typed columns and of numbers that scikit-learn lacks."""
 
 from __future__ import annotations
 
@@ -15,17 +11,16 @@ import numpy as np
 import pandas as pd
 from sklearn.base import (
     BaseEstimator,
-    ClassifierMixin,
     OneToOneFeatureMixin,
-    RegressorMixin,
     TransformerMixin,
     clone,
 )
+from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectorMixin
 from sklearn.metrics import mutual_info_score
 from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 Level = str | int | float
@@ -44,6 +39,8 @@ _DAYS_OF_A_YEAR = 365.25
 # Bins of a numeric input when its mutual information with the target is estimated.
 _MOST_BINS = 32
 _ROWS_PER_CELL = 5
+# Below this number of rows, looking up each cell is faster than finding the distinct ones.
+_FEW_ROWS = 100
 
 
 class UnlearnableColumnError(ValueError):
@@ -60,8 +57,8 @@ class UnlearnableColumnError(ValueError):
         self.reason = reason
 
 
-class _RawReader(TransformerMixin, BaseEstimator):
-    """Base of transformers of raw cells of any type."""
+class _ColumnTransformer(TransformerMixin, BaseEstimator):
+    """Base of transformers of typed columns, see :mod:`churn_estimators.cells`."""
 
     def _remember_columns(self, X: pd.DataFrame) -> None:
         self.n_features_in_ = X.shape[1]
@@ -102,76 +99,38 @@ class _StatelessTransformer(_NumberTransformer):
         return self
 
 
-def _parse_numbers(cells: pd.Series, decimal: str) -> np.ndarray:
-    """Cells as a float64 array; a cell that is not a finite number is NaN."""
-    if not pd.api.types.is_numeric_dtype(cells.dtype):
-        if decimal != ".":
-            # str() writes numbers with a point, so both a point and the decimal mark must be read.
-            cells = cells.astype("str").str.replace(decimal, ".", regex=False)
-        cells = pd.to_numeric(cells, errors="coerce")
-    numbers = cells.to_numpy(dtype=np.float64, na_value=np.nan)
-    # XGBoost raises for infinite numbers.
-    return np.where(np.isfinite(numbers), numbers, np.nan)
+class TypedColumnTransformer(ColumnTransformer):
+    """scikit-learn's ColumnTransformer on a table of typed columns, without its checks at every call.
 
-
-class NumberReader(OneToOneFeatureMixin, _RawReader):
-    """Convert columns of numbers or text to numbers.
-
-    A cell that is not a finite number (a blank, a marker for "missing") becomes NaN, which XGBoost treats as missing.
-
-    Args:
-        decimal: Decimal mark of numbers that are written as text; a point is always read as well.
-        missing: For each column, numbers that mean "missing"; None: there are none.
-
-    Examples:
-        >>> table = pd.DataFrame({"income": ["1,5", " 2 ", "n/a", "-1"]})
-        >>> NumberReader(decimal=",", missing=[[-1]]).fit_transform(table)[:, 0].tolist()
-        [1.5, 2.0, nan, nan]
+    These take several times as long as the transformers for a single row. Outputs are dense.
     """
 
-    def __init__(self, decimal: str = ".", missing: Sequence[Sequence[float]] | None = None) -> None:
-        self.decimal = decimal
-        self.missing = missing
-
-    def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
-        """Store number and names of the columns.
+    def transform(self, X: pd.DataFrame, **params: Any) -> np.ndarray:
+        """Apply the transformers.
 
         Args:
-            X: Table of shape (n_samples, n_features).
-            y: Ignored.
+            X: Table with the columns of the transformers, shape (n_samples, n_columns).
+            params: Ignored.
 
         Returns:
-            The transformer.
+            Their outputs side by side, shape (n_samples, n_outputs).
         """
-        self._remember_columns(X)
-        return self
-
-    def transform(self, X: pd.DataFrame) -> np.ndarray:
-        """Convert the columns to numbers.
-
-        Args:
-            X: Table of shape (n_samples, n_features), numbers or text.
-
-        Returns:
-            float64 array of the same shape.
-        """
-        check_is_fitted(self, "n_features_in_")
-        numbers = np.empty(X.shape, dtype=np.float64, order="F")
-        for position in range(X.shape[1]):
-            numbers[:, position] = _parse_numbers(X.iloc[:, position], self.decimal)
-            if self.missing is not None and self.missing[position]:
-                numbers[np.isin(numbers[:, position], self.missing[position]), position] = np.nan
-        return numbers
+        parts = []
+        for _, transformer, columns in self.transformers_:
+            if isinstance(transformer, FunctionTransformer):
+                # What "passthrough" becomes when it is fitted.
+                parts.append(np.column_stack([X[column].to_numpy() for column in columns]))
+            elif transformer != "drop":
+                parts.append(np.asarray(transformer.transform(X[columns])))
+        return np.hstack(parts)
 
 
 def _as_level(value: Any) -> str:
-    """A cell as the text of a level: blanks around it stripped, whole floats without ``.0``."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
+    """A level as text; whole floats without ``.0``."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-class LevelReader(OneToOneFeatureMixin, _RawReader):
+class LevelEncoder(OneToOneFeatureMixin, _ColumnTransformer):
     """Encode columns of levels as positions or labels.
 
     Each distinct level is looked up once, not once per row, which is faster than scikit-learn's encoders. An unknown
@@ -181,7 +140,6 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         levels: Levels of each column in order, text or numbers; None: text levels of the training rows, in alphabetical
             order.
         numbers: Whether levels are numbers. Positions then follow their ascending order.
-        decimal: As for :class:`NumberReader`.
         missing: Replacement of a missing level: none (keep), the most frequent level, or ``fill_value``.
         fill_value: Level for ``missing="constant"``; added to the levels of a column that lacks it.
         labels: Whether to return labels instead of positions.
@@ -191,8 +149,8 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         fill_positions_: Position that replaces a missing level of each column; NaN where missing is kept.
 
     Examples:
-        >>> table = pd.DataFrame({"plan": ["basic", "plus ", None, "gold"]})
-        >>> LevelReader([["basic", "plus"]]).fit_transform(table)[:, 0].tolist()
+        >>> table = pd.DataFrame({"plan": ["basic", "plus", None, "gold"]})
+        >>> LevelEncoder([["basic", "plus"]]).fit_transform(table)[:, 0].tolist()
         [0.0, 1.0, nan, nan]
     """
 
@@ -201,14 +159,12 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         levels: Sequence[Sequence[Level]] | None = None,
         *,
         numbers: bool = False,
-        decimal: str = ".",
         missing: Literal["keep", "most_frequent", "constant"] = "keep",
         fill_value: Level | None = None,
         labels: bool = False,
     ) -> None:
         self.levels = levels
         self.numbers = numbers
-        self.decimal = decimal
         self.missing = missing
         self.fill_value = fill_value
         self.labels = labels
@@ -239,7 +195,7 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         if self.levels is not None:
             levels: list[Any] = list(self.levels[position])
             return sorted(map(float, levels)) if self.numbers else levels
-        fitted = sorted({_as_level(value) for value in pd.unique(cells.dropna())})
+        fitted = sorted(pd.unique(cells.dropna()))
         add_fill = self.missing == "constant" and self.fill_value not in fitted
         return [*fitted, self.fill_value] if add_fill else fitted
 
@@ -260,13 +216,15 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
     def _positions(self, cells: pd.Series, levels: Sequence[Any]) -> np.ndarray:
         """float64 array of shape (n_samples,)."""
         if self.numbers:
-            indices = pd.Index(levels, dtype=np.float64).get_indexer(_parse_numbers(cells, self.decimal))
+            indices = pd.Index(levels, dtype=np.float64).get_indexer(cells.to_numpy(dtype=np.float64))
             return np.where(indices < 0, np.nan, indices)
-        codes, values = pd.factorize(cells)
         known = {level: float(position) for position, level in enumerate(levels)}
+        if len(cells) < _FEW_ROWS:
+            return np.array([known.get(cell, math.nan) for cell in cells.tolist()])
+        codes, values = pd.factorize(cells)
         # factorize codes missing cells as -1, which indexes the last entry: NaN.
         positions = np.full(len(values) + 1, np.nan)
-        positions[:-1] = [known.get(_as_level(value), math.nan) for value in values]
+        positions[:-1] = [known.get(value, math.nan) for value in values]
         return positions[codes]
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
@@ -306,52 +264,25 @@ class LevelReader(OneToOneFeatureMixin, _RawReader):
         return names
 
 
-def _parse_dates(cells: pd.Series, date_format: str | None, missing: Sequence[str] = ()) -> pd.Series:
-    """Cells as datetime64[us] without time zone (UTC where the cells have one); NaT where a cell is not a date."""
-    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
-        dates = cells.dt.tz_convert(None) if isinstance(cells.dtype, pd.DatetimeTZDtype) else cells
-        return dates.astype("datetime64[us]")
-    text = cells.map(_as_level, na_action="ignore").astype("str")
-    text = text.where(~text.isin(list(missing)))
-    read = pd.to_datetime(text, format=date_format or "ISO8601", errors="coerce", utc=True)
-    if date_format is not None and read.isna().any():
-        # Requests to a served model may use ISO 8601 instead of the file's format.
-        read = read.fillna(pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True))
-    return read.dt.tz_convert(None).astype("datetime64[us]")
-
-
-class DateReader(_RawReader):
+class DateParts(_ColumnTransformer):
     """Convert dates to numbers: age, month, season and weekday.
 
     Args:
-        formats: strptime codes of each column's text; None: ISO 8601, which is always read as well.
         parts: Outputs for each date: ``age`` (days before the latest training date; negative after it), ``month``
             (1 to 12), ``season`` (sine and cosine of the day of the year), ``weekday`` (0 is Monday).
-        missing: For each column, cells that mean "missing"; None: there are none.
 
     Attributes:
         latest_: Latest training date of each column, ISO 8601.
     """
 
-    def __init__(
-        self,
-        formats: Sequence[str | None],
-        parts: Sequence[DatePart] = ("age", "month"),
-        missing: Sequence[Sequence[str]] | None = None,
-    ) -> None:
-        self.formats = formats
+    def __init__(self, parts: Sequence[DatePart] = ("age", "month")) -> None:
         self.parts = parts
-        self.missing = missing
-
-    def _dates(self, X: pd.DataFrame, position: int) -> pd.Series:
-        missing = () if self.missing is None else self.missing[position]
-        return _parse_dates(X.iloc[:, position], self.formats[position], missing)
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Self:
         """Find the latest date of each column.
 
         Args:
-            X: Table of shape (n_samples, n_features), dates or text.
+            X: Dates of shape (n_samples, n_features).
             y: Ignored.
 
         Returns:
@@ -363,7 +294,7 @@ class DateReader(_RawReader):
         self._remember_columns(X)
         self.latest_: list[str] = []
         for position in range(X.shape[1]):
-            latest = self._dates(X, position).max()
+            latest = X.iloc[:, position].max()
             if pd.isna(latest):
                 raise UnlearnableColumnError(str(self.feature_names_in_[position]), "has no date in the training rows")
             self.latest_.append(latest.isoformat())
@@ -373,7 +304,7 @@ class DateReader(_RawReader):
         """Convert the dates.
 
         Args:
-            X: Table of shape (n_samples, n_features), dates or text.
+            X: Dates of shape (n_samples, n_features).
 
         Returns:
             float64 array with the parts of each column in order; NaN where the date is missing.
@@ -381,7 +312,7 @@ class DateReader(_RawReader):
         check_is_fitted(self, "latest_")
         numbers: list[np.ndarray] = []
         for position, latest in enumerate(self.latest_):
-            dates = self._dates(X, position)
+            dates = X.iloc[:, position]
             for part in self.parts:
                 numbers += _date_part(dates, part, latest)
         return np.column_stack(numbers)
@@ -927,130 +858,6 @@ class CategoryNames(TransformerMixin, BaseEstimator):
             # From a list: astype would keep missing cells missing.
             table[position] = pd.Series([str(level) for level in table[position]], dtype=object)
         return table
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return True: there is nothing to fit."""
-        return True
-
-
-# Probabilities are clipped by this, since 0 and 1 have infinite log-odds.
-_EPSILON = 1e-12
-
-
-def log_odds(probability: np.ndarray) -> np.ndarray:
-    """Compute the scores that are calibrated: log-odds, or logarithms of several probabilities.
-
-    Args:
-        probability: Probability of each class, shape (n, n_classes).
-
-    Returns:
-        Two classes: log-odds of the second, shape (n,). More: logarithms, shape (n, n_classes).
-
-    Examples:
-        >>> log_odds(np.array([[0.5, 0.5], [0.2, 0.8]])).round(3).tolist()
-        [0.0, 1.386]
-    """
-    clipped = np.clip(probability, _EPSILON, 1 - _EPSILON)
-    if clipped.shape[1] == 2:
-        return np.asarray(np.log(clipped[:, 1]) - np.log1p(-clipped[:, 1]))
-    return np.asarray(np.log(clipped))
-
-
-class LogOddsClassifier(ClassifierMixin, BaseEstimator):
-    """Add a decision function to a fitted classifier, so that scikit-learn calibrates log-odds, not probabilities.
-
-    Args:
-        estimator: Fitted classifier with ``predict_proba``.
-    """
-
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Classes of the estimator."""
-        return np.asarray(self.estimator.classes_)
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Do nothing: the estimator is already fitted."""
-        return self
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probabilities of the estimator, shape (n_samples, n_classes)."""
-        return np.asarray(self.estimator.predict_proba(X))
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return :func:`log_odds` of the probabilities, shape (n_samples,) or (n_samples, n_classes)."""
-        return log_odds(self.predict_proba(X).astype(np.float64))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class, shape (n_samples,)."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return True: there is nothing to fit."""
-        return True
-
-
-class BlendClassifier(ClassifierMixin, BaseEstimator):
-    """Average or stack fitted classifiers.
-
-    scikit-learn's ensembles refit their members.
-
-    Args:
-        members: Fitted classifiers on the same inputs, with the same classes.
-        last: Fitted classifier on the concatenated log-odds of the members; None: mean of the probabilities.
-    """
-
-    def __init__(self, members: Sequence[Any], last: Any = None) -> None:
-        self.members = members
-        self.last = last
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Classes of the members."""
-        return np.asarray(self.members[0].classes_)
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Do nothing: the members are already fitted."""
-        return self
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the combined probabilities, shape (n_samples, n_classes)."""
-        probabilities = [np.asarray(member.predict_proba(X), dtype=np.float64) for member in self.members]
-        if self.last is None:
-            return np.asarray(np.mean(probabilities, axis=0))
-        return np.asarray(self.last.predict_proba(np.column_stack([log_odds(each) for each in probabilities])))
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class, shape (n_samples,)."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return True: there is nothing to fit."""
-        return True
-
-
-class BlendRegressor(RegressorMixin, BaseEstimator):
-    """Average or stack fitted regressors.
-
-    Args:
-        members: Fitted regressors on the same inputs.
-        last: Fitted regressor on the concatenated predictions of the members; None: their mean.
-    """
-
-    def __init__(self, members: Sequence[Any], last: Any = None) -> None:
-        self.members = members
-        self.last = last
-
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Do nothing: the members are already fitted."""
-        return self
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the combined predictions, shape (n_samples,)."""
-        predictions = np.column_stack([np.asarray(member.predict(X), dtype=np.float64) for member in self.members])
-        return predictions.mean(axis=1) if self.last is None else np.asarray(self.last.predict(predictions))
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return True: there is nothing to fit."""

@@ -11,6 +11,8 @@ from churn_kedro.hooks import LineageHooks, ParameterHooks, ProjectConfigLoader,
 # XGBoost is imported, which is later.
 os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# MLflow draws a bar for each file that it reads, also for those of a few kilobytes.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 # Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)

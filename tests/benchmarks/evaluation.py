@@ -86,7 +86,7 @@ def run(n_rows: int) -> None:
     from churn_kedro.evaluation.explanations import explain_customers
     from churn_kedro.evaluation.metrics.estimates import measure_with_intervals
     from churn_kedro.features.parameters import FeatureParameters
-    from churn_kedro.models.interface import RegisteredModel, unwrap
+    from churn_kedro.models.interface import RegisteredModel
     from churn_kedro.pipelines.evaluation import nodes
     from churn_kedro.pipelines.fabrication.shapes import fabricate
     from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParameters
@@ -134,9 +134,14 @@ def run(n_rows: int) -> None:
         ),
         seconds,
     )
+    campaign = _timed(
+        "campaign",
+        lambda: nodes.backtest_campaign(candidate, scores, test, train, declaration, campaigns, parameters.bootstrap),
+        seconds,
+    )
     assessment = _timed(
-        "campaign, groups, fairness",
-        lambda: nodes.assess_version(scores, test, train, compared, declaration, campaigns, parameters),
+        "groups, fairness",
+        lambda: nodes.assess_version(scores, test, campaign, compared, declaration, parameters),
         seconds,
     )
     evaluation, _ = _timed(
@@ -171,7 +176,7 @@ def run(n_rows: int) -> None:
         lambda: _save(nodes.explain_version(candidate, test, scores, declaration, parameters.explanations)[1]),
         explained,
     )
-    treatment, trees = unwrap(candidate.estimator)
+    treatment, trees = candidate.estimator.features, candidate.estimator.learner
     rows: pd.DataFrame = test.sample(parameters.explanations.max_explained, random_state=0)
     matrix = xgb.DMatrix(treatment.transform(rows), feature_types=trees.feature_types, enable_categorical=True)
     started = time.perf_counter()

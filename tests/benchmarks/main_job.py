@@ -161,8 +161,8 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     from churn_kedro.customers.normalisation import normalise
     from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
     from churn_kedro.features.parameters import FeatureParameters
-    from churn_kedro.models.interface import RegisteredModel, churn_probability, unwrap
-    from churn_kedro.pipelines.inference.nodes import score_customers
+    from churn_kedro.models.interface import RegisteredModel
+    from churn_kedro.pipelines.inference.nodes import name_new_customers, read_new_customers, score_customers
     from churn_kedro.training.folds import build_development
     from churn_kedro.training.parameters import TrainingParameters
     from churn_kedro.training.progress import NoProgress
@@ -197,27 +197,31 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     ).model.estimator
     champion = RegisteredModel("bank_churn", 1, "m", "r", {}, estimator)
     raw_rows = raw.sample(n_rows, replace=True, random_state=1, ignore_index=True)
-    customers = normalise(raw_rows, declaration, with_target=False)
-    treatment, classifier = unwrap(estimator)
-    prepared = np.ascontiguousarray(treatment.transform(customers.table), dtype=np.float32)
-    booster = classifier.get_booster()
+    named = name_new_customers(raw_rows, declaration)
+    read, _ = read_new_customers(named, champion, declaration)
+    prepared = np.ascontiguousarray(estimator.inputs(read.table), dtype=np.float32)
+    booster = estimator.learner.get_booster()
     parameters = InferenceParameters(bands=BandParameters(medium=0.2, high=0.5), max_unscored_share=0.05)
-    nobody = raw_rows.iloc[:0]
+
+    def from_text() -> object:
+        named = name_new_customers(raw_rows, declaration)
+        return score_customers(
+            read_new_customers(named, champion, declaration)[0], named, champion, declaration, parameters
+        )
+
     timed = {
         "Booster.inplace_predict, rows prepared": lambda: booster.inplace_predict(prepared),
-        "estimator on typed columns": lambda: churn_probability(estimator, customers.table),
+        "model on typed columns": lambda: estimator.answer(read.table),
         "score_customers (list with ranks and bands)": lambda: score_customers(
-            customers, nobody, champion, declaration, parameters
+            read, named, champion, declaration, parameters
         ),
-        "from the file's text to the list": lambda: score_customers(
-            normalise(raw_rows, declaration, with_target=False), nobody, champion, declaration, parameters
-        ),
+        "from the file's text to the list": from_text,
     }
     seconds: dict[str, list[float]] = {name: [] for name in timed}
     for _ in range(repeats):
         for name, call in timed.items():
             started = time.perf_counter()
-            call()  # type: ignore[no-untyped-call]
+            call()
             seconds[name].append(time.perf_counter() - started)
     base = statistics.median(next(iter(seconds.values())))
     print(f"\nBatch scoring of {n_rows:,} bank customers, trees of depth 6, at most 300, median of {repeats}")

@@ -52,7 +52,6 @@ def fit_ours(declaration: CustomerDeclaration, budget: float) -> Fit:
     """This project's training; the search gets what the rest of it leaves of the budget."""
     from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
     from churn_kedro.features.parameters import FeatureParameters
-    from churn_kedro.models.interface import churn_probability
     from churn_kedro.training.folds import build_development
     from churn_kedro.training.parameters import TrainingParameters
     from churn_kedro.training.progress import NoProgress
@@ -76,7 +75,7 @@ def fit_ours(declaration: CustomerDeclaration, budget: float) -> Fit:
         development = build_development(learned, second, manifest, declaration, features)
         configuration = configure_training(declaration, features, training, campaigns)
         fitted = train(development, configuration, SearchContext(NoArchive(), NoProgress()))
-        return lambda others: churn_probability(fitted.model.estimator, others)
+        return lambda others: fitted.model.estimator.scores(others)
 
     return fit
 

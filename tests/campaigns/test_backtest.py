@@ -1,18 +1,22 @@
 """Claims about the backtest of a campaign, with the worked example of docs/campaigns.md."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from churn_estimators.value import ContactValue, worth_contacting
 from churn_kedro.campaigns.backtest import Alternative, CampaignReport, PolicyName, SensitivityPoint, measure_campaign
+from churn_kedro.campaigns.economics import fit_contact_value
 from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.evaluation.metrics.estimates import BootstrapParameters
 from churn_kedro.models.interface import ScoredCustomers
 
 NUMBERS: dict[str, Any] = {"contact_cost": 2, "offer_cost": 20, "save_probability": 0.5, "value": 420}
+VALUE = ContactValue(**NUMBERS)
 RESAMPLING = BootstrapParameters(n_resamples=200, confidence=0.9, random_state=4)
 PROBABILITY = np.array([0.9, 0.8, 0.4, 0.3, 0.2, 0.08, 0.06, 0.02])
 LEFT = np.array([1, 1, 0, 0, 1, 0, 0, 0])
@@ -53,7 +57,9 @@ def measure(
 ) -> CampaignReport:
     scores = ScoredCustomers("binary", test["left"].to_numpy(), PROBABILITY, threshold, ("0", "1"))
     economics = Economics(**(NUMBERS | changes))
-    return measure_campaign(scores, test, train, declaration or declare(), economics, RESAMPLING)
+    value = fit_contact_value(economics, train)
+    scores = replace(scores, eligible=worth_contacting(value.of(test), value))
+    return measure_campaign(scores, test, train, declaration or declare(), value, economics, RESAMPLING)
 
 
 def policy(report: CampaignReport, name: PolicyName) -> Alternative:
@@ -248,7 +254,7 @@ def test_the_subsampled_curve_has_both_ends_the_model_and_the_best_threshold() -
     table = build(["month", "year"] * 2500, left)
     scores = ScoredCustomers("binary", left, probability, 0.37, ("0", "1"))
 
-    report = measure_campaign(scores, table, TRAIN, declare(), Economics(**NUMBERS), RESAMPLING)
+    report = measure_campaign(scores, table, TRAIN, declare(), VALUE, None, RESAMPLING)
 
     shares = [point.contacted_share for point in report.curve]
     assert 150 <= len(report.curve) <= 200
@@ -263,11 +269,9 @@ def test_the_subsampled_curve_has_both_ends_the_model_and_the_best_threshold() -
 
 def test_scores_of_another_table_or_without_decisions_raise() -> None:
     scores = ScoredCustomers("binary", LEFT, PROBABILITY, 0.14, ("0", "1"))
-    economics = Economics(**NUMBERS)
-
     with pytest.raises(ValueError, match="scores are of 8 customers, the table has 7"):
-        measure_campaign(scores, TEST.iloc[1:], TRAIN, declare(), economics, RESAMPLING)
+        measure_campaign(scores, TEST.iloc[1:], TRAIN, declare(), VALUE, None, RESAMPLING)
     with pytest.raises(ValueError, match="found task regression"):
         measure_campaign(
-            ScoredCustomers("regression", LEFT, PROBABILITY), TEST, TRAIN, declare(), economics, RESAMPLING
+            ScoredCustomers("regression", LEFT, PROBABILITY), TEST, TRAIN, declare(), VALUE, None, RESAMPLING
         )

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import assume, given, strategies as st
 from pydantic import ValidationError
 
+from churn_estimators.value import worth_contacting
 from churn_kedro.base.errors import ParameterError
 from churn_kedro.campaigns.economics import (
     break_even,
     break_even_probabilities,
     campaign_profit,
-    customer_values,
+    fit_contact_value,
     profit_curve,
     threshold_steps,
-    worth_contacting,
 )
 from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers.declaration import CustomerTableError
@@ -215,13 +215,15 @@ def test_a_budget_may_be_spent_to_the_last_cent() -> None:
 
 
 def test_one_value_holds_for_all_customers() -> None:
-    assert customer_values(Economics(**NUMBERS), pd.DataFrame({"Age": [30, 40]})).tolist() == [420.0, 420.0]
+    customers = pd.DataFrame({"Age": [30, 40]})
+
+    assert fit_contact_value(Economics(**NUMBERS), customers).of(customers).tolist() == [420.0, 420.0]
 
 
 def test_values_of_a_column_are_used_including_0_and_less() -> None:
     customers = pd.DataFrame({"MonthlyCharges": [30.0, 0.0, -5.0]})
 
-    values = customer_values(BY_COLUMN, customers)
+    values = fit_contact_value(BY_COLUMN, customers).of(customers)
 
     assert values.tolist() == [360.0, 0.0, -60.0]
     assert worth_contacting(values, BY_COLUMN).tolist() == [True, False, False]
@@ -234,7 +236,7 @@ def test_a_missing_value_is_the_median_of_the_others_with_a_warning(
     customers = pd.DataFrame({"MonthlyCharges": pd.Series([10, None, 30, 80], dtype=dtype)})
 
     with caplog.at_level(logging.WARNING):
-        values = customer_values(BY_COLUMN, customers)
+        values = fit_contact_value(BY_COLUMN, customers).of(customers)
 
     assert values.tolist() == [120.0, 360.0, 360.0, 960.0]
     assert "1 of 4 customers have no MonthlyCharges: their value is imputed by the median, 360." in caplog.text
@@ -249,16 +251,16 @@ def test_a_leaver_who_brings_just_the_cost_of_the_contact_is_not_worth_it() -> N
 def test_the_table_is_not_modified() -> None:
     customers = pd.DataFrame({"MonthlyCharges": [10.0, np.nan]})
 
-    customer_values(BY_COLUMN, customers)
+    fit_contact_value(BY_COLUMN, customers).of(customers)
 
     assert customers["MonthlyCharges"].isna().tolist() == [False, True]
 
 
 def test_an_absent_column_is_named_with_the_nearest_ones() -> None:
     with pytest.raises(ParameterError, match=r"'MonthlyCharges'.*nearest: 'Monthly_Charges'.*campaigns\.economics"):
-        customer_values(BY_COLUMN, pd.DataFrame({"Monthly_Charges": [1.0], "Age": [2]}))
+        fit_contact_value(BY_COLUMN, pd.DataFrame({"Monthly_Charges": [1.0], "Age": [2]}))
     with pytest.raises(ParameterError, match="it has: Age, Town"):
-        customer_values(BY_COLUMN, pd.DataFrame({"Age": [1], "Town": ["Lyon"]}))
+        fit_contact_value(BY_COLUMN, pd.DataFrame({"Age": [1], "Town": ["Lyon"]}))
 
 
 @pytest.mark.parametrize(
@@ -271,7 +273,7 @@ def test_an_absent_column_is_named_with_the_nearest_ones() -> None:
 )
 def test_a_column_without_numbers_is_refused(cells: list[Any], message: str) -> None:
     with pytest.raises(CustomerTableError, match=message):
-        customer_values(BY_COLUMN, pd.DataFrame({"MonthlyCharges": cells}))
+        fit_contact_value(BY_COLUMN, pd.DataFrame({"MonthlyCharges": cells}))
 
 
 @pytest.mark.parametrize(

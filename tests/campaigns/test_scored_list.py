@@ -1,6 +1,5 @@
 """Claims about the list of scored customers."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,22 @@ from pydantic import ValidationError
 from churn_kedro.campaigns.scored_list import (
     BandParameters,
     count_unusual_cells,
-    find_worth_contacting,
     list_predictions,
     require_readable,
     risk_bands,
 )
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
-from churn_kedro.models.interface import CAMPAIGN_TAG
 from tests import task_cases
+from tests.model_cases import column_model
 
 BINARY, MULTICLASS, REGRESSION = (task_cases.declare(task) for task in ("binary", "multiclass", "regression"))
 BANDS = BandParameters(medium=0.3, high=0.6)
+
+
+def answered(probability: list[float], threshold: float = 0.5) -> pd.DataFrame:
+    """What a model with these probabilities answers."""
+    model = column_model("p", threshold)
+    return model.answer(pd.DataFrame({"p": np.array(probability, dtype=float)}))
 
 
 def listed(probability: list[float], threshold: float = 0.5) -> pd.DataFrame:
@@ -30,7 +34,7 @@ def listed(probability: list[float], threshold: float = 0.5) -> pd.DataFrame:
         {"Id": [f"c{number}" for number in range(len(probability))]}, index=range(7, 7 + len(probability))
     )
     predictions, _ = list_predictions(
-        ids, np.array(probability, dtype=float), BINARY, threshold, BANDS, 3, "2026-01-31T12:00:00+00:00"
+        ids, answered(probability, threshold), BINARY, BANDS, 3, "2026-01-31T12:00:00+00:00"
     )
     return predictions
 
@@ -98,7 +102,7 @@ def test_a_customer_may_have_several_ids_or_none() -> None:
     none = pd.DataFrame(index=[4])
 
     for ids in (several, none):
-        predictions, _ = list_predictions(ids, np.array([0.7]), BINARY, 0.5, BANDS, 1, "now")
+        predictions, _ = list_predictions(ids, answered([0.7]), BINARY, BANDS, 1, "now")
         assert list(predictions)[: ids.shape[1] + 1] == [*ids, "probability"]
         assert predictions["rank"].tolist() == [1]
 
@@ -150,14 +154,19 @@ def test_a_table_without_customers_raises() -> None:
         require_readable(0, 0, 1.0, UNREADABLE.head(0))
 
 
-def listed_for(task: str, prediction: np.ndarray) -> tuple[pd.DataFrame, dict[str, Any]]:
-    declaration = {"multiclass": MULTICLASS, "regression": REGRESSION}[task]
-    ids = pd.DataFrame({"Id": [f"c{number}" for number in range(len(prediction))]}, index=range(7, 7 + len(prediction)))
-    return list_predictions(ids, prediction, declaration, None, BANDS, 3, "now")
-
-
 def test_several_classes_are_listed_with_the_most_probable_label_and_a_probability_for_each() -> None:
-    predictions, counts = listed_for("multiclass", np.array([[0.2, 0.5, 0.3], [0.6, 0.3, 0.1], [0.4, 0.4, 0.2]]))
+    answer = pd.DataFrame(
+        {
+            "prediction": ["plus", "basic", "basic"],
+            "probability_basic": [0.2, 0.6, 0.4],
+            "probability_plus": [0.5, 0.3, 0.4],
+            "probability_premium": [0.3, 0.1, 0.2],
+        }
+    )
+
+    predictions, counts = list_predictions(
+        pd.DataFrame({"Id": ["c0", "c1", "c2"]}, index=[7, 8, 9]), answer, MULTICLASS, BANDS, 3, "now"
+    )
 
     pd.testing.assert_frame_equal(
         predictions,
@@ -181,7 +190,12 @@ def test_labels_that_are_numbers_stay_numbers() -> None:
     declaration = task_cases.declare("multiclass", [10, 20])
 
     predictions, counts = list_predictions(
-        pd.DataFrame({"Id": ["a", "b"]}), np.array([[0.9, 0.1], [0.2, 0.8]]), declaration, None, BANDS, 1, "now"
+        pd.DataFrame({"Id": ["a", "b"]}),
+        pd.DataFrame({"prediction": [10, 20], "probability_10": [0.9, 0.2], "probability_20": [0.1, 0.8]}),
+        declaration,
+        BANDS,
+        1,
+        "now",
     )
 
     assert predictions["prediction"].tolist() == [10, 20]
@@ -190,7 +204,11 @@ def test_labels_that_are_numbers_stay_numbers() -> None:
 
 
 def test_numbers_are_listed_with_their_rank_largest_first() -> None:
-    predictions, counts = listed_for("regression", np.array([5.0, 9.0, 5.0, -1.0]))
+    answer = pd.DataFrame({"prediction": [5.0, 9.0, 5.0, -1.0]})
+
+    predictions, counts = list_predictions(
+        pd.DataFrame({"Id": ["a", "b", "c", "d"]}), answer, REGRESSION, BANDS, 3, "now"
+    )
 
     assert list(predictions) == ["Id", "prediction", "rank", "model_version", "scored_at"]
     assert predictions["prediction"].tolist() == [5.0, 9.0, 5.0, -1.0]
@@ -200,39 +218,7 @@ def test_numbers_are_listed_with_their_rank_largest_first() -> None:
 
 def test_a_list_of_two_classes_is_counted_by_bands_and_contacts() -> None:
     _, counts = list_predictions(
-        pd.DataFrame({"Id": ["a", "b", "c"]}), np.array([0.2, 0.9, 0.5]), BINARY, 0.5, BANDS, 1, "now"
+        pd.DataFrame({"Id": ["a", "b", "c"]}), answered([0.2, 0.9, 0.5]), BINARY, BANDS, 1, "now"
     )
 
-    assert counts == {"threshold": 0.5, "contacts": 2, "bands": {"low": 1, "medium": 1, "high": 1}}
-
-
-CAMPAIGN = {
-    CAMPAIGN_TAG: json.dumps(
-        {"contact_cost": 1, "offer_cost": 10, "save_probability": 0.5, "value": {"column": "Charges", "factor": 2}}
-    )
-}
-
-
-def test_customers_not_worth_a_contact_are_not_contacted() -> None:
-    # A leaver brings (2 * charges - 10) / 2 - 1: nothing at 6, which is not worth it.
-    charges = pd.DataFrame({"Charges": [5.9, 6.0, 6.1, 40.0]})
-
-    worth_contact = find_worth_contacting(CAMPAIGN, charges)
-
-    assert worth_contact is not None
-    assert worth_contact.tolist() == [False, False, True, True]
-    ids = pd.DataFrame({"Id": ["a", "b", "c", "d"]})
-    declaration = task_cases.declare("binary")
-    bands = BandParameters(medium=0.2, high=0.5)
-    probability = np.array([0.9, 0.9, 0.9, 0.1])
-    table, counts = list_predictions(ids, probability, declaration, 0.5, bands, 1, "now", worth_contact)
-    assert table["decision"].tolist() == ["no_contact", "no_contact", "contact", "no_contact"]
-    assert table["rank"].tolist() == [1, 2, 3, 4]
-    assert counts["contacts"] == 1
-
-
-def test_an_absent_value_column_logs_a_warning(caplog: pytest.LogCaptureFixture) -> None:
-    assert find_worth_contacting({}, pd.DataFrame({"Charges": [1.0]})) is None
-    assert not caplog.records
-    assert find_worth_contacting(CAMPAIGN, pd.DataFrame({"Age": [1.0]})) is None
-    assert "column Charges" in caplog.text
+    assert counts == {"contacts": 2, "bands": {"low": 1, "medium": 1, "high": 1}}

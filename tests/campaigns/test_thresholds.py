@@ -15,7 +15,8 @@ from sklearn import metrics as sklearn_metrics
 from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import FixedThresholdClassifier
 
-from churn_kedro.campaigns.economics import campaign_profit, worth_contacting
+from churn_estimators.value import worth_contacting
+from churn_kedro.campaigns.economics import campaign_profit
 from churn_kedro.campaigns.parameters import CampaignParameters, Economics, ValueColumn
 from churn_kedro.campaigns.thresholds import ThresholdChoice, choose_threshold
 from tests import ROOT
@@ -438,7 +439,7 @@ def test_customers_that_cannot_be_read_are_refused(target: list[int], probabilit
 def test_values_must_be_there_and_fit_where_profit_needs_them() -> None:
     settings = parameters("profit", economics={**NUMBERS, "value": ValueColumn(column="Balance")})
 
-    with pytest.raises(ValueError, match="column 'Balance': pass the result of customer_values"):
+    with pytest.raises(ValueError, match="column 'Balance': pass the value of each customer"):
         choose_threshold(TARGET, PROBABILITY, settings)
     with pytest.raises(ValueError, match=r"finite numbers of shape \(8,\), found shape \(3,\)"):
         choose_threshold(TARGET, PROBABILITY, settings, np.ones(3))

@@ -272,9 +272,8 @@ def test_roles_select_columns_in_declared_order(declaration: CustomerDeclaration
         ({"role": "value"}, "number"),
     ],
 )
-def test_the_signature_type_of_text_is_string_and_of_the_rest_any(fields: dict[str, Any], cells: str) -> None:
+def test_the_cells_of_a_column_follow_from_its_role_kind_and_domain(fields: dict[str, Any], cells: str) -> None:
     assert column(**fields).cells == cells
-    assert column(**fields).signature_type == ("string" if cells == "text" else "any")
 
 
 @pytest.fixture(scope="module")

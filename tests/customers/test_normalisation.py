@@ -54,8 +54,8 @@ def test_text_cells_become_the_declared_types(declaration: CustomerDeclaration) 
     )
     pd.testing.assert_frame_equal(normalised.table, expected)
     assert normalised.unreadable.empty
-    assert normalised.renamed == {}
-    assert normalised.undeclared == []
+    assert normalised.named.renamed == {}
+    assert normalised.named.undeclared == []
 
 
 @pytest.mark.parametrize("blank", ["", " ", "\t", None, np.nan])
@@ -153,7 +153,7 @@ def test_the_target_is_left_out_where_it_is_not_known(declaration: CustomerDecla
     normalised = normalise(pd.DataFrame(TWO_CUSTOMERS), declaration, with_target=False)
 
     assert "Left" not in normalised.table
-    assert "Left" not in normalised.undeclared
+    assert "Left" not in normalised.named.undeclared
 
 
 def test_categorical_columns_are_read_like_their_values(declaration: CustomerDeclaration) -> None:
@@ -226,19 +226,19 @@ def test_a_byte_order_mark_and_blanks_are_stripped_from_names(name: str, declara
     normalised = normalise(raw, declaration, with_target=True)
 
     assert normalised.table["Age"].tolist() == [20.0, 30.5]
-    assert normalised.renamed == {}
+    assert normalised.named.renamed == {}
 
 
 def test_the_name_in_the_file_is_reported_where_it_differs(declaration: CustomerDeclaration) -> None:
     raw = pd.DataFrame(TWO_CUSTOMERS).rename(columns={"Age": "_AGE"})
 
-    assert normalise(raw, declaration, with_target=True).renamed == {"Age": "_AGE"}
+    assert normalise(raw, declaration, with_target=True).named.renamed == {"Age": "_AGE"}
 
 
 def test_undeclared_columns_are_listed_and_left_out(declaration: CustomerDeclaration) -> None:
     normalised = read(declaration, Surname=["a", "b"], Phone=["1", "2"])
 
-    assert normalised.undeclared == ["Surname", "Phone"]
+    assert normalised.named.undeclared == ["Surname", "Phone"]
     assert list(normalised.table) == [name for name in TWO_CUSTOMERS if name != "Note"]
 
 
@@ -304,7 +304,7 @@ def test_rows_that_repeat_the_header_are_left_out_and_counted(
 
     normalised = normalise(raw, declaration, with_target=True)
 
-    assert normalised.header_rows == [3, 6]
+    assert normalised.named.header_rows == [3, 6]
     assert normalised.table.index.tolist() == [0, 1, 2, 4, 5]
     assert normalised.unreadable.empty
 
@@ -315,10 +315,10 @@ def test_an_unnamed_column_is_left_out_only_if_it_is_empty(
     empty = raw_customers.assign(**{"": " "})
     filled = raw_customers.assign(**{"": "x"})
 
-    assert normalise(empty, declaration, with_target=True).empty_unnamed_columns == 1
-    assert normalise(empty, declaration, with_target=True).undeclared == []
-    assert normalise(filled, declaration, with_target=True).empty_unnamed_columns == 0
-    assert normalise(filled, declaration, with_target=True).undeclared == [""]
+    assert normalise(empty, declaration, with_target=True).named.empty_unnamed_columns == 1
+    assert normalise(empty, declaration, with_target=True).named.undeclared == []
+    assert normalise(filled, declaration, with_target=True).named.empty_unnamed_columns == 0
+    assert normalise(filled, declaration, with_target=True).named.undeclared == [""]
 
 
 def test_undeclared_words_for_missing_are_counted_and_stay_levels(

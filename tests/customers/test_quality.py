@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
-from churn_kedro.customers.normalisation import NormalisedCustomers
+from churn_kedro.customers.normalisation import NamedCustomers, NormalisedCustomers
 from churn_kedro.customers.quality import DataQuality, describe_quality, drop_duplicates, require_few_rejections
 
 Declare = Callable[..., CustomerDeclaration]
@@ -26,13 +26,16 @@ def describe(
     kept: pd.DataFrame, declaration: CustomerDeclaration, rows_read: int, violations: pd.DataFrame = VIOLATIONS
 ) -> DataQuality:
     normalised = NormalisedCustomers(
-        raw=pd.DataFrame(index=range(rows_read)),
+        named=NamedCustomers(
+            raw=pd.DataFrame(index=range(rows_read)),
+            cells=pd.DataFrame(index=range(rows_read)),
+            renamed={"Age": "AGE"},
+            undeclared=["Surname"],
+            empty_unnamed_columns=0,
+            header_rows=[],
+        ),
         table=kept,
         unreadable=violations.head(0),
-        renamed={"Age": "AGE"},
-        undeclared=["Surname"],
-        empty_unnamed_columns=0,
-        header_rows=[],
         suspected_missing={},
     )
     return describe_quality(normalised=normalised, violations=violations, kept=kept, declaration=declaration)

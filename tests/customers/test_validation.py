@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from churn_estimators.cells import UNREADABLE_COLUMNS
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
-from churn_kedro.customers.normalisation import UNREADABLE_COLUMNS, normalise
+from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.validation import CustomerTableValidator, list_rejected, set_aside_invalid
 
 Declare = Callable[..., CustomerDeclaration]

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, log_loss,
 
 from churn_kedro.customers.digests import table_digest
 from churn_kedro.datasets.mlflow.models import RegistryModelDataset
-from churn_kedro.models.interface import RegisteredModel, churn_probability
+from churn_kedro.models.interface import RegisteredModel
 from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling
 from churn_kedro.training.recipe import TrainingSummary
 from tests import ROOT
@@ -86,7 +86,7 @@ def test_the_metrics_are_those_of_scikit_learn_on_the_registered_model(main_job:
     with mlflow_at(project.tracking_uri):
         model = RegistryModelDataset(model_name="bank_churn", model_version=1).load()
     assert isinstance(model, RegisteredModel)
-    probability = churn_probability(model.estimator, test)
+    probability = model.estimator.scores(test)
     logged = project.runs("bank")[0].data.metrics
 
     assert logged["roc_auc"] == pytest.approx(roc_auc_score(test["Exited"], probability))

@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_s
 
 from churn_kedro.datasets.mlflow.models import RegistryModelDataset
 from churn_kedro.datasets.mlflow.registry import ModelRegistry
-from churn_kedro.models.interface import RegisteredModel, churn_probability
+from churn_kedro.models.interface import RegisteredModel
 from tests.end_to_end.conftest import QUICK, Project
 from tests.mlflow_store import mlflow_at
 
@@ -197,7 +197,7 @@ def test_a_comparison_has_the_numbers_of_scikit_learn(story: Story) -> None:
     compared = story["compare"].data
     test = pd.read_parquet(story.project.path / "data/05_model_input/bank/test.parquet")
     values, left = compared["values"], test["Exited"]
-    first = churn_probability(_load(story.project, 1).estimator, test)
+    first = _load(story.project, 1).estimator.scores(test)
 
     assert (compared["candidate"], compared["baseline"]) == ("version 1", "version 2 (challenger)")
     assert compared["rows"] == len(test)
@@ -263,7 +263,7 @@ def test_an_exported_version_gives_the_same_probabilities_where_this_project_is_
     scores = _probabilities_elsewhere(model, story.project, tmp_path)
 
     raw = pd.read_csv(story.project.path / "data/01_raw/bank/new_customers.csv")
-    expected = churn_probability(_load(story.project, 1).estimator, raw)
+    expected = _load(story.project, 1).estimator.scores(raw)
     np.testing.assert_allclose(scores, expected, rtol=1e-12)
     facts = json.loads((model / "version.json").read_text(encoding="utf-8"))
     assert (facts["model"], facts["version"], facts["aliases"]) == ("bank_churn", 1, ["champion"])

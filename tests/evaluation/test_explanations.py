@@ -40,7 +40,7 @@ from churn_kedro.evaluation.explanations import (
     write_cell,
 )
 from churn_kedro.features.sources import source_columns
-from churn_kedro.models.interface import ScoredCustomers, TrainedModel, predict, score_labelled, unwrap
+from churn_kedro.models.interface import ScoredCustomers, TrainedModel, score_labelled
 from churn_kedro.training.algorithms import AlgorithmName
 from churn_kedro.training.recipe import fit_model
 from tests.conftest import SHARES
@@ -54,7 +54,7 @@ ORDER = ["Age", "Charges", "Card", "Tier", "Country", "Contract", "City"]
 
 def test_contributions_and_base_sum_to_the_log_odds_of_the_model(trained: TrainedModel, splits: Splits) -> None:
     explanation = explain(trained.estimator, splits[2])
-    features, classifier = unwrap(trained.estimator)
+    features, classifier = trained.estimator.features, trained.estimator.learner
 
     probability = classifier.predict_proba(features.transform(splits[2]))[:, 1].astype(float)
 
@@ -97,7 +97,7 @@ def test_importance_sums_to_one_largest_first(trained: TrainedModel) -> None:
 
 
 def test_importance_is_the_gain_of_the_splits_on_a_column(trained: TrainedModel) -> None:
-    trees = unwrap(trained.estimator)[1].get_booster().trees_to_dataframe()
+    trees = trained.estimator.learner.get_booster().trees_to_dataframe()
     splits = trees[trees["Feature"] != "Leaf"]
     gains = splits.groupby("Feature")["Gain"].sum()
 
@@ -120,7 +120,7 @@ def test_a_column_that_is_always_the_same_has_no_importance_and_no_contribution(
 
 def test_contributions_to_each_class_sum_to_the_logits_behind_its_probability() -> None:
     case = task_case("multiclass")
-    features, classifier = unwrap(case.trained.estimator)
+    features, classifier = case.trained.estimator.features, case.trained.estimator.learner
 
     explanations = explain_classes(case.trained.estimator, case.test, CLASSES)
 
@@ -138,7 +138,7 @@ def test_contributions_to_a_number_sum_to_the_prediction() -> None:
     explanation = explain(case.trained.estimator, case.test, "the predicted Outcome")
 
     np.testing.assert_allclose(
-        explanation.values.sum(axis=1) + explanation.base, case.trained.estimator.predict(case.test), rtol=1e-4
+        explanation.values.sum(axis=1) + explanation.base, case.trained.estimator.scores(case.test), rtol=1e-4
     )
     assert explanation.output == "the predicted Outcome"
 
@@ -154,7 +154,7 @@ def test_importance_of_another_task_sums_to_one(task: Task) -> None:
 @pytest.mark.slow
 def test_contributions_of_a_columns_inputs_are_summed_to_one() -> None:
     case = treatment_case()
-    features, trees = unwrap(case.trained.estimator)
+    features, trees = case.trained.estimator.features, case.trained.estimator.learner
     explanation = explain(case.trained.estimator, case.test)
     names, inputs = list(source_columns(features)), features.transform(case.test)
 
@@ -176,9 +176,9 @@ def test_contributions_of_a_columns_inputs_are_summed_to_one() -> None:
 
 def test_importance_of_a_columns_inputs_is_summed_to_one() -> None:
     case = treatment_case()
-    trees = unwrap(case.trained.estimator)[1].get_booster().trees_to_dataframe()
+    trees = case.trained.estimator.learner.get_booster().trees_to_dataframe()
     splits = trees[trees["Feature"] != "Leaf"]
-    inputs = list(source_columns(unwrap(case.trained.estimator)[0]).values())
+    inputs = list(source_columns(case.trained.estimator.features).values())
     gains = splits["Gain"].groupby(splits["Feature"].str[1:].astype(int).map(lambda place: inputs[place])).sum()
 
     importance = tree_importance(case.trained.estimator)
@@ -194,7 +194,7 @@ def test_several_classes_are_explained_in_columns_too() -> None:
     case = treatment_case("multiclass", "model")
 
     for explanation in explain_classes(case.trained.estimator, case.test, ["basic", "plus", "premium"]):
-        assert explanation.columns == list(dict.fromkeys(source_columns(unwrap(case.trained.estimator)[0]).values()))
+        assert explanation.columns == list(dict.fromkeys(source_columns(case.trained.estimator.features).values()))
         assert explanation.values.shape == (len(case.test), len(explanation.columns))
 
 
@@ -253,13 +253,13 @@ def blend(task: Task, algorithms: list[str], kind: str) -> Any:
         compared.problem,
         compared.configuration,
     )
-    assert type(unwrap(training.model.estimator)[1]).__name__.startswith("Blend")
+    assert type(training.model.estimator.learner).__name__.startswith("Blend")
     return training.model.estimator
 
 
 def uncalibrated(estimator: Any, case: TaskCase, customers: pd.DataFrame) -> np.ndarray:
     """What the contributions add up to, shape (n, n_outputs)."""
-    features, model = unwrap(estimator)
+    features, model = estimator.features, estimator.learner
     inputs = features.transform(customers)
     if case.declaration.task == "regression":
         return np.asarray(model.predict(inputs), dtype=np.float64)[:, np.newaxis]
@@ -294,7 +294,7 @@ def test_contributions_and_base_sum_to_the_prediction(task: Task, name: str) -> 
 @pytest.mark.slow
 def test_estimates_are_those_of_all_orders_of_the_columns() -> None:
     case, estimator = task_case("binary"), fitted("binary", "random_forest")
-    features, model = unwrap(estimator)
+    features, model = estimator.features, estimator.learner
     customers, background = case.test.head(8), case.train.head(60)
     inputs, others = features.transform(customers), features.transform(background)
 
@@ -324,7 +324,7 @@ def test_a_column_contributes_as_much_more_as_the_prediction_of_a_linear_model_r
 
     now, then = (explain(estimator, table, background=case.test) for table in (customers, older))
 
-    rise = estimator.predict(older) - estimator.predict(customers)
+    rise = estimator.scores(older) - estimator.scores(customers)
     np.testing.assert_allclose(then.values[:, 0] - now.values[:, 0], rise)
     np.testing.assert_allclose(then.values[:, 1:], now.values[:, 1:], atol=1e-6 * np.abs(rise).max())
 
@@ -368,7 +368,7 @@ def test_columns_with_several_inputs_are_estimated_as_one(name: AlgorithmName) -
     estimator = train_given(
         case.train, case.train, manifest, case.declaration, features=case.parameters, algorithms=[name]
     ).model.estimator
-    features, model = unwrap(estimator)
+    features, model = estimator.features, estimator.learner
     customers = case.test.head(10)
 
     explanation = explain(estimator, customers, background=case.test)
@@ -464,7 +464,7 @@ def test_interactions_of_a_columns_inputs_are_summed_to_one() -> None:
 def test_no_more_interactions_are_computed_than_can_be_afforded() -> None:
     case = task_case("binary")
     estimator = case.trained.estimator
-    leaves = sum(tree.count("leaf=") for tree in unwrap(estimator)[1].get_booster().get_dump())
+    leaves = sum(tree.count("leaf=") for tree in estimator.learner.get_booster().get_dump())
 
     some = explain_interactions(estimator, case.test, budget=leaves * 3 * 3 * 50)
     again = explain_interactions(estimator, case.test, budget=leaves * 3 * 3 * 50)
@@ -519,8 +519,8 @@ def test_shuffling_raises_the_loss_as_scikit_learn_finds(task: Task, name: Algor
 
     def score(model: Any, table: pd.DataFrame, truth: np.ndarray) -> float:
         if task == "regression":
-            return -float(np.sqrt(np.mean((model.predict(table) - truth) ** 2)))
-        return -float(log_loss(truth, model.predict_proba(table)[:, 1]))
+            return -float(np.sqrt(np.mean((model.scores(table) - truth) ** 2)))
+        return -float(log_loss(truth, model.scores(table)))
 
     expected = sklearn_importance(estimator, inputs, target, scoring=score, n_repeats=20, random_state=0)
     found = permutation_importance(estimator, case.test, case.declaration, QUICK)
@@ -585,7 +585,7 @@ def test_partial_dependence_is_that_of_a_loop_over_cells_and_customers(task: Tas
             for _, customer in table.iterrows():
                 one = customer.to_frame().T.astype(table.dtypes)
                 one[curve.column] = pd.Series([curve.grid[point]], index=one.index).astype(table.dtypes[curve.column])
-                answers.append(predict(case.trained.estimator, one, task).reshape(-1))
+                answers.append(case.trained.estimator.scores(one).reshape(-1))
             np.testing.assert_allclose(curve.mean[point], np.mean(answers, axis=0), rtol=1e-5)
             np.testing.assert_allclose(curve.low[point], np.quantile(answers, 0.1, axis=0), rtol=1e-5)
             np.testing.assert_allclose(curve.high[point], np.quantile(answers, 0.9, axis=0), rtol=1e-5)

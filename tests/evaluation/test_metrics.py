@@ -138,7 +138,7 @@ def test_counts_per_customer_agree_with_scikit_learns_sample_weights(
     target, probability, counts = (np.array(values) for values in zip(*customers, strict=True))
     assume(len(set(target[counts > 0])) == 2)
 
-    statistics = BinarySample.of(target, probability, threshold).count(counts[np.newaxis, :])
+    statistics = BinarySample.of(target, probability, probability >= threshold).count(counts[np.newaxis, :])
 
     expected = sklearn_measure(target, probability, threshold, counts)
     found = {name: float(values[0]) for name, values in compute("binary", statistics).items()}

@@ -12,7 +12,6 @@ from churn_kedro.customers.splits import describe_splits
 from churn_kedro.features.constraints import InputConstraints, find_constraints
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.features.treatment import fit_features
-from churn_kedro.models.interface import churn_probability
 from tests.task_cases import SPLIT, train_given
 
 Treatment = dict[str, Any]
@@ -160,7 +159,7 @@ def test_the_finished_model_keeps_a_declared_direction_on_raw_customers(directio
 
     grid = np.linspace(15, 85, 150)
     steps = [
-        np.diff(churn_probability(model.estimator, pd.DataFrame([row] * 150).assign(Age=grid)))
+        np.diff(model.estimator.scores(pd.DataFrame([row] * 150).assign(Age=grid)))
         for row in test.head(10).to_dict("records")
     ]
     assert (np.min(steps) >= -1e-9) is np.bool_(direction is not None)

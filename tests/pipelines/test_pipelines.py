@@ -29,13 +29,14 @@ from churn_kedro.evaluation.metrics.estimates import BootstrapParameters
 from churn_kedro.evaluation.parameters import EvaluationParameters
 from churn_kedro.evaluation.slices import SliceParameters
 from churn_kedro.features.parameters import FeatureParameters
-from churn_kedro.models.interface import RegisteredModel, TrainedModel, churn_probability
+from churn_kedro.models.interface import RegisteredModel, TrainedModel
 from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
 from churn_kedro.registry.gate import GateParameters, TaskGate
 from churn_kedro.registry.parameters import RegistryParameters
 from churn_kedro.registry.retention import RetentionParameters
 from tests import ROOT
+from tests.model_cases import column_model
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
 CONF = ROOT / "conf" / "base" / "parameters"
@@ -340,7 +341,7 @@ def test_training_gives_an_estimator_that_ranks_churners_first(
     made = _train(train, validation, manifest, declaration, tmp_path)
 
     model = made["churn_model@tracking"]
-    probability = churn_probability(model.estimator, test)
+    probability = model.estimator.scores(test)
     left = test["Left"].to_numpy() == 1
     pairs = probability[left][:, None] - probability[~left][None, :]
     assert ((pairs > 0) + 0.5 * (pairs == 0)).mean() > 0.75
@@ -377,7 +378,7 @@ def test_a_training_that_is_repeated_finds_its_trials_in_the_archive_and_gives_t
 
     assert [trial.known for trial in first["search_result"].searches[0].trials] == [False] * 3
     assert [trial.known for trial in second["search_result"].searches[0].trials] == [True] * 3
-    one, other = (churn_probability(made["churn_model@tracking"].estimator, splits[2]) for made in (first, second))
+    one, other = (made["churn_model@tracking"].estimator.scores(splits[2]) for made in (first, second))
     np.testing.assert_array_equal(one, other)
 
 
@@ -401,7 +402,7 @@ def test_several_algorithms_and_their_ensembles_compete(
     assert [candidate.name for candidate in summary.comparison.candidates] == [*algorithms, "soft_vote", "stack"]
     assert summary.model == summary.comparison.chosen == made["churn_model@tracking"].facts["algorithm"]
     assert [found.algorithm for found in made["search_result"].searches] == algorithms
-    assert churn_probability(made["churn_model@tracking"].estimator, splits[2]).shape == (100,)
+    assert made["churn_model@tracking"].estimator.scores(splits[2]).shape == (100,)
 
 
 def test_training_refuses_splits_of_two_different_runs(
@@ -491,7 +492,7 @@ def test_a_version_is_compared_with_another_one_or_with_a_simple_model(
 def test_a_baseline_of_another_table_is_refused_and_a_champion_of_one_is_replaced(
     trained: TrainedModel, splits: Splits, manifest: SplitManifest, declaration: CustomerDeclaration
 ) -> None:
-    stranger = replace(_registered(trained, 2), inputs=("Age", "Balance"))
+    stranger = replace(_registered(trained, 2), estimator=column_model("Balance"))
     reason = "version 2 reads columns that are not declared: Balance"
 
     with pytest.raises(CustomerTableError, match=reason):
@@ -602,9 +603,7 @@ def test_inference_scores_readable_customers_and_sets_the_others_aside(
         "model_version",
         "scored_at",
     ]
-    assert (predictions["decision"] == "contact").tolist() == (
-        trained.estimator.predict(raw[raw["Id"] != "6"]) == 1
-    ).tolist()
+    assert (predictions["decision"] == "contact").tolist() == trained.estimator.decide(raw[raw["Id"] != "6"]).tolist()
     report = made["scoring_report"]
     assert report.unusual == {"Country": 1}
     assert sum(report.bands.values()) == report.rows_scored == 399

@@ -1,5 +1,6 @@
 """Claims about the gate between a candidate and the champion's place."""
 
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from churn_estimators.cells import CellReader
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.digests import table_digest
 from churn_kedro.customers.leakage import LeakageReport
@@ -21,7 +23,7 @@ from churn_kedro.evaluation.metrics.estimates import (
     measure,
     measure_with_intervals,
 )
-from churn_kedro.models.interface import RegisteredModel, ScoredCustomers, churn_probability, score_labelled
+from churn_kedro.models.interface import RegisteredModel, ScoredCustomers, score_labelled
 from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.registry.gate import (
     Approval,
@@ -35,6 +37,7 @@ from churn_kedro.registry.gate import (
     plan_decision,
 )
 from churn_kedro.registry.lifecycle import Move, RegistryState
+from tests.model_cases import column_model
 from tests.task_cases import task_case
 
 CLEAN = LeakageReport(
@@ -48,22 +51,6 @@ CLEAN = LeakageReport(
     sampled=False,
 )
 RESAMPLING = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)
-
-
-class ColumnScores:
-    """A model whose probabilities stand in a column of the table."""
-
-    threshold = 0.5
-
-    def __init__(self, column: str) -> None:
-        self.column = column
-
-    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        leaves = X[self.column].to_numpy(dtype=float)
-        return np.column_stack([1 - leaves, leaves])
-
-    def predict(self, X: pd.DataFrame) -> np.ndarray:
-        return (self.predict_proba(X)[:, 1] >= self.threshold).astype(int)
 
 
 def gate(**changed: Any) -> GateParameters:
@@ -91,8 +78,29 @@ def model(column: str, version: int) -> RegisteredModel:
         f"m-{version}",
         f"r-{version}",
         {"train_digest": "t", "validation_digest": "v"},
-        ColumnScores(column),
+        column_model(column),
     )
+
+
+def declare(*probabilities: str, **further: dict[str, Any]) -> CustomerDeclaration:
+    columns = [{"name": name, "kind": "numeric", "description": "A column"} for name in probabilities]
+    return CustomerDeclaration.model_validate(
+        {
+            "description": "Customers of a test",
+            "task": "binary",
+            "labels": {"positive": 1, "negative": 0},
+            "columns": [
+                *columns,
+                *further.values(),
+                {"name": "Left", "role": "target", "description": "A column"},
+            ],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def declaration() -> CustomerDeclaration:
+    return declare("good", "poor", "chance", "overconfident", "almost")
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +137,7 @@ def split_of(table: pd.DataFrame, train_digest: str = "t") -> SplitManifest:
 
 
 def evaluate(table: pd.DataFrame, candidate: RegisteredModel, **changed: Any) -> Evaluation:
-    scores = binary(table["Left"].to_numpy(), churn_probability(candidate.estimator, table))
+    scores = binary(table["Left"].to_numpy(), candidate.estimator.scores(table))
     evaluation = Evaluation(
         model_name=candidate.name,
         model_version=candidate.version,
@@ -361,11 +369,14 @@ def test_a_champion_keeps_the_tags_of_its_promotion(case: Case, scored: pd.DataF
 
 
 def test_a_champion_that_cannot_score_is_not_replaced_and_the_error_is_named(case: Case) -> None:
-    decision = case.decide(model("good", 2), model("no such column", 1))
+    broken = replace(model("good", 1), estimator=column_model("almost"))
+
+    decision = case.decide(model("good", 2), broken)
 
     assert (decision.verdict, decision.alias) == ("refused", None)
     assert failed(decision) == {
-        "comparison with the champion": "the comparison with champion version 1 failed: KeyError: 'no such column'"
+        "comparison with the champion": "the comparison with champion version 1 failed: ValueError: the table lacks "
+        "the columns 'almost'; it has 'Left', 'good', 'poor', 'chance', 'overconfident'"
     }
 
 
@@ -513,16 +524,16 @@ class TaskDecision:
 
 
 class Shuffled:
-    """A model that gives each customer another one's answer."""
+    """A learner that gives each customer another one's answer."""
 
-    def __init__(self, estimator: Any) -> None:
-        self.estimator = estimator
+    def __init__(self, learner: Any) -> None:
+        self.learner = learner
 
-    def predict(self, X: pd.DataFrame) -> np.ndarray:
-        return np.asarray(np.roll(self.estimator.predict(X), 1))
+    def predict(self, values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.roll(self.learner.predict(values), 1))
 
-    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
-        return np.asarray(np.roll(self.estimator.predict_proba(X), 1, axis=0))
+    def predict_proba(self, values: np.ndarray) -> np.ndarray:
+        return np.asarray(np.roll(self.learner.predict_proba(values), 1, axis=0))
 
 
 OTHER_TASKS: list[Task] = ["multiclass", "regression"]
@@ -543,7 +554,9 @@ def test_a_first_and_an_equal_candidate_of_another_task_are_promoted_by_their_ow
 @pytest.mark.parametrize("task", OTHER_TASKS)
 def test_a_worthless_candidate_of_another_task_is_refused(task: Task) -> None:
     case = TaskDecision(task)
-    worthless = case.case.registered(2, estimator=Shuffled(case.case.trained.estimator))
+    model = case.case.trained.estimator
+    shuffled = copy(model).set_params(learner=Shuffled(model.learner))
+    worthless = case.case.registered(2, estimator=shuffled)
 
     decision = case.decide(worthless, case.case.registered(1))
 
@@ -552,22 +565,24 @@ def test_a_worthless_candidate_of_another_task_is_refused(task: Task) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "reason"),
+    ("changed", "reason"),
     [
-        ({"task": "regression"}, "version 1 was trained for task regression, the declaration says multiclass"),
-        # A version from before the tag.
-        ({}, "version 1 was trained for task binary, the declaration says multiclass"),
         (
-            {"task": "multiclass", "classes": '["plus", "basic", "premium"]'},
+            {"task": "regression", "classes": []},
+            "version 1 was trained for task regression, the declaration says multiclass",
+        ),
+        (
+            {"classes": ["plus", "basic", "premium"]},
             'version 1 was trained for classes ["plus", "basic", "premium"], the declaration says '
             '["basic", "plus", "premium"]',
         ),
     ],
 )
-def test_a_champion_of_another_task_or_of_other_classes_is_not_compared_with(tags: dict[str, str], reason: str) -> None:
+def test_a_champion_of_another_task_or_of_other_classes_is_not_compared_with(
+    changed: dict[str, Any], reason: str
+) -> None:
     case = TaskDecision("multiclass")
-    train_digest = case.case.manifest.train.digest
-    champion = case.case.registered(1, tags={"train_digest": train_digest, **tags})
+    champion = case.case.registered(1, estimator=copy(case.case.trained.estimator).set_params(**changed))
 
     decision = case.decide(case.case.registered(2), champion)
 
@@ -580,7 +595,7 @@ def test_a_champion_of_another_task_or_of_other_classes_is_not_compared_with(tag
 def test_a_candidate_of_another_task_is_refused() -> None:
     case = TaskDecision("multiclass")
     candidate = case.case.registered(2)
-    stranger = replace(candidate, tags={**candidate.tags, "task": "binary"})
+    stranger = replace(candidate, estimator=copy(candidate.estimator).set_params(task="binary"))
 
     decision = case.decide(stranger, None, case.evaluation(candidate))
 
@@ -612,19 +627,10 @@ def test_each_task_has_its_own_metrics(task: str, own: dict[str, Any], message: 
         GateParameters.model_validate(fields | {task: fields[task] | own})
 
 
-def segments() -> CustomerDeclaration:
-    return CustomerDeclaration.model_validate(
-        {
-            "description": "Customers of a test",
-            "task": "binary",
-            "labels": {"positive": 1, "negative": 0},
-            "columns": [
-                {"name": "good", "kind": "numeric", "description": "A column"},
-                {"name": "Region", "kind": "categorical", "segment": True, "description": "A column"},
-                {"name": "Left", "role": "target", "description": "A column"},
-            ],
-        }
-    )
+def segments(*further: str) -> CustomerDeclaration:
+    """A declaration with regions, of ``good`` and further columns of probabilities."""
+    region = {"name": "Region", "kind": "categorical", "segment": True, "description": "A column"}
+    return declare("good", *further, region=region)
 
 
 def in_regions(scored: pd.DataFrame, rows: int) -> pd.DataFrame:
@@ -638,7 +644,7 @@ def in_regions(scored: pd.DataFrame, rows: int) -> pd.DataFrame:
 def test_a_candidate_that_is_worse_in_one_segment_is_refused(scored: pd.DataFrame) -> None:
     table = in_regions(scored, rows=60)
 
-    decision = Case(table, segments()).decide(model("patchy", 2), model("good", 1), gate(margin=0.5))
+    decision = Case(table, segments("patchy", "chance")).decide(model("patchy", 2), model("good", 1), gate(margin=0.5))
 
     assert decision.verdict == "refused"
     assert list(failed(decision)) == ["no segment worse than with the champion"]
@@ -651,7 +657,7 @@ def test_a_candidate_that_is_worse_in_one_segment_is_refused(scored: pd.DataFram
 def test_a_candidate_that_is_equal_in_every_segment_is_promoted(scored: pd.DataFrame) -> None:
     table = in_regions(scored, rows=60)
 
-    decision = Case(table, segments()).decide(model("good", 2), model("good", 1))
+    decision = Case(table, segments("patchy", "chance")).decide(model("good", 2), model("good", 1))
 
     assert decision.verdict == "promoted"
     assert "in none of 2 segments" in decision.checks[-1].reason
@@ -663,7 +669,9 @@ def test_a_small_loss_in_a_segment_by_chance_does_not_refuse(scored: pd.DataFram
         jittered=lambda frame: np.clip(frame["good"] + random.normal(0, 0.05, 400), 0.001, 0.999)
     )
 
-    decision = Case(table, segments()).decide(model("jittered", 2), model("good", 1), gate(segment_margin=0.0))
+    decision = Case(table, segments("jittered")).decide(
+        model("jittered", 2), model("good", 1), gate(segment_margin=0.0)
+    )
 
     assert not failed(decision)
 
@@ -732,7 +740,7 @@ def test_under_manual_approval_what_passes_waits_and_what_does_not_takes_no_plac
 
 
 def test_customers_that_a_version_has_learned_from_are_counted(scored: pd.DataFrame) -> None:
-    declaration = segments()
+    declaration = segments("patchy", "chance")
     table = in_regions(scored, rows=60)
     fresh, known = table.iloc[:300], table.iloc[250:]
     other = {"train_digest": "other"}
@@ -752,7 +760,7 @@ def test_customers_that_a_version_has_learned_from_are_counted(scored: pd.DataFr
 
 
 def test_champion_and_candidate_are_compared_on_customers_that_are_new_to_both(scored: pd.DataFrame) -> None:
-    declaration = segments()
+    declaration = segments("cheat")
     table = in_regions(scored, rows=60)
     cheat = np.where(np.arange(400) < 150, table["Left"], table["poor"])
     table = table.assign(cheat=cheat)
@@ -770,11 +778,12 @@ def test_champion_and_candidate_are_compared_on_customers_that_are_new_to_both(s
 
 
 def test_a_champion_that_reads_columns_that_are_gone_is_not_compared_with(case: Case) -> None:
-    champion = replace(model("good", 1), inputs=("good", "Balance"))
+    reads_balance = column_model("good", further=[CellReader("Balance", "number")])
+    champion = replace(model("good", 1), estimator=reads_balance)
 
     decision = case.decide(model("good", 2), champion)
 
-    assert "reads columns that are not declared: good, Balance" in failed(decision)["comparison with the champion"]
+    assert "reads columns that are not declared: Balance" in failed(decision)["comparison with the champion"]
 
 
 @pytest.mark.parametrize("tags", [{"turned_down": "rolled back: calls rose"}, {"turned_down": "rejected: no"}])
@@ -943,7 +952,7 @@ def test_a_segment_counts_from_twenty_customers_of_each_class_on(size: int, eval
     group[np.flatnonzero(left == 0)[:40]] = "small"
     table = pd.DataFrame({"Left": left, "good": good, "poor": 1 - good, "Region": group})
 
-    decision = Case(table, segments()).decide(model("good", 2), model("poor", 1), gate(margin=0.5))
+    decision = Case(table, segments("poor")).decide(model("good", 2), model("poor", 1), gate(margin=0.5))
 
     check = checks_of(decision)["no segment worse than with the champion"]
     assert check.passed

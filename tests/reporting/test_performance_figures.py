@@ -20,8 +20,6 @@ from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Evalua
 from churn_kedro.models.interface import (
     ScoredCustomers,
     TrainedModel,
-    churn_probability,
-    decision_threshold,
     score_labelled,
 )
 from churn_kedro.reporting.figures.performance import (
@@ -71,9 +69,9 @@ def score_case(task: Task) -> Scored:
 
 @pytest.fixture(scope="module")
 def scored(trained: TrainedModel, splits: Splits) -> Scored:
-    threshold = decision_threshold(trained.estimator)
+    threshold = trained.estimator.threshold
     assert threshold is not None
-    return score(splits[2]["Left"].to_numpy(), churn_probability(trained.estimator, splits[2]), threshold)
+    return score(splits[2]["Left"].to_numpy(), trained.estimator.scores(splits[2]), threshold)
 
 
 def png(figure: Figure) -> bytes:

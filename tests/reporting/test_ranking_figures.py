@@ -10,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from churn_kedro.campaigns.backtest import CampaignReport, measure_campaign
+from churn_kedro.campaigns.economics import fit_contact_value
 from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.evaluation.fairness import FairnessReport, measure_fairness
@@ -101,7 +102,9 @@ def fairness() -> FairnessReport:
 def campaign(**changes: Any) -> CampaignReport:
     scores, table, declaration = case()
     numbers: dict[str, Any] = {"contact_cost": 2, "offer_cost": 20, "save_probability": 0.5, "value": 420}
-    return measure_campaign(scores, table, table, declaration, Economics(**(numbers | changes)), RESAMPLING)
+    economics = Economics(**(numbers | changes))
+    value = fit_contact_value(economics, table)
+    return measure_campaign(scores, table, table, declaration, value, economics, RESAMPLING)
 
 
 def words(figure: Any) -> str:

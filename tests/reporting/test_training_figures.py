@@ -16,7 +16,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from sklearn.metrics import balanced_accuracy_score, f1_score, matthews_corrcoef
 
-from churn_kedro.campaigns.economics import customer_values, profit_curve
+from churn_kedro.campaigns.economics import fit_contact_value, profit_curve
 from churn_kedro.campaigns.parameters import Economics
 from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.probability_bins import bin_probabilities
@@ -380,7 +380,8 @@ def test_the_value_of_customers_is_that_of_their_column() -> None:
 
     axes = one.draw()["threshold_objective.png"].axes[0]
 
-    values = customer_values(Economics.model_validate(economics), one.development.customers.iloc[found.rows])
+    value = fit_contact_value(Economics.model_validate(economics), one.development.customers)
+    values = value.of(one.development.customers.iloc[found.rows])
     curve = profit_curve(found.target, found.prediction, values, Economics.model_validate(economics))
     np.testing.assert_allclose(points(axes, "contact the most likely")[:, 1], curve.profit)
     assert points(axes, "chosen")[0, 1] == pytest.approx(choice.profit_per_customer)

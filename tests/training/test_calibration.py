@@ -11,8 +11,9 @@ from sklearn.metrics import log_loss
 from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.tasks import Task
 from churn_kedro.models.learning import Learning
-from churn_kedro.training.calibration import Method, calibrate, choose_calibration, expected_calibration_error
+from churn_kedro.training.calibration import Method, choose_calibration, expected_calibration_error, fit_calibration
 from churn_kedro.training.parameters import CalibrationParameters
+from churn_kedro.training.probability_input import ProbabilityInput
 
 METHODS: tuple[Method, ...] = get_args(Method)
 BINARY = Learning("binary", "log_loss", n_classes=2)
@@ -21,17 +22,6 @@ SEVERAL = Learning("multiclass", "log_loss", n_classes=3)
 
 def odds(probability: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(probability / (1 - probability)))
-
-
-class Said:
-    """A fitted pipeline that says what it is told to."""
-
-    def __init__(self, probability: np.ndarray) -> None:
-        self.classes_ = np.arange(probability.shape[1])
-        self._probability = probability
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        return np.asarray(self._probability[np.asarray(X)[:, 0]])
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +53,8 @@ def choose(data: tuple[np.ndarray, np.ndarray, np.ndarray], method: str = "auto"
 def mapped(method: Method, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
     """What the final estimator says of the customers whose raw probabilities these are."""
     raw = np.column_stack([1 - prediction, prediction]) if prediction.ndim == 1 else prediction
-    estimator = calibrate(Said(raw), method, target, prediction, weight)
-    return np.asarray(estimator.predict_proba(np.arange(len(target))[:, None]))
+    fitted = fit_calibration(method, target, prediction, weight)
+    return raw if fitted is None else fitted.predict_proba(raw)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -98,23 +88,22 @@ def test_temperature_is_the_number_that_makes_the_log_loss_least(scores: Any) ->
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_final_estimator_gives_exactly_the_map_of_the_raw_probability(method: Method, several: Any) -> None:
+@pytest.mark.parametrize("task", ["binary", "multiclass"])
+def test_probabilities_are_those_of_scikit_learns_calibrated_classifier(
+    method: Method, task: Task, scores: Any, several: Any
+) -> None:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
-    target, prediction, _ = several
+    target, prediction, _ = scores if task == "binary" else several
+    raw = np.column_stack([1 - prediction, prediction]) if prediction.ndim == 1 else prediction
     if method == "none":
-        np.testing.assert_array_equal(mapped(method, target, prediction), prediction)
+        np.testing.assert_array_equal(mapped(method, target, prediction), raw)
         return
-
-    from churn_estimators.transformers import LogOddsClassifier
-
-    # scikit-learn's own way, on the estimator itself.
-    plain = FrozenEstimator(LogOddsClassifier(Said(prediction)))
     rows = np.arange(len(target))
-    expected = CalibratedClassifierCV(plain, method=method, cv=[(rows, rows)]).fit(rows[:, None], target)
+    model = CalibratedClassifierCV(FrozenEstimator(ProbabilityInput(raw.shape[1])), method=method, cv=[(rows, rows)])
 
-    np.testing.assert_array_equal(mapped(method, target, prediction), expected.predict_proba(rows[:, None]))
+    np.testing.assert_array_equal(mapped(method, target, prediction), model.fit(raw, target).predict_proba(raw))
 
 
 def test_each_fold_is_mapped_by_what_was_learned_of_the_others(scores: Any) -> None:
@@ -132,9 +121,9 @@ def test_each_fold_is_mapped_by_what_was_learned_of_the_others(scores: Any) -> N
 
 def mapped_elsewhere(target: np.ndarray, learned: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """The sigmoid that some customers teach, of others."""
-    raw = np.column_stack([1 - prediction, prediction])
-    estimator = calibrate(Said(raw), "sigmoid", target, learned)
-    return np.asarray(estimator.predict_proba(np.arange(len(prediction))[:, None]))[:, 1]
+    fitted = fit_calibration("sigmoid", target, learned)
+    assert fitted is not None
+    return fitted.predict_proba(np.column_stack([1 - prediction, prediction]))[:, 1]
 
 
 @pytest.mark.slow

@@ -16,23 +16,16 @@ import xgboost as xgb
 from pydantic import ValidationError
 from sklearn.metrics import f1_score, log_loss
 
+from churn_estimators.model import CustomerModel
 from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.splits import SplitManifest, describe_splits
 from churn_kedro.customers.tasks import Task
-from churn_kedro.datasets.mlflow.models import TRUSTED_TYPES
+from churn_kedro.datasets.mlflow.stored_models import TRUSTED_TYPES
 from churn_kedro.datasets.runtime.matrix_parts import ParquetParts
 from churn_kedro.features.parameters import FeatureParameters
-from churn_kedro.models.interface import (
-    Classifier,
-    Estimator,
-    TrainedModel,
-    churn_probability,
-    decision_threshold,
-    predict,
-    unwrap,
-)
+from churn_kedro.models.interface import TrainedModel
 from churn_kedro.models.learning import describe_learning
 from churn_kedro.training.algorithms import AlgorithmName, Problem, load_algorithm
 from churn_kedro.training.calibration import choose_calibration
@@ -85,22 +78,21 @@ def train_again(case: TaskCase, train: pd.DataFrame, validation: pd.DataFrame, *
     return train_given(train, validation, manifest, declaration, **changed)
 
 
-def threshold_of(estimator: Estimator) -> float:
-    threshold = decision_threshold(estimator)
+def threshold_of(estimator: CustomerModel) -> float:
+    threshold = estimator.threshold
     assert threshold is not None
     return threshold
 
 
 def uncalibrated_probability(model: TrainedModel, customers: pd.DataFrame) -> np.ndarray:
-    features, classifier = unwrap(model.estimator)
-    return np.asarray(classifier.predict_proba(features.transform(customers))[:, 1])
+    return np.asarray(model.estimator.learner.predict_proba(model.estimator.inputs(customers))[:, 1])
 
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
 def test_probabilities_are_between_zero_and_one_and_sum_to_one(
     calibration: Calibration, calibrated: dict[Calibration, TrainedModel], splits: Splits
 ) -> None:
-    probability = cast(Classifier, calibrated[calibration].estimator).predict_proba(splits[2])
+    probability = calibrated[calibration].estimator.predict_proba(splits[2])
 
     assert probability.shape == (100, 2)
     assert probability.min() >= 0
@@ -112,14 +104,15 @@ def test_a_customer_is_flagged_where_the_probability_reaches_the_threshold(
     calibration: Calibration, calibrated: dict[Calibration, TrainedModel], splits: Splits
 ) -> None:
     estimator = calibrated[calibration].estimator
-    reached = churn_probability(estimator, splits[2]) >= threshold_of(estimator)
+    reached = estimator.scores(splits[2]) >= threshold_of(estimator)
 
-    np.testing.assert_array_equal(estimator.predict(splits[2]), reached.astype(int))
+    np.testing.assert_array_equal(estimator.decide(splits[2]), reached)
+    assert (estimator.predict(splits[2])["decision"] == np.where(reached, "contact", "no_contact")).all()
     assert 0 < reached.sum() < 100
 
 
 def test_the_model_learned_something(trained: TrainedModel, splits: Splits) -> None:
-    probability, left = churn_probability(trained.estimator, splits[2]), splits[2]["Left"] == 1
+    probability, left = trained.estimator.scores(splits[2]), splits[2]["Left"] == 1
 
     assert probability[left].mean() > probability[~left].mean() + 0.2
 
@@ -127,15 +120,13 @@ def test_the_model_learned_something(trained: TrainedModel, splits: Splits) -> N
 def test_the_same_seed_gives_the_same_probabilities(trained: TrainedModel, fit: Fit, splits: Splits) -> None:
     again = fit().model
 
-    np.testing.assert_array_equal(
-        churn_probability(again.estimator, splits[2]), churn_probability(trained.estimator, splits[2])
-    )
+    np.testing.assert_array_equal(again.estimator.scores(splits[2]), trained.estimator.scores(splits[2]))
     assert again.facts == trained.facts
 
 
 def test_temperature_keeps_the_order_of_the_customers(trained: TrainedModel, splits: Splits) -> None:
     before = uncalibrated_probability(trained, splits[2])
-    after = churn_probability(trained.estimator, splits[2])
+    after = trained.estimator.scores(splits[2])
 
     order = np.argsort(before, kind="stable")
     assert len(np.unique(before)) > 50
@@ -145,7 +136,7 @@ def test_temperature_keeps_the_order_of_the_customers(trained: TrainedModel, spl
 
 def test_temperature_multiplies_every_log_odds_by_one_number(trained: TrainedModel, splits: Splits) -> None:
     before = uncalibrated_probability(trained, splits[2]).astype(float)
-    after = churn_probability(trained.estimator, splits[2])
+    after = trained.estimator.scores(splits[2])
 
     ratio = np.log(after / (1 - after)) / np.log(before / (1 - before))
 
@@ -156,7 +147,7 @@ def test_isotonic_never_turns_two_customers_around(calibrated: dict[Calibration,
     model = calibrated["isotonic"]
     order = np.argsort(uncalibrated_probability(model, splits[2]), kind="stable")
 
-    assert (np.diff(churn_probability(model.estimator, splits[2])[order]) >= 0).all()
+    assert (np.diff(model.estimator.scores(splits[2])[order]) >= 0).all()
 
 
 @pytest.mark.slow
@@ -192,7 +183,7 @@ def test_the_map_and_the_threshold_leave_the_trees_as_they_are(
         np.testing.assert_array_equal(
             uncalibrated_probability(model, splits[2]), uncalibrated_probability(trained, splits[2])
         )
-    assert unwrap(trained.estimator)[1].get_booster().num_boosted_rounds() == 12
+    assert trained.estimator.learner.get_booster().num_boosted_rounds() == 12
 
 
 def test_the_final_trees_are_those_that_xgboost_grows_on_all_development_customers(
@@ -216,16 +207,16 @@ def test_the_final_trees_are_those_that_xgboost_grows_on_all_development_custome
 
 
 def test_the_model_records_its_columns_and_its_origin(trained: TrainedModel, manifest: SplitManifest) -> None:
-    assert dict(trained.inputs) == {
-        "City": "string",
-        "Age": "any",
-        "Country": "string",
-        "Charges": "any",
-        "Tier": "any",
-        "Contract": "string",
-        "Card": "any",
+    assert {reader.column: reader.cells for reader in trained.estimator.readers} == {
+        "City": "text",
+        "Age": "number",
+        "Country": "text",
+        "Charges": "number",
+        "Tier": "number",
+        "Contract": "text",
+        "Card": "number",
     }
-    assert list(trained.example) == list(trained.inputs)
+    assert list(trained.example) == [reader.column for reader in trained.estimator.readers]
     assert len(trained.example) == 5
     assert trained.facts == {
         "task": "binary",
@@ -243,17 +234,15 @@ def test_the_model_records_its_columns_and_its_origin(trained: TrainedModel, man
 def test_ids_notes_and_the_target_have_no_influence(trained: TrainedModel, splits: Splits) -> None:
     changed = splits[2].assign(Id="x", Left=0, Surname="y")
 
+    np.testing.assert_array_equal(trained.estimator.scores(changed), trained.estimator.scores(splits[2]))
     np.testing.assert_array_equal(
-        churn_probability(trained.estimator, changed), churn_probability(trained.estimator, splits[2])
-    )
-    np.testing.assert_array_equal(
-        churn_probability(trained.estimator, splits[2].drop(columns=["Id", "Left"])),
-        churn_probability(trained.estimator, splits[2]),
+        trained.estimator.scores(splits[2].drop(columns=["Id", "Left"])),
+        trained.estimator.scores(splits[2]),
     )
 
 
-def reloaded(model: TrainedModel) -> Estimator:
-    return cast(Estimator, skops.io.loads(skops.io.dumps(model.estimator), trusted=list(TRUSTED_TYPES)))
+def reloaded(model: TrainedModel) -> CustomerModel:
+    return cast(CustomerModel, skops.io.loads(skops.io.dumps(model.estimator), trusted=list(TRUSTED_TYPES)))
 
 
 @pytest.mark.parametrize("calibration", CALIBRATIONS)
@@ -263,7 +252,7 @@ def test_a_model_comes_back_from_skops_with_identical_probabilities(
     model = calibrated[calibration]
     again = reloaded(model)
 
-    np.testing.assert_array_equal(churn_probability(again, splits[2]), churn_probability(model.estimator, splits[2]))
+    np.testing.assert_array_equal(again.scores(splits[2]), model.estimator.scores(splits[2]))
     assert threshold_of(again) == threshold_of(model.estimator)
 
 
@@ -285,9 +274,7 @@ def test_a_model_of_any_kind_of_column_comes_back_from_skops(
     model = fit(declared=declaration.model_copy(update={"columns": columns})).model
 
     assert set(skops.io.get_untrusted_types(data=skops.io.dumps(model.estimator))) <= set(TRUSTED_TYPES)
-    np.testing.assert_array_equal(
-        churn_probability(reloaded(model), splits[2]), churn_probability(model.estimator, splits[2])
-    )
+    np.testing.assert_array_equal(reloaded(model).scores(splits[2]), model.estimator.scores(splits[2]))
 
 
 @pytest.mark.slow
@@ -297,9 +284,7 @@ def test_a_model_with_every_treatment_comes_back_from_skops_and_reads_raw_rows(t
     case = treatment_case(task, selection)
     raw = case.raw.drop(columns="Outcome")
 
-    np.testing.assert_array_equal(
-        predict(reloaded(case.trained), raw, task), predict(case.trained.estimator, raw, task)
-    )
+    np.testing.assert_array_equal(reloaded(case.trained).scores(raw), case.trained.estimator.scores(raw))
 
 
 ALGORITHMS: tuple[AlgorithmName, ...] = tuple(SMALL)
@@ -345,11 +330,11 @@ def test_every_algorithm_learns_its_tasks_and_comes_back_from_skops_with_identic
     algorithm: AlgorithmName, task: Task
 ) -> None:
     model, case = model_of(algorithm, task), task_case(task)
-    answers = predict(model.estimator, case.test, task)
+    answers = model.estimator.scores(case.test)
     learning = describe_learning(case.train, case.declaration)
     target = case.test["Outcome"].to_numpy()
 
-    np.testing.assert_array_equal(predict(reloaded(model), case.test, task), answers)
+    np.testing.assert_array_equal(reloaded(model).scores(case.test), answers)
     assert learning.measure(target, answers) < 0.8 * learning.measure_constant(case.train["Outcome"].to_numpy(), target)
     assert model.facts["algorithm"] == algorithm
 
@@ -360,7 +345,7 @@ def test_every_algorithm_learns_its_tasks_and_comes_back_from_skops_with_identic
 def test_every_ensemble_comes_back_from_skops_with_identical_answers(kind: Ensemble, task: Task) -> None:
     model, case = ensemble_of(kind, task), task_case(task)
 
-    np.testing.assert_array_equal(predict(reloaded(model), case.test, task), predict(model.estimator, case.test, task))
+    np.testing.assert_array_equal(reloaded(model).scores(case.test), model.estimator.scores(case.test))
     assert model.facts["algorithm"] == kind
 
 
@@ -370,6 +355,9 @@ def test_no_type_is_trusted_without_need(calibrated: dict[Calibration, TrainedMo
     models += [treatment_case(task, selection).trained for task in ("binary", *TASKS) for selection in SELECTIONS]
     models += [ensemble_of(kind, task) for kind in ENSEMBLES for task in ("binary", *TASKS)]
     models += [model_of(algorithm, task) for algorithm, task in PAIRS]
+    economics = {"contact_cost": 2, "offer_cost": 5, "save_probability": 0.4, "value": 60}
+    case = task_case("binary")
+    models.append(train_again(case, case.train, case.validation, campaigns={"economics": economics}).model)
     needed = {name for model in models for name in skops.io.get_untrusted_types(data=skops.io.dumps(model.estimator))}
 
     assert needed == set(TRUSTED_TYPES)
@@ -382,20 +370,17 @@ def test_raw_rows_score_like_normalised_ones(
 
     assert {"NA"} < set(raw_customers["Charges"])
     assert {"none"} < set(raw_customers["Tier"])
-    np.testing.assert_array_equal(
-        churn_probability(trained.estimator, raw_customers), churn_probability(trained.estimator, normalised)
-    )
+    np.testing.assert_array_equal(trained.estimator.scores(raw_customers), trained.estimator.scores(normalised))
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_model_of_another_task_has_no_threshold_and_names_what_it_predicts(task: Task) -> None:
     case = task_case(task)
 
-    assert decision_threshold(case.trained.estimator) is None
+    assert case.trained.estimator.threshold is None
     assert case.trained.facts["task"] == task
     assert "decision_threshold" not in case.trained.facts
     assert case.trained.facts.get("classes") == {"multiclass": '["basic", "plus", "premium"]'}.get(task)
-    assert case.trained.predict_method == {"multiclass": "predict_proba", "regression": "predict"}[task]
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -404,15 +389,14 @@ def test_a_model_of_another_task_comes_back_from_skops_with_identical_answers(ta
 
     again = reloaded(case.trained)
 
-    np.testing.assert_array_equal(predict(again, case.test, task), predict(case.trained.estimator, case.test, task))
+    np.testing.assert_array_equal(again.scores(case.test), case.trained.estimator.scores(case.test))
 
 
 def test_several_classes_get_calibrated_probabilities_that_sum_to_one_and_keep_the_predicted_class() -> None:
     case = task_case("multiclass")
-    features, classifier = unwrap(case.trained.estimator)
-    before = classifier.predict_proba(features.transform(case.test))
+    before = case.trained.estimator.learner.predict_proba(case.trained.estimator.inputs(case.test))
 
-    after = predict(case.trained.estimator, case.test, "multiclass")
+    after = case.trained.estimator.scores(case.test)
 
     assert after.shape == (150, 3)
     np.testing.assert_allclose(after.sum(axis=1), 1, rtol=1e-6)
@@ -431,7 +415,7 @@ def test_every_calibration_takes_several_classes(calibration: Calibration) -> No
     case = task_case("multiclass")
     model = train_again(case, case.train, case.validation, calibration={"method": calibration}).model
 
-    probability = predict(reloaded(model), case.test, "multiclass")
+    probability = reloaded(model).scores(case.test)
 
     np.testing.assert_allclose(probability.sum(axis=1), 1, rtol=1e-6)
     assert (probability.argmax(axis=1) == case.test["Outcome"]).mean() > 0.75
@@ -444,7 +428,7 @@ def test_two_classes_may_be_declared_as_several() -> None:
     )
     model = train_again(replace(case, declaration=declared, test=test), train, validation).model
 
-    probability = predict(reloaded(model), test, "multiclass")
+    probability = reloaded(model).scores(test)
 
     assert probability.shape == (150, 2)
     assert (probability.argmax(axis=1) == test["Outcome"]).mean() > 0.9
@@ -457,7 +441,7 @@ def test_a_class_that_only_training_customers_have_is_learned(task: Task) -> Non
 
     model = train_again(case, case.train, without).model
 
-    probability = cast(Classifier, model.estimator).predict_proba(case.test)
+    probability = model.estimator.predict_proba(case.test)
     hit = case.test["Outcome"] == 1
     assert probability.shape == (150, len(case.declaration.classes))
     assert probability[hit, 1].mean() > probability[~hit, 1].mean() + 0.3
@@ -476,7 +460,7 @@ def test_a_class_may_be_rare(task: Task, calibration: Calibration) -> None:
         case, train, case.validation[case.validation["Outcome"] != 1], calibration={"method": calibration}
     ).model
 
-    probability = cast(Classifier, model.estimator).predict_proba(case.test)
+    probability = model.estimator.predict_proba(case.test)
     assert np.isfinite(probability).all()
 
 
@@ -491,7 +475,7 @@ def test_every_algorithm_takes_a_class_of_two_customers(task: Task, algorithm: A
 
     model = train_again(case, train, case.validation[case.validation["Outcome"] != 1], algorithms=[algorithm]).model
 
-    assert np.isfinite(cast(Classifier, model.estimator).predict_proba(case.test)).all()
+    assert np.isfinite(model.estimator.predict_proba(case.test)).all()
 
 
 @pytest.mark.slow
@@ -534,9 +518,9 @@ def test_a_class_that_no_customer_has_is_an_error(task: Task, label: str) -> Non
 
 def test_a_number_is_what_the_trees_say() -> None:
     case = task_case("regression")
-    features, regressor = unwrap(case.trained.estimator)
+    features, regressor = case.trained.estimator.features, case.trained.estimator.learner
 
-    predicted = predict(case.trained.estimator, case.test, "regression")
+    predicted = case.trained.estimator.scores(case.test)
 
     np.testing.assert_array_equal(predicted, regressor.predict(features.transform(case.test)))
     assert np.corrcoef(predicted, case.test["Outcome"])[0, 1] > 0.9
@@ -564,7 +548,7 @@ def test_a_number_in_another_unit_gives_the_same_model(
     for unit in (1.0, 2.0**-12):
         train, validation = (part.assign(Outcome=part["Outcome"] * unit) for part in (case.train, case.validation))
         model = train_again(case, train, validation, given=given, algorithms=[algorithm]).model
-        answers.append(predict(model.estimator, case.test, "regression") / unit)
+        answers.append(model.estimator.scores(case.test) / unit)
 
     np.testing.assert_allclose(answers[1], answers[0], rtol=1e-4)
 
@@ -572,7 +556,7 @@ def test_a_number_in_another_unit_gives_the_same_model(
 def test_the_summary_describes_the_fitted_model() -> None:
     case = task_case("multiclass")
     summary, facts = case.training.summary, case.trained.facts
-    booster = unwrap(case.trained.estimator)[1].get_booster()
+    booster = case.trained.estimator.learner.get_booster()
     leaves = int((booster.trees_to_dataframe()["Feature"] == "Leaf").sum())
 
     (member,) = summary.members
@@ -601,9 +585,7 @@ def test_a_training_can_be_repeated_from_its_recipe() -> None:
         **configuration.training.model_dump(),
     )
 
-    np.testing.assert_array_equal(
-        predict(again.model.estimator, case.test, "binary"), predict(case.trained.estimator, case.test, "binary")
-    )
+    np.testing.assert_array_equal(again.model.estimator.scores(case.test), case.trained.estimator.scores(case.test))
 
 
 @pytest.mark.slow
@@ -620,7 +602,7 @@ def test_a_matrix_in_files_gives_the_same_model_and_leaves_no_file_behind(task: 
 
     assert not folder.exists()
     expected = train_given(*arguments, **weighted).model
-    in_memory, in_files = (predict(one.estimator, case.test, task) for one in (expected, model))
+    in_memory, in_files = (one.estimator.scores(case.test) for one in (expected, model))
     scale = np.std(in_memory) if task == "regression" else 1.0
     assert np.abs(in_files - in_memory).mean() < 0.01 * scale
 
@@ -744,7 +726,7 @@ def test_weighted_classes_are_mended_by_calibration(splits: Splits) -> None:
     training = train_again(case, train, case.validation, **changed)
 
     development = pd.concat([train, case.validation])
-    probability = churn_probability(training.model.estimator, development)
+    probability = training.model.estimator.scores(development)
     raw = uncalibrated_probability(training.model, development)
     share = development["Outcome"].mean()
     assert training.summary.calibration is not None

@@ -6,7 +6,7 @@ from .backtest import (
     measure_campaign as measure_campaign,
 )
 from .economics import (
-    customer_values as customer_values,
+    fit_contact_value as fit_contact_value,
     profit_curve as profit_curve,
     threshold_steps as threshold_steps,
 )
@@ -15,7 +15,6 @@ from .scored_list import (
     InferenceParameters as InferenceParameters,
     ScoringReport as ScoringReport,
     count_unusual_cells as count_unusual_cells,
-    find_worth_contacting as find_worth_contacting,
     list_predictions as list_predictions,
     require_readable as require_readable,
 )

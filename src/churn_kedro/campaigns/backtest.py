@@ -14,15 +14,14 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from churn_estimators.value import ContactValue, expected_profit, worth_contacting
 from churn_kedro.base import Record
 from churn_kedro.campaigns.economics import (
     ProfitCurve,
     break_even,
-    contact_profits,
+    campaign_economics,
     contact_spending,
-    customer_values,
     profit_curve,
-    worth_contacting,
 )
 from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers import Column, CustomerDeclaration
@@ -122,8 +121,8 @@ class _KnownCustomers:
     Attributes:
         target: 1 for those who left, shape (n,).
         values: Money that each is worth if saved, shape (n,).
-        profits: Expected profit of contacting each, 0 for those never worth a contact, shape (n,).
-        spending: Expected spending on each, 0 for those never worth a contact, shape (n,).
+        profits: Expected profit of contacting each, shape (n,).
+        spending: Expected spending on each, shape (n,).
         worth: Whether each can be worth a contact, shape (n,).
         economics: Costs, value and limits.
     """
@@ -141,8 +140,8 @@ class _KnownCustomers:
         return cls(
             target,
             values,
-            contact_profits(target, values, economics),
-            contact_spending(target, values, economics),
+            expected_profit(target, values, economics),
+            contact_spending(target, economics),
             worth_contacting(values, economics),
             economics,
         )
@@ -189,7 +188,8 @@ def measure_campaign(
     test: pd.DataFrame,
     train: pd.DataFrame,
     declaration: CustomerDeclaration,
-    economics: Economics,
+    value: ContactValue,
+    limits: Economics | None,
     bootstrap: BootstrapParameters,
 ) -> CampaignReport:
     """Backtest a campaign by the model's decisions against other policies.
@@ -205,7 +205,8 @@ def measure_campaign(
         test: The same customers in the same order, normalised.
         train: Training customers of the model, with their target.
         declaration: The table's declaration.
-        economics: Costs, value and limits.
+        value: Costs and value of a contact, by which the model decides.
+        limits: Parameters with capacity and budget; None: no limits.
         bootstrap: Resamples, coverage and seed.
 
     Returns:
@@ -213,13 +214,12 @@ def measure_campaign(
 
     Raises:
         ValueError: Scores and customers differ in number, or the scores are not of a binary model with a threshold.
-        ParameterError: The value's column is not in a table.
-        CustomerTableError: The value's column is not numeric.
     """
     threshold = _require_decisions(scores, test)
-    campaign = _KnownCustomers.of(scores.target, customer_values(economics, test), economics)
-    contacted = (scores.prediction >= threshold) & campaign.worth
-    training = _KnownCustomers.of(train[declaration.target].to_numpy(), customer_values(economics, train), economics)
+    economics = campaign_economics(value, limits)
+    campaign = _KnownCustomers.of(scores.target, value.of(test), economics)
+    contacted = scores.decision
+    training = _KnownCustomers.of(train[declaration.target].to_numpy(), value.of(train), economics)
     everybody = campaign.worth.astype(np.float64)
     policies = [
         _Policy("nobody", "Nobody", "No campaign.", np.zeros(len(test))),
@@ -230,7 +230,7 @@ def measure_campaign(
     ]
     means = _resample(campaign, [contacted.astype(np.float64), *(policy.contact for policy in policies)], bootstrap)
     profit = [float(campaign.profits @ contact) for contact in (contacted, *(policy.contact for policy in policies))]
-    curve = profit_curve(scores.target, scores.prediction, campaign.values, economics)
+    curve = profit_curve(scores.target, scores.prediction, campaign.values, economics, _eligible(scores))
     place = len(np.unique(scores.prediction[scores.prediction >= threshold]))
     best = int(np.where(curve.affordable(economics), curve.profit, -np.inf).argmax())
     return CampaignReport(
@@ -253,10 +253,26 @@ def measure_campaign(
             "Profit is expected profit per customer of the table, contacted or not; intervals are "
             f"{100 * bootstrap.confidence:g} % bootstrap intervals over the {len(test):,} test customers. The model's "
             "threshold was chosen in training on other customers, so its profit here is unbiased; that of the best "
-            "threshold on these customers is optimistic. Customers whose value cannot pay for a contact are not "
-            "contacted by any policy."
+            "threshold on these customers is optimistic. Costs and values are those of the model"
+            f"{_explain_difference(economics, limits)}. Customers whose value cannot pay for a contact are not "
+            f"contacted by {'any' if scores.eligible is not None else 'any other'} policy."
         ),
     )
+
+
+def _eligible(scores: ScoredCustomers) -> np.ndarray:
+    return np.ones(len(scores.target), dtype=bool) if scores.eligible is None else scores.eligible
+
+
+def _explain_difference(economics: Economics, configured: Economics | None) -> str:
+    """Return a clause that names numbers of the configuration that differ from those of the model."""
+    if configured is None:
+        return ""
+    numbers = economics.model_dump(mode="json")
+    changed = [name for name, value in configured.model_dump(mode="json").items() if value != numbers[name]]
+    if not changed:
+        return ""
+    return f"; {', '.join(changed)} in campaigns.economics differ from them, and apply after the next training"
 
 
 def _require_decisions(scores: ScoredCustomers, test: pd.DataFrame) -> float:
@@ -454,8 +470,8 @@ def _contact_by_rule(
 def _choose_bins(places: np.ndarray, n_bins: int, training: _KnownCustomers) -> tuple[float, np.ndarray]:
     """Choose profitable bins, the most profitable per contact first, within the limits; return their total profit."""
     profits, spending, contacts = (
-        np.bincount(places, weights=amounts.astype(np.float64), minlength=n_bins)
-        for amounts in (training.profits, training.spending, training.worth)
+        np.bincount(places, weights=np.where(training.worth, amounts, 0.0), minlength=n_bins)
+        for amounts in (training.profits, training.spending, np.ones(len(places)))
     )
     each = profits / np.maximum(contacts, 1)
     chosen = np.zeros(n_bins, dtype=bool)
@@ -579,7 +595,8 @@ def _measure_changed(
             best_profit=0.0,
             note="No customer is worth a contact, even one who is certain to leave.",
         )
-    curve = profit_curve(scores.target, scores.prediction, values, economics)
+    eligible = None if scores.eligible is not None else _eligible(scores)
+    curve = profit_curve(scores.target, scores.prediction, values, economics, eligible)
     threshold = 0.0 if scores.threshold is None else scores.threshold
     place = len(np.unique(scores.prediction[scores.prediction >= threshold]))
     affordable = curve.affordable(economics)

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 import numpy as np
 import pandas as pd
 
+from churn_estimators.value import ContactValue, expected_profit, worth_contacting
 from churn_kedro.base import ParameterError
 from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers import CustomerTableError
@@ -111,25 +112,33 @@ class ProfitCurve:
         return within
 
 
-def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray:
-    """Return the value of each customer if saved.
+def fit_contact_value(economics: Economics, customers: pd.DataFrame) -> ContactValue:
+    """Compute the value of a contact as the model uses it, with the number that replaces a missing value.
 
-    Missing values are imputed by the median with a warning, so that customers are not excluded from contact because of
-    a missing cell. Values of 0 or less are unchanged: such a customer is not worth a contact.
+    A missing value is replaced by the median of these customers, so that a missing cell excludes nobody from contact.
+    Values of 0 or less are unchanged: such a customer is not worth a contact.
 
     Args:
-        economics: One value for all, or the column with the values.
-        customers: Customers with that column as numbers, shape (n, n_columns).
+        economics: Costs, and one value for all or the column with the values.
+        customers: Training customers, typed, with that column as numbers.
 
     Returns:
-        Money, float64 array of shape (n,), finite.
+        Costs and value of a contact.
 
     Raises:
         ParameterError: The table has no such column; the message names the nearest ones.
         CustomerTableError: A cell is not a finite number, or all cells are missing.
+
+    Examples:
+        >>> economics = Economics(
+        ...     contact_cost=2, offer_cost=20, save_probability=0.5, value=ValueColumn(column="monthly", factor=12)
+        ... )
+        >>> fit_contact_value(economics, pd.DataFrame({"monthly": [30.0, 40.0, None]})).fill_value
+        35.0
     """
+    costs = (economics.contact_cost, economics.offer_cost, economics.save_probability)
     if not isinstance(economics.value, ValueColumn):
-        return np.full(len(customers), float(economics.value))
+        return ContactValue(*costs, value=float(economics.value))
     name = economics.value.column
     if name not in customers.columns:
         columns = [str(column) for column in customers.columns]
@@ -149,13 +158,13 @@ def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray
             f"{len(cells)} cells are not finite numbers, such as '{cells[invalid].iloc[0]}'. Name another column, or "
             "correct the cells."
         )
-    if len(numbers) and unknown.all():
+    if unknown.all():
         raise CustomerTableError(
             f"Column '{name}' (campaigns.economics.value.column) must have numbers, but all {len(cells)} cells are "
             "empty. Name another column, or set campaigns.economics.value to one number."
         )
+    median = float(np.median(numbers[~unknown]))
     if unknown.any():
-        median = float(np.median(numbers[~unknown]))
         logger.warning(
             "%d of %d customers have no %s: their value is imputed by the median, %g.",
             unknown.sum(),
@@ -163,25 +172,28 @@ def customer_values(economics: Economics, customers: pd.DataFrame) -> np.ndarray
             name,
             median * economics.value.factor,
         )
-        numbers = np.where(unknown, median, numbers)
-    values: np.ndarray = numbers * economics.value.factor
-    return values
+    return ContactValue(*costs, value=economics.value.factor, column=name, fill_value=median)
 
 
-def worth_contacting(values: np.ndarray, economics: Economics) -> np.ndarray:
-    """Find the customers for whom a contact pays if they are certain to leave.
-
-    The others are not contacted at any threshold.
+def campaign_economics(value: ContactValue, limits: Economics | None) -> Economics:
+    """Combine the costs and values by which a model decides with the limits of a campaign.
 
     Args:
-        values: Money that each customer is worth if saved, shape (n,).
-        economics: Costs, and the probability of saving a customer.
+        value: Costs and value of a contact, as in the model.
+        limits: Parameters with capacity and budget; None: no limits.
 
     Returns:
-        True or False per customer, shape (n,).
+        The economics of a campaign with the model.
     """
-    worth: np.ndarray = economics.save_probability * (values - economics.offer_cost) > economics.contact_cost
-    return worth
+    worth = value.value if value.column is None else ValueColumn(column=value.column, factor=value.value)
+    return Economics(
+        contact_cost=value.contact_cost,
+        offer_cost=value.offer_cost,
+        save_probability=value.save_probability,
+        value=worth,
+        capacity=None if limits is None else limits.capacity,
+        budget=None if limits is None else limits.budget,
+    )
 
 
 def break_even_probabilities(values: np.ndarray, economics: Economics) -> np.ndarray:
@@ -242,44 +254,23 @@ def campaign_profit(target: np.ndarray, contacted: np.ndarray, values: np.ndarra
         176.0
     """
     worth = contacted & worth_contacting(values, economics)
-    return float(_profits(target, values, economics)[worth].sum())
+    return float(expected_profit(target, values, economics)[worth].sum())
 
 
-def contact_profits(target: np.ndarray, values: np.ndarray, economics: Economics) -> np.ndarray:
-    """Compute the expected profit of contacting each customer whose target is known.
-
-    Args:
-        target: 1 for customers who left, 0 for those who stayed, shape (n,).
-        values: Money that each customer is worth if saved, shape (n,).
-        economics: Costs, and the probability of saving a customer.
-
-    Returns:
-        Money, shape (n,); 0 for customers who are never worth a contact.
-    """
-    return np.where(worth_contacting(values, economics), _profits(target, values, economics), 0.0)
-
-
-def contact_spending(target: np.ndarray, values: np.ndarray, economics: Economics) -> np.ndarray:
+def contact_spending(target: np.ndarray, economics: Economics) -> np.ndarray:
     """Compute the expected spending on each customer whose target is known, if contacted.
 
     Args:
         target: 1 for customers who left, 0 for those who stayed, shape (n,).
-        values: Money that each customer is worth if saved, shape (n,).
         economics: Costs, and the probability of saving a customer.
 
     Returns:
-        Money, shape (n,); 0 for customers who are never worth a contact.
+        Money, shape (n,).
     """
-    takes = np.where(target == 1, economics.save_probability, 1.0)
-    spending = economics.contact_cost + economics.offer_cost * takes
-    return np.where(worth_contacting(values, economics), spending, 0.0)
-
-
-def _profits(target: np.ndarray, values: np.ndarray, economics: Economics) -> np.ndarray:
-    """Expected profit of each customer if contacted, shape (n,)."""
-    saved = economics.save_probability * (values - economics.offer_cost)
-    profits: np.ndarray = np.where(target == 1, saved, -economics.offer_cost) - economics.contact_cost
-    return profits
+    spending: np.ndarray = economics.contact_cost + economics.offer_cost * np.where(
+        target == 1, economics.save_probability, 1.0
+    )
+    return spending
 
 
 def threshold_steps(probability: np.ndarray) -> ThresholdSteps:
@@ -315,17 +306,24 @@ def threshold_steps(probability: np.ndarray) -> ThresholdSteps:
     return ThresholdSteps(thresholds=np.append(highest, between), order=order, flagged=np.append(0, last_of_group + 1))
 
 
-def profit_curve(target: np.ndarray, probability: np.ndarray, values: np.ndarray, economics: Economics) -> ProfitCurve:
+def profit_curve(
+    target: np.ndarray,
+    probability: np.ndarray,
+    values: np.ndarray,
+    economics: Economics,
+    eligible: np.ndarray | None = None,
+) -> ProfitCurve:
     """Compute expected profit, contacts and spending at each threshold.
 
-    Customers who are never worth a contact count as not contacted, at every threshold. Capacity and budget are not
-    applied; see :meth:`ProfitCurve.affordable`.
+    Customers who are not eligible are contacted at no threshold. Capacity and budget are not applied; see
+    :meth:`ProfitCurve.affordable`.
 
     Args:
         target: 1 for customers who left, 0 for those who stayed, shape (n,), at least one customer.
         probability: Calibrated probability of leaving, values in [0, 1], shape (n,).
         values: Money that each customer is worth if saved, shape (n,).
         economics: Costs, and the probability of saving a customer.
+        eligible: Whether each customer may be contacted, shape (n,); None: those who can be worth a contact.
 
     Returns:
         The curve over all thresholds of :func:`threshold_steps`.
@@ -338,12 +336,12 @@ def profit_curve(target: np.ndarray, probability: np.ndarray, values: np.ndarray
         ([0.0, 66.0, 58.67, 51.33], [0.0, 4.0, 11.33, 18.67])
     """
     steps = threshold_steps(probability)
-    contacted = worth_contacting(values, economics)
+    contacted = worth_contacting(values, economics) if eligible is None else eligible
     # Contacts and accepted offers are counted before multiplying by costs, so that spending is exact.
     contacts = steps.accumulate(contacted)
     leavers = steps.accumulate(contacted & (target == 1))
     takers = economics.save_probability * leavers + (contacts - leavers)
-    profits = np.where(contacted, _profits(target, values, economics), 0.0)
+    profits = np.where(contacted, expected_profit(target, values, economics), 0.0)
     return ProfitCurve(
         thresholds=steps.thresholds,
         contacted_share=contacts / len(target),

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from churn_estimators.value import CONTACT
 from churn_kedro.base import Parameters, Record
-from churn_kedro.campaigns.economics import customer_values, worth_contacting
-from churn_kedro.campaigns.parameters import Economics, ValueColumn
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Range, Task
-from churn_kedro.models import CAMPAIGN_TAG
-
-logger = logging.getLogger(__name__)
 
 BANDS = ("low", "medium", "high")
-CONTACT, NO_CONTACT = "contact", "no_contact"
 
 
 class BandParameters(Parameters):
@@ -67,7 +60,7 @@ def count_unusual_cells(customers: pd.DataFrame, declaration: CustomerDeclaratio
     """Count cells outside of their column's domain, or missing where the declaration allows none.
 
     Args:
-        customers: Normalised customers.
+        customers: Typed customers; columns that are absent are not counted.
         declaration: The table's declaration.
 
     Returns:
@@ -75,6 +68,8 @@ def count_unusual_cells(customers: pd.DataFrame, declaration: CustomerDeclaratio
     """
     counts = {}
     for column in declaration.features:
+        if column.name not in customers:
+            continue
         cells = customers[column.name]
         missing = cells.isna()
         unusual = pd.Series(False, index=cells.index) if column.nullable else missing.copy()
@@ -138,104 +133,58 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def find_worth_contacting(tags: Mapping[str, str], customers: pd.DataFrame) -> np.ndarray | None:
-    """Find the customers who are worth a contact, where the value is a column.
-
-    Args:
-        tags: Tags of the version.
-        customers: Typed customers.
-
-    Returns:
-        Boolean mask of shape (n,); None where all have the same value, or, with a warning, where the table lacks the
-        column.
-    """
-    if CAMPAIGN_TAG not in tags:
-        return None
-    economics = Economics.model_validate_json(tags[CAMPAIGN_TAG])
-    if not isinstance(economics.value, ValueColumn) or economics.value.column not in customers:
-        logger.warning(
-            "The table to score lacks the column %s with the value of a customer: decisions ignore it, and include "
-            "customers who are not worth a contact.",
-            getattr(economics.value, "column", ""),
-        )
-        return None
-    return worth_contacting(customer_values(economics, customers), economics)
-
-
-def _list_binary(
-    probability: np.ndarray, threshold: float | None, bands: BandParameters, worth_contact: np.ndarray | None
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    if threshold is None:
-        raise ValueError("a binary model needs a decision threshold, found None")
-    flagged, risk_band = probability >= threshold, risk_bands(probability, bands)
-    if worth_contact is not None:
-        flagged &= worth_contact
-    columns = {
-        "probability": probability,
-        "decision": np.where(flagged, CONTACT, NO_CONTACT),
-        "risk_band": risk_band,
-        "rank": _ranks(probability),
-    }
+def _list_binary(answer: pd.DataFrame, bands: BandParameters) -> tuple[dict[str, Any], dict[str, Any]]:
+    probability = answer["probability"].to_numpy()
+    risk_band = risk_bands(probability, bands)
+    columns = {**answer, "risk_band": risk_band, "rank": _ranks(probability)}
     counts = {
-        "threshold": threshold,
-        "contacts": int(flagged.sum()),
+        "contacts": int((answer["decision"] == CONTACT).sum()),
         "bands": {band: int((risk_band == band).sum()) for band in BANDS},
     }
     return columns, counts
 
 
-def _list_multiclass(
-    probability: np.ndarray, declaration: CustomerDeclaration
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    codes = probability.argmax(axis=1)
-    columns = {
-        "prediction": pd.Index(declaration.classes).take(codes),
-        **{f"probability_{label}": probability[:, code] for code, label in enumerate(declaration.classes)},
-    }
-    sizes = np.bincount(codes, minlength=len(declaration.classes))
-    return columns, {"classes": {str(label): int(sizes[code]) for code, label in enumerate(declaration.classes)}}
+def _list_multiclass(answer: pd.DataFrame, declaration: CustomerDeclaration) -> tuple[dict[str, Any], dict[str, Any]]:
+    sizes = answer["prediction"].value_counts()
+    return {**answer}, {"classes": {str(label): int(sizes.get(label, 0)) for label in declaration.classes}}
 
 
-def _list_regression(number: np.ndarray) -> tuple[dict[str, Any], dict[str, Any]]:
-    return {"prediction": number, "rank": _ranks(number)}, {"mean_prediction": float(number.mean())}
+def _list_regression(answer: pd.DataFrame) -> tuple[dict[str, Any], dict[str, Any]]:
+    number = answer["prediction"].to_numpy()
+    return {**answer, "rank": _ranks(number)}, {"mean_prediction": float(number.mean())}
 
 
 def list_predictions(
     ids: pd.DataFrame,
-    prediction: np.ndarray,
+    answer: pd.DataFrame,
     declaration: CustomerDeclaration,
-    threshold: float | None,
     bands: BandParameters,
     model_version: int,
     scored_at: str,
-    worth_contact: np.ndarray | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Build the scored list, in the order of the input.
 
     Args:
         ids: Columns that identify the customers, n rows.
-        prediction: Probability of leaving, shape (n,); probability of each class, shape (n, n_classes); or the
-            predicted number, shape (n,).
+        answer: Predictions and decisions of the model for the same customers, see
+            :meth:`churn_estimators.model.CustomerModel.answer`.
         declaration: The table's declaration.
-        threshold: Decision threshold on the probability of leaving; None for other tasks.
         bands: Lower bounds of the risk bands (task binary).
         model_version: Version that made the predictions.
         scored_at: Time of scoring, ISO 8601.
-        worth_contact: Whether each customer is worth a contact, shape (n,); None: all are.
 
     Returns:
-        The list, and the counts of the task for :class:`ScoringReport`. Columns are the ids, those of the task,
-        ``model_version`` and ``scored_at``. Task binary: ``probability``, ``decision`` (``contact`` or ``no_contact``),
-        ``risk_band`` and ``rank`` (1: most likely to leave; ties in order of input). Task multiclass:
-        ``prediction`` (the most probable label) and ``probability_<label>`` for each label. Task regression:
-        ``prediction`` and ``rank`` (1: largest).
+        The list, and the counts of the task for :class:`ScoringReport`. Columns are the ids, the model's columns, for
+        task binary ``risk_band``, for tasks binary and regression ``rank`` (1: largest; ties in order of input), then
+        ``model_version`` and ``scored_at``.
     """
     match declaration.task:
         case "binary":
-            columns, counts = _list_binary(prediction, threshold, bands, worth_contact)
+            columns, counts = _list_binary(answer, bands)
         case "multiclass":
-            columns, counts = _list_multiclass(prediction, declaration)
+            columns, counts = _list_multiclass(answer, declaration)
         case "regression":
-            columns, counts = _list_regression(prediction)
-    listed = ids.reset_index(drop=True).assign(**columns, model_version=model_version, scored_at=scored_at)
+            columns, counts = _list_regression(answer)
+    values = {name: np.asarray(column) for name, column in columns.items()}
+    listed = ids.reset_index(drop=True).assign(**values, model_version=model_version, scored_at=scored_at)
     return listed, counts

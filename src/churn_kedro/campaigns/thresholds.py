@@ -136,7 +136,7 @@ def choose_threshold(
         probability: Calibrated out-of-fold probability of leaving, values in [0, 1], shape (n,).
         parameters: Objective, economics and minimum precision.
         values: Money that each customer is worth if saved, shape (n,), see
-            :func:`churn_kedro.campaigns.economics.customer_values`. Required by objective profit where the value is a
+            :class:`churn_estimators.value.ContactValue`. Required by objective profit where the value is a
             column; other objectives ignore it.
 
     Returns:
@@ -193,7 +193,7 @@ def _require_values(values: np.ndarray | None, economics: Economics, n_customers
     if values is None:
         if isinstance(economics.value, ValueColumn):
             raise ValueError(
-                f"the value of a customer is in column '{economics.value.column}': pass the result of customer_values"
+                f"the value of a customer is in column '{economics.value.column}': pass the value of each customer"
             )
         return np.full(n_customers, economics.value)
     if values.shape != (n_customers,) or not np.isfinite(values).all():

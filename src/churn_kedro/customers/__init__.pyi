@@ -6,7 +6,6 @@ from .declaration import (
     Kind as Kind,
     Level as Level,
     Range as Range,
-    SignatureType as SignatureType,
 )
 from .digests import row_digests as row_digests, table_digest as table_digest
 from .leakage import check_leakage as check_leakage
@@ -16,7 +15,13 @@ from .leakage.findings import (
     LeakageReport as LeakageReport,
     require_no_leak as require_no_leak,
 )
-from .normalisation import NormalisedCustomers as NormalisedCustomers, normalise as normalise
+from .normalisation import (
+    NamedCustomers as NamedCustomers,
+    NormalisedCustomers as NormalisedCustomers,
+    apply_policy as apply_policy,
+    name_columns as name_columns,
+    normalise as normalise,
+)
 from .onboarding.configuration_files import (
     render_catalog as render_catalog,
     render_data_processing as render_data_processing,
@@ -64,7 +69,7 @@ from .splits import (
     describe_splits as describe_splits,
     split_customers as split_customers,
 )
-from .tasks import TASKS as TASKS, PredictMethod as PredictMethod, Score as Score, Task as Task
+from .tasks import TASKS as TASKS, Score as Score, Task as Task
 from .treatments import BinningMethod as BinningMethod, OutlierMethod as OutlierMethod, Treatment as Treatment
 from .validation import (
     CustomerTableValidator as CustomerTableValidator,

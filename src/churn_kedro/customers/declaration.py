@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from churn_estimators.cells import CellReader, CellType, UnreadablePolicy, is_number
 from churn_kedro.base import Parameters, UserInputError
 from churn_kedro.customers.tasks import Task
 from churn_kedro.customers.treatments import Treatment
@@ -19,11 +20,20 @@ from churn_kedro.customers.treatments import Treatment
 Role = Literal["id", "feature", "target", "time", "group", "weight", "value", "segment", "ignored"]
 Kind = Literal["numeric", "categorical", "binary", "ordinal", "date"]
 Direction = Literal["increasing", "decreasing"]
-SignatureType = Literal["any", "string"]
-# Type of a normalised cell.
-CellType = Literal["number", "date", "text"]
 # Columns of the scored list; identifiers must not have these names.
-RESERVED_NAMES = frozenset({"probability", "prediction", "decision", "risk_band", "rank", "model_version", "scored_at"})
+RESERVED_NAMES = frozenset(
+    {
+        "probability",
+        "prediction",
+        "decision",
+        "expected_value",
+        "risk_band",
+        "rank",
+        "model_version",
+        "scored_at",
+        "unreadable",
+    }
+)
 
 
 class CustomerTableError(UserInputError):
@@ -37,22 +47,6 @@ def _reject_boolean(value: Any) -> Any:
             "quote the word as the file writes it."
         )
     return value
-
-
-def is_number(text: str) -> bool:
-    """Check whether text is a finite number.
-
-    Args:
-        text: A level, label or marker.
-
-    Returns:
-        True for ``1``, ``-2.5`` and ``1e3``.
-    """
-    try:
-        # Python parses 18_25 as 1825.
-        return math.isfinite(float(text)) and "_" not in text
-    except ValueError:
-        return False
 
 
 Level = Annotated[str | int | float, BeforeValidator(_reject_boolean)]
@@ -222,15 +216,6 @@ class Column(Parameters):
             return "number"
         return "text"
 
-    @property
-    def signature_type(self) -> SignatureType:
-        """Type in the model signature.
-
-        MLflow rejects whole numbers for type double and missing ones for type long, and which of the two pandas infers
-        depends on the rows of a file. Numbers and dates are therefore ``any``, and the estimator converts them.
-        """
-        return "string" if self.cells == "text" else "any"
-
 
 class Labels(Parameters):
     """Labels of the target's classes: a positive and a negative one, or a list."""
@@ -292,6 +277,11 @@ class CustomerDeclaration(Parameters):
     task: Task = Field(description="What is predicted: one of two classes, one of several, or a number.")
     labels: Labels | None = Field(None, description="Labels of the target column; none for a number.")
     decimal: Literal[".", ","] = Field(".", description="Decimal mark of numbers in a text file.")
+    unreadable: UnreadablePolicy = Field(
+        "set_aside",
+        description="Rows with a cell that does not have the type of its column: set_aside (left out, with reasons), "
+        "refuse (an error), or missing (the cell counts as missing).",
+    )
     columns: list[Column] = Field(min_length=1, description="All columns that the project may use.")
     derived: list[DerivedColumn] = Field(default_factory=list, description="Model inputs computed from two columns.")
     interactions: list[list[str]] = Field(
@@ -374,6 +364,19 @@ class CustomerDeclaration(Parameters):
                 raise ValueError(f"derived column '{derived.name}' has the name of another column")
             taken.add(derived.name)
         return self
+
+    def cell_reader(self, column: Column, *, required: bool = True) -> CellReader:
+        """Return how the cells of a column are read.
+
+        Args:
+            column: The column; not the target of a classification, whose cells are labels.
+            required: Whether a table must have it.
+
+        Returns:
+            The reader.
+        """
+        cells: CellType = "number" if column.role == "target" else column.cells
+        return CellReader(column.name, cells, list(column.missing), self.decimal, column.date_format, required=required)
 
     @property
     def features(self) -> list[Column]:

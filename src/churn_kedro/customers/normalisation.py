@@ -2,21 +2,54 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers.declaration import Column, CustomerDeclaration, Level, is_number, match_header
+from churn_estimators.cells import (
+    TEXT,
+    ReadColumn,
+    UnreadablePolicy,
+    as_text,
+    join_unreadable,
+    list_unreadable,
+    read_levels,
+)
+from churn_kedro.customers.declaration import Column, CustomerDeclaration, CustomerTableError, Level, match_header
 
-UNREADABLE_COLUMNS = ["row", "column", "reason"]
 # Words that often mean "missing"; they are levels unless they are declared as missing.
 MISSING_WORDS = frozenset(
     {"?", "-", "--", ".", "n/a", "na", "nan", "none", "nil", "null", "#n/a", "missing", "unknown", "undefined"}
     | {"not available", "not applicable", "not provided", "unspecified"}
 )
 
-TEXT = pd.StringDtype(na_value=np.nan)
+logger = logging.getLogger(__name__)
+
+# Unreadable cells that an error lists.
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class NamedCustomers:
+    """The declared columns of a raw table under their declared names.
+
+    Attributes:
+        raw: The table as the file writes it.
+        cells: Raw cells of the declared columns. The index is that of the raw table, without repeated header rows.
+        renamed: Declared name to the name in the file, where the two differ.
+        undeclared: Columns of the file that are not declared.
+        empty_unnamed_columns: Number of columns without name and values, which are left out.
+        header_rows: Index labels of rows that repeat the header, which are left out.
+    """
+
+    raw: pd.DataFrame
+    cells: pd.DataFrame
+    renamed: dict[str, str]
+    undeclared: list[str]
+    empty_unnamed_columns: int
+    header_rows: list[int]
 
 
 @dataclass(frozen=True)
@@ -24,136 +57,20 @@ class NormalisedCustomers:
     """A typed customer table and the cells that could not be converted.
 
     Attributes:
-        raw: The table as the file writes it.
+        named: The raw cells.
         table: Declared columns under their declared names; the target is the code of its class or a number. Number
             columns are float64, dates datetime64, the others text; missing is NaN or NaT. The index is that of the raw
-            table, without repeated header rows.
+            cells.
         unreadable: One row per cell that does not have the declared type: ``row`` (index label), ``column``,
-            ``reason``. The cell is missing in ``table``.
-        renamed: Declared name to the name in the file, where the two differ.
-        undeclared: Columns of the file that are not declared.
-        empty_unnamed_columns: Number of columns without name and values, which are left out.
-        header_rows: Index labels of rows that repeat the header, which are left out.
+            ``reason``. The cell is missing in ``table``. Empty where the declared policy is ``missing``.
         suspected_missing: Column to the words in it that often mean "missing" and are not declared so, with their
             counts.
     """
 
-    raw: pd.DataFrame
+    named: NamedCustomers
     table: pd.DataFrame
     unreadable: pd.DataFrame
-    renamed: dict[str, str]
-    undeclared: list[str]
-    empty_unnamed_columns: int
-    header_rows: list[int]
     suspected_missing: dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A converted column: values, mask of unreadable cells, and the predicate of their message."""
-
-    values: pd.Series
-    faulty: pd.Series | None = None
-    expected: str = ""
-
-
-def as_text(cells: pd.Series) -> pd.Series:
-    """Convert cells to stripped text, whole floats without ``.0``; missing stays missing.
-
-    Args:
-        cells: Any column.
-
-    Returns:
-        Column of text.
-    """
-    if isinstance(cells.dtype, pd.CategoricalDtype):
-        cells = cells.astype(object)
-    if cells.dtype == TEXT:
-        return cells.str.strip()
-    if pd.api.types.is_float_dtype(cells.dtype):
-        # Above 2**53 a float does not represent every whole number, and int64 overflows soon after.
-        whole = cells.notna() & (cells == np.floor(cells)) & (cells.abs() < 2**53)
-        text = cells.astype(TEXT).where(cells.notna())
-        text[whole] = cells[whole].astype("int64").astype(TEXT)
-        return text
-    return cells.astype(TEXT).where(cells.notna()).str.strip()
-
-
-def _missing(text: pd.Series, markers: list[str]) -> pd.Series:
-    return text.isna() | text.isin(["", *(marker.strip() for marker in markers)])
-
-
-def _parse_numbers(text: pd.Series) -> pd.Series | None:
-    """Convert text to numbers by Arrow, which is fast; return None where a cell is not a number."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    try:
-        numbers = pc.cast(pa.chunked_array(pa.array(text.array)), pa.float64())
-    except pa.ArrowInvalid:
-        return None
-    return pd.Series(numbers.to_numpy(), index=text.index)
-
-
-def read_numbers(cells: pd.Series, missing: list[str], decimal: str) -> tuple[pd.Series, pd.Series]:
-    """Convert cells to numbers.
-
-    Args:
-        cells: Text or numbers.
-        missing: Cells that mean "missing".
-        decimal: Decimal mark in text.
-
-    Returns:
-        float64 column, and the mask of cells that are neither a finite number nor missing.
-
-    Examples:
-        >>> numbers, unreadable = read_numbers(pd.Series(["1,5", " 2 ", "?", "", "many"]), ["?"], ",")
-        >>> numbers.tolist()
-        [1.5, 2.0, nan, nan, nan]
-        >>> unreadable.tolist()
-        [False, False, False, False, True]
-    """
-    if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype):
-        numbers = cells.astype("float64")
-        markers = [float(marker) for marker in missing if is_number(marker)]
-        numbers = numbers.where(~numbers.isin(markers)) if markers else numbers
-        unreadable = numbers.notna() & ~np.isfinite(numbers)
-        return numbers.where(~unreadable), unreadable
-    if not missing and decimal == "." and cells.dtype == TEXT:
-        parsed = _parse_numbers(cells)
-        if parsed is not None and np.isfinite(parsed.to_numpy()).all():
-            return parsed, pd.Series(False, index=cells.index)
-    text = as_text(cells)
-    absent = _missing(text, missing)
-    text = text.where(~absent)
-    if decimal == ",":
-        text = text.str.replace(",", ".", regex=False)
-    parsed = _parse_numbers(text)
-    numbers = pd.to_numeric(text, errors="coerce").astype("float64") if parsed is None else parsed
-    unreadable = ~absent & ~np.isfinite(numbers)
-    return numbers.where(~unreadable), unreadable
-
-
-def read_dates(cells: pd.Series, missing: list[str], date_format: str | None) -> tuple[pd.Series, pd.Series]:
-    """Convert cells to dates.
-
-    Args:
-        cells: Text or dates.
-        missing: Cells that mean "missing".
-        date_format: strptime codes; None for ISO 8601.
-
-    Returns:
-        datetime64[us] column without a time zone (in UTC where the cells have one), and the mask of cells that are
-        neither a date nor missing.
-    """
-    if pd.api.types.is_datetime64_any_dtype(cells.dtype):
-        dates = cells.dt.tz_convert(None) if isinstance(cells.dtype, pd.DatetimeTZDtype) else cells
-        return dates.astype("datetime64[us]"), pd.Series(False, index=cells.index)
-    text = as_text(cells)
-    absent = _missing(text, missing)
-    read = pd.to_datetime(text.where(~absent), format=date_format or "ISO8601", errors="coerce", utc=True)
-    dates = read.dt.tz_convert(None).astype("datetime64[us]")
-    return dates, ~absent & dates.isna()
 
 
 def _equals(text: pd.Series, label: Level) -> pd.Series:
@@ -162,10 +79,9 @@ def _equals(text: pd.Series, label: Level) -> pd.Series:
     return pd.to_numeric(text, errors="coerce") == label
 
 
-def _read_classes(cells: pd.Series, column: Column, classes: list[Level]) -> _Read:
+def _read_classes(cells: pd.Series, column: Column, classes: list[Level]) -> tuple[ReadColumn, str]:
     """Convert labels of the target to codes: positions in the list of classes."""
-    text = as_text(cells)
-    text = text.where(~_missing(text, column.missing))
+    text = read_levels(cells, column.missing)
     positions, distinct = pd.factorize(text)
     levels = pd.Series(distinct, dtype=TEXT)
     codes = np.full(len(levels) + 1, np.nan)
@@ -175,20 +91,15 @@ def _read_classes(cells: pd.Series, column: Column, classes: list[Level]) -> _Re
     target = pd.Series(codes[positions], index=cells.index)
     labels = [repr(label) for label in classes]
     expected = f"neither {' nor '.join(labels)}" if len(classes) == 2 else f"none of {', '.join(labels)}"
-    return _Read(target, target.isna() & text.notna(), expected)
+    return ReadColumn(target, target.isna() & text.notna()), expected
 
 
-def _read_column(cells: pd.Series, column: Column, declaration: CustomerDeclaration) -> _Read:
+def _read_column(cells: pd.Series, column: Column, declaration: CustomerDeclaration) -> tuple[ReadColumn, str]:
+    """Return the typed column, and the predicate of its unreadable cells."""
     if column.role == "target" and declaration.classes:
         return _read_classes(cells, column, declaration.classes)
-    if column.role == "target" or column.cells == "number":
-        numbers, faulty = read_numbers(cells, column.missing, declaration.decimal)
-        return _Read(numbers, faulty, "not a number")
-    if column.cells == "date":
-        dates, faulty = read_dates(cells, column.missing, column.date_format)
-        return _Read(dates, faulty, f"not a date of the form {column.date_format or 'YYYY-MM-DD'}")
-    text = as_text(cells)
-    return _Read(text.where(~_missing(text, column.missing)))
+    reader = declaration.cell_reader(column)
+    return reader.read(cells), reader.expected
 
 
 def find_header_rows(raw: pd.DataFrame) -> pd.Index:
@@ -208,6 +119,41 @@ def find_header_rows(raw: pd.DataFrame) -> pd.Index:
     return candidates.index[repeated.to_numpy(dtype=bool)]
 
 
+def name_columns(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_target: bool) -> NamedCustomers:
+    """Find the declared columns in a raw table.
+
+    Args:
+        raw: Table as read from a file.
+        declaration: The table's declaration.
+        with_target: Whether the target column is required. If not, a column of role value is taken where there is one.
+
+    Returns:
+        The raw cells under their declared names, and what was renamed or left out.
+
+    Raises:
+        CustomerTableError: A declared column is absent.
+    """
+    # A byte order mark, quotation marks and blanks are no part of a column's name.
+    header = [str(name).strip().lstrip("\ufeff").strip('"').strip() for name in raw.columns]
+    header_rows = find_header_rows(raw)
+    named = raw.set_axis(header, axis=1)
+    body = named.drop(index=header_rows) if len(header_rows) else named
+    matched = match_header(header, declaration, with_target=with_target)
+    optional = [column.name for column in declaration.columns if column.role == "value" and column.name not in matched]
+    matched |= {name: name for name in optional if header.count(name) == 1}
+    known = {column.name for column in declaration.columns} | set(matched.values())
+    unnamed = [position for position, name in enumerate(header) if not name]
+    empty = [position for position in unnamed if (as_text(body.iloc[:, position]).fillna("") == "").all()]
+    return NamedCustomers(
+        raw=raw,
+        cells=body[list(matched.values())].set_axis(list(matched), axis=1),
+        renamed={name: in_file for name, in_file in matched.items() if name != in_file},
+        undeclared=[name for position, name in enumerate(header) if name not in known and position not in empty],
+        empty_unnamed_columns=len(empty),
+        header_rows=[int(label) for label in header_rows],
+    )
+
+
 def _find_suspected_missing(table: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, dict[str, int]]:
     suspected = {}
     for column in declaration.features:
@@ -218,6 +164,34 @@ def _find_suspected_missing(table: pd.DataFrame, declaration: CustomerDeclaratio
             if words:
                 suspected[column.name] = words
     return suspected
+
+
+def apply_policy(unreadable: pd.DataFrame, policy: UnreadablePolicy) -> pd.DataFrame:
+    """Apply the declared policy to unreadable cells.
+
+    Args:
+        unreadable: One row per unreadable cell: ``row`` (index label), ``column``, ``reason``.
+        policy: What to do with them.
+
+    Returns:
+        The cells whose rows are to be set aside: all, or none where unreadable cells count as missing.
+
+    Raises:
+        CustomerTableError: The policy is to refuse them.
+    """
+    if unreadable.empty or policy == "set_aside":
+        return unreadable
+    if policy == "refuse":
+        listed = "\n".join(
+            f"  row {row + 1}, {reason}" for row, reason in unreadable[["row", "reason"]].values[:_LISTED]
+        )
+        raise CustomerTableError(
+            f"{len(unreadable):,} cells cannot be read, the first of them:\n{listed}\nCorrect the file, or set "
+            "`unreadable` in parameters/customers.yml to set_aside or missing."
+        )
+    for column, count in unreadable["column"].value_counts().items():
+        logger.warning("%s: %d cells cannot be read and count as missing.", column, count)
+    return unreadable.iloc[:0]
 
 
 def normalise(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_target: bool) -> NormalisedCustomers:
@@ -232,7 +206,8 @@ def normalise(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_targe
         The typed table, and what was renamed, left out or could not be converted.
 
     Raises:
-        CustomerTableError: A declared column is absent.
+        CustomerTableError: A declared column is absent; or a cell cannot be read, and the declared policy is to refuse
+            it.
 
     Examples:
         >>> declaration = CustomerDeclaration.model_validate(
@@ -250,36 +225,22 @@ def normalise(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_targe
         >>> normalised = normalise(raw, declaration, with_target=True)
         >>> normalised.table.to_dict("list")
         {'Age': [41.0, nan], 'Left': [1.0, 0.0]}
-        >>> normalised.renamed, normalised.unreadable["reason"].tolist()
+        >>> normalised.named.renamed, normalised.unreadable["reason"].tolist()
         ({'Age': 'AGE'}, ["Age: 'young' is not a number"])
     """
-    # A byte order mark, quotation marks and blanks are no part of a column's name.
-    header = [str(name).strip().lstrip("\ufeff").strip('"').strip() for name in raw.columns]
-    header_rows = find_header_rows(raw)
-    named = raw.set_axis(header, axis=1)
-    body = named.drop(index=header_rows) if len(header_rows) else named
-    matched = match_header(header, declaration, with_target=with_target)
+    named = name_columns(raw, declaration, with_target=with_target)
     columns: dict[str, pd.Series] = {}
     unreadable: list[pd.DataFrame] = []
     for column in declaration.required_columns(with_target=with_target):
-        cells = body[matched[column.name]]
-        read = _read_column(cells, column, declaration)
+        cells = named.cells[column.name]
+        read, expected = _read_column(cells, column, declaration)
         columns[column.name] = read.values
-        if read.faulty is not None and read.faulty.any():
-            faulty = cells[read.faulty]
-            reasons = [f"{column.name}: {value!r} is {read.expected}" for value in faulty]
-            unreadable.append(pd.DataFrame({"row": faulty.index, "column": column.name, "reason": reasons}))
-    table = pd.DataFrame(columns, index=body.index)
-    known = {column.name for column in declaration.columns} | set(matched.values())
-    unnamed = [position for position, name in enumerate(header) if not name]
-    empty = [position for position in unnamed if (as_text(body.iloc[:, position]).fillna("") == "").all()]
+        if read.unreadable is not None and read.unreadable.any():
+            unreadable.append(list_unreadable(cells[read.unreadable], column.name, expected))
+    table = pd.DataFrame(columns, index=named.cells.index)
     return NormalisedCustomers(
-        raw=raw,
+        named=named,
         table=table,
-        unreadable=pd.concat(unreadable, ignore_index=True) if unreadable else pd.DataFrame(columns=UNREADABLE_COLUMNS),
-        renamed={name: in_file for name, in_file in matched.items() if name != in_file},
-        undeclared=[name for position, name in enumerate(header) if name not in known and position not in empty],
-        empty_unnamed_columns=len(empty),
-        header_rows=[int(label) for label in header_rows],
+        unreadable=apply_policy(join_unreadable(unreadable), declaration.unreadable),
         suspected_missing=_find_suspected_missing(table, declaration),
     )

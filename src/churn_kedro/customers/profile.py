@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from churn_estimators.cells import as_text
 from churn_kedro.base import Parameters, Record
 from churn_kedro.customers.declaration import Column, CustomerDeclaration
-from churn_kedro.customers.normalisation import NormalisedCustomers, as_text
+from churn_kedro.customers.normalisation import NormalisedCustomers
 from churn_kedro.customers.splits import SplitManifest
 
 _MEBIBYTE = 2**20
@@ -161,7 +162,7 @@ def describe_stages(
     Returns:
         The stages raw, validated, deduplicated, train, validation, test and encoded.
     """
-    raw = normalised.raw
+    raw = normalised.named.raw
     rejected = len(normalised.table) - len(valid)
     outliers = manifest.rows_left_out.get("outliers", 0)
     gap = manifest.rows_left_out.get("gap", 0)
@@ -176,8 +177,8 @@ def describe_stages(
         describe_stage(
             "validated",
             valid,
-            f"{rejected:,} rows rejected, {len(normalised.header_rows):,} repeated headers and {left_out} columns "
-            "left out",
+            f"{rejected:,} rows rejected, {len(normalised.named.header_rows):,} repeated headers and "
+            f"{left_out} columns left out",
         ),
         describe_stage("deduplicated", customers, f"{len(valid) - len(customers):,} repeated rows dropped"),
         *[describe_stage(name, parts[name], change) for name, change in changes.items()],
@@ -422,7 +423,7 @@ def describe_schema(normalised: NormalisedCustomers, declaration: CustomerDeclar
     words = [column for column in declaration.features if column.levels or column.cells == "text"]
     levels = {column.name: sorted(as_text(table[column.name].drop_duplicates()).dropna()) for column in words}
     return TableSchema(
-        file_columns=[str(name) for name in normalised.raw.columns],
+        file_columns=[str(name) for name in normalised.named.raw.columns],
         types={str(name): str(dtype) for name, dtype in table.dtypes.items()},
         levels={name: found for name, found in levels.items() if len(found) <= 50},
     )

@@ -60,25 +60,25 @@ def describe_quality(
     Returns:
         The counts.
     """
-    rows_read = len(normalised.raw)
+    rows_read = len(normalised.named.raw)
     rejected = violations["row"].nunique()
     per_column = violations.drop_duplicates(["row", "column"])["column"].value_counts()
     first = violations.sort_values("row", kind="stable").head(_EXAMPLES)
     missing = kept.isna().sum()
-    reading = normalised.raw.attrs.get(READING)
+    reading = normalised.named.raw.attrs.get(READING)
     ids = declaration.id_names
     target = kept[declaration.target]
     return DataQuality(
         reading=None if reading is None else Reading.model_validate(reading),
         rows_read=rows_read,
-        header_rows_dropped=len(normalised.header_rows),
+        header_rows_dropped=len(normalised.named.header_rows),
         rows_rejected=rejected,
         rejected_share=rejected / rows_read if rows_read else 0.0,
         rejection_reasons={str(name): int(count) for name, count in per_column.items()},
         rejection_examples=[
             f"row {row + 1}: {reason}" for row, reason in zip(first["row"], first["reason"], strict=True)
         ],
-        duplicates_dropped=rows_read - len(normalised.header_rows) - rejected - len(kept),
+        duplicates_dropped=rows_read - len(normalised.named.header_rows) - rejected - len(kept),
         identical_rows=0 if ids else int(kept.duplicated().sum()),
         repeated_ids=int(kept.duplicated(ids).sum()) if ids else 0,
         rows_kept=len(kept),
@@ -86,9 +86,9 @@ def describe_quality(
         target_mean=float(target.mean()) if len(kept) and not declaration.classes else None,
         missing_cells={str(name): int(count) for name, count in missing.items() if count},
         suspected_missing=normalised.suspected_missing,
-        renamed_columns=normalised.renamed,
-        undeclared_columns=normalised.undeclared,
-        empty_unnamed_columns=normalised.empty_unnamed_columns,
+        renamed_columns=normalised.named.renamed,
+        undeclared_columns=normalised.named.undeclared,
+        empty_unnamed_columns=normalised.named.empty_unnamed_columns,
     )
 
 

@@ -10,9 +10,9 @@ from typing import Annotated, Any, Self
 import pandas as pd
 from pydantic import BeforeValidator, Field, model_validator
 
+from churn_estimators.cells import TEXT, as_text, read_dates, read_numbers
 from churn_kedro.base import Parameters, Record
 from churn_kedro.customers.declaration import CustomerTableError
-from churn_kedro.customers.normalisation import TEXT, as_text, read_dates, read_numbers
 
 SNAPSHOT = "snapshot_date"
 LABEL = "churn"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,10 @@ from pydantic import Field
 from churn_kedro.base import Record
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estimate, measure, paired_differences
-from churn_kedro.models import Estimator, RegisteredModel, ScoredCustomers, explain_table_mismatch, score_labelled
+from churn_kedro.models import RegisteredModel, ScoredCustomers, explain_table_mismatch, score_labelled
+
+if TYPE_CHECKING:
+    from churn_estimators.model import CustomerModel
 
 # Simple models that are trained on demand.
 BaselineName = Literal["constant", "logistic_regression", "ridge", "random_forest"]
@@ -73,7 +76,7 @@ class Baseline:
     """
 
     label: str
-    estimator: Estimator
+    estimator: CustomerModel
     note: str | None = None
 
 

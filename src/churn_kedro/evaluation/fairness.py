@@ -131,7 +131,7 @@ def measure_fairness(
             f"found {len(scores.target)} scores and {len(customers)} customers; pass the table that was scored, rows "
             "in the same order"
         )
-    left, flagged = scores.target == 1, scores.prediction >= scores.threshold
+    left, flagged = scores.target == 1, scores.decision
     columns = [
         _compare_column(customers[column.name], column, left, flagged, parameters) for column in declaration.protected
     ]

@@ -311,7 +311,7 @@ def _sample_rows(n_rows: int, most: int, generator: np.random.Generator) -> np.n
 
 
 def _subset(scores: ScoredCustomers, rows: np.ndarray) -> ScoredCustomers:
-    return ScoredCustomers(scores.task, scores.target[rows], scores.prediction[rows], scores.threshold, scores.classes)
+    return scores.of(rows)
 
 
 def _declared_candidates(

@@ -1,4 +1,4 @@
-"""The first step of the treatment: read, encode and flag raw columns."""
+"""The first step of the treatment: encode and flag typed columns."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 from churn_kedro.base import ParameterError
-from churn_kedro.customers import Column, CustomerDeclaration, DerivedColumn, Level, Task
+from churn_kedro.customers import Column, DerivedColumn, Level, Task
 from churn_kedro.features.columns import LEVELS, READINGS, TreatedColumn, fences_of, group_columns
 from churn_kedro.features.parameters import FeatureParameters, RowOutlierParameters
 
@@ -27,7 +24,7 @@ class Branch:
 
     Attributes:
         name: Name within the step.
-        raw_columns: Customer columns that are read.
+        raw_columns: Customer columns.
         steps: Transformers, one after the other.
     """
 
@@ -43,70 +40,58 @@ class Branch:
         """Return the branch as an entry of ColumnTransformer."""
         from sklearn.pipeline import make_pipeline
 
+        if not self.steps:
+            return self.name, "passthrough", self.raw_columns
         transformer = self.steps[0] if len(self.steps) == 1 else make_pipeline(*self.steps)
         return self.name, transformer, self.raw_columns
 
 
-def _marked_numbers(columns: Sequence[Column]) -> list[list[float]] | None:
-    """Numbers that mean "missing" in each column, None if there are none; other markers are not numbers anyway."""
-    parsed = [pd.to_numeric(pd.Series(column.missing, dtype="str"), errors="coerce") for column in columns]
-    marked = [[float(number) for number in numbers if np.isfinite(number)] for numbers in parsed]
-    return marked if any(marked) else None
-
-
-def read_columns(columns: Sequence[TreatedColumn], declaration: CustomerDeclaration, **options: Any) -> Branch:
+def read_columns(columns: Sequence[TreatedColumn], **options: Any) -> Branch:
     """Build the branch of columns of one reading.
 
     Args:
         columns: The columns, at least one.
-        declaration: The table's declaration.
-        options: Further options of the reader.
+        options: Options of the transformer.
 
     Returns:
         A branch with one output per column, or several for dates.
     """
-    from churn_estimators.transformers import DateReader, LevelReader, NumberReader
+    from churn_estimators.transformers import DateParts, LevelEncoder
 
     reading = columns[0].reading
     if reading == "derived":
-        return _derive([column.origin for column in columns if isinstance(column.origin, DerivedColumn)], declaration)
-    declared = [column.origin for column in columns if isinstance(column.origin, Column)]
-    levels: list[list[Level]] = [column.levels for column in declared]
-    decimal = declaration.decimal
-    reader: BaseEstimator
+        return _derive([column.origin for column in columns if isinstance(column.origin, DerivedColumn)])
+    levels: list[list[Level]] = [column.origin.levels for column in columns if isinstance(column.origin, Column)]
+    steps: list[BaseEstimator]
     match reading:
         case "numbers":
-            reader = NumberReader(decimal, _marked_numbers(declared))
+            steps = []
         case "dates":
-            markers = [[marker.strip() for marker in column.missing] for column in declared]
-            reader = DateReader([column.date_format for column in declared], missing=markers, **options)
+            steps = [DateParts(**options)]
         case "number_levels":
-            reader = LevelReader(levels, numbers=True, decimal=decimal, **options)
+            steps = [LevelEncoder(levels, numbers=True, **options)]
         case "text_levels":
-            reader = LevelReader(levels, **options)
+            steps = [LevelEncoder(levels, **options)]
         case "learned_levels":
-            reader = LevelReader(**options)
-    return Branch(reading, [column.name for column in columns], [reader])
+            steps = [LevelEncoder(**options)]
+    return Branch(reading, [column.name for column in columns], steps)
 
 
-def _derive(derived: list[DerivedColumn], declaration: CustomerDeclaration) -> Branch:
+def _derive(derived: list[DerivedColumn]) -> Branch:
     """Build the branch of derived columns."""
-    from churn_estimators.transformers import Combiner, NumberReader
+    from churn_estimators.transformers import Combiner
 
     names = list(dict.fromkeys(name for made in derived for name in made.of))
-    by_name = {column.name: column for column in declaration.columns}
-    reader = NumberReader(declaration.decimal, _marked_numbers([by_name[name] for name in names]))
     pairs = [[names.index(name) for name in made.of] for made in derived]
     combiner = Combiner([made.name for made in derived], [made.operation for made in derived], pairs)
-    return Branch("derived", names, [reader, combiner])
+    return Branch("derived", names, [combiner])
 
 
-def read_all_numbers(columns: Sequence[TreatedColumn], declaration: CustomerDeclaration) -> Branch:
+def read_all_numbers(columns: Sequence[TreatedColumn]) -> Branch:
     """Build the branch of all numeric columns, for the detection of row outliers.
 
     Args:
         columns: All columns.
-        declaration: The table's declaration.
 
     Returns:
         A branch with one output per numeric column; derived columns are left out as redundant.
@@ -120,7 +105,7 @@ def read_all_numbers(columns: Sequence[TreatedColumn], declaration: CustomerDecl
             "features.row_outliers needs numeric columns, and the declaration has none: set it to null in "
             "parameters/features.yml."
         )
-    return read_columns(numbers, declaration)
+    return read_columns(numbers)
 
 
 def isolation_forest(parameters: RowOutlierParameters) -> BaseEstimator:
@@ -137,39 +122,35 @@ def isolation_forest(parameters: RowOutlierParameters) -> BaseEstimator:
     return IsolationForest(contamination=parameters.contamination, random_state=parameters.random_state)
 
 
-def build_reading(
-    columns: Sequence[TreatedColumn], declaration: CustomerDeclaration, parameters: FeatureParameters
-) -> ColumnTransformer:
+def build_reading(columns: Sequence[TreatedColumn], task: Task, parameters: FeatureParameters) -> ColumnTransformer:
     """Build the first step.
 
     Args:
         columns: All columns.
-        declaration: The table's declaration.
+        task: What is predicted.
         parameters: Row outliers, seed.
 
     Returns:
-        A transformer from raw columns to numbers: the outputs of each reading in turn, then the flags.
+        A transformer from typed columns to numbers: the outputs of each reading in turn, then the flags.
     """
-    from sklearn.compose import ColumnTransformer
+    from churn_estimators.transformers import TypedColumnTransformer
 
     branches: list[Branch] = []
     for reading in READINGS:
         here = [column for column in columns if column.reading == reading]
         if reading in LEVELS:
-            branches += _level_branches(here, declaration, parameters)
+            branches += _level_branches(here, task, parameters)
         elif reading == "dates":
             for parts, group in group_columns(here, lambda column: tuple(column.treatment.parts or ())).items():
-                branch = read_columns(group, declaration, parts=list(parts))
+                branch = read_columns(group, parts=list(parts))
                 branches.append(replace(branch, name="_".join([branch.name, *parts])))
         elif here:
-            branches.append(read_columns(here, declaration))
-    branches += _flag_branches(columns, declaration, parameters)
-    return ColumnTransformer([branch.entry() for branch in branches], verbose_feature_names_out=False)
+            branches.append(read_columns(here))
+    branches += _flag_branches(columns, parameters)
+    return TypedColumnTransformer([branch.entry() for branch in branches], verbose_feature_names_out=False)
 
 
-def _level_branches(
-    columns: Sequence[TreatedColumn], declaration: CustomerDeclaration, parameters: FeatureParameters
-) -> list[Branch]:
+def _level_branches(columns: Sequence[TreatedColumn], task: Task, parameters: FeatureParameters) -> list[Branch]:
     """Build a branch for each combination of encoding and imputation among columns of one reading."""
 
     def key(column: TreatedColumn) -> tuple[str, str, float | str | None]:
@@ -180,11 +161,11 @@ def _level_branches(
 
     branches = []
     for position, ((encoding, missing, fill), group) in enumerate(group_columns(columns, key).items()):
-        branch = read_columns(group, declaration, missing=missing, fill_value=fill, labels=encoding == "one_hot")
+        branch = read_columns(group, missing=missing, fill_value=fill, labels=encoding == "one_hot")
         if encoding == "one_hot":
             branch = branch.then(encoding, _one_hot_encoder())
         elif encoding == "target":
-            branch = branch.then(encoding, _target_encoder(declaration.task, parameters.random_state))
+            branch = branch.then(encoding, _target_encoder(task, parameters.random_state))
         branches.append(replace(branch, name=f"{branch.name}_{position}" if position else branch.name))
     return branches
 
@@ -206,9 +187,7 @@ def _target_encoder(task: Task, random_state: int) -> BaseEstimator:
     )
 
 
-def _flag_branches(
-    columns: Sequence[TreatedColumn], declaration: CustomerDeclaration, parameters: FeatureParameters
-) -> list[Branch]:
+def _flag_branches(columns: Sequence[TreatedColumn], parameters: FeatureParameters) -> list[Branch]:
     """Build the branches of indicators: missing values, outliers and row outliers."""
     from churn_estimators.transformers import MissingFlags, OutlierFences, RowOutliers
 
@@ -218,11 +197,11 @@ def _flag_branches(
         flagged = [column for column in here if column.treatment.indicator]
         if flagged:
             options = {"parts": ["age"]} if reading == "dates" else {}
-            branches.append(read_columns(flagged, declaration, **options).then("missing", MissingFlags()))
+            branches.append(read_columns(flagged, **options).then("missing", MissingFlags()))
         for (method, threshold), group in group_columns(here, fences_of("flag")).items():
             fences = OutlierFences(method, threshold, "flag")
-            branches.append(read_columns(group, declaration).then(f"outlying_{method}_{threshold:g}", fences))
+            branches.append(read_columns(group).then(f"outlying_{method}_{threshold:g}", fences))
     if parameters.row_outliers is not None and parameters.row_outliers.action == "flag":
         forest = RowOutliers(isolation_forest(parameters.row_outliers))
-        branches.append(read_all_numbers(columns, declaration).then("strange_rows", forest))
+        branches.append(read_all_numbers(columns).then("strange_rows", forest))
     return branches

@@ -40,9 +40,9 @@ class TreatedColumn:
         """Names of its outputs of the first step; a date has one for each part."""
         if self.reading != "dates":
             return [self.name]
-        from churn_estimators.transformers import DateReader
+        from churn_estimators.transformers import DateParts
 
-        parts = DateReader([None], self.treatment.parts or [])
+        parts = DateParts(self.treatment.parts or [])
         return [str(name) for name in parts.get_feature_names_out([self.name])]
 
     def place_of(self, key: str) -> str:

@@ -139,7 +139,7 @@ def _fitted_facts(transformer: Any) -> Iterator[tuple[str, str, Any]]:
 
 
 def _facts_of_reading(steps: list[Any], columns: list[str]) -> Iterator[tuple[str, str, Any]]:
-    from churn_estimators.transformers import Combiner, DateReader, LevelReader, MissingFlags, OutlierFences
+    from churn_estimators.transformers import Combiner, DateParts, LevelEncoder, MissingFlags, OutlierFences
 
     reader, last = steps[0], steps[-1]
     if isinstance(last, MissingFlags):
@@ -147,10 +147,10 @@ def _facts_of_reading(steps: list[Any], columns: list[str]) -> Iterator[tuple[st
     if isinstance(last, OutlierFences):
         names = [str(name) for step in steps if isinstance(step, Combiner) for name in step.names]
         yield from _facts_of_numbers(last, names or columns)
-    if isinstance(reader, DateReader):
+    if isinstance(reader, DateParts):
         for column, latest in zip(columns, reader.latest_, strict=True):
             yield column, "latest_date", latest
-    if isinstance(reader, LevelReader):
+    if isinstance(reader, LevelEncoder):
         for place, column in enumerate(columns):
             labels = reader.level_labels(place)
             yield column, "levels", _encodings(last, place, column, labels)

@@ -38,7 +38,7 @@ def find_training_outliers(
         here = [column for column in columns if column.reading == reading]
         for (method, threshold), group in group_columns(here, fences_of("drop")).items():
             names = [column.name for column in group]
-            numbers = pd.DataFrame(_read(train, read_columns(group, declaration)), columns=names)
+            numbers = pd.DataFrame(_read(train, read_columns(group)), columns=names)
             try:
                 outlying |= OutlierFences(method, threshold, "flag").fit(numbers).outside(numbers).any(axis=1)
             except UnlearnableColumnError as error:
@@ -47,7 +47,7 @@ def find_training_outliers(
                     "treatment.outliers of the column in parameters/customers.yml, or features.numeric.outliers."
                 ) from error
     if parameters.row_outliers is not None and parameters.row_outliers.action == "drop":
-        rows = _read(train, read_all_numbers(columns, declaration))
+        rows = _read(train, read_all_numbers(columns))
         outlying |= np.asarray(isolation_forest(parameters.row_outliers).fit_predict(rows)) == -1
     return pd.Series(outlying, index=train.index)
 

@@ -44,14 +44,14 @@ def _output_origins(step: Any, origins: list[str]) -> list[str]:
     """Return the source of each output of a fitted step, given those of its inputs."""
     from sklearn.preprocessing import OneHotEncoder, TargetEncoder
 
-    from churn_estimators.transformers import Combiner, DateReader, RowOutliers
+    from churn_estimators.transformers import Combiner, DateParts, RowOutliers
 
     match step:
         case Combiner():
             return [str(name) for name in step.names]
         case RowOutliers():
             return [step.name]
-        case DateReader():
+        case DateParts():
             widths = [len(step.output_parts())] * len(origins)
         case OneHotEncoder():
             widths = [len(levels) for levels in step.categories_]

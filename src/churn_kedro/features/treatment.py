@@ -1,6 +1,6 @@
-"""The treatment of columns: one scikit-learn pipeline from raw customer columns to model inputs.
+"""The treatment of columns: one scikit-learn pipeline from typed customer columns to model inputs.
 
-It is fitted on training customers only. Its first step reads and encodes; clipping, imputation, binning, scaling and
+It is fitted on training customers only. Its first step encodes; clipping, imputation, binning, scaling and
 selection follow where they are configured.
 """
 
@@ -92,7 +92,7 @@ def build_features(declaration: CustomerDeclaration, parameters: FeatureParamete
         parameters: Treatments by kind, row outliers, selection.
 
     Returns:
-        A transformer from raw customer columns to a float array of shape (n_customers, n_inputs). By default, numbers
+        A transformer from typed customer columns to a float array of shape (n_customers, n_inputs). By default, numbers
         are unchanged, levels are their position in the declared order (levels that are numbers: in ascending order),
         and missing or unknown cells are NaN.
 
@@ -103,7 +103,7 @@ def build_features(declaration: CustomerDeclaration, parameters: FeatureParamete
 
     columns = treat_columns(declaration, parameters)
     steps = {
-        "read": build_reading(columns, declaration, parameters),
+        "read": build_reading(columns, declaration.task, parameters),
         "clip": build_clipping(columns),
         "fill": build_filling(columns, parameters),
         "bin": build_binning(columns),

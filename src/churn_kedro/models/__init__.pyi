@@ -1,16 +1,11 @@
 from .interface import (
-    CAMPAIGN_TAG as CAMPAIGN_TAG,
-    Estimator as Estimator,
     RegisteredModel as RegisteredModel,
     ScoredCustomers as ScoredCustomers,
     TrainedModel as TrainedModel,
-    decision_threshold as decision_threshold,
     explain_table_mismatch as explain_table_mismatch,
-    predict as predict,
     require_matching_table as require_matching_table,
     score_labelled as score_labelled,
     task_facts as task_facts,
-    unwrap as unwrap,
 )
 from .learning import SCORE_NAMES as SCORE_NAMES, Learning as Learning, describe_learning as describe_learning
 from .training_rows import (

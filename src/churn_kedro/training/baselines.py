@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from churn_kedro.base import ParameterError
-from churn_kedro.campaigns import choose_threshold, customer_values
-from churn_kedro.customers import TASKS, CustomerDeclaration, SplitManifest
+from churn_kedro.campaigns import choose_threshold
+from churn_kedro.customers import TASKS, SplitManifest
 from churn_kedro.evaluation import BaselineName
-from churn_kedro.features import fit_features
-from churn_kedro.models import Estimator
+from churn_kedro.features import TrainingInputs, fit_features
 from churn_kedro.training.algorithms import load_algorithm
 from churn_kedro.training.folds import build_development, sample_of
 from churn_kedro.training.parameters import TrainingConfiguration
-from churn_kedro.training.recipe import assemble_pipeline, decide_at, describe_problem
+from churn_kedro.training.recipe import assemble_model, contact_value_of, describe_problem
+
+if TYPE_CHECKING:
+    from churn_estimators.model import CustomerModel
 
 
 def train_baseline(
@@ -24,7 +26,7 @@ def train_baseline(
     validation: pd.DataFrame,
     manifest: SplitManifest,
     configuration: TrainingConfiguration,
-) -> Estimator:
+) -> CustomerModel:
     """Train a simple model with default hyperparameters on the training set, without search and calibration.
 
     For task binary, the decision threshold is chosen on the validation set by the objective of training.
@@ -43,26 +45,30 @@ def train_baseline(
         ParameterError: The model does not support the task.
     """
     declaration, campaigns = configuration.declaration, configuration.campaigns
-    fitted = (
-        _fit_constant(train, declaration)
-        if name == "constant"
-        else _fit_algorithm(name, train, validation, manifest, configuration)
-    )
+    if name == "constant":
+        inputs, fitted = _fit_constant(train, configuration)
+    else:
+        inputs, fitted = _fit_algorithm(name, train, validation, manifest, configuration)
+    simple = assemble_model(inputs, fitted, configuration)
     if declaration.task != "binary":
-        return fitted  # type: ignore[no-any-return]
-    target = validation[declaration.target].to_numpy()
-    probability = fitted.predict_proba(validation[declaration.feature_names])[:, 1]
-    economics = campaigns.economics if campaigns.objective == "profit" else None
-    values = None if economics is None else customer_values(economics, validation)
-    choice = choose_threshold(target, probability, campaigns, values)
-    return decide_at(fitted, choice.threshold, train, declaration)
+        return simple
+    value = contact_value_of(train, configuration)
+    choice = choose_threshold(
+        validation[declaration.target].to_numpy(),
+        simple.scores(validation),
+        campaigns,
+        None if value is None else value.of(validation),
+    )
+    return assemble_model(inputs, fitted, configuration, threshold=choice.threshold, value=value)
 
 
-def _fit_constant(train: pd.DataFrame, declaration: CustomerDeclaration) -> Any:
+def _fit_constant(train: pd.DataFrame, configuration: TrainingConfiguration) -> tuple[TrainingInputs, Any]:
     from sklearn.dummy import DummyClassifier, DummyRegressor
 
+    declaration = configuration.declaration
     model = DummyRegressor() if declaration.task == "regression" else DummyClassifier(strategy="prior")
-    return model.fit(train[declaration.feature_names], train[declaration.target])
+    inputs = fit_features(train, declaration, configuration.features)
+    return inputs, model.fit(inputs.values, train[declaration.target])
 
 
 def _fit_algorithm(
@@ -71,7 +77,7 @@ def _fit_algorithm(
     validation: pd.DataFrame,
     manifest: SplitManifest,
     configuration: TrainingConfiguration,
-) -> Any:
+) -> tuple[TrainingInputs, Any]:
     declaration, features = configuration.declaration, configuration.features
     algorithm = load_algorithm(name)
     if declaration.task not in algorithm.tasks:
@@ -91,4 +97,4 @@ def _fit_algorithm(
     problem = describe_problem(development, simple)
     inputs = fit_features(train, free, features)
     sample = sample_of(train, inputs.values, inputs, free, None)
-    return assemble_pipeline(inputs, TASKS[declaration.task].step, algorithm.fit(sample, {}, problem, None))
+    return inputs, algorithm.fit(sample, {}, problem, None)

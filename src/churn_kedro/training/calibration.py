@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -15,9 +15,7 @@ from churn_kedro.models import Learning
 from churn_kedro.training.parameters import CalibrationParameters
 
 if TYPE_CHECKING:
-    from sklearn.calibration import CalibratedClassifierCV
-
-    from churn_estimators.transformers import LogOddsClassifier
+    from churn_estimators.calibration import CalibrationMap
 
 logger = logging.getLogger(__name__)
 
@@ -121,31 +119,21 @@ def choose_calibration(
     )
 
 
-def calibrate(
-    pipeline: Any, method: Method, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None
-) -> Any:
-    """Append a calibration map to a fitted pipeline.
+def fit_calibration(
+    method: Method, target: np.ndarray, prediction: np.ndarray, weight: np.ndarray | None = None
+) -> CalibrationMap | None:
+    """Fit a calibration map.
 
     Args:
-        pipeline: Fitted classifier on raw columns.
         method: The map.
         target: Class codes, shape (n,).
         prediction: Out-of-fold probabilities, on which the map is fitted.
         weight: Sample weights, shape (n,).
 
     Returns:
-        A classifier on raw columns.
+        The map of probabilities of each class, shape (n, n_classes); None for method ``none``.
     """
-    if method == "none":
-        return pipeline
-    from churn_estimators.transformers import LogOddsClassifier
-
-    scores = LogOddsClassifier(_Given(_by_class(prediction).shape[1]))
-    calibrated = _fit_map(scores, target, _by_class(prediction), method, weight)
-    # The map was fitted on out-of-fold predictions; now it is applied to the predictions of the pipeline.
-    scores.set_params(estimator=pipeline)
-    # A loaded model does not need the rows of the split.
-    return calibrated.set_params(cv=None)
+    return None if method == "none" else _fit_map(target, _by_class(prediction), method, weight)
 
 
 def _by_class(prediction: np.ndarray) -> np.ndarray:
@@ -158,14 +146,11 @@ def _cross_calibrate(
     """Return the probabilities of each fold under the map fitted on the other folds."""
     if method == "none":
         return prediction
-    from churn_estimators.transformers import LogOddsClassifier
-
     probability = _by_class(prediction)
     calibrated = np.empty_like(probability)
     for number in np.unique(fold):
         here, elsewhere = fold == number, fold != number
         fitted = _fit_map(
-            LogOddsClassifier(_Given(probability.shape[1])),
             target[elsewhere],
             probability[elsewhere],
             method,
@@ -175,26 +160,19 @@ def _cross_calibrate(
     return calibrated[:, 1] if prediction.ndim == 1 else calibrated
 
 
-class _Given:
-    """A classifier whose inputs are the probabilities themselves."""
-
-    def __init__(self, n_classes: int) -> None:
-        self.classes_ = np.arange(n_classes)
-
-    def predict_proba(self, X: np.ndarray) -> np.ndarray:
-        return X
-
-
-def _fit_map(
-    scores: LogOddsClassifier, target: np.ndarray, probability: np.ndarray, method: Method, weight: np.ndarray | None
-) -> CalibratedClassifierCV:
+def _fit_map(target: np.ndarray, probability: np.ndarray, method: Method, weight: np.ndarray | None) -> CalibrationMap:
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.frozen import FrozenEstimator
 
+    from churn_estimators.calibration import CalibrationMap
+    from churn_kedro.training.probability_input import ProbabilityInput
+
+    scores = ProbabilityInput(probability.shape[1])
     rows = np.arange(len(target))
     # The predictions are out of fold, so no further cross-validation is needed.
     calibrated = CalibratedClassifierCV(FrozenEstimator(scores), method=method, cv=[(rows, rows)])
     with warnings.catch_warnings():
         # The weights apply to the map only.
         warnings.filterwarnings("ignore", message="Since FrozenEstimator does not appear to accept sample_weight")
-        return calibrated.fit(probability, target, sample_weight=weight)
+        fitted = calibrated.fit(probability, target, sample_weight=weight)
+    return CalibrationMap(fitted.calibrated_classifiers_[0].calibrators, joint=method == "temperature")

@@ -289,7 +289,7 @@ def _evaluate_ensemble(
 
 def _features_of(singles: list[_Evaluated], learning: Learning) -> np.ndarray:
     """Return the inputs of the final estimator of a stack: log-odds or numbers of its members."""
-    from churn_estimators.transformers import log_odds
+    from churn_estimators.calibration import log_odds
 
     columns = []
     for single in singles:

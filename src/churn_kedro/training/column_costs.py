@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from churn_kedro.base import ParameterError, Record
-from churn_kedro.campaigns import CampaignParameters, choose_threshold, customer_values
+from churn_kedro.campaigns import CampaignParameters, choose_threshold, fit_contact_value
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.training.algorithms import Problem, load_algorithm
 from churn_kedro.training.candidates import CandidateComparison, Member
@@ -74,7 +74,8 @@ def measure_column_benefits(
     member = members[0]
     algorithm = load_algorithm(member.algorithm)
     rows, target = candidate_comparison.out_of_fold.rows, candidate_comparison.out_of_fold.target
-    values = customer_values(campaigns.economics, development.customers.iloc[rows])
+    value = fit_contact_value(campaigns.economics, development.customers)
+    values = value.of(development.customers.iloc[rows])
 
     def earn(reduced: CustomerDeclaration) -> float:
         predictions = [

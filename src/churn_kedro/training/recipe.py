@@ -18,12 +18,12 @@ from churn_kedro.base import (
     perf_counter,
     training_threads,
 )
-from churn_kedro.campaigns import CampaignParameters, ThresholdChoice, ValueColumn, choose_threshold, customer_values
-from churn_kedro.customers import TASKS, CustomerDeclaration, Score, SplitParameters, Task
+from churn_kedro.campaigns import CampaignParameters, ThresholdChoice, choose_threshold, fit_contact_value
+from churn_kedro.customers import TASKS, Score, SplitParameters, Task
 from churn_kedro.features import TrainingInputs, fit_features
-from churn_kedro.models import CAMPAIGN_TAG, Estimator, TrainedModel, decision_threshold, describe_learning, task_facts
+from churn_kedro.models import TrainedModel, describe_learning, task_facts
 from churn_kedro.training.algorithms import Device, Problem, load_algorithm
-from churn_kedro.training.calibration import Calibration, calibrate, choose_calibration
+from churn_kedro.training.calibration import Calibration, choose_calibration, fit_calibration
 from churn_kedro.training.candidates import Candidate, CandidateComparison, Comparison, Member, compare_candidates
 from churn_kedro.training.column_costs import ColumnBenefit, measure_column_benefits, require_measurable_benefits
 from churn_kedro.training.folds import Development, Folds, Sample, prepare_configured_folds, sample_of
@@ -42,7 +42,8 @@ from churn_kedro.training.search import (
 from churn_kedro.training.search_space import check_spaces
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline
+    from churn_estimators.model import CustomerModel
+    from churn_estimators.value import ContactValue
 
 # Number of rows of a part of a matrix on disk.
 _ROWS_PER_PART = 200_000
@@ -282,18 +283,18 @@ def fit_model(
     members, fitted = _fit_members(
         sample, candidate_comparison, search, problem, parts if parameters.external_memory else None
     )
-    pipeline = assemble_pipeline(inputs, TASKS[declaration.task].step, fitted)
     seconds = {
         "search": sum(found.seconds for found in search.searches),
         "comparison": candidate_comparison.seconds,
         "fit": stopwatch() - began,
     }
-    estimator, calibration, probability = _calibrate(pipeline, candidate_comparison, problem, parameters)
+    calibrated, calibration, probability = _calibrate(candidate_comparison, problem, parameters)
+    value = contact_value_of(development.customers, configuration)
     choice = None
     if declaration.task == "binary":
-        choice = _choose_threshold(development, candidate_comparison, probability, configuration.campaigns)
-        estimator = decide_at(estimator, choice.threshold, trained, declaration)
-    threshold = decision_threshold(estimator)
+        choice = _choose_threshold(development, candidate_comparison, probability, configuration.campaigns, value)
+    threshold = None if choice is None else choice.threshold
+    estimator = assemble_model(inputs, fitted, configuration, calibrated, threshold, value)
     chosen, comparison, curves = (
         candidate_comparison.chosen,
         candidate_comparison.comparison,
@@ -301,9 +302,7 @@ def fit_model(
     )
     model = TrainedModel(
         estimator=estimator,
-        inputs={column.name: column.signature_type for column in declaration.features},
-        example=development.customers[declaration.feature_names].head(5),
-        predict_method=TASKS[declaration.task].predict_method,
+        example=development.customers[[reader.column for reader in estimator.readers]].head(5),
         facts=_list_facts(development, chosen, calibration, choice, threshold, configuration),
         libraries=tuple(sorted(_LIBRARIES.intersection(chosen.members))),
     )
@@ -314,7 +313,7 @@ def fit_model(
         metric=problem.learning.score,
         score=chosen.score,
         fold_scores=chosen.fold_scores,
-        out_of_fold=_measure(candidate_comparison, probability, problem, threshold),
+        out_of_fold=_measure(development, candidate_comparison, probability, problem, estimator),
         calibration=calibration,
         threshold=choice,
         learning_curves={} if curves is None else {"train": curves.train, "validation": curves.validation},
@@ -344,7 +343,6 @@ def _list_facts(
         **({} if chosen.n_estimators is None else {"n_estimators": str(chosen.n_estimators)}),
         **({} if calibration is None else {"calibration": calibration.method}),
         **({} if choice is None else {"threshold_objective": choice.objective}),
-        **_campaign(configuration.campaigns),
         **({} if threshold is None else {"decision_threshold": f"{threshold:.6f}"}),
         "train_digest": development.manifest.train.digest,
         "validation_digest": development.manifest.validation.digest,
@@ -423,7 +421,7 @@ def _fit_members(
         )
     if len(fitted) == 1:
         return members, fitted[0]
-    from churn_estimators.transformers import BlendClassifier, BlendRegressor
+    from churn_estimators.ensembles import BlendClassifier, BlendRegressor
 
     kind = BlendRegressor if problem.learning.task == "regression" else BlendClassifier
     return members, kind(fitted, candidate_comparison.last)
@@ -466,38 +464,71 @@ def grow_from_files(
         parts.clear()
 
 
-def _campaign(campaigns: CampaignParameters) -> dict[str, str]:
-    """Return the economics of the decisions of the model; None without."""
-    economics = campaigns.economics
-    if campaigns.objective != "profit" or economics is None or not isinstance(economics.value, ValueColumn):
-        return {}
-    return {CAMPAIGN_TAG: economics.model_dump_json(exclude_none=True)}
-
-
-def assemble_pipeline(inputs: TrainingInputs, step: str, fitted: Any) -> Pipeline:
-    """Combine a fitted treatment and a fitted model.
+def contact_value_of(customers: pd.DataFrame, configuration: TrainingConfiguration) -> ContactValue | None:
+    """Return the value of a contact that the model decides by.
 
     Args:
-        inputs: The treatment.
-        step: Name of the model's step.
-        fitted: The model.
+        customers: Development customers.
+        configuration: Task and economics.
 
     Returns:
-        A fitted pipeline on raw columns.
+        Costs and value; None without economics, and for other tasks than binary.
     """
-    from sklearn.pipeline import Pipeline
+    economics = configuration.campaigns.economics
+    if configuration.declaration.task != "binary" or economics is None:
+        return None
+    return fit_contact_value(economics, customers)
 
-    # All steps are fitted: target encodings, which were cross-fitted in training, must not be fitted again.
-    return Pipeline([("features", inputs.transformer), (step, fitted)])
+
+def assemble_model(
+    inputs: TrainingInputs,
+    fitted: Any,
+    configuration: TrainingConfiguration,
+    calibration: Any = None,
+    threshold: float | None = None,
+    value: ContactValue | None = None,
+) -> CustomerModel:
+    """Combine the fitted parts.
+
+    Args:
+        inputs: The column treatment.
+        fitted: The model on its outputs.
+        configuration: Declaration, and objective of the threshold.
+        calibration: The calibration map; None: uncalibrated.
+        threshold: Decision threshold; None for other tasks than binary.
+        value: Costs and value of a contact; None: unknown.
+
+    Returns:
+        A fitted model on raw columns.
+    """
+    from churn_estimators.model import CustomerModel
+
+    declaration = configuration.declaration
+    readers = [declaration.cell_reader(column) for column in declaration.features]
+    if value is not None and value.column is not None and value.column not in declaration.feature_names:
+        column = next(column for column in declaration.columns if column.name == value.column)
+        readers.append(declaration.cell_reader(column, required=False))
+    return CustomerModel(
+        readers,
+        inputs.transformer,
+        fitted,
+        task=declaration.task,
+        classes=list(declaration.classes),
+        calibration=calibration,
+        threshold=threshold,
+        contact_value=value,
+        by_value=value is not None and configuration.campaigns.objective == "profit",
+        unreadable=declaration.unreadable,
+    )
 
 
 def _calibrate(
-    pipeline: Pipeline, candidate_comparison: CandidateComparison, problem: Problem, parameters: TrainingParameters
+    candidate_comparison: CandidateComparison, problem: Problem, parameters: TrainingParameters
 ) -> tuple[Any, Calibration | None, np.ndarray]:
-    """Return the calibrated pipeline, the chosen calibration and the calibrated out-of-fold predictions."""
+    """Return the calibration map, its description and the calibrated out-of-fold predictions."""
     found = candidate_comparison.out_of_fold
     if problem.learning.task == "regression":
-        return pipeline, None, found.prediction
+        return None, None, found.prediction
     calibration, probability = choose_calibration(
         found.target,
         found.prediction,
@@ -507,8 +538,8 @@ def _calibrate(
         found.weight,
         weighted_classes=parameters.class_weight is not None,
     )
-    estimator = calibrate(pipeline, calibration.method, found.target, found.prediction, found.weight)
-    return estimator, calibration, probability
+    fitted = fit_calibration(calibration.method, found.target, found.prediction, found.weight)
+    return fitted, calibration, probability
 
 
 def _choose_threshold(
@@ -516,44 +547,32 @@ def _choose_threshold(
     candidate_comparison: CandidateComparison,
     probability: np.ndarray,
     campaigns: CampaignParameters,
+    value: ContactValue | None,
 ) -> ThresholdChoice:
-    economics = campaigns.economics if campaigns.objective == "profit" else None
     validated = development.customers.iloc[candidate_comparison.out_of_fold.rows]
-    values = None if economics is None else customer_values(economics, validated)
+    values = None if value is None else value.of(validated)
     return choose_threshold(candidate_comparison.out_of_fold.target, probability, campaigns, values)
 
 
-def decide_at(
-    classifier: Any, threshold: float, customers: pd.DataFrame, declaration: CustomerDeclaration
-) -> Estimator:
-    """Set the decision threshold of a fitted classifier.
-
-    Args:
-        classifier: Fitted, task binary.
-        threshold: Threshold on the probability of leaving.
-        customers: Some customers of both classes, from which scikit-learn takes the columns.
-        declaration: The table's declaration.
-
-    Returns:
-        The classifier with its threshold.
-    """
-    from sklearn.frozen import FrozenEstimator
-    from sklearn.model_selection import FixedThresholdClassifier
-
-    decided: Estimator = FixedThresholdClassifier(
-        FrozenEstimator(classifier), threshold=threshold, pos_label=1, response_method="predict_proba"
-    ).fit(customers[declaration.feature_names], customers[declaration.target])
-    return decided
-
-
 def _measure(
-    candidate_comparison: CandidateComparison, prediction: np.ndarray, problem: Problem, threshold: float | None
+    development: Development,
+    candidate_comparison: CandidateComparison,
+    prediction: np.ndarray,
+    problem: Problem,
+    model: CustomerModel,
 ) -> dict[str, float]:
-    """Compute the metrics of all out-of-fold predictions."""
+    """Compute the metrics of all out-of-fold predictions, with decisions by the threshold and the rule of the model."""
     from churn_kedro.evaluation import measure
     from churn_kedro.models import ScoredCustomers
 
-    labels = tuple(str(code) for code in range(problem.learning.n_classes))
+    found = candidate_comparison.out_of_fold
     return measure(
-        ScoredCustomers(problem.learning.task, candidate_comparison.out_of_fold.target, prediction, threshold, labels)
+        ScoredCustomers(
+            task=problem.learning.task,
+            target=found.target,
+            prediction=prediction,
+            threshold=model.threshold,
+            classes=tuple(str(code) for code in range(problem.learning.n_classes)),
+            eligible=model.eligible(development.customers.iloc[found.rows]),
+        )
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,13 @@ from pydantic import Field
 from churn_kedro.base import Record
 from churn_kedro.customers import SplitManifest
 from churn_kedro.evaluation import measure
-from churn_kedro.models import Estimator, score_labelled
+from churn_kedro.models import score_labelled
 from churn_kedro.training.folds import build_development
 from churn_kedro.training.recipe import PartFolder, Training, TrainingSummary, train
 from churn_kedro.training.search import SearchContext
+
+if TYPE_CHECKING:
+    from churn_estimators.model import CustomerModel
 
 
 class Difference(Record):
@@ -102,7 +106,7 @@ def compare_trainings(
     recorded: TrainingSummary,
     rebuilt: TrainingSummary,
     codes: tuple[Code, Code],
-    estimators: tuple[Estimator, Estimator],
+    estimators: tuple[CustomerModel, CustomerModel],
     test: pd.DataFrame | None,
 ) -> Rebuild:
     """Compare a recorded version with the new model.

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 import sysconfig
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -12,6 +15,8 @@ import pytest
 from kedro.io import DatasetError
 from mlflow import MlflowClient
 
+from churn_estimators.cells import UnreadablePolicy
+from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.tasks import Task
@@ -20,11 +25,10 @@ from churn_kedro.datasets.mlflow.models import PromotionDataset, RegistryModelDa
 from churn_kedro.models.interface import (
     RegisteredModel,
     TrainedModel,
-    churn_probability,
-    decision_threshold,
     explain_task_mismatch,
-    predict,
+    score_labelled,
 )
+from churn_kedro.pipelines.inference.nodes import name_new_customers, read_new_customers, score_customers
 from churn_kedro.registry.gate import Promotion
 from churn_kedro.registry.lifecycle import Alias
 from tests.task_cases import task_case
@@ -72,10 +76,8 @@ def test_a_registered_model_gives_the_probabilities_it_was_trained_to(
     loaded = _load("same")
 
     assert (loaded.name, loaded.version) == ("same", 1)
-    assert decision_threshold(loaded.estimator) == decision_threshold(trained.estimator)
-    np.testing.assert_array_equal(
-        churn_probability(loaded.estimator, customers), churn_probability(trained.estimator, customers)
-    )
+    assert loaded.estimator.threshold == trained.estimator.threshold
+    np.testing.assert_array_equal(loaded.estimator.scores(customers), trained.estimator.scores(customers))
 
 
 @pytest.mark.slow
@@ -129,12 +131,18 @@ def test_the_model_is_a_skops_file_with_pinned_requirements_and_an_example(
     assert (folder / "input_example.json").is_file()
     assert sorted(path.name for path in (folder / "code" / "churn_estimators").iterdir()) == [
         "__init__.py",
+        "calibration.py",
+        "cells.py",
+        "digests.txt",
+        "ensembles.py",
+        "model.py",
         "transformers.py",
+        "value.py",
     ]
 
 
 @pytest.mark.slow
-def test_the_signature_is_the_declaration(
+def test_the_signature_names_the_columns_of_model_and_answer(
     trained: TrainedModel, declaration: CustomerDeclaration, tracking: str, tmp_path: Path
 ) -> None:
     _register(trained, "signature", tmp_path)
@@ -143,17 +151,18 @@ def test_the_signature_is_the_declaration(
 
     assert signature is not None
     assert signature.inputs.input_names() == declaration.feature_names
-    kinds = {column["name"]: column["type"] for column in signature.inputs.to_dict()}
-    assert {name: kind for name, kind in kinds.items() if name in ("Country", "Age", "Charges")} == {
-        "Country": "string",
-        "Age": "any",
-        "Charges": "any",
+    # A cell of any type is read by the model itself.
+    assert {column["type"] for column in signature.inputs.to_dict()} == {"any"}
+    assert {column["name"]: column["type"] for column in signature.outputs.to_dict()} == {
+        "probability": "double",
+        "decision": "string",
+        "unreadable": "string",
     }
 
 
-def _score_elsewhere(name: str, raw: pd.DataFrame, tracking: str, folder: Path) -> np.ndarray:
+def _score_elsewhere(name: str, raw: pd.DataFrame, tracking: str, folder: Path) -> pd.DataFrame:
     """Answers of a version's pyfunc model, in a process that cannot import churn_kedro."""
-    raw.to_csv(folder / "raw.csv", index=False)
+    raw.to_pickle(folder / "raw.pickle")
     script = folder / "score.py"
     script.write_text(
         f"""
@@ -166,17 +175,18 @@ except ImportError:
 else:
     raise SystemExit("churn_kedro is installed here")
 import mlflow
-import numpy as np
 import pandas as pd
 mlflow.set_tracking_uri({tracking!r})
-raw = pd.read_csv("raw.csv")
-np.save("scores.npy", mlflow.pyfunc.load_model("models:/{name}/1").predict(raw))
+raw = pd.read_pickle("raw.pickle")
+mlflow.pyfunc.load_model("models:/{name}/1").predict(raw).to_pickle("answer.pickle")
 """,
         encoding="utf-8",
     )
     # Without the site module no .pth file is read, so the editable installation of churn_kedro is out of reach.
     subprocess.run([sys.executable, "-I", "-S", script], cwd=folder, check=True)
-    return np.asarray(np.load(folder / "scores.npy"))
+    answer = pd.read_pickle(folder / "answer.pickle")  # noqa: S301 - written by this test
+    assert isinstance(answer, pd.DataFrame)
+    return answer
 
 
 @pytest.mark.slow
@@ -189,24 +199,74 @@ def test_the_model_scores_raw_rows_where_churn_kedro_is_not_installed(
 ) -> None:
     _register(trained, "travels", tmp_path)
 
-    scores = _score_elsewhere("travels", raw_customers, tracking, tmp_path)
+    answer = _score_elsewhere("travels", raw_customers, tracking, tmp_path)
 
-    np.testing.assert_allclose(scores[:, 1], churn_probability(trained.estimator, customers), rtol=1e-12)
+    np.testing.assert_array_equal(answer["probability"], trained.estimator.scores(customers))
+    assert list(answer) == ["probability", "decision", "unreadable"]
+
+
+# Cells of the first rows, of every type that a file or a program can hold.
+ODD_CELLS: dict[str, list[Any]] = {
+    "Age": ["old", True, float("inf"), "1e2", " 30,5 ", "-1", "", None, 41, "0x1f"],
+    "Income": [float("-inf"), "1.000,5", "nan", False, "2", 3.5, None, "1_000", "-0", "+7"],
+    "Since": [
+        "2024-01-31",
+        "31.01.2024",
+        "soon",
+        pd.Timestamp("2024-01-31"),
+        None,
+        "",
+        "2024-13-01",
+        7,
+        "1.2.24",
+        True,
+    ],
+    "Country": ["Utopia", " Spain ", "spain", None, "", True, 1, 2.0, "Fr", "France"],
+    "Tier": ["9", 1, 2.0, "3", " 1 ", True, "none", None, "2,0", float("inf")],
+    "Card": [True, False, 0, 1.0, "1", "yes", None, "", 2, "0"],
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("selection", ["none", "model"])
-def test_every_treatment_travels_with_the_model(selection: str, tracking: str, tmp_path: Path) -> None:
-    case = treatment_case("binary", selection)
-    _register(case.trained, f"treated-{selection}", tmp_path)
-    # Levels that nobody knows, and cells that cannot be read.
-    odd = case.raw.head(3).assign(City="Atlantis", Country="Utopia", Since="soon", Age="old", Tier="9")
-    raw = pd.concat([case.raw, odd], ignore_index=True).drop(columns="Outcome")
-    typed = normalise(raw, case.declaration, with_target=False).table
+@pytest.mark.parametrize("policy", ["set_aside", "missing"])
+def test_an_odd_cell_means_the_same_in_batch_in_pyfunc_in_an_evaluation_and_in_a_bare_call(
+    policy: UnreadablePolicy, tracking: str, tmp_path: Path
+) -> None:
+    case = treatment_case("binary", "none")
+    declaration = case.declaration.model_copy(update={"unreadable": policy})
+    model = copy(case.trained.estimator).set_params(unreadable=policy)
+    _register(replace(case.trained, estimator=model), f"odd-{policy}", tmp_path)
+    raw = case.raw.drop(columns="Outcome").astype(object)
+    for column, cells in ODD_CELLS.items():
+        raw.loc[raw.index[: len(cells)], column] = pd.Series(cells, index=raw.index[: len(cells)], dtype=object)
 
-    scores = _score_elsewhere(f"treated-{selection}", raw, tracking, tmp_path)
+    bare = model.predict(raw)
+    elsewhere = _score_elsewhere(f"odd-{policy}", raw, tracking, tmp_path)
+    champion = _load(f"odd-{policy}")
+    named = name_new_customers(raw, declaration)
+    read, unscored = read_new_customers(named, champion, declaration)
+    parameters = InferenceParameters(bands=BandParameters(medium=0.2, high=0.5), max_unscored_share=1)
+    batch, report = score_customers(read, named, champion, declaration, parameters)
+    labelled = normalise(raw.assign(Outcome="1"), declaration, with_target=True)
+    evaluated = score_labelled(model, labelled.table, declaration)
 
-    np.testing.assert_allclose(scores[:, 1], churn_probability(case.trained.estimator, typed), rtol=1e-9)
+    pd.testing.assert_frame_equal(elsewhere, bare, check_dtype=False)
+    odd = bare["unreadable"] != ""
+    assert odd.sum() == 9
+    if policy == "set_aside":
+        assert bare["probability"].isna().equals(odd)
+        assert report.rows_rejected == len(unscored) == odd.sum()
+        assert unscored["reasons"].tolist() == bare.loc[odd, "unreadable"].tolist()
+        assert sorted(set(labelled.unreadable["row"])) == bare.index[odd].tolist()
+    else:
+        assert report.rows_rejected == 0
+        assert labelled.unreadable.empty
+    answered = bare["probability"].notna()
+    np.testing.assert_array_equal(batch["probability"], bare.loc[answered, "probability"])
+    np.testing.assert_array_equal(batch["decision"], bare.loc[answered, "decision"])
+    np.testing.assert_array_equal(evaluated.prediction[answered], bare.loc[answered, "probability"])
+    np.testing.assert_array_equal(evaluated.decision[answered], bare.loc[answered, "decision"] == "contact")
+    np.testing.assert_array_equal(model.decide(raw)[answered], bare.loc[answered, "decision"] == "contact")
 
 
 @pytest.mark.slow
@@ -232,43 +292,6 @@ def test_an_absent_champion_is_an_error_with_the_command(trained: TrainedModel, 
 
 def test_no_incumbent_is_an_answer_not_an_error(tracking: str) -> None:
     assert RegistryModelDataset(model_name="nobody", alias="champion", missing_ok=True).load() is None
-
-
-def test_a_model_that_lists_foreign_types_is_not_loaded(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
-    with mlflow.start_run():
-        mlflow.sklearn.log_model(
-            trained.estimator,
-            name="churn_model",
-            registered_model_name="foreign",
-            skops_trusted_types=[
-                "churn_estimators.transformers.LevelReader",
-                "churn_estimators.transformers.LogOddsClassifier",
-                "churn_estimators.transformers.NumberReader",
-                "os.system",
-                "sklearn.calibration._CalibratedClassifier",
-                "sklearn.calibration._TemperatureScaling",
-                "xgboost.core.Booster",
-                "xgboost.sklearn.XGBClassifier",
-            ],
-            pip_requirements=[],
-        )
-
-    with pytest.raises(DatasetError, match=r"contains unknown types, which are not loaded: os\.system"):
-        _load("foreign")
-
-
-def test_a_pickled_model_is_not_loaded(trained: TrainedModel, tracking: str) -> None:
-    with mlflow.start_run():
-        mlflow.sklearn.log_model(
-            trained.estimator,
-            name="churn_model",
-            registered_model_name="pickled",
-            serialization_format="cloudpickle",
-            pip_requirements=[],
-        )
-
-    with pytest.raises(DatasetError, match="is not in skops format"):
-        _load("pickled")
 
 
 @pytest.mark.slow
@@ -326,18 +349,22 @@ def test_a_model_of_another_task_answers_alike_through_the_registry_and_mlflow(
 ) -> None:
     case, name = task_case(task), f"other-{task}"
     _register(case.trained, name, tmp_path)
-    expected = predict(case.trained.estimator, case.test, task)
+    expected = case.trained.estimator.scores(case.test)
 
     loaded = _load(name)
     answer = mlflow.pyfunc.load_model(f"models:/{name}/1").predict(case.raw)
 
-    np.testing.assert_array_equal(predict(loaded.estimator, case.test, task), expected)
+    np.testing.assert_array_equal(loaded.estimator.scores(case.test), expected)
     assert explain_task_mismatch(loaded, case.declaration) is None
-    assert answer.shape == ((600, 3) if task == "multiclass" else (600,))
     in_test = case.raw["Id"].isin(case.test["Id"]).to_numpy()
-    np.testing.assert_array_equal(answer[in_test].astype(np.float64), expected)
+    if task == "multiclass":
+        labels = [str(label) for label in case.declaration.classes]
+        assert list(answer) == ["prediction", *(f"probability_{label}" for label in labels), "unreadable"]
+        np.testing.assert_array_equal(answer.loc[in_test, [f"probability_{label}" for label in labels]], expected)
+        np.testing.assert_array_equal(answer.loc[in_test, "prediction"], np.array(labels)[expected.argmax(axis=1)])
+    else:
+        assert list(answer) == ["prediction", "unreadable"]
+        np.testing.assert_array_equal(answer.loc[in_test, "prediction"], expected)
     signature = mlflow.models.get_model_info(f"models:/{name}/1").signature
     assert signature is not None
-    (output,) = signature.outputs.inputs
-    assert output.shape == ((-1, 3) if task == "multiclass" else (-1,))
-    assert output.type == answer.dtype
+    assert signature.outputs.input_names() == list(answer)

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from churn_estimators.cells import as_text, read_dates
 from churn_kedro.customers.declaration import RESERVED_NAMES, CustomerDeclaration, CustomerTableError, Level
-from churn_kedro.customers.normalisation import MISSING_WORDS, as_text, find_header_rows, read_dates
+from churn_kedro.customers.normalisation import MISSING_WORDS, find_header_rows
 from churn_kedro.customers.tasks import Task
 
 # Maximum number of levels that are declared; of more, the levels are those of the training customers.

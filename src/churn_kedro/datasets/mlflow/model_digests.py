@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 if TYPE_CHECKING:
-    from churn_kedro.models import Estimator
+    from churn_estimators.model import CustomerModel
 
 _SCHEMA = "schema.json"
 
 
-def model_digest(estimator: Estimator) -> str:
+def model_digest(estimator: CustomerModel) -> str:
     """Compute the digest of everything that skops stores of an estimator.
 
     Models from identical trainings have the same digest, and so has a model loaded from its file (except a CatBoost

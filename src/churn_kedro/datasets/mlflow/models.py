@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -15,103 +16,61 @@ from kedro_mlflow.io.models import MlflowModelRegistryDataset, MlflowModelTracki
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from churn_kedro.customers import SignatureType
 from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.registry import ModelRegistry, find_model_version
+from churn_kedro.datasets.mlflow.stored_models import (
+    FILE_DIGEST_TAG,
+    PACKAGE_DIGEST_TAG,
+    TRUSTED_TYPES,
+    fetch_file,
+    installed_package,
+    load_model,
+    package_digest,
+)
 from churn_kedro.datasets.runtime.provenance import describe_code, describe_person
 from churn_kedro.models import RegisteredModel, TrainedModel
 from churn_kedro.registry import DECISION_TAG, Promotion, plan_decision
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
-    from mlflow.models.model import ModelInfo
 
 _FLAVOR = "mlflow.sklearn"
-# File name of a model in skops format in this flavor.
-_FILE = "model.skops"
 # Artifact with the digests of the training rows; the catalog's training_rows.
 TRAINING_ROWS_ARTIFACT = "training/training_rows.parquet"
-# Types of churn_kedro's estimators beyond those that skops trusts by default. Private classes are parts of public
-# estimators, such as the fitted parts of CalibratedClassifierCV.
-TRUSTED_TYPES = (
-    "catboost.core.CatBoostClassifier",
-    "catboost.core.CatBoostRegressor",
-    "churn_estimators.transformers.Binner",
-    "churn_estimators.transformers.BlendClassifier",
-    "churn_estimators.transformers.BlendRegressor",
-    "churn_estimators.transformers.CategoryNames",
-    "churn_estimators.transformers.Combiner",
-    "churn_estimators.transformers.DateReader",
-    "churn_estimators.transformers.ImportanceSelector",
-    "churn_estimators.transformers.InformationSelector",
-    "churn_estimators.transformers.LevelReader",
-    "churn_estimators.transformers.LogOddsClassifier",
-    "churn_estimators.transformers.MissingFlags",
-    "churn_estimators.transformers.NumberReader",
-    "churn_estimators.transformers.OtherColumnsImputer",
-    "churn_estimators.transformers.OutlierFences",
-    "churn_estimators.transformers.RowOutliers",
-    "collections.OrderedDict",
-    "functools.partial",
-    "lightgbm.basic.Booster",
-    "lightgbm.sklearn.LGBMClassifier",
-    "lightgbm.sklearn.LGBMRegressor",
-    "numpy.dtype",
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.calibration._TemperatureScaling",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.impute._iterative.IterativeImputer",
-    "sklearn.impute._iterative._ImputerTriplet",
-    "sklearn.model_selection._split.KFold",
-    "sklearn.model_selection._split.StratifiedKFold",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.tree._tree.Tree",
-    "sklearn.utils.validation.check_array",
-    "xgboost.core.Booster",
-    "xgboost.sklearn.XGBClassifier",
-    "xgboost.sklearn.XGBRegressor",
-)
 # Requirements to load and call the estimator, pinned to the versions of the training.
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "scikit-learn", "skops", "xgboost")
 
 
 def _signature(model: TrainedModel) -> ModelSignature:
-    import numpy as np
+    """Return the columns of the model and of its answer; cells of any type, since the model reads them itself."""
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types import ColSpec, DataType, Schema
     from mlflow.types.schema import AnyType
 
-    types: dict[SignatureType, Any] = {
-        "any": AnyType(),  # type: ignore[no-untyped-call]
-        "string": DataType.string,
-    }
-    predictions = np.asarray(getattr(model.estimator, model.predict_method)(model.example))
+    answer = model.estimator.predict(model.example)
     return ModelSignature(
-        inputs=Schema([ColSpec(types[kind], name) for name, kind in model.inputs.items()]),
-        outputs=Schema([TensorSpec(predictions.dtype, (-1, *predictions.shape[1:]))]),
+        inputs=Schema(
+            [
+                ColSpec(AnyType(), reader.column, required=reader.required)  # type: ignore[no-untyped-call]
+                for reader in model.estimator.readers
+            ]
+        ),
+        outputs=Schema(
+            [
+                ColSpec(DataType.double if column.dtype.kind in "iuf" else DataType.string, str(name), required=False)
+                for name, column in answer.items()
+            ]
+        ),
     )
-
-
-def _file_bytes(model_uri: str) -> int | None:
-    """Return the size of the stored model file."""
-    files = mlflow.artifacts.list_artifacts(model_uri)
-    return next(file.file_size for file in files if Path(file.path).name == _FILE)
-
-
-def _model_code() -> str:
-    """Return the folder of the package that is stored with each model."""
-    import churn_estimators
-
-    return str(Path(churn_estimators.__file__).parent)
 
 
 class TrackedModelDataset(MlflowModelTrackingDataset):
     """Log a trained model to the active run and register it as a new version.
 
     kedro-mlflow's tracking dataset takes its arguments from YAML; the signature, the example, the pinned requirements
-    and the tags depend on the model and are added here. The tag ``model_digest`` of the version identifies its content;
-    ``model_bytes`` is its file size.
+    and the tags depend on the model and are added here. Of the tags of the version, ``model_digest`` identifies the
+    content of the model, ``model_file_sha256`` its file, ``model_bytes`` its size, and ``package_digest`` the package
+    ``churn_estimators`` that it was made with.
 
     Args:
         name: Name of the logged model within its run.
@@ -154,25 +113,27 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
             pip_requirements=[
                 f"{package}=={installed_version(package)}" for package in (*_REQUIREMENTS, *model.libraries)
             ],
-            code_paths=[_model_code()],
-            pyfunc_predict_fn=model.predict_method,
+            code_paths=[str(installed_package())],
+            pyfunc_predict_fn="predict",
             signature=_signature(model),
             input_example=model.example,
             metadata=dict(model.facts),
         )
         self._last_saved_model_uri = self.model_info.model_uri
+        name, version = self._save_args["registered_model_name"], str(self.model_info.registered_model_version)
+        stored = fetch_file(name, version)
         tags = {
             "use_case": self._use_case,
             **model.facts,
             **describe_code(Path(self._project_path)),
             "model_digest": model_digest(model.estimator),
-            "model_bytes": str(_file_bytes(self.model_info.model_uri)),
+            "model_bytes": str(len(stored)),
+            FILE_DIGEST_TAG: hashlib.sha256(stored).hexdigest(),
+            PACKAGE_DIGEST_TAG: package_digest(),
         }
         client = MlflowClient()
         for key, value in tags.items():
-            client.set_model_version_tag(
-                self._save_args["registered_model_name"], str(self.model_info.registered_model_version), key, value
-            )
+            client.set_model_version_tag(name, version, key, value)
 
 
 class RegistryModelDataset(MlflowModelRegistryDataset):
@@ -213,25 +174,13 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
             if self._missing_ok:
                 return None
             raise DatasetError(self._explain_absence())
-        uri = f"models:/{found.name}/{found.version}"
-        try:
-            info = mlflow.models.get_model_info(uri)
-            _require_trusted(uri, info)
-            estimator = self._mlflow_model_module.load_model(uri)
-        except (MlflowException, OSError) as error:
-            raise DatasetError(
-                f"The files of version {found.version} of the model '{found.name}' cannot be read: {error}. If they "
-                "are lost, retire the version: `kedro models retire`; replace a champion by `kedro models promote "
-                'VERSION --override "REASON"`.'
-            ) from error
         return RegisteredModel(
             name=found.name,
             version=int(found.version),
             model_id=str(found.source).removeprefix("models:/"),
             run_id=str(found.run_id),
             tags=dict(found.tags),
-            estimator=estimator,
-            inputs=tuple(info.signature.inputs.input_names()) if info.signature is not None else (),
+            estimator=load_model(found),
             training_rows=_load_training_rows(str(found.run_id)) if self._with_training_rows else None,
             created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
         )
@@ -274,18 +223,6 @@ def _load_training_rows(run_id: str) -> pd.DataFrame | None:
         except (MlflowException, OSError):
             return None
         return pd.read_parquet(path)
-
-
-def _require_trusted(uri: str, info: ModelInfo) -> None:
-    """Check that a model is a skops file of known types, regardless of its own list of trusted types."""
-    flavor = info.flavors.get("sklearn", {})
-    if flavor.get("serialization_format") != "skops":
-        raise DatasetError(
-            f"The model {uri} is not in skops format; loading it could execute arbitrary code. Train it again."
-        )
-    unknown = sorted(set(flavor.get("skops_trusted_types") or []) - set(TRUSTED_TYPES))
-    if unknown:
-        raise DatasetError(f"The model {uri} contains unknown types, which are not loaded: {', '.join(unknown)}.")
 
 
 class PromotionDataset(AbstractDataset[Promotion, Promotion]):

@@ -28,6 +28,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from churn_kedro.datasets.mlflow.audit import ABSENT, Audit, find_registered_model
+from churn_kedro.datasets.mlflow.stored_models import read_verified_file
 from churn_kedro.registry import AuditEvent, Change, EventResult, RefusedActionError, RegistryState
 from churn_kedro.reporting import DOCUMENTS_FOLDER
 
@@ -237,11 +238,12 @@ class ModelRegistry:
             folder: Folder to create.
 
         Raises:
-            DatasetError: The version's files cannot be read.
+            DatasetError: The version's files cannot be read, or its model file was changed.
         """
         from mlflow.artifacts import download_artifacts
 
         found = self._client.get_model_version(self.name, str(version))
+        read_verified_file(found)
         uri = f"models:/{self.name}/{version}"
         try:
             shutil.copytree(download_artifacts(artifact_uri=uri), folder)

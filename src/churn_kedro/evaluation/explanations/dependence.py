@@ -12,7 +12,6 @@ import pandas as pd
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation.explanations.explained_customers import AxisKind, cells_as_text, column_axes, order_levels
 from churn_kedro.evaluation.explanations.interface import ExplanationParameters, take_sample
-from churn_kedro.models import predict
 
 _GRID_POINTS, _MOST_LEVELS = 20, 12
 
@@ -76,7 +75,7 @@ def partial_dependence(
             continue
         copies = pd.concat([table] * len(grid), ignore_index=True)
         varied = pd.Series(np.repeat(grid.to_numpy(), len(table)), dtype=grid.dtype)
-        answers = predict(estimator, copies.assign(**{column: varied}), declaration.task)
+        answers = estimator.scores(copies.assign(**{column: varied}))
         curves = answers.reshape(len(grid), len(table), -1)
         low, high = np.quantile(curves, [0.1, 0.9], axis=1)
         levels = axes[column] == "level"

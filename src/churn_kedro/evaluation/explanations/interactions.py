@@ -13,7 +13,6 @@ from churn_kedro.evaluation.explanations.explained_customers import ExplainedCus
 from churn_kedro.evaluation.explanations.interface import ROUNDING, SEED, take_sample
 from churn_kedro.evaluation.explanations.shap_values import has_trees
 from churn_kedro.features import source_columns
-from churn_kedro.models import unwrap
 
 # Budget of exact interactions, in leaves times depth times inputs times customers: about 3 s on two cores.
 _AFFORDABLE_INTERACTIONS = 100_000_000
@@ -64,7 +63,7 @@ def explain_interactions(
     Returns:
         Interactions of raw columns; None unless the model is XGBoost and the budget suffices.
     """
-    features, model = unwrap(estimator)
+    features, model = estimator.features, estimator.learner
     if not has_trees(model):
         return None
     origins = np.array(list(source_columns(features).values()))
@@ -83,7 +82,7 @@ def explain_interactions(
         return None
     import xgboost as xgb
 
-    inputs = features.transform(take_sample(customers, most, random_state))
+    inputs = estimator.inputs(take_sample(customers, most, random_state))
     matrix = xgb.DMatrix(inputs, feature_types=model.feature_types, enable_categorical=True)
     found = model.get_booster().predict(matrix, pred_interactions=True)
     width = len(origins) + 1

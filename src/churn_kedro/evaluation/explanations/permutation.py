@@ -12,7 +12,7 @@ from churn_kedro.customers import TASKS, CustomerDeclaration, Score
 from churn_kedro.evaluation.explanations.interface import ROUNDING, ExplanationParameters, take_sample
 from churn_kedro.evaluation.explanations.shap_values import has_trees
 from churn_kedro.features import source_columns
-from churn_kedro.models import Learning, predict, unwrap
+from churn_kedro.models import Learning
 
 # Basis of an importance: gain of the trees' splits, or increase of the loss after permutation.
 ImportanceMeasure = Literal["gain", "shuffling"]
@@ -76,13 +76,13 @@ def permutation_importance(
     learning = Learning(task, TASKS[task].score, n_classes=len(declaration.classes))
     random = np.random.default_rng(parameters.random_state)
     table, target = chosen[names], chosen[declaration.target].to_numpy()
-    loss = learning.measure(target, predict(estimator, table, task))
+    loss = learning.measure(target, estimator.scores(table))
     # All permutations of a column are scored in one call: for an ensemble, the overhead of a call dominates.
     copies = pd.concat([table] * n_repeats, ignore_index=True)
     rises = {}
     for name in names:
         cells = [table[name].iloc[random.permutation(len(table))] for _ in range(n_repeats)]
-        answers = predict(estimator, copies.assign(**{name: pd.concat(cells, ignore_index=True)}), task)
+        answers = estimator.scores(copies.assign(**{name: pd.concat(cells, ignore_index=True)}))
         rises[name] = [learning.measure(target, part) - loss for part in np.split(answers, n_repeats)]
     return PermutationImportance(loss, learning.score, pd.DataFrame.from_dict(rises, orient="index"), len(chosen))
 
@@ -97,7 +97,7 @@ def share_importance(estimator: Any, shuffled: PermutationImportance) -> tuple[p
     Returns:
         Shares by column name that sum to 1 (or are all 0), largest first, and their basis.
     """
-    if has_trees(unwrap(estimator)[1]):
+    if has_trees(estimator.learner):
         return tree_importance(estimator), "gain"
     return shuffled.shares, "shuffling"
 
@@ -111,7 +111,7 @@ def tree_importance(estimator: Any) -> pd.Series:
     Returns:
         Shares by column name that sum to 1, largest first; columns without split have 0.
     """
-    features, trees = unwrap(estimator)
+    features, trees = estimator.features, estimator.learner
     origins = list(source_columns(features).values())
     gains = trees.get_booster().get_score(importance_type="total_gain")
     by_input = pd.Series([gains.get(f"f{position}", 0.0) for position in range(len(origins))], index=origins)

@@ -11,7 +11,6 @@ import pandas as pd
 
 from churn_kedro.evaluation.explanations.interface import SEED, take_sample
 from churn_kedro.features import source_columns
-from churn_kedro.models import unwrap
 
 # Number of background customers of an estimate. Each is used in two permutations, which keeps the noise small.
 _BACKGROUND = 64
@@ -126,7 +125,7 @@ def choose_explained(estimator: Any, customers: pd.DataFrame) -> pd.DataFrame:
     Returns:
         All of them for XGBoost; a seeded sample of some dozens for other models.
     """
-    features, model = unwrap(estimator)
+    features, model = estimator.features, estimator.learner
     if has_trees(model):
         return customers
     n_columns = len(set(source_columns(features).values()))
@@ -140,18 +139,18 @@ def has_trees(model: Any) -> bool:
 
 
 def _contributions(estimator: Any, customers: pd.DataFrame, background: pd.DataFrame | None) -> _Contributions:
-    features, model = unwrap(estimator)
+    features, model = estimator.features, estimator.learner
     origins = np.array(list(source_columns(features).values()))
     columns = list(dict.fromkeys(origins.tolist()))
     made_of = [np.flatnonzero(origins == column) for column in columns]
-    inputs = features.transform(customers)
+    inputs = estimator.inputs(customers)
     if has_trees(model):
         values, base, shown = _walk_trees(model, inputs, made_of)
         return _Contributions(values, base, inputs[:, shown], columns, exact=True)
     compared = customers if background is None else background
     if len(compared) < 2:
         raise ValueError("found one customer and no background; pass background, which models other than XGBoost need")
-    values, base = _estimate(model, inputs, features.transform(take_sample(compared, _BACKGROUND)), made_of)
+    values, base = _estimate(model, inputs, estimator.inputs(take_sample(compared, _BACKGROUND)), made_of)
     shown = [_most_correlated_input(inputs, places, values[:, column]) for column, places in enumerate(made_of)]
     return _Contributions(values, base, inputs[:, shown], columns, exact=False)
 

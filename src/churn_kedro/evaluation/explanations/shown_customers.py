@@ -57,7 +57,7 @@ def choose_customers_to_show(scores: ScoredCustomers) -> dict[str, int]:
     match scores.task:
         case "binary":
             threshold = 0.5 if scores.threshold is None else scores.threshold
-            flagged = prediction >= threshold
+            flagged = scores.decision
             choose("Likeliest to leave", everyone, -prediction)
             choose("At the decision threshold", everyone, np.abs(prediction - threshold))
             choose("Left despite a low probability", (target == 1) & ~flagged, prediction)

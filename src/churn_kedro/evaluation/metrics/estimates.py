@@ -379,6 +379,8 @@ def metrics_over_thresholds(scores: ScoredCustomers, parameters: BootstrapParame
     n_rows = len(scores.target)
     # Number of thresholds at which each customer is flagged.
     passed = np.searchsorted(thresholds, scores.prediction, side="right")
+    if scores.eligible is not None:
+        passed = np.where(scores.eligible, passed, 0)
     cells = np.bincount(2 * passed + (scores.target == 1), minlength=2 * (len(thresholds) + 1))
     generator = np.random.default_rng(parameters.random_state)
     drawn = generator.multinomial(n_rows, cells / n_rows, size=parameters.n_resamples)

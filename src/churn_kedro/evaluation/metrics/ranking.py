@@ -62,12 +62,6 @@ class RankedCounts:
         positives: np.ndarray = self._hits[:, -1].astype(np.float64)
         return positives
 
-    def before(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the number of all and of positive customers before a rank, each of shape (n_resamples,)."""
-        return self._listed[:, place].astype(np.float64), self._hits[:, self._ranking.positives_before[place]].astype(
-            np.float64
-        )
-
     def curves(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Compute ROC-AUC, average precision and the Kolmogorov-Smirnov statistic, each of shape (n_resamples,).
 

@@ -60,22 +60,22 @@ class BinarySample:
 
     Attributes:
         ranking: Their ranking by probability.
-        flagged: Number of customers at or above the decision threshold.
+        decisions: Whether each customer is flagged, and whether it is flagged and left, as 0 or 1, shape (n, 2).
         terms: Log loss, squared error and distance in each calibration bin of each customer, shape (n, 2 + n_bins).
     """
 
     ranking: Ranking
-    flagged: int
+    decisions: np.ndarray
     terms: np.ndarray
 
     @classmethod
-    def of(cls, target: np.ndarray, probability: np.ndarray, threshold: float) -> BinarySample:
+    def of(cls, target: np.ndarray, probability: np.ndarray, decision: np.ndarray) -> BinarySample:
         """Prepare customers.
 
         Args:
             target: 1 or 0 per customer, shape (n,).
             probability: Probability of 1, shape (n,).
-            threshold: Decision threshold.
+            decision: Whether each customer is flagged, shape (n,).
 
         Returns:
             The sample.
@@ -85,7 +85,8 @@ class BinarySample:
         log_loss = -(positive * np.log(clipped) + (1 - positive) * np.log1p(-clipped))
         losses = np.stack([log_loss, (probability - positive) ** 2], axis=1)
         terms = np.concatenate([losses, _calibration_bins(positive, probability)], axis=1)
-        return cls(Ranking(target == 1, probability), int(np.count_nonzero(probability >= threshold)), terms)
+        decisions = np.stack([decision, decision & (target == 1)], axis=1).astype(np.float64)
+        return cls(Ranking(target == 1, probability), decisions, terms)
 
     def count(self, counts: np.ndarray) -> BinaryStatistics:
         """Compute the statistics for weights ``counts`` of shape (n_resamples, n)."""
@@ -102,7 +103,7 @@ class BinaryStatistics:
 
     def __init__(self, sample: BinarySample, counts: np.ndarray) -> None:
         self._ranked = RankedCounts(sample.ranking, counts)
-        self._flagged = sample.flagged
+        self._decided: np.ndarray = counts @ sample.decisions
         self._sums: np.ndarray = counts @ sample.terms
         self._total: np.ndarray = self._ranked.total
 
@@ -116,7 +117,7 @@ class BinaryStatistics:
 
     @cached_property
     def _decisions(self) -> dict[str, np.ndarray]:
-        return decision_metrics(*self._ranked.before(self._flagged), self._ranked.positives, self._total)
+        return decision_metrics(self._decided[:, 0], self._decided[:, 1], self._ranked.positives, self._total)
 
     @property
     def area(self) -> np.ndarray:
@@ -403,11 +404,7 @@ def sample_of(scores: ScoredCustomers) -> BinarySample | MulticlassSample | Numb
     """
     match scores.task:
         case "binary":
-            if scores.threshold is None:
-                raise ValueError(
-                    "found a binary model without decision threshold; set one, since the metrics need decisions"
-                )
-            return BinarySample.of(scores.target, scores.prediction, scores.threshold)
+            return BinarySample.of(scores.target, scores.prediction, scores.decision)
         case "multiclass":
             return MulticlassSample.of(scores.target, scores.prediction)
         case "regression":

@@ -73,7 +73,7 @@ def set_aside_invalid_customers(
         Valid customers, broken rules, and the rejected rows as the file writes them with their reasons.
     """
     valid, violations = set_aside_invalid(normalised.table, normalised.unreadable, declaration, with_target=True)
-    return valid, violations, list_rejected(normalised.raw, violations)
+    return valid, violations, list_rejected(normalised.named.raw, violations)
 
 
 def drop_duplicate_customers(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.DataFrame:

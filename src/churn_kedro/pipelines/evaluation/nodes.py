@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.base import Clock, Stopwatch, perf_counter, utc_now
-from churn_kedro.campaigns import CampaignParameters, measure_campaign
+from churn_kedro.campaigns import CampaignParameters, CampaignReport, measure_campaign
 from churn_kedro.customers import TASKS, CustomerDeclaration, CustomerTableError, SplitManifest, Task
 from churn_kedro.evaluation import (
     Baseline,
@@ -235,13 +235,41 @@ def compare_with_baseline(
     ]
 
 
-def assess_version(
+def backtest_campaign(
+    candidate: RegisteredModel,
     scores: ScoredCustomers,
     test: pd.DataFrame,
     train: pd.DataFrame,
-    compared: list[ComparedCustomers],
     declaration: CustomerDeclaration,
     campaigns: CampaignParameters,
+    parameters: BootstrapParameters,
+) -> list[CampaignReport]:
+    """Backtest a campaign by the decisions of the version.
+
+    Args:
+        candidate: The version, with the costs and values by which it decides.
+        scores: Scores of the version on the test customers.
+        test: Test customers.
+        train: Training customers, on which a simple rule for comparison is fitted.
+        declaration: The table's declaration.
+        campaigns: Capacity and budget of a campaign.
+        parameters: Resamples and coverage.
+
+    Returns:
+        The backtest; empty where the version has no costs and values.
+    """
+    value = candidate.estimator.contact_value
+    if value is None:
+        return []
+    return [measure_campaign(scores, test, train, declaration, value, campaigns.economics, parameters)]
+
+
+def assess_version(
+    scores: ScoredCustomers,
+    test: pd.DataFrame,
+    campaign: list[CampaignReport],
+    compared: list[ComparedCustomers],
+    declaration: CustomerDeclaration,
     parameters: EvaluationParameters,
 ) -> Assessment:
     """Assess the version: campaign profit, slices and fairness.
@@ -249,21 +277,17 @@ def assess_version(
     Args:
         scores: Scores of the version on the test customers.
         test: Test customers.
-        train: Training customers, on which a simple rule for comparison is fitted.
+        campaign: The backtest of a campaign, if there is one.
         compared: The comparison with the baseline, if there is one.
         declaration: The table's declaration.
-        campaigns: Economics of a campaign.
         parameters: Resamples, sizes of groups.
 
     Returns:
         Campaign, groups, fairness and comparison.
     """
-    economics = campaigns.economics if declaration.task == "binary" else None
     return Assessment(
         slices=measure_slices(scores, test, declaration, parameters.slices),
-        campaign=None
-        if economics is None
-        else measure_campaign(scores, test, train, declaration, economics, parameters.bootstrap),
+        campaign=campaign[0] if campaign else None,
         fairness=measure_fairness(scores, test, declaration, parameters.fairness),
         comparison=compared[0].comparison if compared else None,
     )
@@ -407,7 +431,7 @@ def gather_facts(
         run_id=candidate.run_id,
         algorithm=tags.get("algorithm", "unknown"),
         calibration=tags.get("calibration"),
-        threshold=float(tags["decision_threshold"]) if "decision_threshold" in tags else None,
+        threshold=candidate.estimator.threshold,
         trained_at=candidate.created or None,
         train_digest=tags.get("train_digest"),
         test_digest=manifest.test.digest,

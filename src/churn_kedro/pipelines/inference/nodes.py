@@ -3,54 +3,70 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from churn_estimators.cells import ReadTable, read_table
 from churn_kedro.base import Clock, utc_now
 from churn_kedro.campaigns import (
     InferenceParameters,
     ScoringReport,
     count_unusual_cells,
-    find_worth_contacting,
     list_predictions,
     require_readable,
 )
-from churn_kedro.customers import CustomerDeclaration, NormalisedCustomers, list_rejected, normalise
+from churn_kedro.customers import CustomerDeclaration, NamedCustomers, apply_policy, list_rejected, name_columns
 from churn_kedro.evaluation import RunMetrics
-from churn_kedro.models import RegisteredModel, decision_threshold, predict, require_matching_table
+from churn_kedro.models import RegisteredModel, require_matching_table
+
+if TYPE_CHECKING:
+    from churn_estimators.model import CustomerModel
 
 logger = logging.getLogger(__name__)
 
 
-def normalise_new_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NormalisedCustomers:
-    """Read names, types and missing values as declared.
+def name_new_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NamedCustomers:
+    """Find the declared columns.
 
     Args:
         raw: New customers as the file writes them; the target may be absent.
         declaration: The table's declaration.
 
     Returns:
-        The typed table and every cell that could not be read.
+        The raw cells under their declared names.
     """
-    return normalise(raw, declaration, with_target=False)
+    return name_columns(raw, declaration, with_target=False)
 
 
-def set_aside_unreadable_customers(normalised: NormalisedCustomers, raw: pd.DataFrame) -> pd.DataFrame:
-    """List the customers that cannot be scored, because a numeric column contains other text.
+def read_new_customers(
+    named: NamedCustomers, champion: RegisteredModel, declaration: CustomerDeclaration
+) -> tuple[ReadTable, pd.DataFrame]:
+    """Read the cells as the champion does.
 
     Args:
-        normalised: Typed table and unreadable cells.
-        raw: New customers as the file writes them.
+        named: Raw cells.
+        champion: The model.
+        declaration: The table's declaration, with the policy for unreadable cells.
 
     Returns:
-        Their rows as the file writes them, with reasons.
+        The typed customers with the cells that could not be read; and the customers that cannot be scored, as the file
+        writes them, with reasons.
+
+    Raises:
+        CustomerTableError: The champion was trained for another table; or a cell cannot be read, and the policy is to
+            refuse it.
     """
-    return list_rejected(raw, normalised.unreadable)
+    require_matching_table(champion, declaration)
+    read = champion.estimator.read(named.cells)
+    unreadable = apply_policy(read.unreadable, declaration.unreadable)
+    return ReadTable(read.table, unreadable), list_rejected(named.raw, unreadable)
 
 
 def score_customers(
-    normalised: NormalisedCustomers,
-    unscored: pd.DataFrame,
+    read: ReadTable,
+    named: NamedCustomers,
     champion: RegisteredModel,
     declaration: CustomerDeclaration,
     parameters: InferenceParameters,
@@ -59,8 +75,8 @@ def score_customers(
     """Score new customers. Unknown levels and numbers out of range are scored and counted, with a warning.
 
     Args:
-        normalised: Typed table and unreadable cells.
-        unscored: Customers that cannot be scored.
+        read: Typed customers, and the cells that could not be read.
+        named: Raw cells, with the identifiers.
         champion: The model.
         declaration: The table's declaration.
         parameters: Limits of the risk bands, and maximum share of unscored customers.
@@ -70,34 +86,43 @@ def score_customers(
         The scored customers in the order of the file, and the counts.
 
     Raises:
-        CustomerTableError: There are no customers, too many cannot be scored, or the champion has another task.
+        CustomerTableError: There are no customers, or too many cannot be scored.
     """
-    require_matching_table(champion, declaration)
-    customers = normalised.table[~normalised.table.index.isin(normalised.unreadable["row"])]
-    require_readable(len(normalised.table), len(unscored), parameters.max_unscored_share, normalised.unreadable)
+    model = champion.estimator
+    readable = ~read.table.index.isin(read.unreadable["row"])
+    n_unscored = int((~readable).sum())
+    require_readable(len(read.table), n_unscored, parameters.max_unscored_share, read.unreadable)
+    customers = read.table[readable] if n_unscored else read.table
     unusual = count_unusual_cells(customers, declaration)
-    for name, count in unusual.items():
-        logger.warning("%s: %d cells are unknown, out of range or missing; they are scored anyway.", name, count)
+    _warn(unusual, named, model)
+    readers = [declaration.cell_reader(column) for column in declaration.columns if column.role == "id"]
+    ids = read_table(named.cells[readable] if n_unscored else named.cells, readers).table
     predictions, counts = list_predictions(
-        customers[declaration.id_names],
-        predict(champion.estimator, customers, declaration.task),
-        declaration,
-        decision_threshold(champion.estimator),
-        parameters.bands,
-        champion.version,
-        clock(),
-        find_worth_contacting(champion.tags, customers),
+        ids, model.answer(customers), declaration, parameters.bands, champion.version, clock()
     )
     return predictions, ScoringReport(
         model_name=champion.name,
         model_version=champion.version,
         task=declaration.task,
-        rows_read=len(normalised.table),
+        threshold=model.threshold,
+        rows_read=len(read.table),
         rows_scored=len(predictions),
-        rows_rejected=len(unscored),
+        rows_rejected=n_unscored,
         unusual=unusual,
         **counts,
     )
+
+
+def _warn(unusual: Mapping[str, int], named: NamedCustomers, model: CustomerModel) -> None:
+    for name, count in unusual.items():
+        logger.warning("%s: %d cells are unknown, out of range or missing; they are scored anyway.", name, count)
+    value = model.contact_value
+    if value is not None and value.column is not None and value.column not in named.cells:
+        logger.warning(
+            "The table to score lacks the column %s with the value of a customer: the median of the training customers "
+            "is used.",
+            value.column,
+        )
 
 
 def count_scores(report: ScoringReport) -> RunMetrics:

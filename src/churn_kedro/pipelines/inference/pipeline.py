@@ -14,22 +14,22 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.normalise_new_customers,
+                nodes.name_new_customers,
                 inputs=["new_customers", "params:customers"],
-                outputs="normalised_new_customers",
-                name="normalise_new_customers",
+                outputs="named_new_customers",
+                name="name_new_customers",
             ),
             Node(
-                nodes.set_aside_unreadable_customers,
-                inputs=["normalised_new_customers", "new_customers"],
-                outputs="unscored_customers",
-                name="set_aside_unreadable_customers",
+                nodes.read_new_customers,
+                inputs=["named_new_customers", "champion_model@registry", "params:customers"],
+                outputs=["typed_new_customers", "unscored_customers"],
+                name="read_new_customers",
             ),
             Node(
                 nodes.score_customers,
                 inputs=[
-                    "normalised_new_customers",
-                    "unscored_customers",
+                    "typed_new_customers",
+                    "named_new_customers",
                     "champion_model@registry",
                     "params:customers",
                     "params:inference",

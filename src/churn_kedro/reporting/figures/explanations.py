@@ -24,13 +24,15 @@ from churn_kedro.evaluation import (
     column_strengths,
     explain_customers,
 )
-from churn_kedro.models import SCORE_NAMES, Estimator
+from churn_kedro.models import SCORE_NAMES
 from churn_kedro.reporting.figures.style import MAIN, MOST_CURVES, MUTED, SECOND, Figure, new_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
+
+    from churn_estimators.model import CustomerModel
 
 # Maximum number of names in a figure.
 _MOST_BARS, _MOST_STEPS, _MOST_TICKS, _MOST_COLOURS = 20, 8, 12, 6
@@ -71,7 +73,7 @@ def draw_importance(importance: pd.Series, measure: ImportanceMeasure = "gain") 
     return figure
 
 
-def draw_contributions(estimator: Estimator, customers: pd.DataFrame, declaration: CustomerDeclaration) -> Figure:
+def draw_contributions(estimator: CustomerModel, customers: pd.DataFrame, declaration: CustomerDeclaration) -> Figure:
     """Draw the SHAP values of customers.
 
     Args:

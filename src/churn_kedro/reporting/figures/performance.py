@@ -55,7 +55,7 @@ def _flagged(scores: ScoredCustomers, evaluation: Evaluation) -> tuple[np.ndarra
     """Return whether each customer is flagged, and the decision threshold."""
     if evaluation.threshold is None:
         raise ValueError("found a binary evaluation without decision threshold; evaluate a version with threshold")
-    return scores.prediction >= evaluation.threshold, evaluation.threshold
+    return scores.decision, evaluation.threshold
 
 
 def draw_confusion_matrix(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:

@@ -13,7 +13,7 @@ from churn_kedro.campaigns import (
     Economics,
     ThresholdChoice,
     ValueColumn,
-    customer_values,
+    fit_contact_value,
     profit_curve,
     threshold_steps,
 )
@@ -700,7 +700,8 @@ def draw_threshold(
         return _draw_profit(choice, economics, target, calibrated, np.full(len(target), float(economics.value)))
     if development is None:
         return None
-    values = customer_values(economics, development.customers.iloc[candidate_comparison.out_of_fold.rows])
+    value = fit_contact_value(economics, development.customers)
+    values = value.of(development.customers.iloc[candidate_comparison.out_of_fold.rows])
     return _draw_profit(choice, economics, target, calibrated, values)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from churn_estimators.transformers import CategoryNames
-from churn_kedro.customers import TASKS, Task
+from churn_kedro.customers import Task
 from churn_kedro.training.algorithms.interface import FoldFit, Hyperparameters, Problem
 from churn_kedro.training.algorithms.scikit import ScikitAlgorithm
 from churn_kedro.training.folds import FoldInputs, Sample
@@ -89,9 +89,8 @@ class CatBoost(ScikitAlgorithm):
     def fit(self, sample: Sample, hyperparameters: Hyperparameters, problem: Problem, rounds: int | None) -> Any:
         """Fit; see :class:`~churn_kedro.training.algorithms.interface.Algorithm`."""
         trees = self.build(hyperparameters, problem, sample).set_params(iterations=rounds or problem.max_rounds)
-        step = TASKS[problem.learning.task].step
-        pipeline = Pipeline([("names", CategoryNames(sample.categories)), (step, trees)])
-        fitted = pipeline.fit(sample.values, sample.target, **{f"{step}__sample_weight": sample.weight})
+        pipeline = Pipeline([("names", CategoryNames(sample.categories)), ("trees", trees)])
+        fitted = pipeline.fit(sample.values, sample.target, trees__sample_weight=sample.weight)
         metadata = fitted[-1].get_metadata()
         for stamp in _STAMPS.intersection(metadata.keys()):
             metadata[stamp] = ""
