@@ -22,6 +22,7 @@ from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estima
 from churn_kedro.evaluation.slices import SliceParameters, measure_slices
 from churn_kedro.models.interface import score_labelled
 from churn_kedro.reporting.evaluation_results import Assessment, CardFacts, EvaluationResults
+from tests.evidence_cases import no_leaks, subject
 from tests.task_cases import task_case
 
 BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)
@@ -64,6 +65,8 @@ def results_of(task: Task) -> EvaluationResults:
     return EvaluationResults(
         evaluation=evaluation,
         assessment=Assessment(
+            subject=subject(case.manifest.digests),
+            leakage=no_leaks(case.manifest.digests, task=task),
             slices=measure_slices(scores, case.test, declaration, SliceParameters(min_rows=20, n_resamples=100)),
             campaign=measure_campaign(scores, case.test, case.train, declaration, value, economics, BOOTSTRAP)
             if binary
@@ -71,7 +74,9 @@ def results_of(task: Task) -> EvaluationResults:
             fairness=measure_fairness(scores, case.test, declaration) if binary else None,
             comparison=_compare(evaluation),
         ),
-        explanations=summarise_explanations(explained, shuffled, explain_interactions(estimator, case.test)),
+        explanations=summarise_explanations(
+            subject(case.manifest.digests), explained, shuffled, explain_interactions(estimator, case.test)
+        ),
         card=CardFacts(
             use_case="test",
             purpose="Customers of a test",
@@ -148,6 +153,8 @@ def hostile_results() -> EvaluationResults:
     return EvaluationResults(
         evaluation=found.evaluation.model_copy(update={"model_name": HOSTILE}),
         assessment=Assessment(
+            subject=assessment.subject,
+            leakage=assessment.leakage,
             slices=type(assessment.slices).model_validate(dumped),
             campaign=type(assessment.campaign).model_validate(campaign),
             fairness=type(assessment.fairness).model_validate(protected),

@@ -90,6 +90,7 @@ def run(n_rows: int) -> None:
     from churn_kedro.pipelines.evaluation import nodes
     from churn_kedro.pipelines.fabrication.shapes import fabricate
     from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParameters
+    from tests.evidence_cases import no_leaks
     from tests.task_cases import train_given
 
     declaration = CustomerDeclaration.model_validate(_parameters("customers"))
@@ -115,7 +116,9 @@ def run(n_rows: int) -> None:
 
     scores, measured = _timed(
         "score",
-        lambda: nodes.score_test_customers(candidate, test, manifest, declaration, "refuse"),
+        lambda: nodes.score_test_customers(
+            candidate, test, manifest, no_leaks(manifest.digests), declaration, "refuse"
+        ),
         seconds,
     )
     resampled = _timed(
@@ -141,7 +144,7 @@ def run(n_rows: int) -> None:
     )
     assessment = _timed(
         "groups, fairness",
-        lambda: nodes.assess_version(scores, test, campaign, compared, declaration, parameters),
+        lambda: nodes.assess_version(scores, measured, test, campaign, compared, declaration, parameters),
         seconds,
     )
     evaluation, _ = _timed(
@@ -173,7 +176,9 @@ def run(n_rows: int) -> None:
     )
     _timed(
         "all explanations, with figures",
-        lambda: _save(nodes.explain_version(candidate, test, scores, declaration, parameters.explanations)[1]),
+        lambda: _save(
+            nodes.explain_version(candidate, test, scores, measured, declaration, parameters.explanations)[1]
+        ),
         explained,
     )
     treatment, trees = candidate.estimator.features, candidate.estimator.learner

@@ -43,6 +43,8 @@ def row(**changed: Any) -> VersionRow:
         "algorithm": None,
         "metrics": {},
         "evaluated_at": None,
+        "test_digest": None,
+        "test_rows": None,
     }
     return VersionRow.model_validate(whole | changed)
 
@@ -124,14 +126,28 @@ def test_the_list_shows_the_metrics_that_any_version_has_with_their_intervals(pr
         "decision",
         "age",
         "algorithm",
+        "test table",
         "ROC-AUC",
         "profit per customer",
     ]
-    assert lines[3].split() == ["2", "-", "not", "decided", "3", "d", "-", "-", "-"]
+    assert lines[3].split() == ["2", "-", "not", "decided", "3", "d", "-", "-", "-", "-"]
     assert "champion, challenger" in lines[4]
     assert "0.8765 (0.8600 to 0.8900)" in lines[4]
     assert "12.50 (-1.00 to 26.12)" in lines[4]
     assert lines[2].index("ROC-AUC") == lines[4].index("0.8765")
+
+
+def test_metrics_of_another_table_than_the_champions_are_marked(printed: Printed) -> None:
+    own, other = {"test_digest": "a" * 32, "test_rows": "2000"}, {"test_digest": "b" * 32, "test_rows": "900"}
+    listed = rows({1: EVALUATED | own, 2: EVALUATED | other, 3: EVALUATED | own, 4: {}}, champion=1)
+
+    lines = printed(tabulate_versions("m", listed))
+
+    marked = {line.split()[0]: "*" in line for line in lines[3:7]}
+    assert marked == {"4": False, "3": False, "2": True, "1": False}
+    assert "bbbbbbbb (900 rows)" in lines[4 + 1]
+    assert lines[-1].startswith("* measured on another test table than version 1")
+    assert [one.test_rows for one in listed] == [None, 2000, 900, 2000]
 
 
 def test_a_registry_without_versions_has_a_message() -> None:
@@ -190,9 +206,9 @@ def comparison(**changed: Any) -> ModelComparison:
 
 
 def test_a_comparison_marks_significant_differences_in_the_direction_of_the_metric(printed: Printed) -> None:
-    lines = printed(tabulate_comparison("version 2", comparison()))
+    lines = printed(tabulate_comparison("version 2", comparison(), "abcdef0123456789"))
 
-    assert lines[0] == "version 2 beside version 1, on the same 2,000 test customers"
+    assert lines[0] == "version 2 beside version 1, on the same 2,000 test customers (table abcdef01)"
     verdicts = {line.split("  ")[0]: line.split()[-1] for line in lines[3:]}
     assert verdicts == {"ROC-AUC": "better", "Brier score": "worse", "F1": "+0.0400)"}
     assert "0.9000     0.8000  +0.1000 (+0.0500 to +0.1500)" in lines[3]
@@ -203,7 +219,7 @@ def test_a_comparison_lists_the_largest_disagreements_and_its_note(
 ) -> None:
     one = Disagreement(ids={"Id": "77", "Branch": "N"}, outcome="left", candidate=0.91, baseline=0.1234567)
 
-    lines = printed(tabulate_comparison("new", comparison(disagreements=[one], note="Mind: something.")))
+    lines = printed(tabulate_comparison("new", comparison(disagreements=[one], note="Mind: something."), "abcdef01"))
 
     assert lines[1] == "Mind: something."
     assert lines[-2].split() == ["Id", "Branch", "outcome", "new", "version", "1"]

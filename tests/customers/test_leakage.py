@@ -14,9 +14,11 @@ from pydantic import ValidationError
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.leakage import Finding, LeakageParameters, LeakageReport, check_leakage, require_no_leak
 from churn_kedro.customers.leakage.order import identifier_order
+from churn_kedro.customers.splits import SplitParameters, describe_splits
 from churn_kedro.reporting.figures.performance import draw_findings
 from tests import ROOT
 
+SHARES = SplitParameters(test_size=0.2, validation_size=0.2, random_state=0)
 PARAMETERS = LeakageParameters.model_validate(
     {
         "max_rows": 20_000,
@@ -71,6 +73,20 @@ def divide(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFram
     return train, validation, test
 
 
+def check_parts(
+    table: pd.DataFrame,
+    train: pd.DataFrame,
+    validation: pd.DataFrame,
+    test: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    *,
+    scoring: list[str] | None = None,
+    parameters: LeakageParameters = PARAMETERS,
+) -> LeakageReport:
+    manifest = describe_splits(train, validation, test, declaration, SHARES, {})
+    return check_leakage(table, train, validation, test, manifest, scoring, declaration, parameters)
+
+
 def check(
     table: pd.DataFrame,
     declaration: CustomerDeclaration | None = None,
@@ -79,7 +95,7 @@ def check(
     parameters: LeakageParameters = PARAMETERS,
 ) -> LeakageReport:
     declaration = declaration or declare(table)
-    return check_leakage(table, *divide(table), scoring, declaration, parameters)
+    return check_parts(table, *divide(table), declaration, scoring=scoring, parameters=parameters)
 
 
 def found(report: LeakageReport, *severities: str) -> list[tuple[str, str | None]]:
@@ -176,7 +192,7 @@ def test_several_rows_of_a_customer_do_not_prove_a_perfect_model() -> None:
     declaration = declare(table, roles={"household": "group"})
     part = np.repeat(random.choice(3, 300, p=[0.6, 0.2, 0.2]), 12)
 
-    report = check_leakage(table, table[part == 0], table[part == 1], table[part == 2], None, declaration, PARAMETERS)
+    report = check_parts(table, table[part == 0], table[part == 1], table[part == 2], declaration)
 
     assert found(report, "leak") == []
 
@@ -413,7 +429,7 @@ def test_a_customer_in_two_parts_is_a_leak_with_examples() -> None:
     declaration = declare(table, roles={"household": "group"})
     overlapping = pd.concat([test, train[:3]])
 
-    report = check_leakage(table, train, validation, overlapping, None, declaration, PARAMETERS)
+    report = check_parts(table, train, validation, overlapping, declaration)
 
     assert found(report, "leak") == [("customer_in_two_splits", "Id"), ("customer_in_two_splits", "household")]
     assert "3 of 400 customers by Id" in report.findings[0].evidence

@@ -21,6 +21,7 @@ from churn_kedro.reporting.evaluation_results import Assessment
 from churn_kedro.reporting.figures.comparison import draw_comparison
 from churn_kedro.reporting.figures.gate import draw_gate
 from churn_kedro.training.baselines import train_baseline
+from tests.evidence_cases import no_leaks, subject
 from tests.task_cases import SPLIT, configure, task_case
 
 BOOTSTRAP = BootstrapParameters(n_resamples=100, confidence=0.9, random_state=0)
@@ -163,7 +164,8 @@ def test_without_economics_and_protected_columns_there_are_no_further_metrics() 
     case = task_case("regression")
     scores = score_labelled(case.trained.estimator, case.test, case.declaration)
 
-    assert Assessment(slices=measure_slices(scores, case.test, case.declaration)).extended_metrics == {}
+    slices = measure_slices(scores, case.test, case.declaration)
+    assert Assessment(subject=subject(), leakage=no_leaks(), slices=slices).extended_metrics == {}
 
 
 def test_the_gate_is_drawn_with_every_check() -> None:

@@ -44,6 +44,7 @@ from churn_kedro.models.interface import ScoredCustomers, TrainedModel, score_la
 from churn_kedro.training.algorithms import AlgorithmName
 from churn_kedro.training.recipe import fit_model
 from tests.conftest import SHARES
+from tests.evidence_cases import subject
 from tests.task_cases import CLASSES, TaskCase, compare_given, task_case, train_given
 from tests.treatment_cases import treatment_case
 
@@ -675,7 +676,7 @@ def test_the_summary_repeats_what_was_found() -> None:
     shuffled = permutation_importance(case.trained.estimator, case.test, case.declaration, QUICK)
     interactions = explain_interactions(case.trained.estimator, case.test)
 
-    summary = summarise_explanations(explained, shuffled, interactions)
+    summary = summarise_explanations(subject(), explained, shuffled, interactions)
 
     assert [one.column for one in summary.strengths] == explained.strengths.index.tolist()
     assert {one.column: one.rise for one in summary.shuffled} == shuffled.means.to_dict()
@@ -686,7 +687,7 @@ def test_the_summary_repeats_what_was_found() -> None:
     assert summary.interacting_customers == len(interactions.values)
     assert summary.pairs[0].mean_absolute == pytest.approx(interactions.strengths.max().max())
     assert ExplanationSummary.model_validate_json(summary.model_dump_json()) == summary
-    without = summarise_explanations(explained, shuffled, None)
+    without = summarise_explanations(subject(), explained, shuffled, None)
     assert without.pairs == []
 
 

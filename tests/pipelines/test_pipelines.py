@@ -16,7 +16,6 @@ from kedro.runner import SequentialRunner
 from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
-from churn_kedro.customers.leakage import LeakageReport
 from churn_kedro.customers.parameters import DataProcessingParameters
 from churn_kedro.customers.splits import SplitManifest, SplitParameters
 from churn_kedro.customers.tasks import Task
@@ -36,6 +35,7 @@ from churn_kedro.registry.gate import GateParameters, TaskGate
 from churn_kedro.registry.parameters import RegistryParameters
 from churn_kedro.registry.retention import RetentionParameters
 from tests import ROOT
+from tests.evidence_cases import no_leaks
 from tests.model_cases import column_model
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
@@ -64,16 +64,6 @@ EVALUATION = EvaluationParameters(
     n_disagreements=5,
 )
 REGISTRY = RegistryParameters(approval="auto", gate=GATE, retention=RetentionParameters(keep_last=5, keep_days=1))
-CLEAN = LeakageReport(
-    task="binary",
-    findings=[],
-    checks=["identifier_order"],
-    strengths=[],
-    orders=[],
-    rows_checked=100,
-    rows_total=100,
-    sampled=False,
-)
 
 
 class Kept(MemoryDataset):
@@ -432,6 +422,7 @@ def _evaluate(
             "validation_customers": splits[1],
             "test_customers": splits[2],
             "split_manifest": manifest,
+            "leakage_report": no_leaks(manifest.digests, task=declaration.task),
             "training_record": None,
             "params:customers": declaration,
             "params:features": FeatureParameters(),
@@ -551,17 +542,18 @@ def test_registry_promotes_a_first_and_an_equal_candidate(
     incumbent: int | None,
 ) -> None:
     candidate = _registered(trained, 2)
+    evaluated = _evaluate(candidate, splits, manifest, declaration, last="measure_performance")
 
     made = _run(
         registry.create_pipeline(),
         {
-            "evaluation": _evaluate(candidate, splits, manifest, declaration, last="measure_performance")["evaluation"],
+            "evaluation": evaluated["evaluation"],
+            "assessment": evaluated["assessment"],
             "churn_model@registry": candidate,
             "incumbent_model": _registered(trained, incumbent) if incumbent else None,
             "test_customers": splits[2],
             "split_manifest": manifest,
             "params:customers": declaration,
-            "leakage_report": CLEAN,
             "params:registry": REGISTRY,
         },
     )
@@ -638,12 +630,12 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
         registry.create_pipeline(),
         {
             "evaluation": evaluated["evaluation"],
+            "assessment": evaluated["assessment"],
             "churn_model@registry": candidate,
             "incumbent_model": case.registered(1),
             "test_customers": case.test,
             "split_manifest": case.manifest,
             "params:customers": case.declaration,
-            "leakage_report": CLEAN,
             "params:registry": REGISTRY,
         },
     )

@@ -16,6 +16,7 @@ from churn_kedro.customers.leakage import LeakageReport
 from churn_kedro.customers.leakage.findings import Finding
 from churn_kedro.customers.splits import SplitManifest, SplitParameters, SplitRecord
 from churn_kedro.customers.tasks import Task
+from churn_kedro.evaluation.comparison import ModelComparison
 from churn_kedro.evaluation.metrics.estimates import (
     BootstrapParameters,
     Estimate,
@@ -28,6 +29,7 @@ from churn_kedro.models.training_rows import digest_training_rows
 from churn_kedro.registry.gate import (
     Approval,
     Decision,
+    Evidence,
     GateCheck,
     GateParameters,
     check_test_table,
@@ -37,19 +39,10 @@ from churn_kedro.registry.gate import (
     plan_decision,
 )
 from churn_kedro.registry.lifecycle import Move, RegistryState
+from tests.evidence_cases import no_leaks, subject
 from tests.model_cases import column_model
 from tests.task_cases import task_case
 
-CLEAN = LeakageReport(
-    task="binary",
-    findings=[],
-    checks=["identifier_order"],
-    strengths=[],
-    orders=[],
-    rows_checked=100,
-    rows_total=100,
-    sampled=False,
-)
 RESAMPLING = BootstrapParameters(n_resamples=100, confidence=0.95, random_state=0)
 
 
@@ -60,6 +53,7 @@ def gate(**changed: Any) -> GateParameters:
         "binary": own | {name: changed.pop(name) for name in own if name in changed},
         "multiclass": {"bounds": {"roc_auc_low": 0.6}, "metric": "roc_auc", "margin": 0.01, "segment_margin": 0.05},
         "regression": {"bounds": {"r2_low": 0.0}, "metric": "r2", "margin": 0.01, "segment_margin": 0.05},
+        "simple_baseline": "ignore",
         "confidence": 0.95,
         "n_resamples": 200,
         "random_state": 0,
@@ -159,14 +153,19 @@ def decide(
     incumbent: RegisteredModel | None,
     test: pd.DataFrame,
     manifest: SplitManifest,
-    leakage: LeakageReport,
+    leakage: LeakageReport | None,
     declaration: CustomerDeclaration,
     parameters: GateParameters,
     approval: Approval = "auto",
+    simple: ModelComparison | None = None,
 ) -> Decision:
-    """The two steps of a decision."""
+    """The two steps of a decision; without leakage report, that of the split, which found nothing."""
     checked = check_test_table(candidate, incumbent, test, manifest, declaration, parameters)
-    return decide_by_checks(evaluation, candidate, checked, leakage, declaration, parameters, approval)
+    about = subject(
+        {**manifest.digests, "test": evaluation.test_digest}, evaluation.model_version, evaluation.model_name
+    )
+    evidence = Evidence(evaluation, about, leakage or no_leaks(manifest.digests), simple)
+    return decide_by_checks(evidence, candidate, checked, declaration, parameters, approval)
 
 
 class Case:
@@ -189,7 +188,7 @@ class Case:
             incumbent,
             self.table,
             split_of(self.table),
-            CLEAN,
+            None,
             self.declaration,
             parameters or gate(),
         )
@@ -327,7 +326,10 @@ def test_a_metric_that_is_missing_or_not_a_number_fails(metric: str, case: Case,
     [
         ({"model_version": 7}, "the evaluation is of churn version 7, expected churn version 2"),
         ({"model_name": "other"}, "the evaluation is of other version 2, expected churn version 2"),
-        ({"test_digest": "0"}, "the evaluation used another test table"),
+        (
+            {"test_digest": "0"},
+            "the evaluation used another test table (digest 0, expected cb766ea4ed4d4d4526b8a238da4a0d9c)",
+        ),
     ],
 )
 @pytest.mark.parametrize("incumbent", [None, model("poor", 1)])
@@ -517,7 +519,7 @@ class TaskDecision:
             incumbent,
             self.case.test,
             self.case.manifest,
-            CLEAN,
+            None,
             self.case.declaration,
             gate(),
         )
@@ -678,11 +680,12 @@ def test_a_small_loss_in_a_segment_by_chance_does_not_refuse(scored: pd.DataFram
 
 def test_a_leak_without_permission_refuses(case: Case, scored: pd.DataFrame) -> None:
     leak = Finding(check="perfect_model", severity="leak", evidence="ROC-AUC 1", advice="Look at it.")
+    clean = no_leaks(split_of(scored).digests)
     for leakage, passes in (
-        (CLEAN, True),
-        (CLEAN.model_copy(update={"findings": [leak.model_copy(update={"severity": "warning"})]}), True),
-        (CLEAN.model_copy(update={"findings": [leak.model_copy(update={"allowed": "Looked at it"})]}), True),
-        (CLEAN.model_copy(update={"findings": [leak]}), False),
+        (clean, True),
+        (clean.model_copy(update={"findings": [leak.model_copy(update={"severity": "warning"})]}), True),
+        (clean.model_copy(update={"findings": [leak.model_copy(update={"allowed": "Looked at it"})]}), True),
+        (clean.model_copy(update={"findings": [leak]}), False),
     ):
         candidate = model("good", 1)
         decision = decide(
@@ -727,7 +730,7 @@ def test_under_manual_approval_what_passes_waits_and_what_does_not_takes_no_plac
             model("good", 1),
             case.table,
             split_of(case.table),
-            CLEAN,
+            None,
             case.declaration,
             gate(),
             "manual",
@@ -856,6 +859,7 @@ def test_each_check_has_its_value_bound_and_reason(scored: pd.DataFrame, case: C
         {
             "name": "not trained on test customers",
             "passed": True,
+            "decisive": True,
             "reason": "version 2 was trained on none of the 400 test customers",
             "value": 0.0,
             "relation": "at most",
@@ -888,27 +892,88 @@ def test_leaks_are_counted_and_named_and_so_are_those_that_are_allowed(case: Cas
             {"check": check, "column": column, "severity": "leak", "evidence": "e", "advice": "a", "allowed": allowed}
         )
 
-    def check(*findings: Finding) -> GateCheck:
-        report = CLEAN.model_copy(update={"findings": list(findings), "checks": ["one", "two", "three"]})
+    def checks(*findings: Finding) -> dict[str, GateCheck]:
+        report = no_leaks(split_of(scored).digests).model_copy(
+            update={"findings": list(findings), "checks": ["one", "two", "three"]}
+        )
         candidate = model("good", 1)
         decision = decide(
             evaluate(scored, candidate), candidate, None, scored, split_of(scored), report, case.declaration, gate()
         )
-        return checks_of(decision)["no leak without permission"]
+        return checks_of(decision)
 
-    two = check(leak("target_copy", "City"), leak("perfect_model", None))
+    name = "no leak without permission"
+    two = checks(leak("target_copy", "City"), leak("perfect_model", None))[name]
     assert two.model_dump() == {
         "name": "no leak without permission",
         "passed": False,
+        "decisive": True,
         "reason": "2 leaks without permission: target_copy in City; perfect_model",
         "value": 2.0,
         "relation": "at most",
         "bound": 0.0,
     }
-    allowed = check(leak("target_copy", "City", "Looked at"))
-    assert (allowed.passed, allowed.value) == (True, 0.0)
-    assert allowed.reason == "no leak without permission in 3 checks; 1 allowed by the declaration"
-    assert check().reason == "no leak without permission in 3 checks"
+    allowed = checks(leak("target_copy", "City", "Looked at"))
+    assert (allowed[name].passed, allowed[name].value) == (True, 0.0)
+    warning = allowed["no leak allowed"]
+    assert (warning.passed, warning.decisive) == (False, False)
+    assert warning.reason.endswith("target_copy in City (Looked at)")
+    assert checks()[name].reason == "no leak without permission in 3 checks"
+    assert "no leak allowed" not in checks()
+
+
+def test_leakage_checks_of_other_tables_refuse(case: Case, scored: pd.DataFrame) -> None:
+    candidate, other = model("good", 1), no_leaks({"train": "t", "validation": "v", "test": "another"})
+
+    decision = decide(
+        evaluate(scored, candidate), candidate, None, scored, split_of(scored), other, case.declaration, gate()
+    )
+
+    assert decision.verdict == "refused"
+    assert "the leakage checks are of other tables (test another" in failed(decision)["no leak without permission"]
+
+
+@pytest.mark.parametrize(
+    ("low", "policy", "verdict", "reasons"),
+    [
+        (0.01, "refuse", "promoted", 0),
+        (-0.01, "warn", "promoted", 1),
+        (-0.01, "refuse", "refused", 0),
+        (-0.01, "ignore", "promoted", 0),
+        (None, "warn", "promoted", 1),
+        (None, "refuse", "refused", 0),
+    ],
+)
+def test_a_version_that_is_not_clearly_better_than_a_linear_model_is_warned_of_or_refused(
+    low: float | None, policy: str, verdict: str, reasons: int, case: Case, scored: pd.DataFrame
+) -> None:
+    candidate = model("good", 1)
+    simple = (
+        None
+        if low is None
+        else ModelComparison(
+            baseline="logistic_regression",
+            rows=400,
+            values={"roc_auc": (0.85, 0.83)},
+            differences={"roc_auc": Estimate(value=0.02, low=low, high=0.05)},
+            disagreements=[],
+        )
+    )
+
+    decision = decide(
+        evaluate(scored, candidate),
+        candidate,
+        None,
+        scored,
+        split_of(scored),
+        None,
+        case.declaration,
+        gate(simple_baseline=policy),
+        simple=simple,
+    )
+
+    assert decision.verdict == verdict
+    assert len([reason for reason in decision.reasons if reason.startswith("!")]) == reasons
 
 
 def test_the_plan_of_a_decision_holds_everything_that_was_decided(case: Case) -> None:

@@ -357,7 +357,9 @@ def test_no_type_is_trusted_without_need(calibrated: dict[Calibration, TrainedMo
     models += [model_of(algorithm, task) for algorithm, task in PAIRS]
     economics = {"contact_cost": 2, "offer_cost": 5, "save_probability": 0.4, "value": 60}
     case = task_case("binary")
-    models.append(train_again(case, case.train, case.validation, campaigns={"economics": economics}).model)
+    models.append(
+        train_again(case, case.train, case.validation, campaigns={"objective": "profit", "economics": economics}).model
+    )
     needed = {name for model in models for name in skops.io.get_untrusted_types(data=skops.io.dumps(model.estimator))}
 
     assert needed == set(TRUSTED_TYPES)

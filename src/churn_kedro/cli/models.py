@@ -246,6 +246,11 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
             trained_on = find_version_training_rows(model, test, manifest, declaration)
             if trained_on is not None and trained_on.any():
                 notes.append(f"version {model.version} was trained on {trained_on.mean():.1%} of the test customers")
+            evaluated_on = model.tags.get("test_digest")
+            if evaluated_on not in (None, manifest.test.digest):
+                notes.append(
+                    f"the recorded metrics of version {model.version} are of another test table ({evaluated_on[:8]})"
+                )
         names = [
             f"version {number}{f' ({version})' if version != str(number) else ''}"
             for number, version in zip(numbers, (first, second), strict=True)
@@ -259,9 +264,10 @@ def compare(first: str, second: str, env: str | None, as_json: bool) -> None:
             parameters.n_disagreements,
         ).comparison
         if as_json:
-            click.echo(json.dumps({"candidate": names[0], **comparison.model_dump(mode="json")}, indent=2))
+            known = {"candidate": names[0], "test_digest": manifest.test.digest}
+            click.echo(json.dumps({**known, **comparison.model_dump(mode="json")}, indent=2))
         else:
-            show(tabulate_comparison(names[0], comparison))
+            show(tabulate_comparison(names[0], comparison, manifest.test.digest))
 
 
 def _parameters(project: _Project, name: str) -> Any:

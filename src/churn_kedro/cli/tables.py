@@ -34,6 +34,8 @@ class VersionRow(Parameters):
     algorithm: str | None
     metrics: dict[str, Estimate] = Field(description="Of the last evaluation, with intervals.")
     evaluated_at: str | None
+    test_digest: str | None = Field(description="Content digest of the test table of the metrics.")
+    test_rows: int | None = Field(description="Customers of that table.")
 
 
 def read_metrics(tags: Mapping[str, str]) -> dict[str, Estimate]:
@@ -77,6 +79,8 @@ def describe_versions(
             algorithm=tags.get("algorithm"),
             metrics=read_metrics(tags),
             evaluated_at=tags.get("evaluated_at"),
+            test_digest=tags.get("test_digest"),
+            test_rows=int(tags["test_rows"]) if tags.get("test_rows", "").isdecimal() else None,
         )
         for version, tags in sorted(state.tags.items(), reverse=True)
     ]
@@ -145,12 +149,15 @@ def tabulate_versions(name: str, rows: Sequence[VersionRow]) -> RenderableType:
         rows: One for each version.
 
     Returns:
-        A table with the metrics that at least one version has.
+        A table with the metrics that at least one version has. Metrics that were measured on another table than those
+        of the champion (without one: of the newest evaluated version) are marked.
     """
     if not rows:
         return f"{name}: no version"
+    compared = _comparable_with(rows)
     metrics = [metric for metric in _LISTED if any(metric in row.metrics for row in rows)]
-    header = ["version", "aliases", "decision", "age", "algorithm", *(metric_title(metric) for metric in metrics)]
+    titles = [metric_title(metric) for metric in metrics]
+    header = ["version", "aliases", "decision", "age", "algorithm", "test table", *titles]
     cells = [
         [
             str(row.version),
@@ -158,8 +165,10 @@ def tabulate_versions(name: str, rows: Sequence[VersionRow]) -> RenderableType:
             row.decision or "not decided",
             _age(row.age_days),
             row.algorithm or "-",
+            _name_table(row.test_digest, row.test_rows),
             *(
                 _interval(row.metrics[metric], 2 if metric == "profit_per_customer" else 4)
+                + ("" if compared is None or row.test_digest == compared.test_digest else " *")
                 if metric in row.metrics
                 else "-"
                 for metric in metrics
@@ -167,7 +176,25 @@ def tabulate_versions(name: str, rows: Sequence[VersionRow]) -> RenderableType:
         ]
         for row in rows
     ]
-    return Group(name, "", _table(header, cells, right=(0, 3)))
+    parts: list[RenderableType] = [name, "", _table(header, cells, right=(0, 3))]
+    if compared is not None and any(row.metrics and row.test_digest != compared.test_digest for row in rows):
+        parts += [
+            "",
+            f"* measured on another test table than version {compared.version}, so not comparable with it. On its "
+            "table: `kedro models compare`, or `kedro run --pipelines evaluation --params model_version=VERSION`.",
+        ]
+    return Group(*parts)
+
+
+def _comparable_with(rows: Sequence[VersionRow]) -> VersionRow | None:
+    """Return the version whose test table the metrics of the others are compared on."""
+    evaluated = [row for row in rows if row.metrics]
+    champions = [row for row in evaluated if "champion" in row.aliases]
+    return next(iter([*champions, *evaluated]), None)
+
+
+def _name_table(digest: str | None, rows: int | None) -> str:
+    return "-" if digest is None else f"{digest[:8]}{f' ({rows:,} rows)' if rows is not None else ''}"
 
 
 def tabulate_version(
@@ -204,12 +231,13 @@ def tabulate_version(
     return Group(*parts)
 
 
-def tabulate_comparison(candidate: str, comparison: ModelComparison) -> RenderableType:
+def tabulate_comparison(candidate: str, comparison: ModelComparison, test_digest: str) -> RenderableType:
     """Build the comparison of two versions for a terminal.
 
     Args:
         candidate: Name of the first version.
         comparison: Their comparison.
+        test_digest: Content digest of the test table that both were scored on.
 
     Returns:
         A table of metrics with paired differences, and the customers with the largest differences in prediction.
@@ -224,7 +252,8 @@ def tabulate_comparison(candidate: str, comparison: ModelComparison) -> Renderab
         rows.append([METRICS[name].title, f"{first:.4f}", f"{second:.4f}", interval, verdict])
     header = ["metric", candidate, comparison.baseline, "difference (paired interval)", candidate]
     parts: list[RenderableType] = [
-        f"{candidate} beside {comparison.baseline}, on the same {comparison.rows:,} test customers",
+        f"{candidate} beside {comparison.baseline}, on the same {comparison.rows:,} test customers "
+        f"(table {test_digest[:8]})",
         *([comparison.note] if comparison.note else []),
         "",
         _table(header, rows, right=(1, 2)),

@@ -80,6 +80,11 @@ class SplitManifest(Record):
     validation: SplitRecord
     test: SplitRecord
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """Content digest of each part."""
+        return {"train": self.train.digest, "validation": self.validation.digest, "test": self.test.digest}
+
     def verify(self, **parts: pd.DataFrame) -> None:
         """Check that tables are the parts that this manifest describes.
 

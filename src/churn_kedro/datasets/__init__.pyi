@@ -8,6 +8,7 @@ from .mlflow.addresses import (
     tracking_uri as tracking_uri,
 )
 from .mlflow.baseline_versions import BaselineDataset as BaselineDataset
+from .mlflow.evaluations import EvaluationDataset as EvaluationDataset
 from .mlflow.inputs import TableInput as TableInput
 from .mlflow.metrics import RunMetricsDataset as RunMetricsDataset, log_run_metrics as log_run_metrics
 from .mlflow.model_digests import model_digest as model_digest

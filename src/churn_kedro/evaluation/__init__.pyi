@@ -53,6 +53,7 @@ from .metrics.estimates import (
     Evaluation as Evaluation,
     RunMetrics as RunMetrics,
     ScoringMeasurement as ScoringMeasurement,
+    Subject as Subject,
     bootstrap as bootstrap,
     measure as measure,
     measure_with_intervals as measure_with_intervals,

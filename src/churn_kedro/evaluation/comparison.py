@@ -73,11 +73,13 @@ class Baseline:
         label: Name in reports.
         estimator: The fitted model.
         note: Caveat for the reader.
+        simple: Whether it is the linear model that a version should be clearly better than.
     """
 
     label: str
     estimator: CustomerModel
     note: str | None = None
+    simple: bool = False
 
 
 @dataclass(frozen=True)

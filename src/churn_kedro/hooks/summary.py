@@ -45,7 +45,8 @@ class SummaryHooks:
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
         """Store the paths of the files that the summary refers to."""
-        self._files = {name: conf_catalog[name]["filepath"] for name in _FILES if name in conf_catalog}
+        entries = {name: conf_catalog[name] for name in _FILES if name in conf_catalog}
+        self._files = {name: entry.get("dataset", entry)["filepath"] for name, entry in entries.items()}
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 from .gate import (
     ChecksOnTestTable as ChecksOnTestTable,
     Decision as Decision,
+    Evidence as Evidence,
     GateParameters as GateParameters,
     Promotion as Promotion,
     check_test_table as check_test_table,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Annotated, Literal, Self
@@ -12,11 +12,13 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from churn_kedro.base import Parameters, Record
-from churn_kedro.customers import TASKS, CustomerDeclaration, LeakageReport, SplitManifest, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, Finding, LeakageReport, SplitManifest, Task
 from churn_kedro.evaluation import (
     METRICS,
     BootstrapParameters,
     Evaluation,
+    ModelComparison,
+    Subject,
     bootstrap,
     extended_metrics,
     group_customers,
@@ -47,6 +49,7 @@ from churn_kedro.registry.lifecycle import (
 Verdict = Literal["promoted", "awaiting_approval", "refused", "unchanged"]
 Approval = Literal["auto", "manual"]
 Relation = Literal["at least", "at most", "equal to"]
+SimpleBaselinePolicy = Literal["warn", "refuse", "ignore"]
 
 _COMPARISON = "not worse than the champion"
 _SEGMENTS = "no segment worse than with the champion"
@@ -111,6 +114,10 @@ class GateParameters(Parameters):
     max_scoring_seconds: float | None = Field(
         None, gt=0, description="Maximum seconds to score 1,000 customers, as measured by evaluation; null: unlimited."
     )
+    simple_baseline: SimpleBaselinePolicy = Field(
+        "warn",
+        description="What happens to a version that is not clearly better than a linear model: warn, refuse or ignore.",
+    )
     confidence: float = Field(gt=0, lt=1, description="One-sided confidence of the non-inferiority test.")
     n_resamples: int = Field(ge=100, description="Paired bootstrap resamples.")
     random_state: int = Field(ge=0, description="Seed of the resamples.")
@@ -140,9 +147,27 @@ class GateCheck(Record):
     name: str
     passed: bool
     reason: str = Field(description="Value, bound and result in words.")
+    decisive: bool = Field(True, description="Whether a failure refuses the version; else it is a warning.")
     value: float | None = Field(None, description="Value that was checked.")
     relation: Relation | None = Field(None, description="Required relation to the bound.")
     bound: float | None = Field(None, description="The bound.")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the evaluation pipeline found out about a version.
+
+    Attributes:
+        evaluation: Metrics.
+        subject: The version and the tables that the other findings are about.
+        leakage: Leakage checks.
+        simple: Comparison with a linear model; None: there was none.
+    """
+
+    evaluation: Evaluation
+    subject: Subject
+    leakage: LeakageReport
+    simple: ModelComparison | None
 
 
 @dataclass(frozen=True)
@@ -150,13 +175,13 @@ class ChecksOnTestTable:
     """Checks that depend on the test customers.
 
     Attributes:
-        test_digest: Content digest of the test table.
+        tables: Content digest of the train, validation and test table of the split.
         incumbent: Version of the champion; None: there is none.
         training_rows: Check that the candidate was trained on none of the test customers.
         comparison: Comparison with the champion.
     """
 
-    test_digest: str
+    tables: dict[str, str]
     incumbent: int | None
     training_rows: GateCheck
     comparison: list[GateCheck]
@@ -184,14 +209,14 @@ class Decision(Record):
             return "champion"
         if self.verdict == "awaiting_approval":
             return "challenger"
-        lost = {check.name for check in self.checks if not check.passed}
+        lost = {check.name for check in self.checks if not check.passed and check.decisive}
         qualified = bool(self.checks) and lost <= {_COMPARISON, _SEGMENTS}
         return "challenger" if self.verdict == "refused" and self.approval == "auto" and qualified else None
 
     @property
     def reasons(self) -> list[str]:
-        """Reasons of all checks, prefixed with + if passed and - if failed."""
-        return [f"{'+' if check.passed else '-'} {check.reason}" for check in self.checks]
+        """Reasons of all checks, prefixed with + if passed, - if failed, and ! if it is a warning."""
+        return [f"{'+' if check.passed else '-' if check.decisive else '!'} {check.reason}" for check in self.checks]
 
 
 class Promotion(Record):
@@ -215,15 +240,21 @@ def _check_task(candidate: RegisteredModel, declaration: CustomerDeclaration) ->
     )
 
 
-def _check_identity(evaluation: Evaluation, candidate: RegisteredModel, test_digest: str, task: Task) -> GateCheck:
+def _check_identity(evidence: Evidence, candidate: RegisteredModel, tables: Mapping[str, str], task: Task) -> GateCheck:
+    evaluation, subject = evidence.evaluation, evidence.subject
     problems = []
     if (evaluation.model_name, evaluation.model_version) != (candidate.name, candidate.version):
         problems.append(
             f"the evaluation is of {evaluation.model_name} version {evaluation.model_version}, expected "
             f"{candidate.name} version {candidate.version}"
         )
-    if evaluation.test_digest != test_digest:
-        problems.append("the evaluation used another test table")
+    if evaluation.test_digest != tables["test"]:
+        problems.append(
+            f"the evaluation used another test table (digest {evaluation.test_digest}, expected {tables['test']})"
+        )
+    about = (subject.model_name, subject.model_version, subject.tables)
+    if not problems and about != (candidate.name, candidate.version, tables):
+        problems.append("campaign, groups and comparison are of another version or of other tables")
     if evaluation.task != task:
         problems.append(f"the evaluation is of task {evaluation.task}, expected {task}")
     if problems:
@@ -276,18 +307,66 @@ def _check_people(candidate: RegisteredModel) -> list[GateCheck]:
     return [GateCheck(name="not rejected by a person", passed=False, reason=f"version {version} was {reason}")]
 
 
-def _check_leakage(leakage: LeakageReport) -> GateCheck:
+def _check_leakage(leakage: LeakageReport, tables: Mapping[str, str]) -> list[GateCheck]:
     name = "no leak without permission"
-    leaks = leakage.leaks
-    allowed = sum(finding.allowed is not None for finding in leakage.findings)
-    if leaks:
-        named = "; ".join(f"{leak.check}{f' in {leak.column}' if leak.column else ''}" for leak in leaks)
-        reason = f"{len(leaks)} leaks without permission: {named}"
-    else:
-        reason = f"no leak without permission in {len(leakage.checks)} checks" + (
-            f"; {allowed} allowed by the declaration" if allowed else ""
+    if leakage.tables != tables:
+        reason = (
+            f"the leakage checks are of other tables (test {leakage.tables.get('test', 'unknown')}, expected "
+            f"{tables['test']}): run data_processing and evaluation again"
         )
-    return GateCheck(name=name, passed=not leaks, reason=reason, value=float(len(leaks)), relation="at most", bound=0.0)
+        return [GateCheck(name=name, passed=False, reason=reason)]
+    leaks = leakage.leaks
+    if leaks:
+        reason = f"{len(leaks)} leaks without permission: {'; '.join(map(_name_finding, leaks))}"
+    else:
+        reason = f"no leak without permission in {len(leakage.checks)} checks"
+    checks = [
+        GateCheck(name=name, passed=not leaks, reason=reason, value=float(len(leaks)), relation="at most", bound=0.0)
+    ]
+    if leakage.allowed_leaks:
+        named = "; ".join(f"{_name_finding(leak)} ({leak.allowed})" for leak in leakage.allowed_leaks)
+        checks.append(
+            GateCheck(
+                name="no leak allowed",
+                passed=False,
+                decisive=False,
+                reason=f"{len(leakage.allowed_leaks)} leaks are allowed by the declaration: metrics may be too good. "
+                + named,
+                value=float(len(leakage.allowed_leaks)),
+                relation="equal to",
+                bound=0.0,
+            )
+        )
+    return checks
+
+
+def _name_finding(finding: Finding) -> str:
+    return f"{finding.check}{f' in {finding.column}' if finding.column else ''}"
+
+
+def _check_simple(simple: ModelComparison | None, metric: str, policy: SimpleBaselinePolicy) -> list[GateCheck]:
+    """Check that the version is clearly better than a linear model on the same test customers."""
+    if policy == "ignore":
+        return []
+    name, decisive = "clearly better than a simple model", policy == "refuse"
+    if simple is None or metric not in simple.differences:
+        reason = "no simple model was compared with: run the evaluation without `baseline=none`"
+        return [GateCheck(name=name, passed=False, decisive=decisive, reason=reason)]
+    found, sign = simple.differences[metric], -1.0 if METRICS[metric].lower_is_better else 1.0
+    low, high = sorted((sign * found.low, sign * found.high))
+    passed = low > 0
+    reason = (
+        f"{metric} {simple.values[metric][0]:.4f} against {simple.values[metric][1]:.4f} of {simple.baseline}: gain "
+        f"{sign * found.value:+.4f} ({low:+.4f} to {high:+.4f})"
+        + (
+            ""
+            if passed
+            else ", so it is not clearly better than a simple model, which is easier to explain and maintain"
+        )
+    )
+    return [
+        GateCheck(name=name, passed=passed, decisive=decisive, reason=reason, value=low, relation="at least", bound=0.0)
+    ]
 
 
 def _check_bound(
@@ -519,14 +598,13 @@ def check_test_table(
             "comparison with the champion",
             lambda: compare_with_champion(candidate, incumbent, test, manifest, declaration, gate),
         )
-    return ChecksOnTestTable(manifest.test.digest, version, training_rows, comparison)
+    return ChecksOnTestTable(manifest.digests, version, training_rows, comparison)
 
 
 def decide(
-    evaluation: Evaluation,
+    evidence: Evidence,
     candidate: RegisteredModel,
     checked: ChecksOnTestTable,
-    leakage: LeakageReport,
     declaration: CustomerDeclaration,
     gate: GateParameters,
     approval: Approval = "auto",
@@ -534,10 +612,9 @@ def decide(
     """Decide whether the candidate becomes champion. Missing evidence counts as failure.
 
     Args:
-        evaluation: Evaluation of the candidate.
+        evidence: Evaluation of the candidate.
         candidate: The candidate version.
         checked: Checks that depend on the test customers.
-        leakage: Findings of the leakage checks of that table.
         declaration: The table's declaration.
         gate: Requirements of the gate.
         approval: Whether a person must approve a passing candidate.
@@ -550,19 +627,21 @@ def decide(
         checks = [GateCheck(name="another version", passed=False, reason=reason)]
         verdict: Verdict = "unchanged"
     else:
-        task = _check_task(candidate, declaration)
+        task, required = _check_task(candidate, declaration), gate.of(declaration.task)
+        evaluation = evidence.evaluation
         checks = [
-            _check_identity(evaluation, candidate, checked.test_digest, declaration.task),
+            _check_identity(evidence, candidate, checked.tables, declaration.task),
             checked.training_rows,
             *_check_people(candidate),
-            _check_leakage(leakage),
+            *_check_leakage(evidence.leakage, checked.tables),
             *([] if task.passed else [task]),
-            *_check_bounds(evaluation, gate.of(declaration.task).bounds),
+            *_check_bounds(evaluation, required.bounds),
             *_check_cost(evaluation, candidate, gate),
+            *_check_simple(evidence.simple, required.metric, gate.simple_baseline),
             *checked.comparison,
         ]
         passed: Verdict = "promoted" if approval == "auto" else "awaiting_approval"
-        verdict = passed if all(check.passed for check in checks) else "refused"
+        verdict = passed if all(check.passed or not check.decisive for check in checks) else "refused"
     return Decision(
         model_name=candidate.name,
         candidate=candidate.version,
@@ -570,7 +649,7 @@ def decide(
         verdict=verdict,
         approval=approval,
         checks=checks,
-        evaluated_on=checked.test_digest,
+        evaluated_on=checked.tables["test"],
     )
 
 

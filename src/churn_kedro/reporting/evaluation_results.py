@@ -8,7 +8,7 @@ from pydantic import Field
 
 from churn_kedro.base import Record
 from churn_kedro.campaigns import CampaignReport
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, LeakageReport
 from churn_kedro.evaluation import (
     METRICS,
     Estimate,
@@ -17,6 +17,7 @@ from churn_kedro.evaluation import (
     FairnessReport,
     ModelComparison,
     SliceReport,
+    Subject,
     extended_metrics,
 )
 
@@ -24,10 +25,15 @@ from churn_kedro.evaluation import (
 class Assessment(Record):
     """Campaign, slices, fairness and comparison of a version."""
 
+    subject: Subject = Field(description="The version, and the tables of the split.")
+    leakage: LeakageReport = Field(description="Leakage checks of these tables.")
     slices: SliceReport = Field(description="Performance on groups of customers.")
     campaign: CampaignReport | None = Field(None, description="Task binary with economics only.")
     fairness: FairnessReport | None = Field(None, description="Task binary with protected columns only.")
     comparison: ModelComparison | None = Field(None, description="Null without baseline.")
+    simple_comparison: ModelComparison | None = Field(
+        None, description="Comparison with a linear model trained on the same customers; null without baseline."
+    )
 
     @property
     def extended_metrics(self) -> dict[str, Estimate]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from churn_kedro.campaigns import Alternative, CampaignReport, Economics, ValueColumn
-from churn_kedro.customers import Task
+from churn_kedro.customers import LeakageReport, Task
 from churn_kedro.evaluation import (
     METRICS,
     Estimate,
@@ -314,7 +314,7 @@ def summarise(results: EvaluationResults) -> list[str]:
     Returns:
         Sentences.
     """
-    sentences = [_describe_test(results)]
+    sentences = [*_describe_allowed_leaks(results.assessment.leakage), _describe_test(results)]
     match results.evaluation.task:
         case "binary":
             sentences += _summarise_decisions(results)
@@ -347,6 +347,18 @@ def summarise(results: EvaluationResults) -> list[str]:
             sentence for column in results.assessment.fairness.columns for sentence in _summarise_protected(column)
         ]
     return sentences
+
+
+def _describe_allowed_leaks(leakage: LeakageReport) -> list[str]:
+    named = [
+        f"{leak.check}{f' of {leak.column}' if leak.column else ''} ({leak.allowed})" for leak in leakage.allowed_leaks
+    ]
+    if not named:
+        return []
+    return [
+        f"The table has {_count(len(named), 'leak')} that the declaration allows, so all metrics may be too good: "
+        f"{_join(named)}."
+    ]
 
 
 def _describe_test(results: EvaluationResults) -> str:
@@ -462,6 +474,7 @@ def list_limits(results: EvaluationResults) -> list[str]:
         Sentences.
     """
     limits = [
+        *_describe_allowed_leaks(results.assessment.leakage),
         *_limits_of_the_test(results),
         *(_describe_worse(group, results.assessment.slices) for group in results.assessment.slices.failing),
         *_describe_harder(results.assessment.slices),

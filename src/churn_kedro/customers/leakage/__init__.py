@@ -27,6 +27,7 @@ from churn_kedro.customers.leakage.findings import (
 from churn_kedro.customers.leakage.order import check_order
 from churn_kedro.customers.leakage.quick_model import check_perfect_model
 from churn_kedro.customers.leakage.shared_rows import check_near_duplicates, check_shared_customers
+from churn_kedro.customers.splits import SplitManifest
 
 __all__ = [
     "FeatureAssociation",
@@ -62,11 +63,10 @@ def check_leakage(
     train: pd.DataFrame,
     validation: pd.DataFrame,
     test: pd.DataFrame,
+    manifest: SplitManifest,
     scoring_columns: list[str] | None,
     declaration: CustomerDeclaration,
     parameters: LeakageParameters,
-    *,
-    by_time: bool = False,
 ) -> LeakageReport:
     """Run all leakage checks.
 
@@ -75,10 +75,10 @@ def check_leakage(
         train: Training customers.
         validation: Validation customers.
         test: Test customers.
+        manifest: Manifest of the parts.
         scoring_columns: Header of the table to score; None where there is none.
         declaration: The table's declaration.
         parameters: Limits.
-        by_time: Whether the parts follow each other in time.
 
     Returns:
         The findings, and the associations they are based on.
@@ -106,7 +106,7 @@ def check_leakage(
     findings += [
         *check_variety(customers, checked, declaration, parameters),
         *([] if scoring_columns is None else check_scoring_columns(scoring_columns, declaration)),
-        *check_shared_customers(parts, declaration, by_time=by_time),
+        *check_shared_customers(parts, declaration, by_time=manifest.split.method == "time"),
         *near_duplicates,
     ]
     return LeakageReport(
@@ -116,6 +116,7 @@ def check_leakage(
         rows_total=len(customers),
         sampled=sampled,
         task=declaration.task,
+        tables=manifest.digests,
         strengths=strengths,
         orders=orders,
     )

@@ -132,6 +132,7 @@ class LeakageReport(Record):
     rows_total: int
     sampled: bool = Field(description="Whether the costly checks used a sample.")
     task: Task
+    tables: dict[str, str] = Field(description="Content digest of the train, validation and test table.")
     strengths: list[FeatureAssociation] = Field(description="Features, strongest first.")
     orders: list[OrderCurve]
 
@@ -139,6 +140,11 @@ class LeakageReport(Record):
     def leaks(self) -> list[Finding]:
         """Leaks that the declaration does not allow."""
         return [finding for finding in self.findings if finding.severity == "leak" and finding.allowed is None]
+
+    @property
+    def allowed_leaks(self) -> list[Finding]:
+        """Leaks that the declaration allows."""
+        return [finding for finding in self.findings if finding.severity == "leak" and finding.allowed is not None]
 
 
 def assign_allowed(findings: Iterable[Finding], declaration: CustomerDeclaration) -> list[Finding]:

@@ -8,13 +8,15 @@ from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from churn_kedro.datasets.mlflow.evaluations import EVALUATION_RUN_TAG
 from churn_kedro.reporting import DOCUMENTS_FOLDER, VersionDocuments
 
 
 class VersionDocumentsDataset(AbstractDataset[VersionDocuments, VersionDocuments]):
     """Attach the results of the latest evaluation to the registered version.
 
-    The run of each evaluation has its own documents; those of the model are replaced.
+    The run of each evaluation has its own documents; those of the model are replaced. A tag of the version names the
+    run, from which the results are loaded.
 
     Args:
         metadata: For plugins; Kedro ignores it.
@@ -37,6 +39,7 @@ class VersionDocumentsDataset(AbstractDataset[VersionDocuments, VersionDocuments
         """
         if not self._logging_activated:
             return
+        import mlflow
         from mlflow import MlflowClient
 
         client = MlflowClient()
@@ -46,7 +49,9 @@ class VersionDocumentsDataset(AbstractDataset[VersionDocuments, VersionDocuments
             client.log_model_artifacts(data.model_id, folder, DOCUMENTS_FOLDER)
         client.update_model_version(data.model_name, str(data.version), description=data.description)
         present = client.get_model_version(data.model_name, str(data.version)).tags
-        for key, value in data.tags.items():
+        run = mlflow.active_run()
+        tags = {**data.tags, EVALUATION_RUN_TAG: run.info.run_id if run else None}
+        for key, value in tags.items():
             if value is not None:
                 client.set_model_version_tag(data.model_name, str(data.version), key, value)
             elif key in present:

@@ -8,6 +8,7 @@ from churn_kedro.base import Record
 from churn_kedro.evaluation.explanations.explained_customers import ExplainedCustomers
 from churn_kedro.evaluation.explanations.interactions import Interactions
 from churn_kedro.evaluation.explanations.permutation import PermutationImportance
+from churn_kedro.evaluation.metrics.estimates import Subject
 from churn_kedro.models import SCORE_NAMES
 
 
@@ -36,6 +37,7 @@ class ColumnPair(Record):
 class ExplanationSummary(Record):
     """Summary of permutation importance, SHAP values and interactions."""
 
+    subject: Subject = Field(description="The version, and the tables of the split.")
     loss_name: str = Field(description="Name of the loss of permutation importance.")
     loss: float = Field(description="Loss without permutation, on the same customers.")
     shuffled: list[ColumnRise] = Field(description="Permutation importances, largest first.")
@@ -51,11 +53,15 @@ class ExplanationSummary(Record):
 
 
 def summarise_explanations(
-    explained: ExplainedCustomers, shuffled: PermutationImportance, interactions: Interactions | None
+    subject: Subject,
+    explained: ExplainedCustomers,
+    shuffled: PermutationImportance,
+    interactions: Interactions | None,
 ) -> ExplanationSummary:
     """Summarise the explanations of a model.
 
     Args:
+        subject: The version, and the tables of the split.
         explained: SHAP values.
         shuffled: Permutation importance.
         interactions: Interaction values, if computed.
@@ -66,6 +72,7 @@ def summarise_explanations(
     first = explained.outputs[0]
     kind = first.output if len(explained.outputs) == 1 else f"the {first.output.split(' of ')[0]} of each class"
     return ExplanationSummary(
+        subject=subject,
         loss_name=SCORE_NAMES[shuffled.score],
         loss=shuffled.loss,
         shuffled=[

@@ -16,7 +16,7 @@ import pandas as pd
 from pydantic import Field
 
 from churn_kedro.base import Parameters, Record
-from churn_kedro.customers import CustomerTableError, Task
+from churn_kedro.customers import CustomerTableError, LeakageReport, Task
 from churn_kedro.evaluation.metrics.definitions import METRICS, compute, task_metrics
 from churn_kedro.evaluation.metrics.statistics import decision_metrics, sample_of
 from churn_kedro.models import ScoredCustomers
@@ -72,17 +72,28 @@ class Evaluation(Record):
         return values
 
 
+class Subject(Record):
+    """What evidence is about: a version, and the tables of its evaluation."""
+
+    model_name: str = Field(description="Registered model.")
+    model_version: int = Field(description="Version.")
+    model_id: str = Field(description="MLflow's id of the model.")
+    tables: dict[str, str] = Field(description="Content digest of the train, validation and test table of the split.")
+
+
 @dataclass(frozen=True)
 class ScoringMeasurement:
     """Circumstances of the scoring of the test set.
 
     Attributes:
-        test_digest: Content digest of the test table.
+        subject: The version, and the tables of the split.
+        leakage: Findings of the leakage checks of these tables.
         training_row_share: Share of the test customers that the version was trained on, 0 to 1.
         scoring_seconds: Seconds to score 1,000 customers.
     """
 
-    test_digest: str
+    subject: Subject
+    leakage: LeakageReport
     training_row_share: float
     scoring_seconds: float
 

@@ -166,25 +166,25 @@ def leave_out_training_outliers(
 def check_customers(
     customers: pd.DataFrame,
     parts: CustomerParts,
+    manifest: SplitManifest,
     scoring_header: list[str] | None,
     declaration: CustomerDeclaration,
     leakage: LeakageParameters,
-    split: SplitParameters,
 ) -> LeakageReport:
     """Check the table and its parts for leakage before training.
 
     Args:
         customers: Accepted customers in the order of the file.
         parts: Train, validation and test.
+        manifest: Manifest of the parts.
         scoring_header: Columns of the table to score; None if absent.
         declaration: The table's declaration.
         leakage: Limits of the checks.
-        split: Parameters of the split.
 
     Returns:
-        All findings with their evidence.
+        All findings with their evidence, and the digests of the parts.
     """
-    return check_leakage(customers, *parts, scoring_header, declaration, leakage, by_time=split.method == "time")
+    return check_leakage(customers, *parts, manifest, scoring_header, declaration, leakage)
 
 
 def describe_parts(

@@ -61,10 +61,10 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "customers",
                     "customer_parts",
+                    "parts_manifest",
                     "scoring_header",
                     "params:customers",
                     "params:data_processing.leakage",
-                    "params:data_processing.split",
                 ],
                 outputs="leakage_report",
                 name="check_customers",

@@ -10,7 +10,14 @@ import pandas as pd
 
 from churn_kedro.base import Clock, Stopwatch, perf_counter, utc_now
 from churn_kedro.campaigns import CampaignParameters, CampaignReport, measure_campaign
-from churn_kedro.customers import TASKS, CustomerDeclaration, CustomerTableError, SplitManifest, Task
+from churn_kedro.customers import (
+    TASKS,
+    CustomerDeclaration,
+    CustomerTableError,
+    LeakageReport,
+    SplitManifest,
+    Task,
+)
 from churn_kedro.evaluation import (
     Baseline,
     BaselineChoice,
@@ -23,6 +30,7 @@ from churn_kedro.evaluation import (
     ExplanationSummary,
     RunMetrics,
     ScoringMeasurement,
+    Subject,
     bootstrap,
     compare_models,
     explain_customers,
@@ -84,6 +92,7 @@ def score_test_customers(
     candidate: RegisteredModel,
     test: pd.DataFrame,
     manifest: SplitManifest,
+    leakage: LeakageReport,
     declaration: CustomerDeclaration,
     training_rows_in_test: Literal["refuse", "include"],
     stopwatch: Stopwatch = perf_counter,
@@ -94,6 +103,7 @@ def score_test_customers(
         candidate: The version.
         test: Test customers.
         manifest: Manifest of their split.
+        leakage: Findings of the leakage checks of that split.
         declaration: The table's declaration.
         training_rows_in_test: Treatment of test customers that the version was trained on.
         stopwatch: Measures time, in seconds.
@@ -102,10 +112,15 @@ def score_test_customers(
         Target and prediction of each customer, and the circumstances of the scoring.
 
     Raises:
-        CustomerTableError: The table differs from the manifest, the version was trained for another table, or it was
-            trained on some of the customers.
+        CustomerTableError: The table differs from the manifest, the leakage checks are of other tables, the version was
+            trained for another table, or it was trained on some of the customers.
     """
     manifest.verify(test=test)
+    if leakage.tables != manifest.digests:
+        raise CustomerTableError(
+            f"The leakage report is of other tables (test {leakage.tables.get('test', 'unknown')}) than the split "
+            f"manifest (test {manifest.test.digest}). Run `kedro run --pipelines data_processing` again."
+        )
     require_matching_table(candidate, declaration)
     mask = find_version_training_rows(candidate, test, manifest, declaration)
     seen = 0.0 if mask is None else float(mask.mean())
@@ -121,7 +136,13 @@ def score_test_customers(
     began = stopwatch()
     score_labelled(candidate.estimator, timed, declaration)
     seconds = (stopwatch() - began) * 1000 / len(timed)
-    return scores, ScoringMeasurement(manifest.test.digest, seen, seconds)
+    subject = Subject(
+        model_name=candidate.name,
+        model_version=candidate.version,
+        model_id=candidate.model_id,
+        tables=manifest.digests,
+    )
+    return scores, ScoringMeasurement(subject, leakage, seen, seconds)
 
 
 def resample_performance(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[str, np.ndarray]:
@@ -196,14 +217,15 @@ def fit_baseline(
         configuration: Declaration, treatment, seed, and objective of the threshold.
 
     Returns:
-        The baseline in a list; empty without comparison.
+        The chosen baseline, then a linear model, which the gate looks at; empty without comparison.
     """
-    if choice.baseline is not None:
-        return [choice.baseline]
-    if choice.name is None:
-        return []
-    estimator = train_baseline(choice.name, train, validation, manifest, configuration)
-    return [Baseline(f"{choice.name} (trained here)", estimator, choice.note)]
+    baselines = [] if choice.baseline is None else [choice.baseline]
+    linear = TASKS[configuration.declaration.task].linear_model
+    for name in dict.fromkeys([choice.name, linear] if choice.name else [linear] if baselines else []):
+        estimator = train_baseline(name, train, validation, manifest, configuration)
+        note = choice.note if name == choice.name else None
+        baselines.append(Baseline(f"{name} (trained here)", estimator, note, simple=name == linear))
+    return baselines
 
 
 def compare_with_baseline(
@@ -266,6 +288,7 @@ def backtest_campaign(
 
 def assess_version(
     scores: ScoredCustomers,
+    measured: ScoringMeasurement,
     test: pd.DataFrame,
     campaign: list[CampaignReport],
     compared: list[ComparedCustomers],
@@ -276,6 +299,7 @@ def assess_version(
 
     Args:
         scores: Scores of the version on the test customers.
+        measured: The version, the tables of the split and their leakage checks.
         test: Test customers.
         campaign: The backtest of a campaign, if there is one.
         compared: The comparison with the baseline, if there is one.
@@ -286,10 +310,13 @@ def assess_version(
         Campaign, groups, fairness and comparison.
     """
     return Assessment(
+        subject=measured.subject,
+        leakage=measured.leakage,
         slices=measure_slices(scores, test, declaration, parameters.slices),
         campaign=campaign[0] if campaign else None,
         fairness=measure_fairness(scores, test, declaration, parameters.fairness),
         comparison=compared[0].comparison if compared else None,
+        simple_comparison=next((one.comparison for one in compared if one.baseline.simple), None),
     )
 
 
@@ -318,7 +345,7 @@ def measure_performance(
         model_name=candidate.name,
         model_version=candidate.version,
         model_id=candidate.model_id,
-        test_digest=measured.test_digest,
+        test_digest=measured.subject.tables["test"],
         task=scores.task,
         test_rows=len(scores.target),
         test_classes={label: int((scores.target == code).sum()) for code, label in enumerate(scores.classes)},
@@ -353,7 +380,7 @@ def draw_evaluation(
         figures |= draw_campaign(assessment.campaign)
     if assessment.fairness is not None:
         figures["fairness.png"] = draw_fairness(assessment.fairness)
-    for one in compared:
+    for one in compared[:1]:
         figures |= draw_comparison(scores, one)
     return figures
 
@@ -362,6 +389,7 @@ def explain_version(
     candidate: RegisteredModel,
     test: pd.DataFrame,
     scores: ScoredCustomers,
+    measured: ScoringMeasurement,
     declaration: CustomerDeclaration,
     limits: ExplanationParameters,
 ) -> tuple[ExplanationSummary, dict[str, Figure]]:
@@ -371,6 +399,7 @@ def explain_version(
         candidate: The version.
         test: Test customers.
         scores: Scores of the test customers.
+        measured: The version, and the tables of the split.
         declaration: The table's declaration.
         limits: Sample sizes and seed.
 
@@ -401,7 +430,7 @@ def explain_version(
     if declaration.task == "multiclass":
         # With several classes, the summary is the bar chart.
         del figures["shap_bars.png"]
-    return summarise_explanations(explained, shuffled, interactions), figures
+    return summarise_explanations(measured.subject, explained, shuffled, interactions), figures
 
 
 def gather_facts(

@@ -20,6 +20,7 @@ def create_pipeline() -> Pipeline:
                     "churn_model@registry",
                     "test_customers",
                     "split_manifest",
+                    "leakage_report",
                     "params:customers",
                     "params:evaluation.training_rows_in_test",
                 ],
@@ -94,6 +95,7 @@ def create_pipeline() -> Pipeline:
                 nodes.assess_version,
                 inputs=[
                     "test_scores",
+                    "test_measurements",
                     "test_customers",
                     "campaign_backtest",
                     "compared_customers",
@@ -128,6 +130,7 @@ def create_pipeline() -> Pipeline:
                     "churn_model@registry",
                     "test_customers",
                     "test_scores",
+                    "test_measurements",
                     "params:customers",
                     "params:evaluation.explanations",
                 ],

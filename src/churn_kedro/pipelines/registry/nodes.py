@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, LeakageReport, SplitManifest
+from churn_kedro.customers import CustomerDeclaration, SplitManifest
 from churn_kedro.evaluation import Evaluation
 from churn_kedro.models import RegisteredModel
 from churn_kedro.registry import (
     ChecksOnTestTable,
     Decision,
+    Evidence,
     GateParameters,
     RegistryParameters,
     check_test_table,
     decide,
 )
+from churn_kedro.reporting import Assessment
 
 
 def check_on_test_customers(
@@ -47,9 +49,9 @@ def check_on_test_customers(
 
 def decide_promotion(
     evaluation: Evaluation,
+    assessment: Assessment,
     candidate: RegisteredModel,
     checked: ChecksOnTestTable,
-    leakage: LeakageReport,
     declaration: CustomerDeclaration,
     parameters: RegistryParameters,
 ) -> Decision:
@@ -57,13 +59,14 @@ def decide_promotion(
 
     Args:
         evaluation: Evaluation of the candidate.
+        assessment: Comparison with a linear model and leakage checks, of the same evaluation.
         candidate: The candidate version.
         checked: Checks on the test customers.
-        leakage: Findings of the leakage checks of the table.
         declaration: The table's declaration.
         parameters: Bounds, and whether a person must approve.
 
     Returns:
         The decision with every check.
     """
-    return decide(evaluation, candidate, checked, leakage, declaration, parameters.gate, parameters.approval)
+    evidence = Evidence(evaluation, assessment.subject, assessment.leakage, assessment.simple_comparison)
+    return decide(evidence, candidate, checked, declaration, parameters.gate, parameters.approval)

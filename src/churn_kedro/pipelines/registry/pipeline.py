@@ -32,9 +32,9 @@ def create_pipeline() -> Pipeline:
                 nodes.decide_promotion,
                 inputs=[
                     "evaluation",
+                    "assessment",
                     "churn_model@registry",
                     "test_table_checks",
-                    "leakage_report",
                     "params:customers",
                     "params:registry",
                 ],
