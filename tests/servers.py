@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -75,12 +75,49 @@ def postgres_database() -> Iterator[str]:
 
 
 @contextmanager
-def mlflow_server(store: str, folder: Path) -> Iterator[str]:
+def object_store(bucket: str) -> Iterator[dict[str, str]]:
+    """An S3 endpoint in this process, with an empty bucket.
+
+    Yields:
+        Environment variables with its address and the credentials.
+    """
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        environment = {
+            "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        import boto3
+
+        boto3.client(
+            "s3",
+            endpoint_url=environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id="test",
+            aws_secret_access_key="test",  # noqa: S106 - of a server that exists only for the test
+            region_name="us-east-1",
+        ).create_bucket(Bucket=bucket)
+        yield environment
+    finally:
+        server.stop()
+
+
+@contextmanager
+def mlflow_server(
+    store: str, folder: Path, artifacts: str | None = None, variables: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """An MLflow server.
 
     Args:
         store: Address of the database for runs and versions.
-        folder: Where it keeps artifacts and its log.
+        folder: Where it keeps its log, and artifacts unless ``artifacts`` is given.
+        artifacts: Address of the artifacts.
+        variables: Further environment variables of the server.
 
     Yields:
         The server's address.
@@ -91,10 +128,10 @@ def mlflow_server(store: str, folder: Path) -> Iterator[str]:
         "server",
         *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", store),
-        *("--artifacts-destination", (folder / "served").as_uri()),
+        *("--artifacts-destination", artifacts or (folder / "served").as_uri()),
     ]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    environment = {**kept, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {**kept, **(variables or {}), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     log = folder / "server.log"
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from churn_kedro.pipelines import MAIN_JOB
 from tests.end_to_end.conftest import QUICK, Project
+from tests.servers import mlflow_server, object_store
 
 pytestmark = pytest.mark.slow
 
@@ -51,3 +53,45 @@ def test_the_same_code_works_against_an_mlflow_server(clone: Callable[[str], Pro
     assert project.aliases("bank") == {"champion": 2, "previous_champion": 1}
     assert not (project.path / "mlflow.db").exists()
     assert not (project.path / "mlartifacts").exists()
+
+
+def test_five_checkouts_that_share_a_server_and_an_object_store_do_the_main_job(
+    clone: Callable[[str], Project], main_job: tuple[Project, list[str]], tmp_path: Path
+) -> None:
+    import fsspec
+
+    with object_store("churn") as store:
+        server = mlflow_server(
+            f"sqlite:///{(tmp_path / 'server.db').as_posix()}", tmp_path, "s3://churn/mlflow", variables=store
+        )
+        with server as uri:
+            places = {**store, "MLFLOW_TRACKING_URI": uri, "CHURN_DATA_ROOT": "s3://churn/data"}
+            files = fsspec.filesystem(
+                "s3",
+                endpoint_url=store["AWS_ENDPOINT_URL"],
+                key=store["AWS_ACCESS_KEY_ID"],
+                secret=store["AWS_SECRET_ACCESS_KEY"],
+            )
+            printed = {}
+            for name in MAIN_JOB:
+                project = clone(name)
+                files.put(str(project.path / "data/01_raw"), "churn/data/01_raw", recursive=True)
+                before = {path for path in project.path.rglob("*") if ".git/" not in path.as_posix()}
+                shared = replace(project, environment={**project.environment, **places})
+                printed[name] = shared.kedro("run", "--pipelines", name, "--params", QUICK).stdout
+                if name != "training":
+                    # Training keeps its trials, which can be resumed, where CHURN_STUDY_URL says.
+                    written = {path for path in project.path.rglob("*") if ".git/" not in path.as_posix()} - before
+                    kept = [path for path in written if path.is_file() and not {"__pycache__", ".viz"} & {*path.parts}]
+                    assert [path for path in kept if path.suffix not in (".log", ".pyc")] == []
+            with files.open("churn/data/07_model_output/bank/predictions.csv") as file:
+                scored = pd.read_csv(file)
+            reports = files.ls("churn/data/08_reporting/bank")
+
+    expected = pd.read_csv(main_job[0].path / "data/07_model_output/bank/predictions.csv")
+    pd.testing.assert_frame_equal(
+        scored.drop(columns=["model_version", "scored_at"]), expected.drop(columns=["model_version", "scored_at"])
+    )
+    assert "version 1 promoted, alias champion" in printed["registry"]
+    assert "1,000 customers by version 1" in printed["inference"]
+    assert any(path.endswith("performance") for path in reports)
