@@ -12,6 +12,10 @@ from churn_kedro.hooks import LineageHooks, ParameterHooks, ProjectConfigLoader,
 os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+# OmegaConf reads at most 10,000 values from a file, against aliases that multiply. The declaration of a wide table has
+# more, and configuration is written by the project and its users.
+os.environ.setdefault("OMEGACONF_MAX_YAML_EXPANDED_NODES", "none")
+
 # Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
 warnings.filterwarnings("ignore", message=r"(?s).*Add type hints to the `predict` method", category=UserWarning)

@@ -1,15 +1,170 @@
-"""The configuration files of an inferred declaration, with a comment for each guess."""
+"""The configuration files of an inferred declaration, with a comment for each guess.
+
+Names, levels and paths are data: :func:`write_configuration`, the only place that writes configuration, quotes them and
+reads its output back.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
 
-from churn_kedro.customers.onboarding.inference import ColumnGuess, Onboarding
+from churn_kedro.base import one_line
+from churn_kedro.customers.declaration import CustomerTableError
+from churn_kedro.customers.onboarding.inference import Onboarding
+
+# Keys and positions that lead to a value.
+Path = tuple[str | int, ...]
+Comments = Mapping[Path, Sequence[str]]
 
 _WIDTH = 118
+# Words that need no quotation marks; all others get them, also where YAML does not require it.
+_PLAIN = re.compile(r"[^\W\d_][\w .()/-]*")
+_TYPED_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"})
+_MISSING = re.compile(r"\\*\?\?\?")
+_INTERPOLATION = re.compile(r"(\\*)\$\{")
+_COLUMN_KEYS = ("name", "role", "kind", "domain", "date_format", "nullable", "missing", "description")
+
+
+# Some builds of PyYAML have no parser in C.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML with indented lists, lists of words on one line, and invisible characters as escapes."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def write_double_quoted(self, text: str, split: bool = True) -> None:
+        # Without this, marks that reverse the direction of text would be written as they are.
+        self.allow_unicode = False
+        super().write_double_quoted(text, False)
+        self.allow_unicode = True
+
+
+def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    escaped = escape_interpolation(text)
+    plain = _PLAIN.fullmatch(escaped) and escaped.casefold() not in _TYPED_WORDS
+    style = None if plain else "'" if escaped.isprintable() else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", escaped, style=style)
+
+
+def _represent_list(dumper: _Dumper, values: Sequence[Any]) -> yaml.SequenceNode:
+    flow = not any(isinstance(value, dict | list) for value in values)
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flow)
+
+
+def _represent_mapping(dumper: _Dumper, values: Mapping[str, Any]) -> yaml.MappingNode:
+    # The domain of a numeric column.
+    flow = set(values) <= {"min", "max"}
+    return dumper.represent_mapping("tag:yaml.org,2002:map", values.items(), flow_style=flow)
+
+
+_Dumper.add_representer(str, _represent_text)
+_Dumper.add_representer(list, _represent_list)
+_Dumper.add_representer(dict, _represent_mapping)
+
+
+def escape_interpolation(text: str) -> str:
+    r"""Escape what OmegaConf, which loads the configuration, would replace: interpolations, and ``???`` for missing.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Text that OmegaConf resolves to the given one.
+
+    Examples:
+        >>> print(escape_interpolation("${oc.env:HOME}"), escape_interpolation("\\${a}"), escape_interpolation("???"))
+        \${oc.env:HOME} \\\${a} \???
+    """
+    if _MISSING.fullmatch(text):
+        return f"\\{text}"
+    return _INTERPOLATION.sub(lambda found: found[1] * 2 + r"\${", text)
+
+
+def write_configuration(values: Mapping[str, Any], comments: Comments) -> str:
+    """Write a configuration file. What the configuration loader reads from it equals the values.
+
+    Args:
+        values: Content; texts are data, and interpolations in them are escaped.
+        comments: Lines above a value by its path; the empty path is the beginning of the file. An empty line is left
+            blank.
+
+    Returns:
+        YAML text.
+
+    Raises:
+        CustomerTableError: A value has no form in YAML. The message names it.
+    """
+    text = yaml.dump(values, Dumper=_Dumper, allow_unicode=True, width=float("inf"), sort_keys=False)
+    if _load(text) != values:
+        raise CustomerTableError(_explain_unwritable(values))
+    lines = text.splitlines()
+    places = _lines_of(yaml.compose(text, Loader=_Loader))
+    for path in sorted(comments, key=lambda path: (places[path], len(path)), reverse=True):
+        line = lines[places[path]]
+        indent = line[: len(line) - len(line.lstrip(" "))]
+        lines[places[path] : places[path]] = [f"{indent}{_comment(one)}".rstrip() for one in comments[path]]
+    commented = "\n".join(lines) + "\n"
+    if _load(commented) != values:
+        raise RuntimeError("a comment has changed the configuration")
+    return commented
+
+
+def _comment(text: str) -> str:
+    flat = one_line(text)
+    return f"# {flat if len(flat) <= _WIDTH else flat[: _WIDTH - 1] + '…'}" if flat else ""
+
+
+def _load(text: str) -> Any:
+    """Read YAML as the configuration loader does; None where it cannot be read."""
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.to_container(OmegaConf.create(text), resolve=True)
+    except (OmegaConfBaseException, yaml.YAMLError, ValueError):
+        return None
+
+
+def _lines_of(node: yaml.Node | None, path: Path = ()) -> dict[Path, int]:
+    """Line of each value by its path."""
+    found: dict[Path, int] = {}
+    if node is None:
+        return found
+    found[path] = node.start_mark.line
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            found |= _lines_of(value, (*path, key.value)) | {(*path, key.value): key.start_mark.line}
+    elif isinstance(node, yaml.SequenceNode):
+        for position, value in enumerate(node.value):
+            found |= _lines_of(value, (*path, position))
+    return found
+
+
+def _explain_unwritable(values: Mapping[str, Any]) -> str:
+    for path, leaf in _leaves(values):
+        if _load(yaml.dump({"value": leaf}, Dumper=_Dumper, allow_unicode=True)) != {"value": leaf}:
+            where = ".".join(map(str, path))
+            return (
+                f"{where} is {leaf!r}, which cannot be written to a configuration file: it has characters without a "
+                "form in YAML. Rename it in the table. Nothing was written."
+            )
+    return "The table has too many columns or levels for a configuration file. Nothing was written."
+
+
+def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else None
+    if inner is None:
+        yield path, value
+    else:
+        for key, one in inner:
+            yield from _leaves(one, (*path, key))
 
 
 def render_declaration(onboarding: Onboarding, source: str) -> str:
@@ -21,59 +176,34 @@ def render_declaration(onboarding: Onboarding, source: str) -> str:
 
     Returns:
         YAML text of the declaration.
+
+    Raises:
+        CustomerTableError: A name or level has no form in YAML.
     """
     declaration = onboarding.declaration
-    lines = [
-        f"# Inferred from {source} by `kedro customers onboard`: review and correct it.",
-        "# Comments summarise the values of each column; lines with (?) are guesses to review.",
-        "# All keys: docs/declaration.md.",
-        *[f"# (?) {doubt}" for doubt in onboarding.doubts],
-        "customers:",
-        f"  description: {_scalar(declaration.description)}",
-        f"  task: {declaration.task}",
-    ]
-    if declaration.labels is not None:
-        lines.append("  labels:")
-        if declaration.labels.classes:
-            lines.append(f"    classes: {_flow(declaration.labels.classes)}")
-        else:
-            lines.append(f"    positive: {_scalar(declaration.labels.positive)}")
-            lines.append(f"    negative: {_scalar(declaration.labels.negative)}")
-    if declaration.decimal != ".":
-        lines.append(f"  decimal: {_scalar(declaration.decimal)}")
-    lines.append("  columns:")
-    for guess in onboarding.columns:
-        lines += _render_column(guess)
-    return "\n".join(lines) + "\n"
-
-
-def _render_column(guess: ColumnGuess) -> list[str]:
-    fields = dict(guess.fields)
-    order = ["role", "kind", "domain", "date_format", "nullable", "missing", "description"]
-    return [
-        f"    # {_comment(guess.seen)}",
-        *[f"    # (?) {_comment(doubt)}" for doubt in guess.doubts],
-        f"    - name: {_scalar(fields['name'])}",
-        *[f"      {key}: {_flow(fields[key])}" for key in order if key in fields],
-    ]
-
-
-def _comment(text: str) -> str:
-    """Return text on one line, since cells may have line breaks."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _WIDTH else flat[: _WIDTH - 1] + "…"
-
-
-def _scalar(value: Any) -> str:
-    return str(yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10_000)).strip()[1:-1]
-
-
-def _flow(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, dict)):
-        return str(yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)).strip()
-    return _scalar(value)
+    labels = None if declaration.labels is None else declaration.labels.model_dump(exclude_none=True)
+    if labels is not None and not labels["classes"]:
+        del labels["classes"]
+    values: dict[str, Any] = {
+        "description": declaration.description,
+        "task": declaration.task,
+        **({} if labels is None else {"labels": labels}),
+        **({} if declaration.decimal == "." else {"decimal": declaration.decimal}),
+        "columns": [
+            {key: guess.fields[key] for key in _COLUMN_KEYS if key in guess.fields} for guess in onboarding.columns
+        ],
+    }
+    comments: dict[Path, list[str]] = {
+        (): [
+            f"Inferred from {source} by `kedro customers onboard`: review and correct it.",
+            "Comments summarise the values of each column; lines with (?) are guesses to review.",
+            "All keys: docs/declaration.md.",
+            *[f"(?) {doubt}" for doubt in onboarding.doubts],
+        ]
+    }
+    for position, guess in enumerate(onboarding.columns):
+        comments["customers", "columns", position] = [guess.seen, *[f"(?) {doubt}" for doubt in guess.doubts]]
+    return write_configuration({"customers": values}, comments)
 
 
 def render_globals(name: str, source: str, table: str) -> str:
@@ -86,15 +216,20 @@ def render_globals(name: str, source: str, table: str) -> str:
 
     Returns:
         YAML text.
+
+    Raises:
+        CustomerTableError: The path has no form in YAML.
     """
-    return (
-        f"# A use case made from {source} by `kedro customers onboard`.\n"
-        f"use_case: {name}\n"
-        f"registered_model: {name}_churn\n\n"
-        f"# Path of the table; without this line: data/01_raw/{name}/customers.csv.\n"
-        f"raw_customers: {_scalar(table)}\n\n"
-        "# Customers to score. Until there is a file of new customers, those of the table are scored.\n"
-        f"new_customers: {_scalar(table)}\n"
+    return write_configuration(
+        {"use_case": name, "registered_model": f"{name}_churn", "raw_customers": table, "new_customers": table},
+        {
+            (): [f"A use case made from {source} by `kedro customers onboard`."],
+            ("raw_customers",): ["", f"Path of the table; without this line: data/01_raw/{name}/customers.csv."],
+            ("new_customers",): [
+                "",
+                "Customers to score. Until there is a file of new customers, those of the table are scored.",
+            ],
+        },
     )
 
 
@@ -106,11 +241,13 @@ def render_catalog(reading: Mapping[str, str | int]) -> str:
 
     Returns:
         YAML text.
+
+    Raises:
+        CustomerTableError: An option has no form in YAML.
     """
-    lines = [f"  {key}: {_scalar(value)}" for key, value in reading.items()]
-    entries = [[f"{entry}:", *lines] for entry in ("raw_customers", "new_customers", "scoring_header")]
-    return "# Options of reading, as given to `kedro customers onboard`.\n" + "\n".join(
-        "\n".join(entry) + "\n" for entry in entries
+    return write_configuration(
+        {entry: dict(reading) for entry in ("raw_customers", "new_customers", "scoring_header")},
+        {(): ["Options of reading, as given to `kedro customers onboard`."]},
     )
 
 
@@ -124,16 +261,16 @@ def render_data_processing(unlabelled_share: float, *, by_time: bool) -> str:
     Returns:
         YAML text; empty where the defaults apply.
     """
-    lines = []
+    values: dict[str, Any] = {}
+    comments: dict[Path, list[str]] = {}
     if unlabelled_share:
-        lines += [
-            f"  # (?) {unlabelled_share:.1%} of the rows have no target and are rejected.",
-            f"  max_rejected_share: {min(1.0, round(unlabelled_share + 0.05, 2))}",
+        values["max_rejected_share"] = min(1.0, round(unlabelled_share + 0.05, 2))
+        comments["data_processing", "max_rejected_share"] = [
+            f"(?) {unlabelled_share:.1%} of the rows have no target and are rejected."
         ]
     if by_time:
-        lines += [
-            "  split:",
-            "    # (?) Customers have several rows over time: train on the past, test on the latest rows.",
-            "    method: time",
+        values["split"] = {"method": "time"}
+        comments["data_processing", "split", "method"] = [
+            "(?) Customers have several rows over time: train on the past, test on the latest rows."
         ]
-    return "\n".join(["data_processing:", *lines, ""]) if lines else ""
+    return write_configuration({"data_processing": values}, comments) if values else ""

@@ -24,8 +24,6 @@ _IDENTIFYING_SHARE = 0.2
 _FEW_ROWS = 30
 _MANY_ROWS = 1000
 _LEAST_CLASS = 10
-# Begin of an interpolation of OmegaConf, which reads the declaration.
-_LOOKED_UP = "${"
 # Minimum share of distinct values of a key.
 _KEY_SHARE = 0.9
 # Minimum share of missing cells for a column with one value to be a flag.
@@ -245,8 +243,7 @@ def infer_declaration(
     body = raw.drop(index=find_header_rows(raw)).set_axis(header, axis=1)
     _require_target(header, target, len(body))
     doubts: list[str] = []
-    unwritable = [name for name in header if _LOOKED_UP in name]
-    _require_writable_names(header, target, body)
+    _require_distinct_names(header)
     # Repeated rows are ignored in the search for a key.
     distinct_rows = len(body) - int(body.duplicated().sum())
     decimal = _find_decimal(body)
@@ -258,10 +255,9 @@ def infer_declaration(
     guesses = [
         target_guess if name == target else _guess_column(_summarise_cells(body, name, decimal), distinct_rows)
         for name in header
-        if name and _LOOKED_UP not in name
+        if name
     ]
     _keep_one_identifier(guesses)
-    doubts += [f"column '{name}' was left out: its name has {_LOOKED_UP}, an interpolation" for name in unwritable]
     if "" in header:
         doubts.append("a column without a name was left out")
     if not any(guess.fields.get("role", "feature") == "feature" for guess in guesses):
@@ -289,15 +285,10 @@ def infer_declaration(
     return Onboarding(declaration, guesses, doubts, target_guess.seen, unlabelled, by_time)
 
 
-def _require_writable_names(header: list[str], target: str, body: pd.DataFrame) -> None:
+def _require_distinct_names(header: list[str]) -> None:
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
         raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
-    if _LOOKED_UP in target or any(_LOOKED_UP in str(label) for label in body[target].drop_duplicates()):
-        raise CustomerTableError(
-            f"The target '{target}' or one of its labels has {_LOOKED_UP}, an interpolation of the configuration: "
-            "rename it in the file."
-        )
 
 
 def _keep_one_identifier(guesses: list[ColumnGuess]) -> None:
@@ -458,7 +449,7 @@ def _choose_positive(cells: _Cells, levels: list[Level], wanted: str | None, dou
 def _guess_column(cells: _Cells, distinct_rows: int) -> ColumnGuess:
     fields: dict[str, Any] = {"name": cells.name}
     doubts: list[str] = []
-    if cells.distinct == 1 and _LOOKED_UP not in cells.levels[0] and cells.missing >= _FLAG_SHARE * len(cells.text):
+    if cells.distinct == 1 and cells.missing >= _FLAG_SHARE * len(cells.text):
         only = cells.numbers().iloc[0]
         fields |= {"kind": "categorical", "domain": [cells.levels[0] if np.isnan(only) else _number(only)]}
         doubts.append("one value or missing: check when it is filled, which may be after the outcome")
@@ -633,13 +624,13 @@ def _guess_words(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
         fields["kind"] = "categorical"
         doubts.append("numbers among words: the levels are those of the training customers")
         return f"{cells.distinct:,} levels such as {_listed(cells.levels)}"
-    if cells.distinct == 2 and not any(_LOOKED_UP in level for level in levels):
+    if cells.distinct == 2:
         first, second = levels
         if first.casefold() in _POSITIVE_WORDS or second.casefold() in _NEGATIVE_WORDS:
             levels = [second, first]
         fields |= {"kind": "binary", "domain": levels}
         return f"{levels[0]!r} or {levels[1]!r}"
-    if cells.distinct > _MAX_DECLARED_LEVELS or any(_LOOKED_UP in level for level in levels):
+    if cells.distinct > _MAX_DECLARED_LEVELS:
         fields["kind"] = "categorical"
         return f"{cells.distinct:,} levels such as {_listed(cells.levels)}; not declared"
     scale = _find_scale(levels)

@@ -1,0 +1,65 @@
+"""Text of unknown origin on terminals, in log lines and in comments."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Joiners form letters of some scripts and emoji; a tab moves the cursor to the right only.
+_HARMLESS = "\t\u200c\u200d"
+
+
+def escape_controls(text: str) -> str:
+    r"""Escape characters that are not visible, such as line breaks, escape codes and marks that reverse the direction.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Text that a terminal shows as it is; letters of all scripts, blanks and tabs are unchanged.
+
+    Examples:
+        >>> print(escape_controls("Łódź \x1b[31m\u2028"))
+        Łódź \x1b[31m\u2028
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character
+        if character.isprintable() or character in _HARMLESS or unicodedata.category(character) == "Zs"
+        else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
+
+
+def one_line(text: str) -> str:
+    r"""Write text on one line: line breaks become blanks, and other control characters are escaped.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Text without line breaks of any kind.
+
+    Examples:
+        >>> print(one_line("first\r\nsecond\u2029 third\x00"))
+        first second third\x00
+    """
+    return escape_controls(" ".join(text.split()))
+
+
+def indent_continued(text: str) -> str:
+    r"""Indent all lines of a message except for the first, so that text in it cannot imitate another message.
+
+    Args:
+        text: A message of one or several lines.
+
+    Returns:
+        The message, with control characters escaped.
+
+    Examples:
+        >>> print(indent_continued("Column a\n12:00:00 INFO b"))
+        Column a
+            12:00:00 INFO b
+    """
+    first, *others = (escape_controls(line) for line in text.replace("\r\n", "\n").split("\n"))
+    return "\n".join([first, *(f"    {line}" if line else "" for line in others)])
