@@ -13,7 +13,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
-from churn_kedro.base import ParameterError
+from churn_kedro.base import ParameterError, escape_controls
 from churn_kedro.cli.errors import show_user_errors
 
 if TYPE_CHECKING:
@@ -163,4 +163,4 @@ def _describe_onboarding(
     if doubts:
         lines += ["", "please review:", *[f"  (?) {' '.join(doubt.split())}" for doubt in doubts]]
     lines += ["", "written:", *[f"  {file}" for file in files], "", f"next: kedro run --env {name}"]
-    return "\n".join(lines)
+    return "\n".join(map(escape_controls, lines))
