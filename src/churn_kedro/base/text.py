@@ -8,11 +8,12 @@ import unicodedata
 _HARMLESS = "\t\u200c\u200d"
 
 
-def escape_controls(text: str) -> str:
+def escape_controls(text: str, *, keep_lines: bool = False) -> str:
     r"""Escape characters that are not visible, such as line breaks, escape codes and marks that reverse the direction.
 
     Args:
         text: Any text.
+        keep_lines: Whether line feeds stay.
 
     Returns:
         Text that a terminal shows as it is; letters of all scripts, blanks and tabs are unchanged.
@@ -23,9 +24,10 @@ def escape_controls(text: str) -> str:
     """
     if text.isprintable():
         return text
+    kept = f"{_HARMLESS}\n" if keep_lines else _HARMLESS
     return "".join(
         character
-        if character.isprintable() or character in _HARMLESS or unicodedata.category(character) == "Zs"
+        if character.isprintable() or character in kept or unicodedata.category(character) == "Zs"
         else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
@@ -61,5 +63,5 @@ def indent_continued(text: str) -> str:
         Column a
             12:00:00 INFO b
     """
-    first, *others = (escape_controls(line) for line in text.replace("\r\n", "\n").split("\n"))
+    first, *others = escape_controls(text.replace("\r\n", "\n"), keep_lines=True).split("\n")
     return "\n".join([first, *(f"    {line}" if line else "" for line in others)])

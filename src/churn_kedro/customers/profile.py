@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.base import Parameters, Record
+from churn_kedro.base import Parameters, Record, one_line
 from churn_kedro.customers.declaration import Column, CustomerDeclaration
 from churn_kedro.customers.normalisation import NormalisedCustomers, as_text
 from churn_kedro.customers.splits import SplitManifest
@@ -335,8 +335,9 @@ def shorten_name(name: str, length: int = 30) -> str:
         length: Maximum number of characters.
 
     Returns:
-        The name, or its beginning and end.
+        The name on one line, or its beginning and end.
     """
+    name = one_line(name)
     if len(name) <= length:
         return name
     return f"{name[: length // 2 - 1]}…{name[-(length - length // 2) :]}"
