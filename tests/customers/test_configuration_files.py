@@ -79,6 +79,7 @@ def test_the_declaration_of_a_hostile_table_is_the_same_in_parameters_globals_an
     try:
         found = infer_declaration(table(names, levels), "Churn", positive="yes", description=description)
     except CustomerTableError:
+        # For example two names that differ in blanks only; never another error.
         return
     path = f"data/01_raw/gym/{file}.csv"
 

@@ -144,6 +144,13 @@ def test_the_user_can_name_the_positive_label_and_the_task() -> None:
         (table(City=cycle("a", "b", "c")), {"target": "City", "task": "regression"}, "is not numeric, for example"),
         (table(City=cycle("a", "b", "c")), {"target": "City", "task": "binary"}, "has 3 different values, not two"),
         (
+            table(City=cycle("a", "b", "1")),
+            {"target": "City"},
+            "has the label '1', a number, among labels",
+        ),
+        (table(City=cycle("a", "b", "٣")), {"target": "City"}, "has the label '٣', a number, among"),
+        (table().set_axis(["", "Churn"], axis=1), {"target": ""}, "There is no column ''. The file has"),
+        (
             table(Name=[f"name {n}" for n in range(ROWS)]),
             {"target": "Name"},
             "400 different words, more than the 20 classes",

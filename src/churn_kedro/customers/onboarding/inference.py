@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
-from churn_kedro.customers.declaration import RESERVED_NAMES, CustomerDeclaration, CustomerTableError, Level
+from churn_kedro.base import one_line
+from churn_kedro.customers.declaration import RESERVED_NAMES, CustomerDeclaration, CustomerTableError, Level, is_number
 from churn_kedro.customers.normalisation import MISSING_WORDS, as_text, find_header_rows, read_dates
 from churn_kedro.customers.tasks import Task
 
@@ -212,7 +214,7 @@ def describe_name(name: str) -> str:
         ``Credit score``, ``Total day minutes``.
     """
     words = [word if word.isupper() and len(word) > 1 else word.lower() for word in _divide_name(name)]
-    text = " ".join(words)
+    text = one_line(" ".join(words))
     return text[:1].upper() + text[1:]
 
 
@@ -265,7 +267,7 @@ def infer_declaration(
             "The table has no usable feature: every column except for the target is constant, free text or an "
             "identifier."
         )
-    declaration = CustomerDeclaration.model_validate(
+    declaration = _validate(
         {
             "description": description or "Customers of …",
             "task": found_task,
@@ -283,6 +285,14 @@ def infer_declaration(
             f"customers have several rows over {declaration.time}: the split is by time, with the latest rows for test"
         )
     return Onboarding(declaration, guesses, doubts, target_guess.seen, unlabelled, by_time)
+
+
+def _validate(declared: dict[str, Any]) -> CustomerDeclaration:
+    try:
+        return CustomerDeclaration.model_validate(declared)
+    except ValidationError as error:
+        reasons = "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors())
+        raise CustomerTableError(f"The table cannot be declared: {reasons}. Correct it in the file.") from error
 
 
 def _require_distinct_names(header: list[str]) -> None:
@@ -307,10 +317,10 @@ def _keep_one_identifier(guesses: list[ColumnGuess]) -> None:
 
 
 def _require_target(header: Sequence[str], target: str, rows: int) -> None:
-    if target not in header:
+    if not target or target not in header:
         from difflib import get_close_matches
 
-        nearest = get_close_matches(target, list(header), n=1, cutoff=0.5)
+        nearest = get_close_matches(target, list(filter(None, header)), n=1, cutoff=0.5)
         raise CustomerTableError(
             f"There is no column '{target}'{f'; the nearest is {nearest[0]!r}' if nearest else ''}. The file has: "
             f"{', '.join(header)}."
@@ -358,6 +368,14 @@ def _guess_target(
     numbers = cells.numbers()
     numeric = bool(numbers.notna().all())
     levels: list[Level] = [_number(value) for value in np.unique(numbers)] if numeric else sorted(cells.levels)
+    numbers_beside_words = (
+        [] if numeric or task == "regression" else [level for level in cells.levels if is_number(level)]
+    )
+    if numbers_beside_words:
+        raise CustomerTableError(
+            f"The target '{cells.name}' has the label {numbers_beside_words[0]!r}, a number, among labels that are not "
+            "numbers. Use words for all of them in the file, or numbers in the digits 0 to 9."
+        )
     doubts: list[str] = []
     found = task or _guess_task(cells, levels, doubts)
     guess: dict[str, Any] = {"name": cells.name, "role": "target", "description": describe_name(cells.name)}
@@ -619,7 +637,7 @@ def _guess_words(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
     levels: list[Any] = sorted(cells.levels, key=str.casefold)
     if len({level.casefold() for level in levels}) < len(levels):
         doubts.append("words that differ in upper and lower case only: each spelling is a separate level")
-    if any(pd.to_numeric(pd.Series(levels, dtype="str"), errors="coerce").notna()):
+    if any(map(is_number, levels)):
         # A declared domain cannot mix numbers and words.
         fields["kind"] = "categorical"
         doubts.append("numbers among words: the levels are those of the training customers")
