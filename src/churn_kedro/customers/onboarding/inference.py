@@ -368,13 +368,11 @@ def _guess_target(
     numbers = cells.numbers()
     numeric = bool(numbers.notna().all())
     levels: list[Level] = [_number(value) for value in np.unique(numbers)] if numeric else sorted(cells.levels)
-    numbers_beside_words = (
-        [] if numeric or task == "regression" else [level for level in cells.levels if is_number(level)]
-    )
-    if numbers_beside_words:
+    number = None if numeric else next(filter(is_number, cells.levels), None)
+    if number is not None and task != "regression":
         raise CustomerTableError(
-            f"The target '{cells.name}' has the label {numbers_beside_words[0]!r}, a number, among labels that are not "
-            "numbers. Use words for all of them in the file, or numbers in the digits 0 to 9."
+            f"The target '{cells.name}' has the label {number!r}, a number, among labels that are not numbers. Use "
+            "words for all of them in the file, or numbers in the digits 0 to 9."
         )
     doubts: list[str] = []
     found = task or _guess_task(cells, levels, doubts)
