@@ -28,7 +28,9 @@ os.environ.setdefault("OMEGACONF_MAX_YAML_EXPANDED_NODES", "none")
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
 warnings.filterwarnings("ignore", message=r"(?s).*Add type hints to the `predict` method", category=UserWarning)
 
+# Warnings of the libraries contain names of columns, too.
 logging.setLogRecordFactory(PlainRecord)
+logging.captureWarnings(True)
 
 HOOKS = (TrackingServerHooks(), LineageHooks(), ParameterHooks(), SummaryHooks())
 

@@ -108,6 +108,21 @@ def test_the_declaration_of_a_hostile_table_is_the_same_in_parameters_globals_an
     assert catalog["raw_customers"]["sheet"] == file
 
 
+def test_a_path_of_the_command_line_is_not_interpolated() -> None:
+    path = "a ${environment:HOME, x}.csv"
+
+    loader = ProjectConfigLoader(
+        (ROOT / "conf").as_posix(),
+        base_env="base",
+        default_run_env="local",
+        runtime_params={"new_customers": path, "training": {"search": {"n_trials": 2}}},
+    )
+
+    assert loader["catalog"]["new_customers"]["filepath"] == path
+    assert loader["parameters"]["new_customers"] == path
+    assert loader["parameters"]["training"].search.n_trials == 2
+
+
 def test_text_without_a_form_in_yaml_is_refused_by_name() -> None:
     with pytest.raises(CustomerTableError, match=r"raw_customers is 'caf\\udce9.csv', which cannot be written"):
         render_globals("gym", "caf\udce9.csv", "caf\udce9.csv")

@@ -55,8 +55,15 @@ def test_an_exception_cannot_either(lines: tuple[logging.Logger, io.StringIO]) -
 
 @pytest.mark.slow
 def test_the_settings_of_the_project_install_them() -> None:
-    script = "import churn_kedro.settings, logging; logging.warning('a\\n%s', 'b\\r')"
+    script = (
+        "import churn_kedro.settings, logging, warnings\n"
+        "logging.warning('a\\n%s', 'b\\r')\nwarnings.warn('c\\nd', stacklevel=1)"
+    )
 
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
 
-    assert ended.stderr.endswith("WARNING:root:a\n    b\\r\n")
+    lines = ended.stderr.splitlines()
+    place = lines.index("WARNING:root:a")
+    assert lines[place + 1] == r"    b\r"
+    assert lines[place + 2].startswith("WARNING:py.warnings:")
+    assert lines[place + 3] == "    d"

@@ -11,6 +11,7 @@ from kedro.utils import find_kedro_project
 from omegaconf.errors import InterpolationResolutionError
 
 from churn_kedro.base import ParameterError
+from churn_kedro.customers import escape_interpolation
 from churn_kedro.datasets import artifact_location, study_url, tracking_uri
 from churn_kedro.hooks.parameters import validate_parameters
 
@@ -26,7 +27,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     Interpolations are resolved once, in the file where they are written. Kedro would parse the results again, when it
     merges a use case with base and when it reads globals, so that ``\${`` in a path or level would become an
-    interpolation.
+    interpolation. Values of the command line (``--params``) are data and not interpolated.
 
     Args:
         conf_source: Folder of the configuration.
@@ -42,6 +43,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         project = beside if (beside / "pyproject.toml").is_file() else find_kedro_project(Path.cwd()) or Path.cwd()
         super().__init__(
             conf_source,
+            runtime_params=_escape(arguments.pop("runtime_params", None)),
             custom_resolvers={
                 "project_path": project.as_posix,
                 "tracking_uri": lambda: tracking_uri(project, os.environ),
@@ -97,6 +99,15 @@ class ProjectConfigLoader(OmegaConfigLoader):
             f"There is no use case '{env}': {conf / str(env)} has no globals.yml. Use cases for --env: {known}; "
             "`kedro customers onboard` adds one."
         )
+
+
+def _escape(value: Any) -> Any:
+    """Escape interpolations in nested values."""
+    if isinstance(value, dict):
+        return {key: _escape(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_escape(one) for one in value]
+    return escape_interpolation(value) if isinstance(value, str) else value
 
 
 def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
