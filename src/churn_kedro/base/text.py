@@ -50,18 +50,25 @@ def one_line(text: str) -> str:
 
 
 def indent_continued(text: str) -> str:
-    r"""Indent all lines of a message except for the first, so that text in it cannot imitate another message.
+    r"""Indent the lines of a message after the first, so that text in it cannot imitate another message.
 
     Args:
         text: A message of one or several lines.
 
     Returns:
-        The message, with control characters escaped.
+        The message, with control characters escaped. Lines that are indented already stay, up to the first one at the
+        margin; all lines from there on are indented by the same number of blanks.
 
     Examples:
-        >>> print(indent_continued("Column a\n12:00:00 INFO b"))
-        Column a
+        >>> print(indent_continued("Two columns:\n  a\n12:00:00 INFO b"))
+        Two columns:
+          a
             12:00:00 INFO b
     """
     first, *others = escape_controls(text.replace("\r\n", "\n"), keep_lines=True).split("\n")
-    return "\n".join([first, *(f"    {line}" if line else "" for line in others)])
+    lines = [first]
+    at_margin = False
+    for line in others:
+        at_margin = at_margin or (bool(line) and not line.startswith((" ", "\t")))
+        lines.append(f"    {line}" if at_margin and line else line)
+    return "\n".join(lines)
