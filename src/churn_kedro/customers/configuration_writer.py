@@ -16,8 +16,8 @@ from churn_kedro.base import one_line
 from churn_kedro.customers.declaration import CustomerTableError
 
 # Keys and positions that lead to a value.
-Path = tuple[str | int, ...]
-Comments = Mapping[Path, Sequence[str]]
+KeyPath = tuple[str | int, ...]
+Comments = Mapping[KeyPath, Sequence[str]]
 
 _WIDTH = 118
 # Single words need no quotation marks; all other text gets them, also where YAML does not require it.
@@ -25,8 +25,6 @@ _PLAIN = re.compile(r"[^\W\d_][\w.-]*")
 _TYPED_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"})
 _MISSING = re.compile(r"\\*\?\?\?")
 _INTERPOLATION = re.compile(r"(\\*)\$\{")
-
-
 # Some builds of PyYAML have no parser in C.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -36,6 +34,9 @@ class _Dumper(yaml.SafeDumper):
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
     def write_double_quoted(self, text: str, split: bool = True) -> None:
         # Without this, marks that reverse the direction of text would be written as they are.
@@ -130,9 +131,9 @@ def _load(text: str) -> Any:
         return None
 
 
-def _lines_of(node: yaml.Node | None, path: Path = ()) -> dict[Path, int]:
+def _lines_of(node: yaml.Node | None, path: KeyPath = ()) -> dict[KeyPath, int]:
     """Line of each value by its path."""
-    found: dict[Path, int] = {}
+    found: dict[KeyPath, int] = {}
     if node is None:
         return found
     found[path] = node.start_mark.line
@@ -156,7 +157,7 @@ def _explain_unwritable(values: Mapping[str, Any]) -> str:
     return "The table has too many columns or levels for a configuration file. Nothing was written."
 
 
-def _leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+def _leaves(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
     inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else None
     if inner is None:
         yield path, value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from churn_kedro.customers.configuration_writer import Path, write_configuration
+from churn_kedro.customers.configuration_writer import KeyPath, write_configuration
 from churn_kedro.customers.onboarding.inference import Onboarding
 
 _COLUMN_KEYS = ("name", "role", "kind", "domain", "date_format", "nullable", "missing", "description")
@@ -37,7 +37,7 @@ def render_declaration(onboarding: Onboarding, source: str) -> str:
             {key: guess.fields[key] for key in _COLUMN_KEYS if key in guess.fields} for guess in onboarding.columns
         ],
     }
-    comments: dict[Path, list[str]] = {
+    comments: dict[KeyPath, list[str]] = {
         (): [
             f"Inferred from {source} by `kedro customers onboard`: review and correct it.",
             "Comments summarise the values of each column; lines with (?) are guesses to review.",
@@ -106,7 +106,7 @@ def render_data_processing(unlabelled_share: float, *, by_time: bool) -> str:
         YAML text; empty where the defaults apply.
     """
     values: dict[str, Any] = {}
-    comments: dict[Path, list[str]] = {}
+    comments: dict[KeyPath, list[str]] = {}
     if unlabelled_share:
         values["max_rejected_share"] = min(1.0, round(unlabelled_share + 0.05, 2))
         comments["data_processing", "max_rejected_share"] = [
