@@ -119,39 +119,39 @@ def reassess(results: EvaluationResults, **changed: Any) -> EvaluationResults:
     return replace(results, assessment=results.assessment.model_copy(update=changed))
 
 
-def hostile_results() -> EvaluationResults:
+def hostile_results(hostile: str = HOSTILE) -> EvaluationResults:
     """The binary case with a name in every place that would break a page if it were not escaped."""
     found = results_of("binary")
     assessment = found.assessment
     dumped: dict[str, Any] = assessment.slices.model_dump()
     for group in dumped["slices"]:
-        group["name"] = group["note"] = HOSTILE
+        group["name"] = group["note"] = hostile
     assert assessment.fairness is not None
     protected = assessment.fairness.model_dump()
-    protected["columns"][0] |= {"column": HOSTILE, "left_out": [HOSTILE]}
+    protected["columns"][0] |= {"column": hostile, "left_out": [hostile]}
     for group in protected["columns"][0]["groups"]:
-        group["group"] = HOSTILE
+        group["group"] = hostile
     assert assessment.campaign is not None
     campaign = assessment.campaign.model_dump()
     for one in campaign["alternatives"]:
-        one |= {"title": HOSTILE, "description": HOSTILE}
+        one |= {"title": hostile, "description": hostile}
     assert assessment.comparison is not None
     comparison = assessment.comparison.model_dump()
-    comparison |= {"baseline": HOSTILE, "note": HOSTILE}
-    comparison["disagreements"] = [{"ids": {HOSTILE: HOSTILE}, "outcome": HOSTILE, "candidate": 1.0, "baseline": 0.0}]
+    comparison |= {"baseline": hostile, "note": hostile}
+    comparison["disagreements"] = [{"ids": {hostile: hostile}, "outcome": hostile, "candidate": 1.0, "baseline": 0.0}]
     explanations = found.explanations.model_dump()
     for one in [*explanations["shuffled"], *explanations["strengths"]]:
-        one["column"] = HOSTILE
+        one["column"] = hostile
     card = found.card.model_copy(
-        update={"purpose": HOSTILE, "hyperparameters": {HOSTILE: HOSTILE}, "tags": {HOSTILE: HOSTILE}}
-        | {"model_name": HOSTILE, "threshold_reason": HOSTILE, "use_case": HOSTILE}
+        update={"purpose": hostile, "hyperparameters": {hostile: hostile}, "tags": {hostile: hostile}}
+        | {"model_name": hostile, "threshold_reason": hostile, "use_case": hostile}
     )
     columns = [
-        column.model_copy(update={"description": HOSTILE, "name": HOSTILE if column.name == "Age" else column.name})
+        column.model_copy(update={"description": hostile, "name": hostile if column.name == "Age" else column.name})
         for column in found.declaration.columns
     ]
     return EvaluationResults(
-        evaluation=found.evaluation.model_copy(update={"model_name": HOSTILE}),
+        evaluation=found.evaluation.model_copy(update={"model_name": hostile}),
         assessment=Assessment(
             subject=assessment.subject,
             leakage=assessment.leakage,

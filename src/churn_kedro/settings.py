@@ -1,10 +1,18 @@
 """Project settings, read by Kedro."""
 
+import logging
 import os
 import warnings
 
 from churn_kedro.base import available_cores
-from churn_kedro.hooks import LineageHooks, ParameterHooks, ProjectConfigLoader, SummaryHooks, TrackingServerHooks
+from churn_kedro.hooks import (
+    LineageHooks,
+    ParameterHooks,
+    PlainRecord,
+    ProjectConfigLoader,
+    SummaryHooks,
+    TrackingServerHooks,
+)
 
 # OpenMP would start a thread for each core of the host, also where a container grants fewer, and waiting threads would
 # spin on the cores that others need: next to a busy process, training took thirty times as long. Both are read when
@@ -14,9 +22,17 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # MLflow draws a bar for each file that it reads, also for those of a few kilobytes.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
+# OmegaConf reads at most 10,000 values from a file, against aliases that multiply. The declaration of a wide table has
+# more, and configuration is written by the project and its users.
+os.environ.setdefault("OMEGACONF_MAX_YAML_EXPANDED_NODES", "none")
+
 # Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
 warnings.filterwarnings("ignore", message=r"(?s).*Add type hints to the `predict` method", category=UserWarning)
+
+# Warnings of the libraries contain names of columns, too.
+logging.setLogRecordFactory(PlainRecord)
+logging.captureWarnings(True)
 
 HOOKS = (TrackingServerHooks(), LineageHooks(), ParameterHooks(), SummaryHooks())
 

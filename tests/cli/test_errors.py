@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 import mlflow
 import pytest
+from click.testing import CliRunner
 from kedro.io import DatasetError
 
-from churn_kedro.base.errors import ParameterError
+from churn_kedro.base.errors import ParameterError, UserInputError
 from churn_kedro.cli.errors import EXIT_NO, show_user_errors
 from churn_kedro.registry.lifecycle import RefusedActionError
 from tests.mlflow_store import mlflow_at
@@ -71,3 +72,14 @@ def test_a_refusal_wrapped_by_kedro_is_a_refusal() -> None:
         command()
 
     assert (raised.value.exit_code, raised.value.message) == (EXIT_NO, "Another action came first.")
+
+
+def test_a_name_in_a_message_cannot_imitate_a_line_of_the_log() -> None:
+    @click.command()
+    @show_user_errors
+    def command() -> None:
+        raise UserInputError("Column 'a\n12:00:00 INFO forged\x1b[2K' is absent:\n  - b")
+
+    printed = CliRunner().invoke(command).output
+
+    assert printed == "Error: Column 'a\n    12:00:00 INFO forged\\x1b[2K' is absent:\n      - b\n"

@@ -279,3 +279,29 @@ def test_the_history_is_listed_newest_first_with_person_and_reason(printed: Prin
         "  because  first reason",
         "           second reason",
     ]
+
+
+def test_names_and_reasons_of_a_table_stay_in_their_line(printed: Printed) -> None:
+    hostile = "a\nb \x1b[31m[red]\u202e"
+    shown = "a b \\x1b[31m[red]\\u202e"
+    event = AuditEvent(
+        number=1,
+        at="2026-01-01T00:00:00+00:00",
+        by=hostile,
+        host="h",
+        process=1,
+        token="t",  # noqa: S106 - no secret
+        action="reject",
+        version=4,
+        moves={},
+        tags={},
+        outcome="rejected",
+        reasons=[hostile],
+        git_commit="c",
+        result="done",
+    )
+
+    assert any(line.endswith(f"because  {shown}") for line in printed(tabulate_history("m", [event])))
+    told = printed(tabulate_version("m", row(), {"code": hostile}, {}, [hostile]))
+    assert sum(line.endswith(shown) for line in told) == 2
+    assert all(line.isprintable() for line in told)

@@ -39,6 +39,34 @@ def test_a_save_that_fails_half_way_leaves_the_former_file(tmp_path: Path, suffi
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
+def test_a_list_for_people_has_no_formula_and_unchanged_numbers(tmp_path: Path) -> None:
+    text = ["=cmd()", "+34 600", "-a", "@SUM(A1)", "\t=1", "\r=1", "-5", "+1,5", "-1e-3", "-", "--", "a=b", "", "'=x"]
+    table = pd.DataFrame({"=id": text, "amount": range(-7, 7)}).assign(typed=lambda rows: rows["=id"].astype("str"))
+
+    people, program = (
+        TableDataset(filepath=(tmp_path / f"{name}.csv").as_posix(), escape_formulas=name == "people")
+        for name in ("people", "program")
+    )
+    people.save(table)
+    program.save(table)
+
+    read = pd.read_csv(tmp_path / "people.csv", keep_default_na=False, dtype={"amount": int})
+    assert list(read.columns) == ["'=id", "amount", "typed"]
+    assert read["amount"].tolist() == list(range(-7, 7))
+    assert read["typed"].tolist() == read["'=id"].tolist()
+    assert read["typed"].tolist() == [f"'{one}" if place < 6 else one for place, one in enumerate(text)]
+    assert pd.read_csv(tmp_path / "program.csv", keep_default_na=False)["=id"].tolist() == text
+
+
+def test_a_list_for_people_may_repeat_names_and_lack_rows(tmp_path: Path) -> None:
+    dataset = TableDataset(filepath=(tmp_path / "list.csv").as_posix(), escape_formulas=True)
+
+    dataset.save(pd.DataFrame([["=1", None, True]], columns=["row", "row", "@"]))
+    assert (tmp_path / "list.csv").read_text() == "row,row,'@\n'=1,,True\n"
+    dataset.save(pd.DataFrame({"a": pd.Series(dtype="str")}))
+    assert (tmp_path / "list.csv").read_text() == "a\n"
+
+
 def test_an_absent_file_is_an_error_with_its_description(tmp_path: Path) -> None:
     path = tmp_path / "none.csv"
     dataset = TableDataset(filepath=path.as_posix(), expected="Put the customers there.")

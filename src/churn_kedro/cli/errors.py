@@ -14,7 +14,7 @@ from kedro.io import DatasetError
 from kedro.validation.exceptions import ParameterValidationError
 from omegaconf.errors import OmegaConfBaseException
 
-from churn_kedro.base import UserInputError
+from churn_kedro.base import UserInputError, indent_continued
 from churn_kedro.datasets import TrackingServerError
 from churn_kedro.registry import RefusedActionError
 
@@ -53,7 +53,8 @@ def show_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             logger.debug("The run failed here:", exc_info=True)
             refused = _find_refusal(error)
             kind = click.ClickException if refused is None else _RefusedError
-            raise kind(_name_use_case(str(refused or error).strip(), kwargs.get("env"))) from error
+            message = _name_use_case(str(refused or error).strip(), kwargs.get("env"))
+            raise kind(indent_continued(message)) from error
         except KeyboardInterrupt:
             _close_run()
             raise

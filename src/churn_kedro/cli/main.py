@@ -13,7 +13,7 @@ import click
 from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
-from churn_kedro.base import ParameterError
+from churn_kedro.base import ParameterError, escape_controls, one_line
 from churn_kedro.cli.errors import show_user_errors
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _short(text: str, width: int) -> str:
 def _describe_onboarding(
     onboarding: Onboarding, shape: tuple[int, int], path: Path, name: str, files: list[str]
 ) -> str:
-    names = {guess.name: _short(" ".join(guess.name.split()), _NAME_WIDTH) for guess in onboarding.columns}
+    names = {guess.name: _short(one_line(guess.name), _NAME_WIDTH) for guess in onboarding.columns}
     width = max(map(len, names.values()))
     lines = [
         f"{path.name}: {shape[0]:,} rows, {shape[1]} columns",
@@ -156,11 +156,11 @@ def _describe_onboarding(
     ]
     for guess in onboarding.columns:
         role = guess.fields.get("role") or guess.fields.get("kind", "")
-        seen = " ".join(guess.seen.split())
+        seen = one_line(guess.seen)
         lines.append(f"  {names[guess.name]:<{width}}  {role:<11}  {_short(seen, _SHOWN_WIDTH)}")
     doubts = [f"the table: {doubt}" for doubt in onboarding.doubts]
     doubts += [f"{names[guess.name]}: {doubt}" for guess in onboarding.columns for doubt in guess.doubts]
     if doubts:
-        lines += ["", "please review:", *[f"  (?) {' '.join(doubt.split())}" for doubt in doubts]]
+        lines += ["", "please review:", *[f"  (?) {one_line(doubt)}" for doubt in doubts]]
     lines += ["", "written:", *[f"  {file}" for file in files], "", f"next: kedro run --env {name}"]
-    return "\n".join(lines)
+    return "\n".join(map(escape_controls, lines))

@@ -25,7 +25,7 @@ import click
 from kedro.framework.cli.utils import ENV_HELP
 from kedro.utils import find_kedro_project
 
-from churn_kedro.base import ParameterError
+from churn_kedro.base import ParameterError, escape_controls, one_line
 from churn_kedro.cli.errors import EXIT_NO, show_user_errors
 from churn_kedro.cli.tables import (
     VersionRow,
@@ -102,14 +102,26 @@ def _open_project(env: str | None, by: str | None = None) -> Iterator[_Project]:
         yield _Project(path, cast(KedroSession, session).load_context(), by or describe_person(path))
 
 
+def _as_one_line(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Write what a person says on one line, since the audit lists reasons line by line."""
+    return None if value is None else one_line(value)
+
+
 _ENV = click.option("--env", "-e", metavar="NAME", help=ENV_HELP)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 _YES = click.option("--yes", "-y", is_flag=True, help="Do not ask.")
-_BY = click.option("--by", metavar="PERSON", help="Person who acts, for the audit trail; default: git's user.")
+_BY = click.option(
+    "--by",
+    metavar="PERSON",
+    callback=_as_one_line,
+    help="Person who acts, for the audit trail; default: git's user.",
+)
 
 
 def _reasoned(*, required: bool) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    return click.option("--reason", required=required, metavar="TEXT", help="Reason, for the audit trail.")
+    return click.option(
+        "--reason", required=required, metavar="TEXT", callback=_as_one_line, help="Reason, for the audit trail."
+    )
 
 
 def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -286,7 +298,12 @@ def _parameters(project: _Project, name: str) -> Any:
     show_default=True,
     help="Alias to give.",
 )
-@click.option("--override", metavar="REASON", help="Make it champion although it has not passed the gate.")
+@click.option(
+    "--override",
+    metavar="REASON",
+    callback=_as_one_line,
+    help="Make it champion although it has not passed the gate.",
+)
 @click.option("--expect-champion", metavar="VERSION", help="Refuse unless VERSION (or 'none') is the champion.")
 @_YES
 @_acting
@@ -571,7 +588,7 @@ def rebuild(version: str, env: str | None, as_json: bool, at_commit: bool) -> No
             if at_commit
             else _rebuild(version, project, show_progress=not as_json)
         )
-    click.echo(report.model_dump_json(indent=2) if as_json else describe_rebuild(report))
+    click.echo(json.dumps(report.model_dump(mode="json"), indent=2) if as_json else describe_rebuild(report))
     if not report.same_model:
         raise SystemExit(EXIT_NO)
 
@@ -677,4 +694,4 @@ def describe_rebuild(report: Rebuild) -> str:
     if report.differences:
         lines.append("  not as it was")
         lines += [f"    {one.what}: {one.recorded} then, {one.rebuilt} now" for one in report.differences]
-    return "\n".join(lines)
+    return "\n".join(map(escape_controls, lines))

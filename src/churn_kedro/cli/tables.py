@@ -11,7 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, one_line
 from churn_kedro.evaluation import METRICS, Estimate, ModelComparison
 from churn_kedro.registry import DECISION_TAG, RETIRED_TAG, AuditEvent, Change, RegistryState
 from churn_kedro.reporting import metric_title
@@ -110,9 +110,9 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence
     """Build a table without frame; columns at the positions in ``right`` are right-aligned."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for position, name in enumerate(header):
-        table.add_column(name, justify="right" if position in right else "left", overflow="fold")
+        table.add_column(one_line(name), justify="right" if position in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(one_line, row))
     return table
 
 
@@ -122,7 +122,7 @@ def _facts(facts: Iterable[tuple[str, Any]]) -> Padding:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in facts:
-        grid.add_row(name, str(value))
+        grid.add_row(one_line(name), one_line(str(value)))
     return _indented(grid)
 
 
@@ -227,7 +227,7 @@ def tabulate_version(
         )
         parts += ["", _indented(table)]
     if reasons:
-        parts += ["", _indented("reasons of the gate"), *(_indented(_indented(reason)) for reason in reasons)]
+        parts += ["", _indented("reasons of the gate"), *(_indented(_indented(one_line(reason))) for reason in reasons)]
     return Group(*parts)
 
 
@@ -254,7 +254,7 @@ def tabulate_comparison(candidate: str, comparison: ModelComparison, test_digest
     parts: list[RenderableType] = [
         f"{candidate} beside {comparison.baseline}, on the same {comparison.rows:,} test customers "
         f"(table {test_digest[:8]})",
-        *([comparison.note] if comparison.note else []),
+        *([one_line(comparison.note)] if comparison.note else []),
         "",
         _table(header, rows, right=(1, 2)),
     ]

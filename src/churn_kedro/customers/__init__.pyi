@@ -1,3 +1,4 @@
+from .configuration_writer import escape_interpolation as escape_interpolation
 from .declaration import (
     Column as Column,
     CustomerDeclaration as CustomerDeclaration,

@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from churn_estimators.cells import as_text
-from churn_kedro.base import Parameters, Record
+from churn_kedro.base import Parameters, Record, one_line
 from churn_kedro.customers.declaration import Column, CustomerDeclaration
 from churn_kedro.customers.normalisation import NormalisedCustomers
 from churn_kedro.customers.splits import SplitManifest
@@ -336,8 +336,9 @@ def shorten_name(name: str, length: int = 30) -> str:
         length: Maximum number of characters.
 
     Returns:
-        The name, or its beginning and end.
+        The name on one line, or its beginning and end.
     """
+    name = one_line(name)
     if len(name) <= length:
         return name
     return f"{name[: length // 2 - 1]}…{name[-(length - length // 2) :]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,10 @@ from churn_kedro.datasets.files import open_filesystem, written_whole
 _OWN_SUFFIXES = (".csv", ".parquet")
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 _EXCEL_SUFFIXES = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
+# Begin of a cell that a spreadsheet reads as a formula, also in full-width letters.
+_FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+# Numbers, and dashes for missing: no formulas.
+_HARMLESS = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?%?|-+", re.IGNORECASE)
 _RAW_SUFFIXES = (*_TEXT_SUFFIXES, ".parquet", *_EXCEL_SUFFIXES)
 
 
@@ -30,6 +35,8 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         filepath: Local path or fsspec URL.
         expected: Description of the file and of the setting of its path, for the message if it is absent.
         artifact_path: Folder in the MLflow run's artifacts for a copy; None: no copy.
+        escape_formulas: Whether text that a spreadsheet would read as a formula gets an apostrophe in a ``.csv`` file;
+            for tables that people open, not for those that are read again.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
 
@@ -43,6 +50,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         filepath: str,
         expected: str = "",
         artifact_path: str | None = None,
+        escape_formulas: bool = False,
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -50,6 +58,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         _require_suffix(self._filepath.suffix, _OWN_SUFFIXES, filepath)
         self._expected = expected
         self._artifact_path = artifact_path
+        self._escape_formulas = escape_formulas
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
         self.metadata = metadata
@@ -78,7 +87,8 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             if self._filepath.suffix.lower() == ".parquet":
                 data.to_parquet(file, index=False, compression="lz4")
             else:
-                data.to_csv(file, index=False)
+                written = _escape_formulas(data) if self._escape_formulas else data
+                written.to_csv(file, index=False, lineterminator=_line_end(written))
         if self._artifact_path is not None and self._logging_activated:
             log_copy(self._filesystem, str(self._filepath), self._artifact_path)
 
@@ -244,6 +254,30 @@ def _require_content(filesystem: fsspec.AbstractFileSystem, path: str, expected:
         raise DatasetError(f"File {path} does not exist. {expected}".rstrip())
     if filesystem.size(path) == 0:
         raise DatasetError(f"The file {path} is empty, without header. {expected}".rstrip())
+
+
+def _line_end(table: pd.DataFrame) -> str:
+    """Choose the end of lines: a carriage return in a cell is quoted only if it is part of it."""
+    texts = [table.iloc[:, position] for position, dtype in enumerate(table.dtypes) if dtype.kind == "O"]
+    found = any(cells.astype("str").str.contains("\r", regex=False, na=False).any() for cells in texts)
+    return "\r\n" if found or any("\r" in str(name) for name in table.columns) else "\n"
+
+
+def _escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Put an apostrophe before text that a spreadsheet would read as a formula, in cells and names of columns."""
+    columns = []
+    for position in range(table.shape[1]):
+        cells = table.iloc[:, position]
+        if not pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_datetime64_any_dtype(cells.dtype):
+            cells = cells.astype(object).map(_escape_formula)
+        columns.append(cells)
+    names = [_escape_formula(name) for name in table.columns]
+    return pd.concat(columns, axis=1).set_axis(names, axis=1) if columns else table
+
+
+def _escape_formula(cell: Any) -> Any:
+    is_formula = isinstance(cell, str) and _FORMULA.match(cell) and not _HARMLESS.fullmatch(cell)
+    return f"'{cell}" if is_formula else cell
 
 
 @contextmanager

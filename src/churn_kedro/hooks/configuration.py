@@ -8,19 +8,26 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from kedro.utils import find_kedro_project
+from omegaconf.errors import InterpolationResolutionError
 
 from churn_kedro.base import ParameterError
+from churn_kedro.customers import escape_interpolation
 from churn_kedro.datasets import artifact_location, study_url, tracking_uri
 from churn_kedro.hooks.parameters import validate_parameters
 
 DECLARATION = "customers"
+_ABSENT = object()
 
 
 class ProjectConfigLoader(OmegaConfigLoader):
-    """Configuration loader that resolves paths of the project, with hooks (``kedro run``) or without (``kedro viz``).
+    r"""Configuration loader that resolves paths of the project, with hooks (``kedro run``) or without (``kedro viz``).
 
     Resolvers for configuration files: ``${project_path:}``, ``${tracking_uri:}``, ``${artifact_location:}``,
     ``${study_url:USE_CASE}`` and ``${environment:NAME, default}``, where an empty environment variable counts as unset.
+
+    Interpolations are resolved once, in the file where they are written. Kedro would parse the results again, when it
+    merges a use case with base and when it reads globals, so that ``\${`` in a path or level would become an
+    interpolation. Values of the command line (``--params``) are data and not interpolated.
 
     Args:
         conf_source: Folder of the configuration.
@@ -36,6 +43,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
         project = beside if (beside / "pyproject.toml").is_file() else find_kedro_project(Path.cwd()) or Path.cwd()
         super().__init__(
             conf_source,
+            runtime_params=_escape(arguments.pop("runtime_params", None)),
             custom_resolvers={
                 "project_path": project.as_posix,
                 "tracking_uri": lambda: tracking_uri(project, os.environ),
@@ -68,7 +76,18 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 f"{env_config['use_case']}_churn`."
             )
         kept = {key: value for key, value in config.items() if key != DECLARATION or key not in env_config}
-        return OmegaConfigLoader._soft_merge(kept, env_config, env_path)
+        return _merge(kept, env_config)
+
+    def _get_globals_value(self, variable: str, default_value: Any = _ABSENT) -> Any:
+        """Look up ``${globals:NAME}`` or ``${globals:NAME.KEY}``."""
+        value: Any = self._globals
+        for key in variable.split("."):
+            value = value.get(key, _ABSENT) if isinstance(value, dict) and not key.startswith("_") else _ABSENT
+        if value is _ABSENT and default_value is _ABSENT:
+            raise InterpolationResolutionError(
+                f"There is no '{variable}' in globals.yml, and ${{globals:{variable}}} has no default."
+            )
+        return default_value if value is _ABSENT else value
 
     @staticmethod
     def _require_use_case(conf: Path, env: str | None) -> None:
@@ -80,3 +99,21 @@ class ProjectConfigLoader(OmegaConfigLoader):
             f"There is no use case '{env}': {conf / str(env)} has no globals.yml. Use cases for --env: {known}; "
             "`kedro customers onboard` adds one."
         )
+
+
+def _escape(value: Any) -> Any:
+    """Escape interpolations in nested values."""
+    if isinstance(value, dict):
+        return {key: _escape(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_escape(one) for one in value]
+    return escape_interpolation(value) if isinstance(value, str) else value
+
+
+def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    """Merge nested dictionaries; values of the second one take precedence."""
+    merged = dict(base)
+    for key, value in other.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value) if both else value
+    return merged

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from churn_kedro.base import escape_controls
 from churn_kedro.campaigns import ScoringReport
 from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges
 from churn_kedro.evaluation import Evaluation, headlines
@@ -18,7 +19,7 @@ _WIDTH = 12
 
 
 def _line(label: str, text: str) -> str:
-    return f"  {label:<{_WIDTH}}{text}"
+    return f"  {label:<{_WIDTH}}{escape_controls(text)}"
 
 
 def _describe_decision(report: Decision) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
-from churn_kedro.base import Parameters, Record
+from churn_kedro.base import Parameters, Record, one_line
 from churn_kedro.customers import TASKS, CustomerDeclaration, Finding, LeakageReport, SplitManifest, Task
 from churn_kedro.evaluation import (
     METRICS,
@@ -681,7 +681,7 @@ def describe_promotion(decision: Decision) -> Promotion:
         reasons=decision.reasons,
         tags={
             DECISION_TAG: decision.verdict,
-            "decision_reasons": "\n".join(decision.reasons),
+            "decision_reasons": "\n".join(map(one_line, decision.reasons)),
             DECIDED_AGAINST_TAG: "" if decision.incumbent is None else str(decision.incumbent),
             "decided_on": decision.evaluated_on,
         },

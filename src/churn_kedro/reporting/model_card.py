@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from churn_kedro.base import escape_controls, one_line
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.pages import Verbatim, html_templates, markdown_templates
 from churn_kedro.reporting.report_content import (
@@ -208,7 +209,8 @@ def write_snippet(results: EvaluationResults) -> str:
     """
     card, declaration = results.card, results.declaration
     uri = json.dumps(f"models:/{card.model_name}/{card.model_version}")
-    names = [json.dumps(name, ensure_ascii=False) for name in declaration.feature_names]
+    # Escapes are the same in Python; those of JSON are not, beyond the first 65,536 characters.
+    names = [escape_controls(json.dumps(name, ensure_ascii=False)) for name in declaration.feature_names]
     lines, line = [], "   "
     for name in names:
         if len(line) + len(name) > 78 and line.strip():
@@ -235,7 +237,7 @@ def write_snippet(results: EvaluationResults) -> str:
             f"model = mlflow.pyfunc.load_model({uri})",
             'customers = pd.read_csv("customers.csv")',
             "answers = model.predict(customers[columns])",
-            f"# {' '.join(returned.split())}",
+            f"# {one_line(returned)}",
             *threshold,
         ]
     )

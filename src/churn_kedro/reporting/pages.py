@@ -6,6 +6,8 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any
 
+from churn_kedro.base import escape_controls, one_line
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 else:
@@ -13,6 +15,11 @@ else:
 
 # Special characters of Markdown, escaped by a backslash.
 _MARKED = str.maketrans({character: f"\\{character}" for character in "\\`*_[]<>|#~"} | {"&": "&amp;", "$": r"\$"})
+
+
+# Addresses become links without any brackets, and these beginnings of a line become lists.
+_ADDRESS = re.compile(r":(?=//)|(?<=www)\.", re.IGNORECASE)
+_LIST_ITEM = re.compile(r"^(\d{0,9})([-+.)])(?=\s|$)")
 
 
 class Verbatim(str):
@@ -29,7 +36,13 @@ def html_templates() -> Environment:
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(loader=PackageLoader("churn_kedro.reporting"), autoescape=True, undefined=StrictUndefined)
+    return Environment(
+        loader=PackageLoader("churn_kedro.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        # Markup, which macros return, is a class of its own.
+        finalize=lambda value: escape_controls(value, keep_lines=True) if type(value) is str else value,
+    )
 
 
 def markdown_templates() -> Environment:
@@ -60,9 +73,10 @@ def escape_markdown(text: str) -> str:
     Returns:
         One line; HTML in it is shown as text.
     """
-    escaped = " ".join(text.split()).translate(_MARKED)
+    escaped = one_line(text).translate(_MARKED)
     # Underscores within words need no escape.
-    return re.sub(r"(?<=\w)\\_(?=\w)", "_", escaped)
+    escaped = re.sub(r"(?<=\w)\\_(?=\w)", "_", escaped)
+    return _LIST_ITEM.sub(r"\1\\\2", _ADDRESS.sub(r"\\\g<0>", escaped))
 
 
 def embed_picture(png: bytes) -> str:

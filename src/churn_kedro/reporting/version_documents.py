@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from churn_kedro.evaluation import Estimate, headlines
 from churn_kedro.reporting.evaluation_results import EvaluationResults
+from churn_kedro.reporting.pages import escape_markdown
 from churn_kedro.reporting.report_content import list_limits, summarise
 
 # Maximum length of a description in the registry.
@@ -77,10 +78,10 @@ def collect_version_documents(
         **headline_tags(evaluation.metrics | evaluation.extended, [*headlines(evaluation.task), "profit_per_customer"]),
     }
     tags["training_row_share"] = f"{evaluation.training_row_share:.4f}" if evaluation.training_row_share > 0 else None
-    limits = [f"- {limit}" for limit in list_limits(results)]
+    limits = [f"- {escape_markdown(limit)}" for limit in list_limits(results)]
     text = "\n\n".join(
         [
-            " ".join(summarise(results)),
+            " ".join(map(escape_markdown, summarise(results))),
             *(["**Limits**\n\n" + "\n".join(limits)] if limits else []),
             f"Report and model card are among the model's artifacts, in the folder `{DOCUMENTS_FOLDER}`.",
         ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from churn_kedro.base import Parameters, Record
+from churn_kedro.customers.configuration_writer import write_configuration
 from churn_kedro.customers.declaration import AllowedLeak, CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.tasks import Task
 
@@ -187,10 +187,9 @@ def require_known_checks(declaration: CustomerDeclaration) -> None:
             )
 
 
-def _permission(allowed: Finding | AllowedLeak, reason: str) -> str:
-    # JSON strings are valid YAML, for any name of a column.
-    column = f"\n      column: {json.dumps(allowed.column, ensure_ascii=False)}" if allowed.column is not None else ""
-    return f"    - check: {allowed.check}{column}\n      reason: {json.dumps(reason, ensure_ascii=False)}"
+def _permission(allowed: Finding | AllowedLeak, reason: str) -> dict[str, str]:
+    column = {} if allowed.column is None else {"column": allowed.column}
+    return {"check": allowed.check, **column, "reason": reason}
 
 
 def require_no_leak(report: LeakageReport, declaration: CustomerDeclaration) -> None:
@@ -220,5 +219,6 @@ def require_no_leak(report: LeakageReport, declaration: CustomerDeclaration) -> 
         "than it reaches in use:\n"
         + "\n".join(listed)
         + "\nTo accept a leak that is known to be harmless, allow it in parameters/customers.yml with a reason (at "
-        "least 10 letters), which is recorded with the model:\ncustomers:\n  allowed_leaks:\n" + "\n".join(permissions)
+        "least 10 letters), which is recorded with the model:\n"
+        + write_configuration({"customers": {"allowed_leaks": permissions}}, {}).rstrip()
     )

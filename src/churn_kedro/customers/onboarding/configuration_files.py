@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from churn_kedro.customers.configuration_writer import KeyPath, write_configuration
+from churn_kedro.customers.onboarding.inference import Onboarding
 
-from churn_kedro.customers.onboarding.inference import ColumnGuess, Onboarding
-
-_WIDTH = 118
+_COLUMN_KEYS = ("name", "role", "kind", "domain", "date_format", "nullable", "missing", "description")
 
 
 def render_declaration(onboarding: Onboarding, source: str) -> str:
@@ -21,59 +20,34 @@ def render_declaration(onboarding: Onboarding, source: str) -> str:
 
     Returns:
         YAML text of the declaration.
+
+    Raises:
+        CustomerTableError: A name or level has no form in YAML.
     """
     declaration = onboarding.declaration
-    lines = [
-        f"# Inferred from {source} by `kedro customers onboard`: review and correct it.",
-        "# Comments summarise the values of each column; lines with (?) are guesses to review.",
-        "# All keys: docs/declaration.md.",
-        *[f"# (?) {doubt}" for doubt in onboarding.doubts],
-        "customers:",
-        f"  description: {_scalar(declaration.description)}",
-        f"  task: {declaration.task}",
-    ]
-    if declaration.labels is not None:
-        lines.append("  labels:")
-        if declaration.labels.classes:
-            lines.append(f"    classes: {_flow(declaration.labels.classes)}")
-        else:
-            lines.append(f"    positive: {_scalar(declaration.labels.positive)}")
-            lines.append(f"    negative: {_scalar(declaration.labels.negative)}")
-    if declaration.decimal != ".":
-        lines.append(f"  decimal: {_scalar(declaration.decimal)}")
-    lines.append("  columns:")
-    for guess in onboarding.columns:
-        lines += _render_column(guess)
-    return "\n".join(lines) + "\n"
-
-
-def _render_column(guess: ColumnGuess) -> list[str]:
-    fields = dict(guess.fields)
-    order = ["role", "kind", "domain", "date_format", "nullable", "missing", "description"]
-    return [
-        f"    # {_comment(guess.seen)}",
-        *[f"    # (?) {_comment(doubt)}" for doubt in guess.doubts],
-        f"    - name: {_scalar(fields['name'])}",
-        *[f"      {key}: {_flow(fields[key])}" for key in order if key in fields],
-    ]
-
-
-def _comment(text: str) -> str:
-    """Return text on one line, since cells may have line breaks."""
-    flat = " ".join(text.split())
-    return flat if len(flat) <= _WIDTH else flat[: _WIDTH - 1] + "…"
-
-
-def _scalar(value: Any) -> str:
-    return str(yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=10_000)).strip()[1:-1]
-
-
-def _flow(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, dict)):
-        return str(yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10_000)).strip()
-    return _scalar(value)
+    labels = None if declaration.labels is None else declaration.labels.model_dump(exclude_none=True)
+    if labels is not None and not labels["classes"]:
+        del labels["classes"]
+    values: dict[str, Any] = {
+        "description": declaration.description,
+        "task": declaration.task,
+        **({} if labels is None else {"labels": labels}),
+        **({} if declaration.decimal == "." else {"decimal": declaration.decimal}),
+        "columns": [
+            {key: guess.fields[key] for key in _COLUMN_KEYS if key in guess.fields} for guess in onboarding.columns
+        ],
+    }
+    comments: dict[KeyPath, list[str]] = {
+        (): [
+            f"Inferred from {source} by `kedro customers onboard`: review and correct it.",
+            "Comments summarise the values of each column; lines with (?) are guesses to review.",
+            "All keys: docs/declaration.md.",
+            *[f"(?) {doubt}" for doubt in onboarding.doubts],
+        ]
+    }
+    for position, guess in enumerate(onboarding.columns):
+        comments["customers", "columns", position] = [guess.seen, *[f"(?) {doubt}" for doubt in guess.doubts]]
+    return write_configuration({"customers": values}, comments)
 
 
 def render_globals(name: str, source: str, table: str) -> str:
@@ -86,15 +60,20 @@ def render_globals(name: str, source: str, table: str) -> str:
 
     Returns:
         YAML text.
+
+    Raises:
+        CustomerTableError: The path has no form in YAML.
     """
-    return (
-        f"# A use case made from {source} by `kedro customers onboard`.\n"
-        f"use_case: {name}\n"
-        f"registered_model: {name}_churn\n\n"
-        f"# Path of the table; without this line: data/01_raw/{name}/customers.csv.\n"
-        f"raw_customers: {_scalar(table)}\n\n"
-        "# Customers to score. Until there is a file of new customers, those of the table are scored.\n"
-        f"new_customers: {_scalar(table)}\n"
+    return write_configuration(
+        {"use_case": name, "registered_model": f"{name}_churn", "raw_customers": table, "new_customers": table},
+        {
+            (): [f"A use case made from {source} by `kedro customers onboard`."],
+            ("raw_customers",): ["", f"Path of the table; without this line: data/01_raw/{name}/customers.csv."],
+            ("new_customers",): [
+                "",
+                "Customers to score. Until there is a file of new customers, those of the table are scored.",
+            ],
+        },
     )
 
 
@@ -106,11 +85,13 @@ def render_catalog(reading: Mapping[str, str | int]) -> str:
 
     Returns:
         YAML text.
+
+    Raises:
+        CustomerTableError: An option has no form in YAML.
     """
-    lines = [f"  {key}: {_scalar(value)}" for key, value in reading.items()]
-    entries = [[f"{entry}:", *lines] for entry in ("raw_customers", "new_customers", "scoring_header")]
-    return "# Options of reading, as given to `kedro customers onboard`.\n" + "\n".join(
-        "\n".join(entry) + "\n" for entry in entries
+    return write_configuration(
+        {entry: dict(reading) for entry in ("raw_customers", "new_customers", "scoring_header")},
+        {(): ["Options of reading, as given to `kedro customers onboard`."]},
     )
 
 
@@ -124,16 +105,16 @@ def render_data_processing(unlabelled_share: float, *, by_time: bool) -> str:
     Returns:
         YAML text; empty where the defaults apply.
     """
-    lines = []
+    values: dict[str, Any] = {}
+    comments: dict[KeyPath, list[str]] = {}
     if unlabelled_share:
-        lines += [
-            f"  # (?) {unlabelled_share:.1%} of the rows have no target and are rejected.",
-            f"  max_rejected_share: {min(1.0, round(unlabelled_share + 0.05, 2))}",
+        values["max_rejected_share"] = min(1.0, round(unlabelled_share + 0.05, 2))
+        comments["data_processing", "max_rejected_share"] = [
+            f"(?) {unlabelled_share:.1%} of the rows have no target and are rejected."
         ]
     if by_time:
-        lines += [
-            "  split:",
-            "    # (?) Customers have several rows over time: train on the past, test on the latest rows.",
-            "    method: time",
+        values["split"] = {"method": "time"}
+        comments["data_processing", "split", "method"] = [
+            "(?) Customers have several rows over time: train on the past, test on the latest rows."
         ]
-    return "\n".join(["data_processing:", *lines, ""]) if lines else ""
+    return write_configuration({"data_processing": values}, comments) if values else ""

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
-from churn_estimators.cells import as_text, read_dates
+from churn_estimators.cells import as_text, is_number, read_dates
+from churn_kedro.base import one_line
 from churn_kedro.customers.declaration import RESERVED_NAMES, CustomerDeclaration, CustomerTableError, Level
 from churn_kedro.customers.normalisation import MISSING_WORDS, find_header_rows
 from churn_kedro.customers.tasks import Task
@@ -25,8 +27,6 @@ _IDENTIFYING_SHARE = 0.2
 _FEW_ROWS = 30
 _MANY_ROWS = 1000
 _LEAST_CLASS = 10
-# Begin of an interpolation of OmegaConf, which reads the declaration.
-_LOOKED_UP = "${"
 # Minimum share of distinct values of a key.
 _KEY_SHARE = 0.9
 # Minimum share of missing cells for a column with one value to be a flag.
@@ -215,7 +215,7 @@ def describe_name(name: str) -> str:
         ``Credit score``, ``Total day minutes``.
     """
     words = [word if word.isupper() and len(word) > 1 else word.lower() for word in _divide_name(name)]
-    text = " ".join(words)
+    text = one_line(" ".join(words))
     return text[:1].upper() + text[1:]
 
 
@@ -246,8 +246,7 @@ def infer_declaration(
     body = raw.drop(index=find_header_rows(raw)).set_axis(header, axis=1)
     _require_target(header, target, len(body))
     doubts: list[str] = []
-    unwritable = [name for name in header if _LOOKED_UP in name]
-    _require_writable_names(header, target, body)
+    _require_distinct_names(header)
     # Repeated rows are ignored in the search for a key.
     distinct_rows = len(body) - int(body.duplicated().sum())
     decimal = _find_decimal(body)
@@ -259,10 +258,9 @@ def infer_declaration(
     guesses = [
         target_guess if name == target else _guess_column(_summarise_cells(body, name, decimal), distinct_rows)
         for name in header
-        if name and _LOOKED_UP not in name
+        if name
     ]
     _keep_one_identifier(guesses)
-    doubts += [f"column '{name}' was left out: its name has {_LOOKED_UP}, an interpolation" for name in unwritable]
     if "" in header:
         doubts.append("a column without a name was left out")
     if not any(guess.fields.get("role", "feature") == "feature" for guess in guesses):
@@ -270,7 +268,7 @@ def infer_declaration(
             "The table has no usable feature: every column except for the target is constant, free text or an "
             "identifier."
         )
-    declaration = CustomerDeclaration.model_validate(
+    declaration = _validate(
         {
             "description": description or "Customers of …",
             "task": found_task,
@@ -290,15 +288,18 @@ def infer_declaration(
     return Onboarding(declaration, guesses, doubts, target_guess.seen, unlabelled, by_time)
 
 
-def _require_writable_names(header: list[str], target: str, body: pd.DataFrame) -> None:
+def _validate(declared: dict[str, Any]) -> CustomerDeclaration:
+    try:
+        return CustomerDeclaration.model_validate(declared)
+    except ValidationError as error:
+        reasons = "; ".join(found["msg"].removeprefix("Value error, ") for found in error.errors())
+        raise CustomerTableError(f"The table cannot be declared: {reasons}. Correct it in the file.") from error
+
+
+def _require_distinct_names(header: list[str]) -> None:
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
         raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
-    if _LOOKED_UP in target or any(_LOOKED_UP in str(label) for label in body[target].drop_duplicates()):
-        raise CustomerTableError(
-            f"The target '{target}' or one of its labels has {_LOOKED_UP}, an interpolation of the configuration: "
-            "rename it in the file."
-        )
 
 
 def _keep_one_identifier(guesses: list[ColumnGuess]) -> None:
@@ -317,10 +318,10 @@ def _keep_one_identifier(guesses: list[ColumnGuess]) -> None:
 
 
 def _require_target(header: Sequence[str], target: str, rows: int) -> None:
-    if target not in header:
+    if not target or target not in header:
         from difflib import get_close_matches
 
-        nearest = get_close_matches(target, list(header), n=1, cutoff=0.5)
+        nearest = get_close_matches(target, list(filter(None, header)), n=1, cutoff=0.5)
         raise CustomerTableError(
             f"There is no column '{target}'{f'; the nearest is {nearest[0]!r}' if nearest else ''}. The file has: "
             f"{', '.join(header)}."
@@ -368,6 +369,12 @@ def _guess_target(
     numbers = cells.numbers()
     numeric = bool(numbers.notna().all())
     levels: list[Level] = [_number(value) for value in np.unique(numbers)] if numeric else sorted(cells.levels)
+    number = None if numeric else next(filter(is_number, cells.levels), None)
+    if number is not None and task != "regression":
+        raise CustomerTableError(
+            f"The target '{cells.name}' has the label {number!r}, a number, among labels that are not numbers. Use "
+            "words for all of them in the file, or numbers in the digits 0 to 9."
+        )
     doubts: list[str] = []
     found = task or _guess_task(cells, levels, doubts)
     guess: dict[str, Any] = {"name": cells.name, "role": "target", "description": describe_name(cells.name)}
@@ -459,7 +466,7 @@ def _choose_positive(cells: _Cells, levels: list[Level], wanted: str | None, dou
 def _guess_column(cells: _Cells, distinct_rows: int) -> ColumnGuess:
     fields: dict[str, Any] = {"name": cells.name}
     doubts: list[str] = []
-    if cells.distinct == 1 and _LOOKED_UP not in cells.levels[0] and cells.missing >= _FLAG_SHARE * len(cells.text):
+    if cells.distinct == 1 and cells.missing >= _FLAG_SHARE * len(cells.text):
         only = cells.numbers().iloc[0]
         fields |= {"kind": "categorical", "domain": [cells.levels[0] if np.isnan(only) else _number(only)]}
         doubts.append("one value or missing: check when it is filled, which may be after the outcome")
@@ -629,18 +636,18 @@ def _guess_words(cells: _Cells, fields: dict[str, Any], doubts: list[str]) -> st
     levels: list[Any] = sorted(cells.levels, key=str.casefold)
     if len({level.casefold() for level in levels}) < len(levels):
         doubts.append("words that differ in upper and lower case only: each spelling is a separate level")
-    if any(pd.to_numeric(pd.Series(levels, dtype="str"), errors="coerce").notna()):
+    if any(map(is_number, levels)):
         # A declared domain cannot mix numbers and words.
         fields["kind"] = "categorical"
         doubts.append("numbers among words: the levels are those of the training customers")
         return f"{cells.distinct:,} levels such as {_listed(cells.levels)}"
-    if cells.distinct == 2 and not any(_LOOKED_UP in level for level in levels):
+    if cells.distinct == 2:
         first, second = levels
         if first.casefold() in _POSITIVE_WORDS or second.casefold() in _NEGATIVE_WORDS:
             levels = [second, first]
         fields |= {"kind": "binary", "domain": levels}
         return f"{levels[0]!r} or {levels[1]!r}"
-    if cells.distinct > _MAX_DECLARED_LEVELS or any(_LOOKED_UP in level for level in levels):
+    if cells.distinct > _MAX_DECLARED_LEVELS:
         fields["kind"] = "categorical"
         return f"{cells.distinct:,} levels such as {_listed(cells.levels)}; not declared"
     scale = _find_scale(levels)
