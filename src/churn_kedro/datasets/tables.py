@@ -13,7 +13,7 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from churn_kedro.customers import READING, CustomerTableError, Reading, read_delimited, read_header
-from churn_kedro.datasets.files import open_filesystem, written_whole
+from churn_kedro.datasets.files import made_again, open_filesystem, written_whole
 
 _OWN_SUFFIXES = (".csv", ".parquet")
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -29,6 +29,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     Args:
         filepath: Local path or fsspec URL.
         expected: Description of the file and of the setting of its path, for the message if it is absent.
+        made_by: Pipeline that writes the table, for the message if it is absent or damaged.
         artifact_path: Folder in the MLflow run's artifacts for a copy; None: no copy.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
@@ -42,13 +43,14 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         *,
         filepath: str,
         expected: str = "",
+        made_by: str = "",
         artifact_path: str | None = None,
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
         _require_suffix(self._filepath.suffix, _OWN_SUFFIXES, filepath)
-        self._expected = expected
+        self._expected = expected or made_again(made_by)
         self._artifact_path = artifact_path
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
@@ -65,7 +67,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         """
         path = str(self._filepath)
         _require_content(self._filesystem, path, self._expected)
-        with _readable(path), self._filesystem.open(path, "rb") as file:
+        with _readable(path, self._expected), self._filesystem.open(path, "rb") as file:
             return pd.read_parquet(file) if self._filepath.suffix.lower() == ".parquet" else pd.read_csv(file)
 
     def save(self, data: pd.DataFrame) -> None:
@@ -247,14 +249,17 @@ def _require_content(filesystem: fsspec.AbstractFileSystem, path: str, expected:
 
 
 @contextmanager
-def _readable(path: str) -> Iterator[None]:
-    """Add the file name to errors of the readers."""
+def _readable(path: str, advice: str = "") -> Iterator[None]:
+    """Add the file name to errors of the readers, and what to do."""
     try:
         yield
     except CustomerTableError as error:
         raise DatasetError(f"{path}: {error}") from error
     except Exception as error:  # Each reader raises errors of different types.
-        raise DatasetError(f"The file {path} cannot be read in the format of its suffix: {error}") from error
+        reason = str(error).strip().rstrip(".")
+        raise DatasetError(
+            f"The file {path} cannot be read in the format of its suffix: {reason}. {advice}".rstrip()
+        ) from error
 
 
 def _preview(table: pd.DataFrame, nrows: int) -> TablePreview:
