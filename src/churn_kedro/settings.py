@@ -4,13 +4,28 @@ import os
 import warnings
 
 from churn_kedro.base import available_cores
-from churn_kedro.hooks import LineageHooks, ParameterHooks, ProjectConfigLoader, SummaryHooks, TrackingServerHooks
+from churn_kedro.datasets import protect_addresses
+from churn_kedro.hooks import (
+    LineageHooks,
+    ParameterHooks,
+    ProjectConfigLoader,
+    SummaryHooks,
+    TrackingServerHooks,
+    hide_secrets_in_output,
+)
 
 # OpenMP would start a thread for each core of the host, also where a container grants fewer, and waiting threads would
 # spin on the cores that others need: next to a busy process, training took thirty times as long. Both are read when
 # XGBoost is imported, which is later.
 os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# Before MLflow or a database reads an address.
+protect_addresses(os.environ)
+hide_secrets_in_output()
+
+# MLflow's own seven retries take four minutes for each request; three take about 15 seconds.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
 # Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)

@@ -1,4 +1,4 @@
-"""Check of the tracking server before a run."""
+"""Check of the tracking server before a run, and after its failure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kedro.framework.hooks import hook_impl
 
-from churn_kedro.datasets import require_answer, tracking_uri
+from churn_kedro.datasets import explain_store_failure, require_answer, require_database, tracking_uri
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -20,4 +20,12 @@ class TrackingServerHooks:
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Raise if the server does not answer."""
-        require_answer(tracking_uri(Path(context.project_path), os.environ))
+        uri = tracking_uri(Path(context.project_path), os.environ)
+        require_answer(uri)
+        require_database(uri)
+
+    @hook_impl(tryfirst=True)
+    def on_pipeline_error(self, error: Exception) -> None:
+        """Give up retries once the server has failed, since kedro-mlflow closes the run with further requests."""
+        if explain_store_failure(error) is not None:
+            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
