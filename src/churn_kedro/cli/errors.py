@@ -76,6 +76,23 @@ def show_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def hide_in_usage_errors(command: click.Command) -> None:
+    """Hide passwords in the messages about wrong usage of a command, which quote its arguments.
+
+    Args:
+        command: A click command, which is changed.
+    """
+    make_context = command.make_context
+
+    def make(*args: Any, **kwargs: Any) -> click.Context:
+        try:
+            return make_context(*args, **kwargs)
+        except click.UsageError as error:
+            raise click.UsageError(hide_secrets(error.format_message()), error.ctx) from None
+
+    command.make_context = make  # type: ignore[method-assign]
+
+
 def _explain(error: Exception) -> str | None:
     """Return the message of an error that the user can correct; None for a defect."""
     refused = _find_refusal(error)

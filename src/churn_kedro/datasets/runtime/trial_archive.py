@@ -50,12 +50,13 @@ class StudyArchive:
 
         try:
             yield
-        except (SQLAlchemyError, StorageInternalError, OSError, ImportError) as error:
+        except (SQLAlchemyError, StorageInternalError, OSError, ImportError, RuntimeError) as error:
+            # A RuntimeError: the database has tables of another version of Optuna, or those of MLflow.
             address = split_credentials(self._url).without_credentials
             raise DatasetError(
                 f"The trials of hyperparameter searches cannot be stored in {address}: {database_reason(error)}. If it "
-                "is the project's own file, delete it; if it is from CHURN_STUDY_URL, correct or unset the variable. "
-                "With training.search.resume=false, no trials are stored."
+                "is the project's own file, delete it; if it is from CHURN_STUDY_URL, name an existing database of "
+                "its own, or unset the variable. With training.search.resume=false, no trials are stored."
             ) from error
 
     def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
