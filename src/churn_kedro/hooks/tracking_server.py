@@ -14,12 +14,20 @@ if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
 
 
+_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+
+
 class TrackingServerHooks:
     """Check that the tracking server answers, before kedro-mlflow waits for it."""
+
+    def __init__(self) -> None:
+        self._retries: str | None = None
 
     @hook_impl(tryfirst=True)
     def after_context_created(self, context: KedroContext) -> None:
         """Raise if the server does not answer."""
+        if self._retries is not None:
+            os.environ[_RETRIES], self._retries = self._retries, None
         uri = tracking_uri(Path(context.project_path), os.environ)
         require_answer(uri)
         require_database(uri)
@@ -28,4 +36,5 @@ class TrackingServerHooks:
     def on_pipeline_error(self, error: Exception) -> None:
         """Give up retries once the server has failed, since kedro-mlflow closes the run with further requests."""
         if explain_store_failure(error) is not None:
-            os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "0"
+            self._retries = os.environ.get(_RETRIES)
+            os.environ[_RETRIES] = "0"

@@ -18,7 +18,10 @@ _WRAPPED = re.compile(r"(?:[\w@.:]+: )?Failed while (?:loading data from|saving 
 _DATASET = re.compile(r"(loading data from|saving data to) dataset (?:\w+\.)*(\w+)\((.*)\)\.\n", re.DOTALL)
 _FIELD = re.compile(r"(\w+)='?([^',)]*)")
 _STATUS = re.compile(r"error code (\d{3})\b")
-_SOCKET_ERROR = re.compile(r"\[Errno -?\d+\] ([^'\")]+)|(?:Error|Disconnected)\((?:\d+, )?'([^']+)'")
+_SOCKET_ERRORS = (
+    re.compile(r"\[Errno -?\d+\] ([^'\")]+)"),
+    re.compile(r"(?:Error|Disconnected)\((?:\d+, )?'([^']+)'"),
+)
 # Appended to a database's own message by SQLAlchemy: the statement, its parameters and a link.
 _STATEMENT = re.compile(r"\s*(\[SQL: .*|\[parameters: .*|\(Background on this error at: .*)", re.DOTALL)
 _DATABASE_CLASS = re.compile(r"^\((?:\w+\.)+\w+\) ")
@@ -112,7 +115,8 @@ def explain_store_failure(error: BaseException) -> str | None:
     file = sqlite_file(uri)
     kinds = [(type(link).__module__.partition(".")[0], link) for link in chain]
     database = next((link for module, link in reversed(kinds) if module in ("sqlite3", "sqlalchemy")), None)
-    if database is not None:
+    has_server = uri.startswith(("http://", "https://"))
+    if database is not None and not has_server:
         if file is None:
             return explain_database_failure(address, database)
         return _explain_sqlite(file, database_reason(database))
@@ -127,10 +131,10 @@ def explain_store_failure(error: BaseException) -> str | None:
     mlflow_error = next((link for module, link in kinds if module == "mlflow"), None)
     if refused is None and mlflow_error is None:
         return None
-    if not uri.startswith(("http://", "https://")):
+    if not has_server:
         # Without a server, MLflow's own message is the reason.
         where = f"the file {file}" if file is not None else address
-        return f"MLflow's store, {where}, which holds {CONTENT}, has no answer: {first_line(mlflow_error or error)}."
+        return f"MLflow refuses a request: {first_line(mlflow_error or error)}. {CONTENT.capitalize()} are in {where}."
     return _explain_server(address, mlflow_error, refused)
 
 
@@ -138,7 +142,10 @@ def _explain_sqlite(file: Path, reason: str) -> str:
     if "locked" in reason:
         return f"The file {file}, which holds {CONTENT} of MLflow, is in use ({reason}). Try again in a moment."
     if "full" in reason or "readonly" in reason or "I/O" in reason:
-        return f"The file {file}, which holds {CONTENT} of MLflow, cannot be written: {reason}. Then run again."
+        return (
+            f"The file {file}, which holds {CONTENT} of MLflow, cannot be written: {reason}. Correct "
+            "that, and run the command again."
+        )
     return explain_damage(file, reason)
 
 
@@ -185,8 +192,8 @@ def database_reason(error: BaseException) -> str:
 
 def _connection_reason(error: BaseException) -> str:
     # The errors of requests and urllib3 contain those of the socket as text.
-    found = _SOCKET_ERROR.search(str(error))
-    return (found[1] or found[2]) if found is not None else first_line(error)
+    found = next((found for pattern in _SOCKET_ERRORS if (found := pattern.search(str(error)))), None)
+    return found[1] if found is not None else first_line(error)
 
 
 def is_wrapped(error: BaseException) -> bool:
