@@ -1,5 +1,7 @@
 """Real servers for tests: PostgreSQL with a cluster of its own, and MLflow above any store."""
 
+import base64
+import http.client
 import os
 import shutil
 import signal
@@ -12,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
 
@@ -161,6 +164,62 @@ def _wait(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
             if process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(log.read_text(encoding="utf-8")[-4000:])
             time.sleep(0.2)
+
+
+class GuardedServer(ThreadingHTTPServer):
+    """A proxy that lets only one user through to a server, as one in front of MLflow does.
+
+    Args:
+        uri: Address of the server.
+        user: Name of the user.
+        password: Password of the user.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, uri: str, user: str, password: str) -> None:
+        self.behind = uri.removeprefix("http://")
+        self.expected = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        super().__init__(("127.0.0.1", 0), _Guard)
+        self.uri = f"http://127.0.0.1:{self.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Guard(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def _forward(self) -> None:
+        assert isinstance(self.server, GuardedServer)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Authorization") != self.server.expected:
+            self._answer(401, {}, b"Who are you?")
+            return
+        connection = http.client.HTTPConnection(self.server.behind, timeout=60)
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "authorization")}
+        connection.request(self.command, self.path, body, headers)
+        answer = connection.getresponse()
+        kept = {name: value for name, value in answer.getheaders() if name.lower() in ("content-type",)}
+        self._answer(answer.status, kept, answer.read())
+        connection.close()
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _forward  # noqa: N815 - names of http.server
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
 
 
 class FailingLine:

@@ -1,17 +1,17 @@
 """Project settings, read by Kedro."""
 
-import logging
 import os
 import warnings
 
 from churn_kedro.base import available_cores
+from churn_kedro.datasets import protect_addresses
 from churn_kedro.hooks import (
     LineageHooks,
     ParameterHooks,
-    PlainRecord,
     ProjectConfigLoader,
     SummaryHooks,
     TrackingServerHooks,
+    protect_output,
 )
 
 # OpenMP would start a thread for each core of the host, also where a container grants fewer, and waiting threads would
@@ -26,13 +26,16 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # more, and configuration is written by the project and its users.
 os.environ.setdefault("OMEGACONF_MAX_YAML_EXPANDED_NODES", "none")
 
+# Before MLflow or a database reads an address.
+protect_addresses(os.environ)
+protect_output()
+
+# MLflow's own seven retries take four minutes for each request; three take about 15 seconds.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+
 # Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.
 warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
 warnings.filterwarnings("ignore", message=r"(?s).*Add type hints to the `predict` method", category=UserWarning)
-
-# Warnings of the libraries contain names of columns, too.
-logging.setLogRecordFactory(PlainRecord)
-logging.captureWarnings(True)
 
 HOOKS = (TrackingServerHooks(), LineageHooks(), ParameterHooks(), SummaryHooks())
 

@@ -52,6 +52,17 @@ def test_a_file_that_holds_something_else_is_refused(tmp_path: Path) -> None:
         _dataset(path).load()
 
 
+def test_a_truncated_report_names_the_pipeline_that_makes_it_again(tmp_path: Path) -> None:
+    path = tmp_path / "result.json"
+    _dataset(path).save(RESULT)
+    path.write_bytes(path.read_bytes()[:40])
+
+    with pytest.raises(DatasetError, match=r"Invalid JSON: EOF .*`kedro run --pipelines training`") as caught:
+        _dataset(path).load()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_report_of_another_type_is_not_saved(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="Expected a SearchResult, got Trial"):
         _dataset(tmp_path / "result.json").save(TRIAL)

@@ -92,6 +92,18 @@ def test_a_csv_file_named_parquet_is_refused(tmp_path: Path) -> None:
         TableDataset(filepath=path.as_posix()).load()
 
 
+@pytest.mark.parametrize("damage", [b"", b"PAR1 no table PAR1"], ids=["empty", "garbage"])
+@pytest.mark.parametrize("is_halved", [True, False])
+def test_a_damaged_table_names_the_pipeline_that_makes_it_again(tmp_path: Path, damage: bytes, is_halved: bool) -> None:
+    path = tmp_path / "train.parquet"
+    dataset = TableDataset(filepath=path.as_posix(), made_by="data_processing")
+    dataset.save(TABLE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if is_halved else damage)
+
+    with pytest.raises(DatasetError, match=rf"{path} .*`kedro run --pipelines data_processing`"):
+        dataset.load()
+
+
 def test_another_ending_is_refused() -> None:
     with pytest.raises(DatasetError, match=r"name that ends in \.csv or \.parquet"):
         TableDataset(filepath="customers.xlsx")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from churn_kedro.campaigns.scored_list import ScoringReport
+from churn_kedro.customers.profile import SchemaChanges
 from churn_kedro.customers.quality import DataQuality
 from churn_kedro.customers.tasks import Score, Task
 from churn_kedro.evaluation.metrics.estimates import BootstrapParameters, Estimate, Evaluation
@@ -60,6 +61,12 @@ def test_a_table_is_described_by_its_counts() -> None:
     assert lines_about(quality(0)) == [
         "customers   10,000 rows read, 0 rejected, 2 duplicates dropped, 9,998 kept (20.4% leave)"
     ]
+
+
+def test_a_table_that_has_shrunk_is_a_warning_before_the_changes() -> None:
+    report = SchemaChanges(compared=True, changes=["a new column"], warnings=["the table has 4 rows"])
+
+    assert lines_about(report) == ["warning     the table has 4 rows", "changed     a new column"]
 
 
 @pytest.mark.parametrize(("files", "place"), [(FILES, "data/rejected.csv"), ({}, "not saved")])

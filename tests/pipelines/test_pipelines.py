@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from kedro.io import DataCatalog, MemoryDataset
+from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.runner import SequentialRunner
 
 from churn_kedro.campaigns.parameters import CampaignParameters
@@ -239,11 +239,15 @@ def test_a_leak_stops_the_run_after_the_report_was_written_unless_it_is_allowed(
     inputs = _data_inputs(leaking, declaration)
     catalog = _catalog_of(data_processing.create_pipeline(), inputs)
     catalog["data_report"] = (page := Kept())
+    catalog["table_schema"] = (schema := Kept())
 
     with pytest.raises(CustomerTableError, match=r"target_copy of 'City'(.|\n)*check: target_copy"):
         SequentialRunner().run(data_processing.create_pipeline(), catalog)
 
     assert "target_copy" in page.load()
+    # The next run compares with the last accepted table.
+    with pytest.raises(DatasetError):
+        schema.load()
     allowed = {"check": "target_copy", "column": "City", "reason": "A test that knows what it does"}
     made = _process(
         leaking, CustomerDeclaration.model_validate(declaration.model_dump() | {"allowed_leaks": [allowed]})
@@ -264,6 +268,22 @@ def test_changes_since_the_last_run_are_reported(raw_customers: pd.DataFrame, de
         "column 'City' has new levels: Paris",
         "column 'City' no longer has the levels: Nice",
     ]
+
+
+@pytest.mark.slow
+def test_a_table_of_a_hundredth_of_the_last_size_is_a_warning(
+    raw_customers: pd.DataFrame, declaration: CustomerDeclaration, caplog: pytest.LogCaptureFixture
+) -> None:
+    last = _process(raw_customers, declaration)["table_schema"]
+    inputs = _data_inputs(raw_customers, declaration)
+    large = last.model_copy(update={"rows": 100 * last.rows})
+
+    made = _run(data_processing.create_pipeline(), inputs | {"last_table_schema": large})
+
+    [warning] = made["schema_changes"].warnings
+    assert warning.startswith("the table has 400 rows, and had 40,000 in the last accepted run")
+    assert warning in made["data_report"]
+    assert warning in caplog.text
 
 
 def test_a_table_with_too_many_broken_rows_stops_after_they_were_set_aside(

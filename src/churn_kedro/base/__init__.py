@@ -1,4 +1,4 @@
-"""Foundations of every other package: typed parameters, user errors, clock, threads and library versions."""
+"""Foundations of every other package: parameters, user errors, passwords, clock, threads and library versions."""
 
 import lazy_loader
 

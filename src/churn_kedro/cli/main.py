@@ -14,7 +14,7 @@ from kedro.framework.cli.project import run as kedro_run
 from kedro.utils import find_kedro_project
 
 from churn_kedro.base import ParameterError, escape_controls, one_line
-from churn_kedro.cli.errors import show_user_errors
+from churn_kedro.cli.errors import hide_in_usage_errors, show_user_errors
 
 if TYPE_CHECKING:
     from churn_kedro.customers import Onboarding
@@ -53,6 +53,7 @@ def _run_pipelines(*args: Any, **kwargs: Any) -> Any:
 
 _run = copy.copy(kedro_run)
 _run.callback = show_user_errors(_run_pipelines)
+hide_in_usage_errors(_run)
 cli.add_command(_run)
 
 

@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from churn_kedro.cli.tables import (
     VersionRow,
     describe_versions,
     show,
+    tabulate_checks,
     tabulate_comparison,
     tabulate_history,
     tabulate_version,
@@ -42,7 +43,10 @@ from churn_kedro.registry import Alias, Change, RegistryState
 from churn_kedro.training import Code, Rebuild
 
 if TYPE_CHECKING:
-    from churn_kedro.datasets import ModelRegistry
+    from mlflow.entities import Metric
+
+    from churn_estimators.model import CustomerModel
+    from churn_kedro.datasets import ModelRegistry, RecordedVersion
 
 _SECONDS_PER_DAY = 86_400
 _NO_CHAMPION = "none"
@@ -69,6 +73,11 @@ class _Project:
         return str(self.context.config_loader["globals"]["registered_model"])
 
     @property
+    def experiment_id(self) -> str:
+        """Experiment of the use case, which kedro-mlflow has found or created."""
+        return str(self.context.mlflow.tracking.experiment._experiment.experiment_id)
+
+    @property
     def registry(self) -> ModelRegistry:
         """The registered model."""
         from churn_kedro.datasets import ModelRegistry, describe_code
@@ -83,14 +92,12 @@ class _Project:
 
 
 @contextmanager
-def _open_project(env: str | None, by: str | None = None) -> Iterator[_Project]:
+def _open_project(env: str | None, by: str | None = None, *, close_runs: bool = True) -> Iterator[_Project]:
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    from churn_kedro.datasets import describe_person
+    from churn_kedro.datasets import close_abandoned_runs, describe_person
 
-    # Few retries, so that a command fails within seconds where the server does not answer.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # The URL of a run would be printed into the JSON.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -99,7 +106,10 @@ def _open_project(env: str | None, by: str | None = None) -> Iterator[_Project]:
     path = find_kedro_project(Path.cwd()) or Path.cwd()
     bootstrap_project(path)
     with KedroSession.create(project_path=path, env=env) as session:
-        yield _Project(path, cast(KedroSession, session).load_context(), by or describe_person(path))
+        project = _Project(path, cast(KedroSession, session).load_context(), by or describe_person(path))
+        if close_runs:
+            close_abandoned_runs(project.experiment_id)
+        yield project
 
 
 def _as_one_line(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -184,7 +194,9 @@ def info(version: str, env: str | None, as_json: bool) -> None:
     """Show VERSION (a number or an alias): facts, metrics, decision."""
     from mlflow import MlflowClient
 
+    from churn_kedro.datasets import find_place
     from churn_kedro.evaluation import Estimate
+    from churn_kedro.registry import explain_lost_files
 
     with _open_project(env) as project:
         registry = project.registry
@@ -194,7 +206,9 @@ def info(version: str, env: str | None, as_json: bool) -> None:
         tags = state.tags[number]
         found = MlflowClient().get_model_version(project.model_name, str(number))
         model_id = str(found.source).removeprefix("models:/")
-        logged = sorted(MlflowClient().get_logged_model(model_id).metrics or [], key=lambda one: one.timestamp)
+        place, lost = find_place(found)
+        problem = None if lost is None else f"{place}: {lost}. {explain_lost_files(project.model_name, number)}"
+        logged = sorted(_find_metrics(model_id), key=lambda one: one.timestamp)
         # The last of several evaluations.
         values = {one.key: one.value for one in logged}
         metrics = {
@@ -212,16 +226,61 @@ def info(version: str, env: str | None, as_json: bool) -> None:
             "model digest": tags.get("model_digest"),
             "run": found.run_id,
             "model id": model_id,
+            "problem": problem,
         }
         reasons = tags.get("decision_reasons", "").splitlines()
         if as_json:
             events = [event.model_dump(mode="json") for event in registry.events_of(state, number)]
             known = {"model": project.model_name, **row.model_dump(mode="json"), "run_id": found.run_id}
             measured = {name: one.model_dump() for name, one in metrics.items()}
-            documents = {"model_id": model_id, "tags": dict(tags), "reasons": reasons, "history": events}
+            documents = {
+                "model_id": model_id,
+                "problem": problem,
+                "tags": dict(tags),
+                "reasons": reasons,
+                "history": events,
+            }
             click.echo(json.dumps({**known, "metrics": measured, **documents}, indent=2))
         else:
             show(tabulate_version(project.model_name, row, facts, metrics, reasons))
+
+
+def _find_metrics(model_id: str) -> Sequence[Metric]:
+    """Return the metrics of a model; none if MLflow has lost it."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return MlflowClient().get_logged_model(model_id).metrics or []
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return []
+
+
+@models.command()
+@click.argument("version", required=False)
+@_ENV
+@_JSON
+@show_user_errors
+def check(version: str | None, env: str | None, as_json: bool) -> None:
+    """Check MLflow's store, the files of all versions or of VERSION, aliases, audit and runs. Changes nothing.
+
+    Exit status 0 if nothing is wrong, else 3.
+    """
+    from churn_kedro.datasets import check_runs, check_store
+
+    path = find_kedro_project(Path.cwd()) or Path.cwd()
+    results = [check_store(tracking_uri(path, os.environ))]
+    if results[0].health != "wrong":
+        with _open_project(env, close_runs=False) as project:
+            results += [*project.registry.check(version), *check_runs(project.experiment_id)]
+    if as_json:
+        click.echo(json.dumps([result.model_dump(mode="json") for result in results], indent=2))
+    else:
+        show(tabulate_checks(results))
+    if any(result.health == "wrong" for result in results):
+        raise SystemExit(EXIT_NO)
 
 
 @models.command()
@@ -596,7 +655,7 @@ def rebuild(version: str, env: str | None, as_json: bool, at_commit: bool) -> No
 def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild:
     import time
 
-    from churn_kedro.datasets import RegistryModelDataset, describe_code, find_splits, find_version, model_digest
+    from churn_kedro.datasets import describe_code, find_splits, find_version, model_digest
     from churn_kedro.training import (
         NoArchive,
         NoProgress,
@@ -610,24 +669,52 @@ def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild
     tables, manifest = find_splits(recorded, project.context.catalog)
     context = SearchContext(NoArchive(), TerminalProgress() if show_progress else NoProgress(), time.perf_counter)
     rebuilt = train_again(tables, manifest, recorded.summary, context, project.context.catalog.load("matrix_parts"))
-    first = RegistryModelDataset(model_name=recorded.name, model_version=str(recorded.version)).load()
-    if first is None:
-        raise ParameterError(f"Version {recorded.version} of {recorded.name} was removed meanwhile.")
+    stored = _load_stored(recorded)
     now = describe_code(project.path)
     return compare_trainings(
         recorded.name,
         recorded.version,
-        # Older versions have no such tag.
-        (recorded.tags.get("model_digest") or model_digest(first.estimator), model_digest(rebuilt.model.estimator)),
+        (_find_digest(recorded, stored), model_digest(rebuilt.model.estimator)),
         recorded.summary,
         rebuilt.summary,
         (
             Code(recorded.tags.get("git_commit", "unknown"), recorded.tags.get("git_dirty", "unknown")),
             Code(now["git_commit"], now["git_dirty"]),
         ),
-        (first.estimator, rebuilt.model.estimator),
-        tables.get("test"),
+        (stored or rebuilt.model.estimator, rebuilt.model.estimator),
+        # Without the stored model, there is nothing to compare the predictions with.
+        tables.get("test") if stored is not None else None,
     )
+
+
+def _load_stored(recorded: RecordedVersion) -> CustomerModel | None:
+    """Load the model of a version; None if its files are damaged or lost, and its digest is known."""
+    from kedro.io import DatasetError
+
+    from churn_kedro.datasets import RegistryModelDataset
+
+    try:
+        model = RegistryModelDataset(model_name=recorded.name, model_version=str(recorded.version)).load()
+    except DatasetError:
+        if "model_digest" not in recorded.tags:
+            raise
+        click.echo(
+            f"The files of version {recorded.version} of {recorded.name} are damaged or lost (`kedro models check "
+            f"{recorded.version}`); the new model is compared with the recorded digest only.",
+            err=True,
+        )
+        return None
+    if model is None:
+        raise ParameterError(f"Version {recorded.version} of {recorded.name} was removed meanwhile.")
+    estimator: CustomerModel = model.estimator
+    return estimator
+
+
+def _find_digest(recorded: RecordedVersion, stored: CustomerModel | None) -> str:
+    from churn_kedro.datasets import model_digest
+
+    # Older versions have no such tag.
+    return recorded.tags.get("model_digest") or model_digest(cast("CustomerModel", stored))
 
 
 def _rebuild_at_commit(version: str, env: str | None, project: _Project) -> Rebuild:

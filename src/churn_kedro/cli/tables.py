@@ -13,7 +13,7 @@ from rich.table import Table
 
 from churn_kedro.base import Parameters, one_line
 from churn_kedro.evaluation import METRICS, Estimate, ModelComparison
-from churn_kedro.registry import DECISION_TAG, RETIRED_TAG, AuditEvent, Change, RegistryState
+from churn_kedro.registry import DECISION_TAG, RETIRED_TAG, AuditEvent, Change, CheckResult, RegistryState
 from churn_kedro.reporting import metric_title
 
 # Metrics in the list of versions: at most two per task, and the profit.
@@ -229,6 +229,22 @@ def tabulate_version(
     if reasons:
         parts += ["", _indented("reasons of the gate"), *(_indented(_indented(one_line(reason))) for reason in reasons)]
     return Group(*parts)
+
+
+def tabulate_checks(results: Sequence[CheckResult]) -> RenderableType:
+    """Build the results of the checks for a terminal.
+
+    Args:
+        results: Results of all checks.
+
+    Returns:
+        A table, and what to do about each result that is wrong.
+    """
+    wrong = [result for result in results if result.health == "wrong"]
+    rows = [[result.what, result.health, result.found] for result in results]
+    advice = [_indented(f"{result.what}: {result.advice}") for result in wrong if result.advice]
+    verdict = f"{len(wrong)} of {len(results)} checks found something wrong" if wrong else "nothing is wrong"
+    return Group(_table(["checked", "state", "found"], rows), "", verdict, *advice)
 
 
 def tabulate_comparison(candidate: str, comparison: ModelComparison, test_digest: str) -> RenderableType:

@@ -395,12 +395,17 @@ def _as_numbers(cells: pd.Series, rates: pd.Series, column: Column) -> pd.Series
     return cells.astype("float64")
 
 
+# A table of at most this fraction of the last one's rows is likely truncated.
+_SHRUNK = 10
+
+
 class TableSchema(Record):
     """Columns, types and levels of a table, compared between runs of a use case."""
 
     file_columns: list[str] = Field(description="Columns of the raw file, in order.")
     types: dict[str, str] = Field(description="Type of each declared column.")
     levels: dict[str, list[str]] = Field(description="Levels that occur, per column of words or codes.")
+    rows: int | None = Field(None, description="Rows of the raw file; None in files of older versions.")
 
 
 class SchemaChanges(Record):
@@ -408,6 +413,7 @@ class SchemaChanges(Record):
 
     compared: bool = Field(description="False for the first run of a use case.")
     changes: list[str] = Field(description="One sentence per change.")
+    warnings: list[str] = Field(default_factory=list, description="One sentence per change that is likely an error.")
 
 
 def describe_schema(normalised: NormalisedCustomers, declaration: CustomerDeclaration) -> TableSchema:
@@ -427,6 +433,7 @@ def describe_schema(normalised: NormalisedCustomers, declaration: CustomerDeclar
         file_columns=[str(name) for name in normalised.named.raw.columns],
         types={str(name): str(dtype) for name, dtype in table.dtypes.items()},
         levels={name: found for name, found in levels.items() if len(found) <= 50},
+        rows=len(normalised.named.raw),
     )
 
 
@@ -438,7 +445,8 @@ def compare_schemas(previous: TableSchema | None, present: TableSchema) -> Schem
         present: Schema of this run.
 
     Returns:
-        The changes, in words.
+        The changes, in words. A table with less than a tenth of the rows is a warning: it is likely truncated, or a
+        sample.
     """
     if previous is None:
         return SchemaChanges(compared=False, changes=[])
@@ -461,4 +469,10 @@ def compare_schemas(previous: TableSchema | None, present: TableSchema) -> Schem
             new, gone = sorted(set(levels) - set(known)), sorted(set(known) - set(levels))
             changes += [f"column '{name}' has new levels: {', '.join(new)}"] if new else []
             changes += [f"column '{name}' no longer has the levels: {', '.join(gone)}"] if gone else []
-    return SchemaChanges(compared=True, changes=changes)
+    warnings = []
+    if previous.rows is not None and present.rows is not None and present.rows * _SHRUNK <= previous.rows:
+        warnings.append(
+            f"the table has {present.rows:,} rows, and had {previous.rows:,} in the last accepted run; check "
+            "whether the file is complete"
+        )
+    return SchemaChanges(compared=True, changes=changes, warnings=warnings)

@@ -3,12 +3,21 @@ from .figure_folders import FiguresDataset as FiguresDataset
 from .mlflow.addresses import (
     TrackingServerError as TrackingServerError,
     artifact_location as artifact_location,
+    protect_addresses as protect_addresses,
     require_answer as require_answer,
+    require_database as require_database,
     study_url as study_url,
     tracking_uri as tracking_uri,
 )
 from .mlflow.baseline_versions import BaselineDataset as BaselineDataset
+from .mlflow.checks import check_runs as check_runs, check_store as check_store
 from .mlflow.evaluations import EvaluationDataset as EvaluationDataset
+from .mlflow.failures import (
+    explain_dataset_failure as explain_dataset_failure,
+    explain_store_failure as explain_store_failure,
+    is_wrapped as is_wrapped,
+    without_statement as without_statement,
+)
 from .mlflow.inputs import TableInput as TableInput
 from .mlflow.metrics import RunMetricsDataset as RunMetricsDataset, log_run_metrics as log_run_metrics
 from .mlflow.model_digests import model_digest as model_digest
@@ -19,6 +28,7 @@ from .mlflow.models import (
 )
 from .mlflow.recorded_runs import (
     RecordedTrainingDataset as RecordedTrainingDataset,
+    RecordedVersion as RecordedVersion,
     find_commit as find_commit,
     find_splits as find_splits,
     find_version as find_version,
@@ -27,11 +37,14 @@ from .mlflow.registry import EXPORT_FACTS as EXPORT_FACTS, ModelRegistry as Mode
 from .mlflow.runs import (
     ChildRunsDataset as ChildRunsDataset,
     RunParametersDataset as RunParametersDataset,
+    close_abandoned_runs as close_abandoned_runs,
     loggable_name as loggable_name,
 )
+from .mlflow.stored_files import find_place as find_place
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
 from .reports import ReportDataset as ReportDataset
 from .runtime.matrix_parts import PartsDataset as PartsDataset
+from .runtime.processes import describe_process as describe_process
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
 from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
 from .tables import RawTableDataset as RawTableDataset, TableDataset as TableDataset

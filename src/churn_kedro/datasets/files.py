@@ -30,6 +30,18 @@ def open_filesystem(
     return fsspec.filesystem(protocol, **arguments, **(credentials or {})), PurePosixPath(path)
 
 
+def made_again(pipeline: str) -> str:
+    """Name the command that writes a file, for messages about a file that is absent or damaged.
+
+    Args:
+        pipeline: Pipeline that writes it; empty: unknown.
+
+    Returns:
+        A sentence; empty if the pipeline is unknown.
+    """
+    return f"Run `kedro run --pipelines {pipeline}` first: it writes the file." if pipeline else ""
+
+
 @contextmanager
 def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) -> Iterator[str]:
     """Write a file atomically.

@@ -10,7 +10,7 @@ from kedro.utils import load_obj
 from kedro_datasets._typing import JSONPreview
 from pydantic import BaseModel, ValidationError
 
-from churn_kedro.datasets.files import open_filesystem, written_whole
+from churn_kedro.datasets.files import made_again, open_filesystem, written_whole
 
 
 class ReportDataset(AbstractDataset[BaseModel, BaseModel | None]):
@@ -20,7 +20,7 @@ class ReportDataset(AbstractDataset[BaseModel, BaseModel | None]):
         filepath: Local path or fsspec URL.
         model: Import path of the pydantic class.
         artifact_path: Folder in the MLflow run's artifacts that gets a copy; none without.
-        made_by: Pipeline that writes the report, for the message if it is absent.
+        made_by: Pipeline that writes the report, for the message if it is absent or damaged.
         missing_ok: Return None instead of raising if the file does not exist yet.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
@@ -59,13 +59,18 @@ class ReportDataset(AbstractDataset[BaseModel, BaseModel | None]):
         if not self._exists():
             if self._missing_ok:
                 return None
-            hint = f" Run `kedro run --pipelines {self._made_by}` first." if self._made_by else ""
-            raise DatasetError(f"File {path} does not exist.{hint}")
+            raise DatasetError(f"File {path} does not exist. {made_again(self._made_by)}".rstrip())
         model: type[BaseModel] = load_obj(self._model)
         try:
             return model.model_validate_json(self._filesystem.cat_file(path))
         except ValidationError as error:
-            raise DatasetError(f"The file {path} is not a report of type {model.__name__}: {error}") from error
+            first = error.errors(include_url=False)[0]
+            field = ".".join(str(part) for part in first["loc"])
+            advice = "Delete it, to go on without it." if self._missing_ok else made_again(self._made_by)
+            raise DatasetError(
+                f"The file {path} is not a report of type {model.__name__}: {f'{field}: ' if field else ''}"
+                f"{first['msg']}. {advice}".rstrip()
+            ) from error
 
     def save(self, data: BaseModel) -> None:
         """Write the report, and log it to the active MLflow run.

@@ -14,7 +14,7 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
 from churn_kedro.customers import READING, CustomerTableError, Reading, read_delimited, read_header
-from churn_kedro.datasets.files import open_filesystem, written_whole
+from churn_kedro.datasets.files import made_again, open_filesystem, written_whole
 
 _OWN_SUFFIXES = (".csv", ".parquet")
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -34,6 +34,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     Args:
         filepath: Local path or fsspec URL.
         expected: Description of the file and of the setting of its path, for the message if it is absent.
+        made_by: Pipeline that writes the table, for the message if it is absent or damaged.
         artifact_path: Folder in the MLflow run's artifacts for a copy; None: no copy.
         escape_formulas: Whether text that a spreadsheet would read as a formula gets an apostrophe in a ``.csv`` file;
             for tables that people open, not for those that are read again.
@@ -49,6 +50,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         *,
         filepath: str,
         expected: str = "",
+        made_by: str = "",
         artifact_path: str | None = None,
         escape_formulas: bool = False,
         credentials: dict[str, Any] | None = None,
@@ -56,7 +58,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
         _require_suffix(self._filepath.suffix, _OWN_SUFFIXES, filepath)
-        self._expected = expected
+        self._expected = expected or made_again(made_by)
         self._artifact_path = artifact_path
         self._escape_formulas = escape_formulas
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
@@ -74,7 +76,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         """
         path = str(self._filepath)
         _require_content(self._filesystem, path, self._expected)
-        with _readable(path), self._filesystem.open(path, "rb") as file:
+        with _readable(path, self._expected), self._filesystem.open(path, "rb") as file:
             return pd.read_parquet(file) if self._filepath.suffix.lower() == ".parquet" else pd.read_csv(file)
 
     def save(self, data: pd.DataFrame) -> None:
@@ -281,14 +283,17 @@ def _escape_formula(cell: Any) -> Any:
 
 
 @contextmanager
-def _readable(path: str) -> Iterator[None]:
-    """Add the file name to errors of the readers."""
+def _readable(path: str, advice: str = "") -> Iterator[None]:
+    """Add the file name to errors of the readers, and what to do."""
     try:
         yield
     except CustomerTableError as error:
         raise DatasetError(f"{path}: {error}") from error
     except Exception as error:  # Each reader raises errors of different types.
-        raise DatasetError(f"The file {path} cannot be read in the format of its suffix: {error}") from error
+        reason = str(error).strip().rstrip(".")
+        raise DatasetError(
+            f"The file {path} cannot be read in the format of its suffix: {reason}. {advice}".rstrip()
+        ) from error
 
 
 def _preview(table: pd.DataFrame, nrows: int) -> TablePreview:

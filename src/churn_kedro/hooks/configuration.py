@@ -10,9 +10,10 @@ from kedro.config import OmegaConfigLoader
 from kedro.utils import find_kedro_project
 from omegaconf.errors import InterpolationResolutionError
 
-from churn_kedro.base import ParameterError
+from churn_kedro.base import ParameterError, remember_addresses
 from churn_kedro.customers import escape_interpolation
-from churn_kedro.datasets import artifact_location, study_url, tracking_uri
+from churn_kedro.datasets import artifact_location, protect_addresses, study_url, tracking_uri
+from churn_kedro.hooks.log_records import protect_output
 from churn_kedro.hooks.parameters import validate_parameters
 
 DECLARATION = "customers"
@@ -34,13 +35,19 @@ class ProjectConfigLoader(OmegaConfigLoader):
         arguments: Arguments of :class:`kedro.config.OmegaConfigLoader`.
 
     Raises:
-        ParameterError: The environment is not a use case; or, when parameters are loaded, one is invalid.
+        ParameterError: The environment is not a use case, or the artifact location contains a password; or, when
+            parameters are loaded, one is invalid.
     """
 
     def __init__(self, conf_source: str, **arguments: Any) -> None:
+        # Here rather than in a hook, since this is the first use of the addresses and is part of every command.
+        protect_addresses(os.environ)
+        remember_addresses(arguments.get("runtime_params") or {})
+        protect_output()
         self._require_use_case(Path(conf_source), arguments.get("env"))
         beside = Path(conf_source).resolve().parent
         project = beside if (beside / "pyproject.toml").is_file() else find_kedro_project(Path.cwd()) or Path.cwd()
+        artifact_location(project, os.environ)
         super().__init__(
             conf_source,
             runtime_params=_escape(arguments.pop("runtime_params", None)),
@@ -64,6 +71,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
     def __getitem__(self, key: str) -> Any:
         """Load a part of the configuration; parameters of all pipelines are validated."""
         loaded = super().__getitem__(key)
+        if key in ("catalog", "globals"):
+            remember_addresses(loaded)
         return validate_parameters(loaded) if key == "parameters" else loaded
 
     @staticmethod

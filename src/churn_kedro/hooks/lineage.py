@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from churn_kedro.datasets import describe_code
+from churn_kedro.datasets import close_abandoned_runs, describe_code, describe_process
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -39,10 +39,11 @@ class LineageHooks:
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        """Tag the run that kedro-mlflow has started."""
+        """Tag the run that kedro-mlflow has started, and close those that killed processes have left."""
         import mlflow
 
-        if mlflow.active_run() is None:
+        run = mlflow.active_run()
+        if run is None:
             return
         pipelines = run_params.get("pipeline_names") or ["__default__"]
         mlflow.set_tags(
@@ -50,8 +51,10 @@ class LineageHooks:
                 "use_case": self._use_case,
                 "pipeline": ",".join(sorted(pipelines)),
                 **describe_code(self._project_path),
+                **describe_process(),
             }
         )
+        close_abandoned_runs(run.info.experiment_id)
 
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from kedro.framework.hooks import hook_impl
 from pydantic import BaseModel
 
+from churn_kedro.base import hide_secrets_within
 from churn_kedro.datasets import loggable_name
 
 # Maximum characters of a column's name within the name of a parameter.
@@ -19,10 +20,12 @@ class ParameterHooks:
     def __init__(self) -> None:
         self._logged: set[str] = set()
 
-    @hook_impl
-    def before_pipeline_run(self) -> None:
-        """Reset the logged parameters."""
+    @hook_impl(tryfirst=True)
+    def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
+        """Reset the logged parameters, and hide passwords in those of the command line, which become a tag."""
         self._logged = set()
+        # The configuration has read them already.
+        run_params["runtime_params"] = hide_secrets_within(run_params.get("runtime_params"))
 
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> None:

@@ -144,7 +144,8 @@ def _severity(finding: Finding) -> str:
 
 
 def _describe_changes(report: SchemaChanges) -> list[str]:
-    return [_line("changed" if not position else "", change) for position, change in enumerate(report.changes)]
+    changed = [_line("changed" if not position else "", change) for position, change in enumerate(report.changes)]
+    return [*[_line("warning", warning) for warning in report.warnings], *changed]
 
 
 def _describe_quality(report: DataQuality, files: Mapping[str, str]) -> list[str]:

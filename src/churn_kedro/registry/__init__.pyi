@@ -9,6 +9,15 @@ from .gate import (
     describe_promotion as describe_promotion,
     plan_decision as plan_decision,
 )
+from .health import (
+    FILE_DIGEST_TAG as FILE_DIGEST_TAG,
+    CheckResult as CheckResult,
+    StoredFiles as StoredFiles,
+    check_aliases as check_aliases,
+    check_audit as check_audit,
+    check_version as check_version,
+    explain_lost_files as explain_lost_files,
+)
 from .lifecycle import (
     DECISION_TAG as DECISION_TAG,
     RETIRED_TAG as RETIRED_TAG,

@@ -9,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from churn_kedro.base import secrets
+from churn_kedro.base.errors import ParameterError
+from churn_kedro.base.secrets import hide_secrets
 from churn_kedro.datasets.mlflow import addresses as places
-from churn_kedro.datasets.mlflow.addresses import TrackingServerError, artifact_location, require_answer, tracking_uri
+from churn_kedro.datasets.mlflow.addresses import (
+    TrackingServerError,
+    artifact_location,
+    protect_addresses,
+    require_answer,
+    tracking_uri,
+)
 
 PROJECT = Path("/srv/churn")
 
@@ -63,6 +72,11 @@ def closed_port() -> Iterator[int]:
     with closing(socket.socket()) as bound:
         bound.bind(("127.0.0.1", 0))
         yield bound.getsockname()[1]
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_remembered", set())
 
 
 def test_the_environment_names_the_tracking_server() -> None:
@@ -187,3 +201,36 @@ def test_an_address_without_a_valid_port_is_reported_without_showing_it(uri: str
     assert "sec" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_user_and_password_of_a_server_move_to_the_variables_of_mlflow() -> None:
+    environment = {
+        "MLFLOW_TRACKING_URI": "https://ann:p%40ssword@mlflow:5000/x",
+        "CHURN_STUDY_URL": "postgresql://churn:study-secret@db/x",
+        "AWS_SECRET_ACCESS_KEY": "storage-secret",
+    }
+
+    protect_addresses(environment)
+    protect_addresses(environment)
+
+    assert environment["MLFLOW_TRACKING_URI"] == "https://mlflow:5000/x"
+    assert environment["MLFLOW_TRACKING_USERNAME"] == "ann"
+    assert environment["MLFLOW_TRACKING_PASSWORD"] == "p@ssword"  # noqa: S105
+    assert environment["CHURN_STUDY_URL"] == "postgresql://churn:study-secret@db/x"
+    for secret in ("p%40ssword", "p@ssword", "study-secret", "storage-secret"):
+        assert secret not in hide_secrets(f"found {secret} there")
+
+
+def test_a_database_as_tracking_store_keeps_its_credentials() -> None:
+    environment = {"MLFLOW_TRACKING_URI": "postgresql://ann:secret@db/mlflow"}
+
+    protect_addresses(environment)
+
+    assert environment == {"MLFLOW_TRACKING_URI": "postgresql://ann:secret@db/mlflow"}
+
+
+def test_an_artifact_location_with_a_password_is_refused_without_showing_it() -> None:
+    with pytest.raises(ParameterError, match="contains a password, which MLflow would store") as caught:
+        artifact_location(PROJECT, {"CHURN_ARTIFACT_LOCATION": "sftp://ann:secret@host/models"})
+
+    assert "secret@" not in str(caught.value)

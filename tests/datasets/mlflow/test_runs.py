@@ -1,6 +1,8 @@
 """Parameters reach the active run, and parts of a run become runs under it."""
 
 import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import mlflow
@@ -9,7 +11,15 @@ from kedro.io import DatasetError
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from churn_kedro.datasets.mlflow.runs import MAX_CURVE_POINTS, ChildRunsDataset, RunParametersDataset, loggable_name
+from churn_kedro.datasets.mlflow.checks import check_runs
+from churn_kedro.datasets.mlflow.runs import (
+    MAX_CURVE_POINTS,
+    ChildRunsDataset,
+    RunParametersDataset,
+    close_abandoned_runs,
+    loggable_name,
+)
+from churn_kedro.datasets.runtime.processes import describe_process
 from churn_kedro.training.child_runs import ChildRun
 
 
@@ -187,3 +197,32 @@ def test_the_address_of_the_run_itself_is_still_printed(tracking: str, monkeypat
 def test_a_metric_cannot_have_the_name_of_a_curve() -> None:
     with pytest.raises(ValueError, match="Run 'trial 1' has metrics and curves of the same name: loss"):
         ChildRun("trial 1", metrics={"loss": 0.1, "auc": 0.8}, curves={"loss": [0.2, 0.1]})
+
+
+@pytest.mark.slow
+def test_runs_of_processes_that_have_ended_are_closed_and_no_others(tracking: str) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here = describe_process()
+    client = MlflowClient()
+    experiment = client.get_run(mlflow.start_run().info.run_id).info.experiment_id
+    mlflow.end_run()
+    tags = {
+        "ended": here | {"process": str(ended.pid)},
+        "nested": here | {"process": str(ended.pid), "mlflow.parentRunId": "r"},
+        "id of a later process": here | {"process_start": here["process_start"] + "0"},
+        "alive": here,
+        "elsewhere": here | {"process": str(ended.pid), "host": "elsewhere"},
+        "untagged": {},
+    }
+    runs = {name: client.create_run(experiment, tags=own).info.run_id for name, own in tags.items()}
+
+    assert sum(check.health == "wrong" for check in check_runs(experiment)) == 3
+    close_abandoned_runs(experiment)
+
+    states = {name: client.get_run(run).info for name, run in runs.items()}
+    closed = {name for name, info in states.items() if info.status == "KILLED"}
+    assert closed == {"ended", "nested", "id of a later process"}
+    assert all(states[name].end_time is not None for name in closed)
+    assert {info.status for name, info in states.items() if name not in closed} == {"RUNNING"}
+    assert sum(check.health == "wrong" for check in check_runs(experiment)) == 0

@@ -19,7 +19,6 @@ from sklearn.linear_model import LogisticRegression
 from churn_kedro.datasets.mlflow.models import RegistryModelDataset, TrackedModelDataset
 from churn_kedro.datasets.mlflow.registry import ModelRegistry
 from churn_kedro.datasets.mlflow.stored_models import (
-    FILE_DIGEST_TAG,
     MODEL_FILE,
     PACKAGE_DIGEST_TAG,
     digest_package,
@@ -28,6 +27,7 @@ from churn_kedro.datasets.mlflow.stored_models import (
     package_digest,
 )
 from churn_kedro.models.interface import RegisteredModel, TrainedModel
+from churn_kedro.registry.health import FILE_DIGEST_TAG
 
 
 def register(trained: TrainedModel, name: str, project: Path) -> Path:

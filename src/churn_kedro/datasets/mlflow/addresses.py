@@ -9,16 +9,60 @@ import http.client
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from churn_kedro.base import (
+    ParameterError,
+    hide_secrets,
+    remember_address,
+    remember_secret,
+    split_credentials,
+)
+from churn_kedro.datasets.mlflow.failures import (
+    explain_damage,
+    explain_database_failure,
+    find_damage,
+    first_line,
+    sqlite_file,
+)
+
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 _PATIENCE_SECONDS = 5.0
+_USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+# Variables whose value is an address, by prefix, and variables whose value is a password.
+_ADDRESSES = ("CHURN_", "MLFLOW_")
+_PASSWORDS = (_PASSWORD, "MLFLOW_TRACKING_TOKEN", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 class TrackingServerError(ConnectionError):
-    """The MLflow server, or the database behind it, does not answer."""
+    """The MLflow server does not answer, or its database cannot be read."""
+
+
+def protect_addresses(environment: MutableMapping[str, str]) -> None:
+    """Hide the credentials of all addresses in the environment.
+
+    MLflow shows the address of its server in links, errors and logs. User and password of a server are therefore moved
+    to the variables that MLflow reads them from. Databases and storage need the credentials in the address; their
+    passwords are hidden in texts (:func:`churn_kedro.base.hide_secrets`).
+
+    Args:
+        environment: Environment variables, which are changed.
+    """
+    for name, value in environment.items():
+        if name in _PASSWORDS:
+            remember_secret(value)
+        elif name.startswith(_ADDRESSES) and "://" in value:
+            remember_address(value)
+    # The registry's first: if both have credentials, those of the tracking server are valid for both.
+    for variable in ("MLFLOW_REGISTRY_URI", "MLFLOW_TRACKING_URI"):
+        address = environment.get(variable, "")
+        found = split_credentials(address)
+        if address.startswith(("http://", "https://")) and found.user is not None:
+            environment[variable] = found.without_credentials
+            environment[_USER] = found.user
+            environment[_PASSWORD] = found.password or environment.get(_PASSWORD, "")
 
 
 def tracking_uri(project_path: Path, environment: Mapping[str, str]) -> str:
@@ -45,9 +89,19 @@ def artifact_location(project_path: Path, environment: Mapping[str, str]) -> str
     Returns:
         ``CHURN_ARTIFACT_LOCATION`` where it is set (``s3://bucket/folder``); None with an MLflow server, which has its
         own location; else a folder in the project.
+
+    Raises:
+        ParameterError: The location contains a password.
     """
-    if environment.get("CHURN_ARTIFACT_LOCATION"):
-        return environment["CHURN_ARTIFACT_LOCATION"]
+    given = environment.get("CHURN_ARTIFACT_LOCATION")
+    if given:
+        if split_credentials(given).password is not None:
+            raise ParameterError(
+                f"CHURN_ARTIFACT_LOCATION {hide_secrets(given)} contains a password, which MLflow would store with "
+                "each run and model. Leave it out: S3 reads AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, SFTP the keys "
+                "of ssh."
+            )
+        return given
     if urlsplit(tracking_uri(project_path, environment)).scheme in ("http", "https"):
         return None
     return (project_path / "mlartifacts").as_uri()
@@ -72,12 +126,18 @@ def require_answer(uri: str) -> None:
     """Check that a tracking server responds, without MLflow's minutes of retries.
 
     Args:
-        uri: Tracking URI. A local file always passes.
+        uri: Tracking URI.
 
     Raises:
         TrackingServerError: The server does not respond, responds with a server error, or the address has no valid
-            port.
+            port; or the SQLite file is damaged.
     """
+    file = sqlite_file(uri)
+    if file is not None:
+        damage = find_damage(file)
+        if damage is not None:
+            raise TrackingServerError(explain_damage(file, damage))
+        return
     parts = urlsplit(uri)
     scheme = parts.scheme.split("+")[0]
     if not parts.hostname or scheme not in _PORTS:
@@ -111,3 +171,32 @@ def require_answer(uri: str) -> None:
         f"The MLflow tracking server at {scheme}://{address} {problem}. The address is from MLFLOW_TRACKING_URI. "
         "Start the server, correct the variable, or unset it to use the project's SQLite file."
     )
+
+
+def require_database(uri: str) -> None:
+    """Check that a database accepts user and password, without MLflow's repeated attempts and their log.
+
+    Args:
+        uri: Tracking URI. Servers and SQLite files pass.
+
+    Raises:
+        TrackingServerError: The database refuses the connection, or its driver is not installed.
+    """
+    if urlsplit(uri).scheme.split("+")[0] not in ("postgresql", "mysql", "mssql"):
+        return
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    address = split_credentials(uri).without_credentials
+    try:
+        engine = create_engine(uri)
+        with engine.connect():
+            pass
+        engine.dispose()
+    except ImportError as error:
+        raise TrackingServerError(
+            f"The driver of the database {address} from MLFLOW_TRACKING_URI is not installed: {first_line(error)}. "
+            "Install it, or name an installed one in the address, such as postgresql+psycopg://."
+        ) from error
+    except (SQLAlchemyError, OSError, ValueError) as error:
+        raise TrackingServerError(explain_database_failure(address, error)) from error

@@ -7,7 +7,9 @@ one succeeds; since no event may follow an open one, the audit is also the lock.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import DatasetError
@@ -25,6 +27,7 @@ AUDIT_RUN_TAG = "audit_run_id"
 # Suffix of a registered model that exists only while that run is being chosen.
 _CHOICE = ".audit"
 ABSENT = "RESOURCE_DOES_NOT_EXIST"
+_EVENT_KEY = re.compile(r"event\.(\d{6})")
 # MLflow truncates longer parameters (at 6000 characters).
 _PART_LENGTH = 5000
 
@@ -61,17 +64,46 @@ class Audit:
         self._known_run: str | None = None
 
     def read(self) -> list[AuditEvent]:
-        """Return all events, oldest first. Only the last one may be open."""
-        run_id = self._find_run()
-        parameters = {} if run_id is None else self._client.get_run(run_id).data.params
+        """Return all events, oldest first. Only the last one may be open.
+
+        Raises:
+            DatasetError: An event is damaged.
+        """
+        parameters = self._read_parameters()
         events: list[AuditEvent] = []
-        while (text := parameters.get(_event_key(len(events) + 1))) is not None:
-            number, part = len(events) + 1, 1
-            while (more := parameters.get(f"{_event_key(number)}.{part}")) is not None:
-                text, part = text + more, part + 1
-            closed = json.loads(parameters.get(_result_key(number), "{}"))
-            events.append(AuditEvent.model_validate(json.loads(text) | closed))
+        while _event_key(len(events) + 1) in parameters:
+            number = len(events) + 1
+            try:
+                events.append(_read_event(parameters, number))
+            except (ValueError, TypeError) as error:
+                raise DatasetError(
+                    f"Event {number} in the audit of {self._name} is damaged (parameter {_event_key(number)} or "
+                    f"{_result_key(number)} of the run {self._find_run()}: {str(error).splitlines()[0]}), so no action "
+                    "is possible. Restore MLflow's store from a backup; or delete the tag "
+                    f"{AUDIT_RUN_TAG} of the registered model in MLflow's interface (`kedro mlflow ui`); the next "
+                    "action then begins a new audit."
+                ) from error
         return events
+
+    def examine(self) -> tuple[list[int], list[AuditEvent], list[str]]:
+        """Read what can be read.
+
+        Returns:
+            Numbers of all events, the readable events, and the names of parameters that cannot be read.
+        """
+        parameters = self._read_parameters()
+        numbers = sorted(int(found[1]) for key in parameters if (found := _EVENT_KEY.fullmatch(key)))
+        events, unreadable = [], []
+        for number in numbers:
+            try:
+                events.append(_read_event(parameters, number))
+            except (ValueError, TypeError):
+                unreadable.append(f"{_event_key(number)} of the run {self._find_run()}")
+        return numbers, events, unreadable
+
+    def _read_parameters(self) -> dict[str, str]:
+        run_id = self._find_run()
+        return {} if run_id is None else dict(self._client.get_run(run_id).data.params)
 
     def append(self, event: AuditEvent) -> bool:
         """Append an event, unless another process has appended one with this number.
@@ -161,6 +193,18 @@ def _ignore(error_code: str, call: Callable[[], Any]) -> Any:
         if error.error_code != error_code:
             raise
         return None
+
+
+def _read_event(parameters: Mapping[str, str], number: int) -> AuditEvent:
+    """Put an event together from its parameters."""
+    text, part = parameters[_event_key(number)], 1
+    while (more := parameters.get(f"{_event_key(number)}.{part}")) is not None:
+        text, part = text + more, part + 1
+    closed = json.loads(parameters.get(_result_key(number), "{}"))
+    event = AuditEvent.model_validate(json.loads(text) | closed)
+    if datetime.fromisoformat(event.at).tzinfo is None:
+        raise ValueError(f"the time {event.at} has no time zone")
+    return event
 
 
 def _event_key(number: int) -> str:

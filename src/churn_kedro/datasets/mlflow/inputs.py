@@ -11,6 +11,7 @@ from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
+from churn_kedro.base import hide_secrets
 from churn_kedro.customers import table_digest
 
 _TYPES = {"f": DataType.double, "i": DataType.long, "u": DataType.long, "b": DataType.boolean, "M": DataType.datetime}
@@ -25,7 +26,7 @@ class TableInput(MetaDataset):
 
     Args:
         table: The table.
-        source: Path or URL it was read from or written to.
+        source: Path or URL it was read from or written to; its password is not logged.
         name: Display name.
     """
 
@@ -34,7 +35,7 @@ class TableInput(MetaDataset):
         with warnings.catch_warnings():
             # Suppress MLflow's warning that two of its sources match a local path.
             warnings.simplefilter("ignore", UserWarning)
-            resolved = resolve_dataset_source(source)
+            resolved = resolve_dataset_source(hide_secrets(source))
         columns: list[ColSpec | TensorSpec] = [
             ColSpec(_TYPES.get(dtype.kind, DataType.string), str(column))
             for column, dtype in zip(table.columns, table.dtypes, strict=True)

@@ -19,7 +19,6 @@ from mlflow.exceptions import MlflowException
 from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.registry import ModelRegistry, find_model_version
 from churn_kedro.datasets.mlflow.stored_models import (
-    FILE_DIGEST_TAG,
     PACKAGE_DIGEST_TAG,
     TRUSTED_TYPES,
     fetch_file,
@@ -29,7 +28,7 @@ from churn_kedro.datasets.mlflow.stored_models import (
 )
 from churn_kedro.datasets.runtime.provenance import describe_code, describe_person
 from churn_kedro.models import RegisteredModel, TrainedModel
-from churn_kedro.registry import DECISION_TAG, Promotion, plan_decision
+from churn_kedro.registry import DECISION_TAG, FILE_DIGEST_TAG, Promotion, plan_decision
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature

@@ -28,8 +28,21 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from churn_kedro.datasets.mlflow.audit import ABSENT, Audit, find_registered_model
+from churn_kedro.datasets.mlflow.failures import explain_store_failure
+from churn_kedro.datasets.mlflow.stored_files import find_place, read_stored_files
 from churn_kedro.datasets.mlflow.stored_models import read_verified_file
-from churn_kedro.registry import AuditEvent, Change, EventResult, RefusedActionError, RegistryState
+from churn_kedro.registry import (
+    AuditEvent,
+    Change,
+    CheckResult,
+    EventResult,
+    RefusedActionError,
+    RegistryState,
+    check_aliases,
+    check_audit,
+    check_version,
+    explain_lost_files,
+)
 from churn_kedro.reporting import DOCUMENTS_FOLDER
 
 if TYPE_CHECKING:
@@ -200,6 +213,32 @@ class ModelRegistry:
         with self._explaining_failures():
             return self._audit.read()
 
+    def check(self, wanted: str | None = None) -> list[CheckResult]:
+        """Check versions, aliases and audit; nothing is changed.
+
+        Args:
+            wanted: Number or alias of the version whose files are checked; None: those of all versions.
+
+        Returns:
+            One result for each version and alias, and one for the audit.
+
+        Raises:
+            DatasetError: MLflow does not respond.
+        """
+        versions = self.versions()
+        state = self.state(versions)
+        chosen = None if wanted is None else state.find(wanted)
+        numbers, events, unreadable = self._audit.examine()
+        return [
+            *(
+                check_version(self.name, int(one.version), one.tags or {}, read_stored_files(one))
+                for one in versions
+                if chosen in (None, int(one.version))
+            ),
+            *check_aliases(state, events),
+            check_audit(numbers, events, unreadable),
+        ]
+
     def events_of(self, state: RegistryState, version: int) -> list[AuditEvent]:
         """Return the events of a version from its tags, oldest first."""
         tags = state.tags[version]
@@ -225,6 +264,7 @@ class ModelRegistry:
                 uri = f"models:/{self.name}/{version}/{DOCUMENTS_FOLDER}/{name}"
                 return Path(download_artifacts(artifact_uri=uri, dst_path=folder)).read_text(encoding="utf-8")
             except (MlflowException, OSError) as error:
+                self._require_files(version)
                 raise DatasetError(
                     f"Version {version} of {self.name} has no {name}: it was not evaluated. "
                     f"`kedro run --pipelines evaluation --params model_version={version}` writes it."
@@ -248,6 +288,7 @@ class ModelRegistry:
         try:
             shutil.copytree(download_artifacts(artifact_uri=uri), folder)
         except (MlflowException, OSError) as error:
+            self._require_files(version)
             raise DatasetError(f"The files of version {version} of {self.name} cannot be read: {error}") from error
         facts = {
             "model": self.name,
@@ -261,12 +302,18 @@ class ModelRegistry:
         (folder / EXPORT_FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         (folder / "README.md").write_text(_explain_export(self.name, version), encoding="utf-8")
 
+    def _require_files(self, version: int) -> None:
+        place, lost = find_place(self._client.get_model_version(self.name, str(version)))
+        if lost is not None:
+            raise DatasetError(f"{place}: {lost}. {explain_lost_files(self.name, version)}")
+
     @contextmanager
     def _explaining_failures(self) -> Iterator[None]:
         try:
             yield
         except (MlflowException, OSError) as error:
-            raise DatasetError(f"The registry of {self.name} failed: {error}. Nothing was changed.") from error
+            reason = explain_store_failure(error) or f"{error}."
+            raise DatasetError(f"The registry of {self.name} failed. {reason} Nothing was changed.") from error
 
     def _read_consistently(self) -> tuple[list[AuditEvent], RegistryState]:
         """Read audit and state without an action in between."""

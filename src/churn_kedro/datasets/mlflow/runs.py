@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import posixpath
 import time
@@ -11,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from churn_kedro.datasets.runtime.processes import HOST_TAG, PROCESS_TAG, describe_process, has_ended
 from churn_kedro.training import ChildRun
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param, Run
+
+logger = logging.getLogger(__name__)
 
 # Maximum number of logged points of a curve.
 MAX_CURVE_POINTS = 100
@@ -41,6 +45,43 @@ def loggable_name(name: str, longest: int) -> str:
         allowed = allowed.replace("/", "_").replace(".", "_")
     half = longest // 2
     return allowed if len(allowed) <= longest else f"{allowed[: half - 1]}_{allowed[-half:]}"
+
+
+def find_running(experiment_id: str) -> list[Run]:
+    """Find the runs that are marked as running.
+
+    Args:
+        experiment_id: The experiment.
+
+    Returns:
+        The runs, oldest first; at most a thousand.
+    """
+    from mlflow import MlflowClient
+
+    oldest = ["attributes.start_time ASC"]
+    return list(MlflowClient().search_runs([experiment_id], "attributes.status = 'RUNNING'", order_by=oldest))
+
+
+def close_abandoned_runs(experiment_id: str) -> None:
+    """Mark the runs of this host whose process has ended as killed.
+
+    Args:
+        experiment_id: The experiment.
+    """
+    from mlflow import MlflowClient
+
+    client = MlflowClient()
+    for run in find_running(experiment_id):
+        if not has_ended(run.data.tags):
+            continue
+        client.set_terminated(run.info.run_id, "KILLED")
+        logger.warning(
+            "The run %s (%s) was left running by process %s on %s, which has ended; it is marked as killed now.",
+            run.info.run_id,
+            run.info.run_name,
+            run.data.tags[PROCESS_TAG],
+            run.data.tags[HOST_TAG],
+        )
 
 
 def _active_run(what: str) -> ActiveRun:
@@ -136,6 +177,7 @@ class ChildRunsDataset(AbstractDataset[list[ChildRun], list[ChildRun]]):
 
         parent = _active_run("child runs")
         inherited = {key: value for key, value in parent.data.tags.items() if key in _INHERITED_TAGS}
+        inherited |= describe_process()
         client = MlflowClient()
         milliseconds = [round(1000 * (child.seconds or 0)) for child in data]
         end = int(time.time() * 1000) - sum(milliseconds)

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 from kedro.io import DatasetError
 from mlflow.exceptions import MlflowException
 
+from churn_kedro.registry import FILE_DIGEST_TAG, explain_lost_files
+
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 
 # File name of a model in skops format in MLflow's sklearn flavor.
 MODEL_FILE = "model.skops"
-# Tags of a version: SHA-256 of its model file, and digest of the package churn_estimators that it was made with.
-FILE_DIGEST_TAG, PACKAGE_DIGEST_TAG = "model_file_sha256", "package_digest"
+# Tag of a version: digest of the package churn_estimators that it was made with.
+PACKAGE_DIGEST_TAG = "package_digest"
 # Digests of the packages whose models this one reproduces, one a line.
 _KNOWN_PACKAGES = "digests.txt"
 # Types of churn_kedro's models beyond those that skops trusts by default. Private classes are parts of public
@@ -143,10 +145,7 @@ def read_verified_file(version: ModelVersion) -> bytes:
         DatasetError: The file is missing or was changed, or the version does not say which file it has.
     """
     what = f"version {version.version} of {version.name}"
-    remedy = (
-        f"Restore it from a backup, or retire the version (`kedro models retire {version.version}`) and replace a "
-        'champion by `kedro models rollback` or `kedro models promote VERSION --override "REASON"`'
-    )
+    remedy = explain_lost_files(version.name, int(version.version))
     expected = (version.tags or {}).get(FILE_DIGEST_TAG)
     if expected is None:
         raise DatasetError(
@@ -156,17 +155,17 @@ def read_verified_file(version: ModelVersion) -> bytes:
     try:
         content = fetch_file(version.name, version.version)
     except (MlflowException, OSError) as error:
-        # MLflow lists the places where it looked, and what went wrong last.
+        # MLflow lists the places where it looked, and last what went wrong.
         reason = str(error).strip().split("\n")[-1].rstrip(".")
         raise DatasetError(
-            f"The model file of {what} ({version.source}/{MODEL_FILE}) cannot be read: {reason}. {remedy}."
+            f"The model file of {what} ({version.source}/{MODEL_FILE}) cannot be read: {reason}. {remedy}"
         ) from error
     found = hashlib.sha256(content).hexdigest()
     if found != expected:
         raise DatasetError(
             f"The model file of {what} ({version.source}/{MODEL_FILE}) is not the one that was registered: its SHA-256 "
             f"is {found}, the version's tag {FILE_DIGEST_TAG} says {expected}. It is damaged or was replaced, and is "
-            f"not loaded. {remedy}."
+            f"not loaded. {remedy}"
         )
     return content
 

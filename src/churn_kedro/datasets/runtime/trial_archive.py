@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
+from churn_kedro.base import split_credentials
+from churn_kedro.datasets.mlflow.failures import database_reason
 from churn_kedro.training import TrialArchive
 
 if TYPE_CHECKING:
@@ -39,19 +43,20 @@ class StudyArchive:
             )
         return self._studies[search]
 
-    def _open(self, search: str) -> optuna.Study:
+    @contextmanager
+    def _explaining_failures(self) -> Iterator[None]:
+        from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import SQLAlchemyError
 
         try:
-            return self._study(search)
-        except (SQLAlchemyError, OSError, ImportError) as error:
-            reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+            yield
+        except (SQLAlchemyError, StorageInternalError, OSError, ImportError, RuntimeError) as error:
+            # A RuntimeError: the database has tables of another version of Optuna, or those of MLflow.
+            address = split_credentials(self._url).without_credentials
             raise DatasetError(
-                f"The trials of hyperparameter searches cannot be stored in {_without_password(self._url)}: {reason}. "
-                "If "
-                "it is the project's own file, delete it; if it is from CHURN_STUDY_URL, correct or unset the "
-                "variable. "
-                "With training.search.resume=false, no trials are stored."
+                f"The trials of hyperparameter searches cannot be stored in {address}: {database_reason(error)}. If it "
+                "is the project's own file, delete it; if it is from CHURN_STUDY_URL, name an existing database of "
+                "its own, or unset the variable. With training.search.resume=false, no trials are stored."
             ) from error
 
     def known_trials(self, search: str) -> list[optuna.trial.FrozenTrial]:
@@ -63,7 +68,8 @@ class StudyArchive:
         Returns:
             The trials with their original numbers.
         """
-        trials = self._open(search).get_trials(deepcopy=True)
+        with self._explaining_failures():
+            trials = self._study(search).get_trials(deepcopy=True)
         for trial in trials:
             trial.number = int(trial.user_attrs["number"])
         return trials
@@ -86,13 +92,8 @@ class StudyArchive:
             user_attrs={**trial.user_attrs, "number": trial.number},
             intermediate_values=trial.intermediate_values,
         )
-        self._open(search).add_trial(kept)
-
-
-def _without_password(url: str) -> str:
-    """Return the address without user and password."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+        with self._explaining_failures():
+            self._study(search).add_trial(kept)
 
 
 class TrialArchiveDataset(AbstractDataset[TrialArchive, TrialArchive]):
@@ -123,4 +124,4 @@ class TrialArchiveDataset(AbstractDataset[TrialArchive, TrialArchive]):
         raise DatasetError("The search stores trials itself while it runs.")
 
     def _describe(self) -> dict[str, Any]:
-        return {"url": _without_password(self._url)}
+        return {"url": split_credentials(self._url).without_credentials}

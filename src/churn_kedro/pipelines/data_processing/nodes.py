@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pandas as pd
 
 from churn_kedro.customers import (
@@ -45,6 +47,8 @@ from churn_kedro.reporting import (
     draw_stages,
     render_data_report,
 )
+
+logger = logging.getLogger(__name__)
 
 
 def normalise_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NormalisedCustomers:
@@ -218,8 +222,9 @@ def accept_splits(
     manifest: SplitManifest,
     report: LeakageReport,
     page: str,
+    schema: TableSchema,
     declaration: CustomerDeclaration,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, SplitManifest]:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, SplitManifest, TableSchema]:
     """Check that the parts have no leakage before training.
 
     Args:
@@ -227,33 +232,38 @@ def accept_splits(
         manifest: Manifest of the parts.
         report: Findings of the checks.
         page: The data report; an input, so that it is written before this node can stop the run.
+        schema: Schema of the table.
         declaration: The table's declaration, which may allow findings by name.
 
     Returns:
-        Train, validation, test and their manifest, unchanged.
+        Train, validation, test, their manifest and the schema, unchanged. The schema is the baseline of the next run; a
+        run that stops before leaves that of the last accepted table.
 
     Raises:
         CustomerTableError: There is a leak that the declaration does not allow.
     """
     require_no_leak(report, declaration)
-    return *parts, manifest
+    return *parts, manifest, schema
 
 
 def compare_with_last_schema(
     normalised: NormalisedCustomers, previous: TableSchema | None, declaration: CustomerDeclaration
 ) -> tuple[TableSchema, SchemaChanges]:
-    """Compare the columns of the table with those of the last run.
+    """Compare columns and size of the table with those of the last accepted one.
 
     Args:
         normalised: Typed table.
-        previous: Schema of the last run of the use case; None for the first.
+        previous: Schema of the last accepted table of the use case; None for the first.
         declaration: The table's declaration.
 
     Returns:
         The present schema, and the changes.
     """
     present = describe_schema(normalised, declaration)
-    return present, compare_schemas(previous, present)
+    compared = compare_schemas(previous, present)
+    for warning in compared.warnings:
+        logger.warning("Customer table: %s", warning)
+    return present, compared
 
 
 def encode_customers(

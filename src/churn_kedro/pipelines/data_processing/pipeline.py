@@ -84,7 +84,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.compare_with_last_schema,
                 inputs=["normalised_customers", "last_table_schema", "params:customers"],
-                outputs=["table_schema", "schema_changes"],
+                outputs=["present_table_schema", "schema_changes"],
                 name="compare_with_last_schema",
             ),
             Node(
@@ -142,8 +142,15 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.accept_splits,
-                inputs=["customer_parts", "parts_manifest", "leakage_report", "data_report", "params:customers"],
-                outputs=["train_customers", "validation_customers", "test_customers", "split_manifest"],
+                inputs=[
+                    "customer_parts",
+                    "parts_manifest",
+                    "leakage_report",
+                    "data_report",
+                    "present_table_schema",
+                    "params:customers",
+                ],
+                outputs=["train_customers", "validation_customers", "test_customers", "split_manifest", "table_schema"],
                 name="accept_splits",
             ),
         ],
