@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from churn_estimators.cells import CellReader, ReadTable, UnreadableCellsError, UnreadablePolicy, read_table
+from churn_estimators.cells import TEXT, CellReader, ReadTable, UnreadableCellsError, UnreadablePolicy, read_table
 from churn_estimators.value import CONTACT, NO_CONTACT, ContactValue, decide, expected_profit, worth_contacting
 
 Task = Literal["binary", "multiclass", "regression"]
+# Decisions by position: False, True.
+_DECISIONS = pd.array([NO_CONTACT, CONTACT], dtype=TEXT)
 # Unreadable cells that an error lists.
 _LISTED = 5
 
@@ -255,7 +257,7 @@ class CustomerModel(BaseEstimator):
         if self.task == "multiclass":
             probabilities = {f"probability_{label}": scores[:, code] for code, label in enumerate(self.classes)}
             return {"prediction": pd.Index(list(self.classes)).take(decision), **probabilities}
-        columns = {"probability": scores, "decision": np.where(decision, CONTACT, NO_CONTACT)}
+        columns = {"probability": scores, "decision": _DECISIONS.take(decision.astype(np.intp))}
         if self.contact_value is not None:
             columns["expected_value"] = self._expected_value(table, scores, self.contact_value)
         return columns

@@ -64,6 +64,10 @@ class _ColumnTransformer(TransformerMixin, BaseEstimator):
         self.n_features_in_ = X.shape[1]
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
 
+    def _columns(self, X: pd.DataFrame) -> list[pd.Series]:
+        """The columns that were fitted; a table may have others, too."""
+        return [X[name] for name in self.feature_names_in_]
+
 
 class _NumberTransformer(TransformerMixin, BaseEstimator):
     """Base of transformers of numbers; NaN is allowed."""
@@ -113,16 +117,21 @@ class TypedColumnTransformer(ColumnTransformer):
             params: Ignored.
 
         Returns:
-            Their outputs side by side, shape (n_samples, n_outputs).
+            Their outputs side by side, float64, shape (n_samples, n_outputs).
         """
-        parts = []
-        for _, transformer, columns in self.transformers_:
+        outputs = np.empty((len(X), sum(part.stop - part.start for part in self.output_indices_.values())))
+        for name, transformer, columns in self.transformers_:
+            places = self.output_indices_[name]
             if isinstance(transformer, FunctionTransformer):
                 # What "passthrough" becomes when it is fitted.
-                parts.append(np.column_stack([X[column].to_numpy() for column in columns]))
+                for place, column in enumerate(columns, start=places.start):
+                    outputs[:, place] = X[column]
+            elif isinstance(transformer, _ColumnTransformer):
+                # It selects its columns itself, which is faster than a part of the table for a single row.
+                outputs[:, places] = transformer.transform(X)
             elif transformer != "drop":
-                parts.append(np.asarray(transformer.transform(X[columns])))
-        return np.hstack(parts)
+                outputs[:, places] = transformer.transform(X[columns])
+        return outputs
 
 
 def _as_level(value: Any) -> str:
@@ -185,8 +194,7 @@ class LevelEncoder(OneToOneFeatureMixin, _ColumnTransformer):
         self._remember_columns(X)
         self.levels_: list[list[Any]] = []
         self.fill_positions_: list[float] = []
-        for position in range(X.shape[1]):
-            cells = X.iloc[:, position]
+        for position, cells in enumerate(self._columns(X)):
             self.levels_.append(self._levels_of(cells, position))
             self.fill_positions_.append(self._fill_position(cells, position))
         return self
@@ -238,9 +246,9 @@ class LevelEncoder(OneToOneFeatureMixin, _ColumnTransformer):
             unknown and not replaced.
         """
         check_is_fitted(self, "levels_")
-        positions = np.empty(X.shape, dtype=np.float64, order="F")
-        for position, (levels, fill) in enumerate(zip(self.levels_, self.fill_positions_, strict=True)):
-            codes = self._positions(X.iloc[:, position], levels)
+        positions = np.empty((len(X), len(self.levels_)), dtype=np.float64, order="F")
+        for position, cells in enumerate(self._columns(X)):
+            codes, fill = self._positions(cells, self.levels_[position]), self.fill_positions_[position]
             positions[:, position] = codes if math.isnan(fill) else np.where(np.isnan(codes), fill, codes)
         return self._name_positions(positions) if self.labels else positions
 
@@ -293,8 +301,8 @@ class DateParts(_ColumnTransformer):
         """
         self._remember_columns(X)
         self.latest_: list[str] = []
-        for position in range(X.shape[1]):
-            latest = X.iloc[:, position].max()
+        for position, dates in enumerate(self._columns(X)):
+            latest = dates.max()
             if pd.isna(latest):
                 raise UnlearnableColumnError(str(self.feature_names_in_[position]), "has no date in the training rows")
             self.latest_.append(latest.isoformat())
@@ -311,8 +319,7 @@ class DateParts(_ColumnTransformer):
         """
         check_is_fitted(self, "latest_")
         numbers: list[np.ndarray] = []
-        for position, latest in enumerate(self.latest_):
-            dates = X.iloc[:, position]
+        for dates, latest in zip(self._columns(X), self.latest_, strict=True):
             for part in self.parts:
                 numbers += _date_part(dates, part, latest)
         return np.column_stack(numbers)

@@ -5,13 +5,17 @@ written again: it stands for the versions that users have registered.
 """
 
 import json
+import zipfile
 from collections.abc import Callable
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import skops.io
 
+from churn_estimators.ensembles import BlendClassifier
 from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.mlflow.stored_models import package_digest
 from churn_kedro.models.interface import TrainedModel
@@ -47,11 +51,17 @@ def _by_value() -> Case:
     )
 
 
+def _blend() -> Case:
+    """An ensemble of two algorithms, with an isotonic calibration."""
+    linear, rows = _trained("binary", algorithms=["logistic_regression"])
+    trees, _ = _trained("binary", calibration={"method": "isotonic"})
+    blend = BlendClassifier([linear.estimator.learner, trees.estimator.learner])
+    return replace(trees, estimator=copy(trees.estimator).set_params(learner=blend)), rows
+
+
 CASES: dict[str, Callable[[], Case]] = {
     "binary_by_value": _by_value,
-    "binary_stack": lambda: _trained(
-        "binary", algorithms=["logistic_regression", "xgboost"], calibration={"method": "isotonic"}
-    ),
+    "binary_blend": _blend,
     "binary_treatments": lambda: _treated("binary", "model"),
     "multiclass": lambda: _trained("multiclass"),
     "regression": lambda: _trained("regression"),
@@ -85,5 +95,6 @@ if __name__ == "__main__":
             "rows": rows.to_dict("records"),
             "answers": answers_of(trained.estimator, rows),
         }
-        skops.io.dump(trained.estimator, FOLDER / f"{name}.skops")
+        file = FOLDER / f"{name}.skops"
+        skops.io.dump(trained.estimator, file, compression=zipfile.ZIP_DEFLATED, compresslevel=9)
         (FOLDER / f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -185,6 +185,6 @@ def list_predictions(
             columns, counts = _list_multiclass(answer, declaration)
         case "regression":
             columns, counts = _list_regression(answer)
-    values = {name: np.asarray(column) for name, column in columns.items()}
+    values = {name: getattr(column, "array", column) for name, column in columns.items()}
     listed = ids.reset_index(drop=True).assign(**values, model_version=model_version, scored_at=scored_at)
     return listed, counts
