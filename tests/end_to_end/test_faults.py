@@ -153,15 +153,41 @@ def test_a_damaged_model_is_named_by_scoring_and_by_the_check(restored: Project,
         content[len(content) // 2] ^= 1
     file.write_bytes(content)
 
-    message = _error(restored, "run", "--pipelines", "inference")
+    if damaged == "model.skops":
+        message = _error(restored, "run", "--pipelines", "inference")
+        assert f"ersion {champion}" in message
+        assert "kedro models" in message
+    else:
+        # The project reads the model file alone.
+        restored.kedro("run", "--pipelines", "inference")
     checked = restored.kedro("models", "check", champion, check=False)
 
-    assert f"ersion {champion}" in message
-    assert "kedro models" in message
     assert checked.returncode == 3
     assert damaged in checked.stdout
     assert f"kedro models rebuild {champion}" in checked.stdout
     assert f"kedro models retire {champion}" in checked.stdout
+
+
+def test_no_module_that_comes_with_a_version_is_imported_by_any_command(restored: Project, tmp_path: Path) -> None:
+    marker, [model] = tmp_path / "imported", restored.path.glob("mlartifacts/models/*/artifacts/model.skops")
+    code = model.parent / "code"
+    for module in ("skops", "xgboost", "sklearn", "shap", "churn_estimators", "trap"):
+        (code / module).mkdir(parents=True, exist_ok=True)
+        (code / module / "__init__.py").write_text(f"open({str(marker)!r}, 'w')\n", encoding="utf-8")
+    description = model.parent / "MLmodel"
+    described = description.read_text(encoding="utf-8")
+    description.write_text(described.replace("loader_module: mlflow.sklearn", "loader_module: trap"), encoding="utf-8")
+
+    restored.kedro("run", "--pipelines", "evaluation,inference")
+    restored.kedro("models", "compare", "1", "champion")
+    restored.kedro("models", "info", "1")
+    restored.kedro("models", "export", "1", str(tmp_path / "exported"))
+    restored.kedro("models", "rebuild", "1")
+    checked = restored.kedro("models", "check", "1", check=False)
+
+    assert checked.returncode == 3
+    assert "its folder code contains shap, sklearn, skops, trap, xgboost, which pyfunc would import" in checked.stdout
+    assert not marker.exists()
 
 
 def test_a_version_whose_files_are_gone_is_named_with_what_to_do(restored: Project) -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
@@ -20,8 +21,10 @@ from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameter
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.tasks import Task
+from churn_kedro.datasets.mlflow import stored_models
 from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.models import PromotionDataset, RegistryModelDataset, TrackedModelDataset
+from churn_kedro.datasets.mlflow.stored_models import PACKAGE_DIGEST_TAG, digest_package, package_digest
 from churn_kedro.models.interface import (
     RegisteredModel,
     TrainedModel,
@@ -160,8 +163,10 @@ def test_the_signature_names_the_columns_of_model_and_answer(
     }
 
 
-def _score_elsewhere(name: str, raw: pd.DataFrame, tracking: str, folder: Path) -> pd.DataFrame:
-    """Answers of a version's pyfunc model, in a process that cannot import churn_kedro."""
+def _score_elsewhere(
+    name: str, raw: pd.DataFrame, tracking: str, folder: Path, versions: Sequence[int] = (1,)
+) -> pd.DataFrame:
+    """Answers of a version's pyfunc model, in a process that cannot import churn_kedro; those of several, stacked."""
     raw.to_pickle(folder / "raw.pickle")
     script = folder / "score.py"
     script.write_text(
@@ -178,7 +183,8 @@ import mlflow
 import pandas as pd
 mlflow.set_tracking_uri({tracking!r})
 raw = pd.read_pickle("raw.pickle")
-mlflow.pyfunc.load_model("models:/{name}/1").predict(raw).to_pickle("answer.pickle")
+models = [mlflow.pyfunc.load_model(f"models:/{name}/{{version}}") for version in {list(versions)!r}]
+pd.concat([model.predict(raw) for model in models]).to_pickle("answer.pickle")
 """,
         encoding="utf-8",
     )
@@ -267,6 +273,41 @@ def test_an_odd_cell_means_the_same_in_batch_in_pyfunc_in_an_evaluation_and_in_a
     np.testing.assert_array_equal(evaluated.prediction[answered], bare.loc[answered, "probability"])
     np.testing.assert_array_equal(evaluated.decision[answered], bare.loc[answered, "decision"] == "contact")
     np.testing.assert_array_equal(model.decide(raw)[answered], bare.loc[answered, "decision"] == "contact")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_versions_of_two_packages_answer_in_one_process_as_they_were_registered(
+    order: tuple[int, int],
+    trained: TrainedModel,
+    raw_customers: pd.DataFrame,
+    tracking: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"ages-{order[0]}"
+    other = replace(trained, estimator=copy(trained.estimator).set_params(threshold=0.9, unreadable="missing"))
+    for model in (trained, other):
+        _register(model, name, tmp_path)
+    # The second version was made with a package to which something was added.
+    client = MlflowClient()
+    model_id = str(client.get_model_version(name, "2").source).removeprefix("models:/")
+    package = (
+        Path(client.get_logged_model(model_id).artifact_location.removeprefix("file://")) / "code/churn_estimators"
+    )
+    (package / "later.py").write_text('"""Something new."""\n', encoding="utf-8")
+    digest = digest_package(package)
+    client.set_model_version_tag(name, "2", PACKAGE_DIGEST_TAG, digest)
+    with pytest.raises(DatasetError, match="which this installation does not know"):
+        _load(name, model_version="2")
+    monkeypatch.setattr(stored_models, "known_packages", lambda: [package_digest(), digest])
+
+    here = [_load(name, model_version=str(version)).estimator.predict(raw_customers) for version in order]
+    elsewhere = _score_elsewhere(name, raw_customers, tracking, tmp_path, order)
+
+    expected = pd.concat([(trained, other)[version - 1].estimator.predict(raw_customers) for version in order])
+    pd.testing.assert_frame_equal(pd.concat(here), expected)
+    pd.testing.assert_frame_equal(elsewhere, expected, check_dtype=False)
 
 
 @pytest.mark.slow
