@@ -63,6 +63,10 @@ class CardFacts(Record):
     hyperparameters: dict[str, str] = Field(default_factory=dict, description="As trained.")
     calibration: str | None = Field(None, description="Calibration method; null: none.")
     threshold: float | None = Field(None, description="Decision threshold; null for other tasks than binary.")
+    value_column: str | None = Field(
+        None,
+        description="Column of a customer's value, if decisions depend on it; null: on the threshold.",
+    )
     threshold_reason: str | None = Field(None, description="Reason of the threshold.")
     trained_rows: int | None = Field(None, description="Number of training customers; null: unknown.")
     trained_at: str | None = Field(None, description="Date as text.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from churn_kedro.base import escape_controls, one_line
+from churn_kedro.base import one_line
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.pages import Verbatim, html_templates, markdown_templates
 from churn_kedro.reporting.report_content import (
@@ -209,35 +209,24 @@ def write_snippet(results: EvaluationResults) -> str:
     """
     card, declaration = results.card, results.declaration
     uri = json.dumps(f"models:/{card.model_name}/{card.model_version}")
-    # Escapes are the same in Python; those of JSON are not, beyond the first 65,536 characters.
-    names = [escape_controls(json.dumps(name, ensure_ascii=False)) for name in declaration.feature_names]
-    lines, line = [], "   "
-    for name in names:
-        if len(line) + len(name) > 78 and line.strip():
-            lines.append(line)
-            line = "   "
-        line += f" {name},"
-    lines.append(line)
     match declaration.task:
         case "binary":
-            returned = "probability of staying and of leaving, a row for each customer"
+            returned = "probability of leaving, decision, expected value of a contact, cells that cannot be read"
+            last = ['contacts = customers[answer["decision"] == "contact"]']
         case "multiclass":
-            returned = f"probability of each class, in this order: {', '.join(map(str, declaration.classes))}"
+            classes = ", ".join(map(str, declaration.classes))
+            returned, last = f"most probable class, and the probability of each: {classes}", []
         case "regression":
-            returned = f"predicted {declaration.target} of each customer"
-    threshold = [] if card.threshold is None else [f"contact = answers[:, 1] >= {card.threshold!r}"]
+            returned, last = f"predicted {declaration.target} of each customer", []
     return "\n".join(
         [
             "import mlflow",
             "import pandas as pd",
             "",
-            "columns = [",
-            *lines,
-            "]",
             f"model = mlflow.pyfunc.load_model({uri})",
             'customers = pd.read_csv("customers.csv")',
-            "answers = model.predict(customers[columns])",
+            "answer = model.predict(customers)",
             f"# {one_line(returned)}",
-            *threshold,
+            *last,
         ]
     )

@@ -387,6 +387,11 @@ def _summarise_decisions(results: EvaluationResults) -> list[str]:
         f"{_whole(precision.high)}); of 100 chosen at random it would be {_whole(base)}.",
         f"It finds {_whole(recall.value)} of 100 leavers ({_whole(recall.low)} to {_whole(recall.high)}) by "
         f"contacting {_percent(share)} of all customers.",
+        *(
+            [f"Customers whose {results.card.value_column} cannot pay for a contact are not contacted."]
+            if results.card.value_column is not None
+            else []
+        ),
     ]
 
 

@@ -450,7 +450,7 @@ def gather_facts(
     Returns:
         Facts for report and model card.
     """
-    tags = candidate.tags
+    tags, model = candidate.tags, candidate.estimator
     facts = CardFacts(
         use_case=tags.get("use_case", candidate.name),
         purpose=declaration.description,
@@ -460,7 +460,8 @@ def gather_facts(
         run_id=candidate.run_id,
         algorithm=tags.get("algorithm", "unknown"),
         calibration=tags.get("calibration"),
-        threshold=candidate.estimator.threshold,
+        threshold=model.threshold,
+        value_column=model.contact_value.column if model.by_value and model.contact_value else None,
         trained_at=candidate.created or None,
         train_digest=tags.get("train_digest"),
         test_digest=manifest.test.digest,
