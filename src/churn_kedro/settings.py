@@ -1,7 +1,6 @@
 """Project settings, read by Kedro."""
 
 import os
-import warnings
 
 from churn_kedro.base import available_cores
 from churn_kedro.datasets import protect_addresses
@@ -32,10 +31,6 @@ protect_output()
 
 # MLflow's own seven retries take four minutes for each request; three take about 15 seconds.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
-
-# Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.
-warnings.filterwarnings("ignore", message=r"register_new_resolver\(\) is deprecated", category=UserWarning)
-warnings.filterwarnings("ignore", message=r"(?s).*Add type hints to the `predict` method", category=UserWarning)
 
 HOOKS = (TrackingServerHooks(), LineageHooks(), ParameterHooks(), SummaryHooks())
 

@@ -15,6 +15,7 @@ from kedro.utils import find_kedro_project
 
 from churn_kedro.base import ParameterError, escape_controls, one_line
 from churn_kedro.cli.errors import hide_in_usage_errors, show_user_errors
+from churn_kedro.hooks import protect_output
 
 if TYPE_CHECKING:
     from churn_kedro.customers import Onboarding
@@ -38,6 +39,10 @@ class _LazyGroup(click.Group):
         from churn_kedro.cli.models import models
 
         return models
+
+
+# Before a command imports MLflow, which warns.
+protect_output()
 
 
 @click.group(name="churn_kedro", cls=_LazyGroup)

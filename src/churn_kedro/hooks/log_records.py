@@ -12,6 +12,8 @@ from typing import Any
 from churn_kedro.base import has_secrets, hide_secrets, indent_continued
 
 _NONE = (None, None, None)
+# Kedro, kedro-mlflow and MLflow warn here of their own code, which a user cannot change.
+_NOT_OURS = ("register_new_resolver() is deprecated", "Add type hints to the `predict` method")
 
 
 class PlainRecord(logging.LogRecord):
@@ -63,10 +65,18 @@ class _ExceptHook:
             self._show(kind, error, trace)
 
 
+def _is_useful(record: logging.LogRecord) -> bool:
+    message = record.getMessage()
+    return not any(text in message for text in _NOT_OURS)
+
+
 def protect_output() -> None:
-    """Use :class:`PlainRecord` for all libraries, and hide passwords in tracebacks of uncaught errors."""
+    """Use :class:`PlainRecord` for all libraries, and hide passwords in tracebacks of uncaught errors.
+
+    Warnings of the libraries become log records, except those that no user can act on.
+    """
     logging.setLogRecordFactory(PlainRecord)
-    # Warnings of the libraries contain names of columns, too.
     logging.captureWarnings(True)
+    logging.getLogger("py.warnings").addFilter(_is_useful)
     if not isinstance(sys.excepthook, _ExceptHook):
         sys.excepthook = _ExceptHook(sys.excepthook)
