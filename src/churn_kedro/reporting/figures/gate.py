@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from churn_kedro.registry import Decision
-from churn_kedro.reporting.figures.style import MAIN, MUTED, SECOND, Figure, new_figure
+from churn_kedro.reporting.figures.style import MAIN, SECOND, Figure, new_figure
 
 _CHARACTERS = 104
 _LINE_INCHES = 0.2
@@ -36,7 +36,7 @@ def draw_gate(decision: Decision) -> Figure:
     )
     place = 0.0
     for check, text in zip(decision.checks, texts, strict=True):
-        color = MAIN if check.passed else SECOND if check.decisive else MUTED
+        color = MAIN if check.passed else SECOND
         symbol = "\N{CHECK MARK}" if check.passed else "\N{MULTIPLICATION X}" if check.decisive else "!"
         axes.text(0, place, symbol, color=color, fontsize=13, fontweight="bold", va="top")
         axes.text(0.03, place, check.name, color=color, fontsize=10, fontweight="bold", va="top")
