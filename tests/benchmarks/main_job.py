@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -228,6 +229,24 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     for name, values in seconds.items():
         middle = statistics.median(values)
         print(f"  {name:<46}{n_rows / middle:12,.0f} rows/s  {base / middle:5.2f} of the ceiling")
+    one_raw, one_prepared = raw_rows.head(1), prepared[:1]
+    bare = _median_of_many(lambda: booster.inplace_predict(one_prepared))
+    whole = _median_of_many(lambda: estimator.predict(one_raw))
+    print(
+        f"One raw row: the whole model object {1000 * whole:.2f} ms, Booster.inplace_predict on the prepared row "
+        f"{1000 * bare:.2f} ms, ratio {whole / bare:.1f}"
+    )
+
+
+def _median_of_many(call: Callable[[], object], repeats: int = 200) -> float:
+    """Median of the seconds of a short call."""
+    call()
+    seconds = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds)
 
 
 def main() -> None:

@@ -230,7 +230,10 @@ def test_the_stages_of_the_table_are_metrics_and_its_report_and_splits_are_artif
     changes = [
         mlflow.artifacts.load_dict(f"{run.info.artifact_uri}/data/schema_changes.json") for run in (first, second)
     ]
-    assert changes == [{"compared": False, "changes": []}, {"compared": True, "changes": []}]
+    assert changes == [
+        {"compared": False, "changes": [], "warnings": []},
+        {"compared": True, "changes": [], "warnings": []},
+    ]
 
 
 def test_the_run_knows_its_inputs_its_code_and_its_use_case(main_job: MainJob) -> None:

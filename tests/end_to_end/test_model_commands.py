@@ -236,16 +236,15 @@ except ImportError:
 else:
     raise SystemExit("churn_kedro is installed here")
 import mlflow
-import numpy as np
 import pandas as pd
 raw = pd.read_csv({(project.path / "data/01_raw/bank/new_customers.csv").as_posix()!r})
-np.save("scores.npy", mlflow.pyfunc.load_model({model.as_posix()!r}).predict(raw))
+mlflow.pyfunc.load_model({model.as_posix()!r}).predict(raw).to_parquet("answer.parquet")
 """,
         encoding="utf-8",
     )
     # Without the site module no .pth file is read, so the editable installation of churn_kedro is out of reach.
     subprocess.run([sys.executable, "-I", "-S", script], cwd=folder, check=True)
-    return np.asarray(np.load(folder / "scores.npy"))[:, 1]
+    return pd.read_parquet(folder / "answer.parquet")["probability"].to_numpy()
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])

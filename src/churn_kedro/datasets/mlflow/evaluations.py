@@ -40,6 +40,8 @@ class EvaluationDataset(AbstractDataset[Any, Any]):
         self._file: AbstractDataset[Any, Any] = AbstractDataset.from_config("file", dict(dataset))
         self._model_name = model_name
         self._model_version = str(model_version)
+        # Kedro-Viz reads the kind of preview from the annotation of this method.
+        self.preview = getattr(self._file, "preview", None)
         self._is_saved = False
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
@@ -91,10 +93,6 @@ class EvaluationDataset(AbstractDataset[Any, Any]):
         self._file._logging_activated = self._logging_activated  # type: ignore[attr-defined]
         self._file.save(data)
         self._is_saved = True
-
-    def preview(self) -> Any:
-        """Return the preview of the file, for Kedro-Viz."""
-        return self._file.preview()  # type: ignore[attr-defined]
 
     def _exists(self) -> bool:
         return self._file.exists()
