@@ -93,8 +93,8 @@ def differences(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
         found: What it gives now.
 
     Returns:
-        One line for each difference; what is new is none. Numbers may differ in the seventh digit, which depends on the processor, and cells
-        of figures by two shades of 255.
+        One line for each difference from what was recorded. Numbers may differ in the seventh digit, which depends on
+        the processor, and cells of figures by two shades of 255.
     """
     found_numbers, recorded_numbers = (_numbers(dict(one)) for one in (found, recorded))
     lines = [f"splits: {found['splits']}"] if found["splits"] != recorded["splits"] else []
