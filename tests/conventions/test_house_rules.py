@@ -26,7 +26,7 @@ from tests import ROOT
 CONF = ROOT / "conf"
 USE_CASES = sorted(path.parent.name for path in CONF.glob("*/globals.yml"))
 PARAMETER_FILES = sorted((CONF / "base" / "parameters").glob("*.yml"))
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 NODES = sorted((ROOT / "src" / "churn_kedro" / "pipelines").glob("*/nodes.py"))
 PACKAGE = ROOT / "src" / "churn_kedro"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
