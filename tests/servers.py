@@ -92,8 +92,8 @@ def object_store(bucket: str) -> Iterator[dict[str, str]]:
         host, port = server.get_host_and_port()
         environment = {
             "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": "planted-name",
+            "AWS_SECRET_ACCESS_KEY": "planted-key",
             "AWS_DEFAULT_REGION": "us-east-1",
         }
         import boto3
@@ -101,8 +101,8 @@ def object_store(bucket: str) -> Iterator[dict[str, str]]:
         boto3.client(
             "s3",
             endpoint_url=environment["AWS_ENDPOINT_URL"],
-            aws_access_key_id="test",
-            aws_secret_access_key="test",  # noqa: S106 - of a server that exists only for the test
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             region_name="us-east-1",
         ).create_bucket(Bucket=bucket)
         yield environment
