@@ -1,6 +1,7 @@
 """Each pipeline on a small table, with every dataset in memory."""
 
 import io
+from copy import copy
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -13,6 +14,7 @@ import yaml
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.runner import SequentialRunner
 
+from churn_estimators.value import ContactValue
 from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
@@ -620,6 +622,31 @@ def test_inference_scores_readable_customers_and_sets_the_others_aside(
     assert report.unusual == {"Country": 1}
     assert sum(report.bands.values()) == report.rows_scored == 399
     assert made["scoring_metrics"].values["unscored_rows"] == 1
+
+
+def test_inference_warns_where_the_table_lacks_the_value_of_a_customer(
+    trained: TrainedModel,
+    raw_customers: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    value = ContactValue(2, 20, 0.5, 12, column="Monthly", fill_value=30.0)
+    model = replace(
+        _registered(trained, 4), estimator=copy(trained.estimator).set_params(contact_value=value, by_value=True)
+    )
+
+    made = _run(
+        inference.create_pipeline(),
+        {
+            "new_customers": raw_customers,
+            "champion_model@registry": model,
+            "params:customers": declaration,
+            "params:inference": INFERENCE,
+        },
+    )
+
+    assert "lacks the column Monthly with the value of a customer: the median of the training customers" in caplog.text
+    assert made["predictions"]["expected_value"].notna().all()
 
 
 def test_inference_stops_when_a_whole_column_cannot_be_read(
