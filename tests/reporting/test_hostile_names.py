@@ -171,7 +171,7 @@ def test_markdown_has_no_element_of_a_name(text: str) -> None:
     assert not re.search(r"(?<!\\)://|www\.", card.partition("```python")[0])
     code = card.partition("```python\n")[2].removesuffix("```\n")
     names = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]
-    assert text in names
+    assert f"models:/{text}/4" in names
 
 
 def test_text_on_one_line_has_no_line_break_of_any_kind() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from churn_kedro.base import one_line
+from churn_kedro.base import escape_controls, one_line
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.pages import Verbatim, html_templates, markdown_templates
 from churn_kedro.reporting.report_content import (
@@ -208,7 +208,8 @@ def write_snippet(results: EvaluationResults) -> str:
         Lines of Python.
     """
     card, declaration = results.card, results.declaration
-    uri = json.dumps(f"models:/{card.model_name}/{card.model_version}")
+    # JSON escapes characters beyond the first 65,536 otherwise than Python.
+    uri = escape_controls(json.dumps(f"models:/{card.model_name}/{card.model_version}", ensure_ascii=False))
     match declaration.task:
         case "binary":
             returned = "probability of leaving, decision, expected value of a contact, cells that cannot be read"
