@@ -98,7 +98,6 @@ def _open_project(env: str | None, by: str | None = None, *, close_runs: bool = 
 
     from churn_kedro.datasets import close_abandoned_runs, describe_person
 
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     # The URL of a run would be printed into the JSON.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # Kedro's log of progress would be printed into the output.
