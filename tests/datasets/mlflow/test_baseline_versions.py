@@ -10,25 +10,17 @@ from kedro.io import DatasetError
 from mlflow import MlflowClient
 
 from churn_kedro.datasets.mlflow.baseline_versions import BaselineDataset
-from churn_kedro.datasets.mlflow.models import RegistryModelDataset, TrackedModelDataset
+from churn_kedro.datasets.mlflow.models import RegistryModelDataset
 from churn_kedro.datasets.mlflow.version_documents import VersionDocumentsDataset
 from churn_kedro.models.interface import RegisteredModel, TrainedModel
 from churn_kedro.reporting.version_documents import VersionDocuments
-
-
-def _register(trained: TrainedModel, name: str, folder: Path) -> str:
-    dataset = TrackedModelDataset(
-        name="churn_model", registered_model_name=name, use_case="test", project_path=folder.as_posix()
-    )
-    with mlflow.start_run():
-        dataset.save(trained)
-    return str(dataset.model_info.model_id)
+from tests.mlflow_store import register_trained
 
 
 @pytest.mark.slow
 def test_a_number_an_alias_and_the_default_find_versions(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
     for _ in range(2):
-        _register(trained, "compared", tmp_path)
+        register_trained(trained, "compared", tmp_path)
 
     missing = BaselineDataset(model_name="compared").load()
     assert (missing.model, missing.by_default) == (None, True)
@@ -52,8 +44,8 @@ def test_a_simple_model_and_nothing_need_no_registry(tracking: str) -> None:
 
 @pytest.mark.slow
 def test_an_absent_baseline_is_an_error_with_the_choices(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
-    _register(trained, "alone", tmp_path)
-    _register(trained, "alone", tmp_path)
+    register_trained(trained, "alone", tmp_path)
+    register_trained(trained, "alone", tmp_path)
     MlflowClient().delete_model_version("alone", "1")
 
     with pytest.raises(DatasetError, match=r"Baseline 'champoin' does not exist.*logistic_regression"):
@@ -66,7 +58,7 @@ def test_an_absent_baseline_is_an_error_with_the_choices(trained: TrainedModel, 
 
 @pytest.mark.slow
 def test_a_version_without_files_is_reported(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
-    model_id = _register(trained, "hollow", tmp_path)
+    model_id = register_trained(trained, "hollow", tmp_path).model_id
     location = MlflowClient().get_logged_model(model_id).artifact_location
     shutil.rmtree(urlsplit(location).path)
 
@@ -78,7 +70,7 @@ def test_a_version_without_files_is_reported(trained: TrainedModel, tracking: st
 def test_an_evaluation_stays_with_its_version_and_the_model_still_loads(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
-    model_id = _register(trained, "documented", tmp_path)
+    model_id = register_trained(trained, "documented", tmp_path).model_id
     for text in ("first", "second"):
         VersionDocumentsDataset().save(
             VersionDocuments("documented", 1, model_id, text, {"roc_auc": text}, {"model_card.md": text})

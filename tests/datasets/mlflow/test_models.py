@@ -23,7 +23,7 @@ from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.mlflow import stored_models
 from churn_kedro.datasets.mlflow.model_digests import model_digest
-from churn_kedro.datasets.mlflow.models import PromotionDataset, RegistryModelDataset, TrackedModelDataset
+from churn_kedro.datasets.mlflow.models import PromotionDataset, RegistryModelDataset
 from churn_kedro.datasets.mlflow.stored_models import PACKAGE_DIGEST_TAG, digest_package, package_digest
 from churn_kedro.models.interface import (
     RegisteredModel,
@@ -34,16 +34,9 @@ from churn_kedro.models.interface import (
 from churn_kedro.pipelines.inference.nodes import name_new_customers, read_new_customers, score_customers
 from churn_kedro.registry.gate import Promotion
 from churn_kedro.registry.lifecycle import Alias
+from tests.mlflow_store import register_trained
 from tests.task_cases import task_case
 from tests.treatment_cases import treatment_case
-
-
-def _register(trained: TrainedModel, name: str, project: Path) -> None:
-    dataset = TrackedModelDataset(
-        name="churn_model", registered_model_name=name, use_case="test", project_path=project.as_posix()
-    )
-    with mlflow.start_run():
-        dataset.save(trained)
 
 
 def _load(name: str, model_version: str | None = None, alias: str | None = None) -> RegisteredModel:
@@ -74,7 +67,7 @@ def _promotion(name: str, version: int, alias: Alias | None, expected: int | Non
 def test_a_registered_model_gives_the_probabilities_it_was_trained_to(
     trained: TrainedModel, customers: pd.DataFrame, tracking: str, tmp_path: Path
 ) -> None:
-    _register(trained, "same", tmp_path)
+    register_trained(trained, "same", tmp_path)
 
     loaded = _load("same")
 
@@ -87,7 +80,7 @@ def test_a_registered_model_gives_the_probabilities_it_was_trained_to(
 def test_a_version_carries_its_facts_and_the_code_it_came_from(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
-    _register(trained, "facts", tmp_path)
+    register_trained(trained, "facts", tmp_path)
 
     tags = _load("facts").tags
 
@@ -99,8 +92,8 @@ def test_a_version_carries_its_facts_and_the_code_it_came_from(
 def test_a_version_has_a_digest_of_its_content_and_the_size_of_its_file(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
-    _register(trained, "digest", tmp_path)
-    _register(trained, "digest", tmp_path)
+    register_trained(trained, "digest", tmp_path)
+    register_trained(trained, "digest", tmp_path)
 
     one, other = (_load("digest", model_version=version) for version in ("1", "2"))
     file = Path(mlflow.artifacts.download_artifacts("models:/digest/1")) / "model.skops"
@@ -115,7 +108,7 @@ def test_a_version_has_a_digest_of_its_content_and_the_size_of_its_file(
 def test_the_model_is_a_skops_file_with_pinned_requirements_and_an_example(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
-    _register(trained, "files", tmp_path)
+    register_trained(trained, "files", tmp_path)
 
     folder = Path(mlflow.artifacts.download_artifacts("models:/files/1"))
 
@@ -148,7 +141,7 @@ def test_the_model_is_a_skops_file_with_pinned_requirements_and_an_example(
 def test_the_signature_names_the_columns_of_model_and_answer(
     trained: TrainedModel, declaration: CustomerDeclaration, tracking: str, tmp_path: Path
 ) -> None:
-    _register(trained, "signature", tmp_path)
+    register_trained(trained, "signature", tmp_path)
 
     signature = mlflow.models.get_model_info("models:/signature/1").signature
 
@@ -203,7 +196,7 @@ def test_the_model_scores_raw_rows_where_churn_kedro_is_not_installed(
     tracking: str,
     tmp_path: Path,
 ) -> None:
-    _register(trained, "travels", tmp_path)
+    register_trained(trained, "travels", tmp_path)
 
     answer = _score_elsewhere("travels", raw_customers, tracking, tmp_path)
 
@@ -241,7 +234,7 @@ def test_an_odd_cell_means_the_same_in_batch_in_pyfunc_in_an_evaluation_and_in_a
     case = treatment_case("binary", "none")
     declaration = case.declaration.model_copy(update={"unreadable": policy})
     model = copy(case.trained.estimator).set_params(unreadable=policy)
-    _register(replace(case.trained, estimator=model), f"odd-{policy}", tmp_path)
+    register_trained(replace(case.trained, estimator=model), f"odd-{policy}", tmp_path)
     raw = case.raw.drop(columns="Outcome").astype(object)
     for column, cells in ODD_CELLS.items():
         raw.loc[raw.index[: len(cells)], column] = pd.Series(cells, index=raw.index[: len(cells)], dtype=object)
@@ -286,7 +279,7 @@ def test_versions_of_two_packages_answer_in_one_process_as_they_were_registered(
     name, order = "ages", (1, 2)
     other = replace(trained, estimator=copy(trained.estimator).set_params(threshold=0.9, unreadable="missing"))
     for model in (trained, other):
-        _register(model, name, tmp_path)
+        register_trained(model, name, tmp_path)
     # The second version was made with a package to which something was added.
     client = MlflowClient()
     model_id = str(client.get_model_version(name, "2").source).removeprefix("models:/")
@@ -310,7 +303,7 @@ def test_versions_of_two_packages_answer_in_one_process_as_they_were_registered(
 
 @pytest.mark.slow
 def test_an_absent_version_names_those_there_are(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
-    _register(trained, "few", tmp_path)
+    register_trained(trained, "few", tmp_path)
 
     for which in ("7", "seven"):
         with pytest.raises(
@@ -324,7 +317,7 @@ def test_an_absent_champion_is_an_error_with_the_command(trained: TrainedModel, 
     with pytest.raises(DatasetError, match="Model 'nobody' has no version in the registry"):
         _load("nobody", alias="champion")
 
-    _register(trained, "uncrowned", tmp_path)
+    register_trained(trained, "uncrowned", tmp_path)
     with pytest.raises(DatasetError, match="No version of the model 'uncrowned' has the alias 'champion'; versions: 1"):
         _load("uncrowned", alias="champion")
 
@@ -338,8 +331,8 @@ def test_a_promotion_moves_the_alias_and_keeps_the_reasons(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
     registry = _promotions(tmp_path)
-    _register(trained, "rising", tmp_path)
-    _register(trained, "rising", tmp_path)
+    register_trained(trained, "rising", tmp_path)
+    register_trained(trained, "rising", tmp_path)
 
     registry.save(_promotion("rising", 1, "champion", expected=None))
     registry.save(_promotion("rising", 2, "challenger", expected=1))
@@ -358,8 +351,8 @@ def test_a_promotion_against_a_champion_that_is_gone_changes_nothing(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
     registry = _promotions(tmp_path)
-    _register(trained, "contested", tmp_path)
-    _register(trained, "contested", tmp_path)
+    register_trained(trained, "contested", tmp_path)
+    register_trained(trained, "contested", tmp_path)
     registry.save(_promotion("contested", 1, "champion", expected=None))
 
     with pytest.raises(
@@ -373,7 +366,7 @@ def test_a_promotion_against_a_champion_that_is_gone_changes_nothing(
 
 @pytest.mark.slow
 def test_a_refused_version_gets_its_tags_but_no_alias(trained: TrainedModel, tracking: str, tmp_path: Path) -> None:
-    _register(trained, "refused", tmp_path)
+    register_trained(trained, "refused", tmp_path)
 
     _promotions(tmp_path).save(_promotion("refused", 1, None, expected=None))
 
@@ -387,7 +380,7 @@ def test_a_model_of_another_task_answers_alike_through_the_registry_and_mlflow(
     task: Task, tracking: str, tmp_path: Path
 ) -> None:
     case, name = task_case(task), f"other-{task}"
-    _register(case.trained, name, tmp_path)
+    register_trained(case.trained, name, tmp_path)
     expected = case.trained.estimator.scores(case.test)
 
     loaded = _load(name)

@@ -16,7 +16,7 @@ from kedro.io import DatasetError
 from mlflow import MlflowClient
 from sklearn.linear_model import LogisticRegression
 
-from churn_kedro.datasets.mlflow.models import RegistryModelDataset, TrackedModelDataset
+from churn_kedro.datasets.mlflow.models import RegistryModelDataset
 from churn_kedro.datasets.mlflow.registry import ModelRegistry
 from churn_kedro.datasets.mlflow.stored_models import (
     MODEL_FILE,
@@ -28,17 +28,13 @@ from churn_kedro.datasets.mlflow.stored_models import (
 )
 from churn_kedro.models.interface import RegisteredModel, TrainedModel
 from churn_kedro.registry.health import FILE_DIGEST_TAG
+from tests.mlflow_store import register_trained
 
 
 def register(trained: TrainedModel, name: str, project: Path) -> Path:
     """Register a version and return the folder of its files."""
-    dataset = TrackedModelDataset(
-        name="churn_model", registered_model_name=name, use_case="test", project_path=project.as_posix()
-    )
-    with mlflow.start_run():
-        dataset.save(trained)
-    assert dataset.model_info is not None
-    location = MlflowClient().get_logged_model(dataset.model_info.model_id).artifact_location
+    model_id = register_trained(trained, name, project).model_id
+    location = MlflowClient().get_logged_model(model_id).artifact_location
     return Path(location.removeprefix("file://"))
 
 
