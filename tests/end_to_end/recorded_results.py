@@ -93,18 +93,18 @@ def differences(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
         found: What it gives now.
 
     Returns:
-        One line for each difference from what was recorded. Numbers may differ in the seventh digit, which depends on
-        the processor, and cells of figures by two shades of 255.
+        One line for each difference; numbers may differ in the seventh digit, which depends on the processor, and cells
+        of figures by two shades of 255.
     """
     found_numbers, recorded_numbers = (_numbers(dict(one)) for one in (found, recorded))
     lines = [f"splits: {found['splits']}"] if found["splits"] != recorded["splits"] else []
-    lines += [f"no longer there: {name}" for name in sorted(recorded_numbers.keys() - found_numbers.keys())]
+    lines += [f"only on one side: {name}" for name in sorted(recorded_numbers.keys() ^ found_numbers.keys())]
     lines += [
         f"{name}: {recorded_numbers[name]} before, {found_numbers[name]} now"
         for name in recorded_numbers.keys() & found_numbers.keys()
         if not np.isclose(recorded_numbers[name], found_numbers[name], rtol=1e-6, atol=1e-9, equal_nan=True)
     ]
-    lines += [f"no longer there: {name}" for name in sorted(recorded["figures"].keys() - found["figures"].keys())]
+    lines += [f"only on one side: {name}" for name in sorted(recorded["figures"].keys() ^ found["figures"].keys())]
     for name in recorded["figures"].keys() & found["figures"].keys():
         one, other = (
             np.frombuffer(bytes.fromhex(part["figures"][name]), np.uint8).astype(int) for part in (recorded, found)
