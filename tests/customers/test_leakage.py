@@ -409,6 +409,16 @@ def test_constant_and_nearly_unique_columns_are_reported() -> None:
     assert found(report, "warning") == [("constant", "never"), ("nearly_unique", "phone"), ("nearly_unique", "number")]
 
 
+def test_evenly_spread_whole_numbers_are_no_identifier() -> None:
+    table = honest(3_000, 2)
+    table["pay"] = np.random.default_rng(2).integers(20_000, 200_000, 3_000).astype(np.float64)
+
+    report = check(table)
+
+    assert table["pay"].nunique() / len(table) > 0.95
+    assert [finding.column for finding in report.findings if finding.check == "nearly_unique"] == []
+
+
 def test_a_feature_unknown_at_scoring_is_a_leak_however_its_name_is_written() -> None:
     table = honest(300, 2, columns=2)
 

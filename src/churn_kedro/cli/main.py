@@ -115,7 +115,7 @@ def onboard(
     texts = {"parameters/customers.yml": render_declaration(onboarding, path.name)}
     if reading:
         texts["catalog/data_processing.yml"] = render_catalog(reading)
-    processing = render_data_processing(onboarding.unlabelled_share, by_time=onboarding.by_time)
+    processing = render_data_processing(onboarding.rejected_share, by_time=onboarding.by_time)
     if processing:
         texts["parameters/data_processing.yml"] = processing
     # Written last, since it makes the folder a use case.

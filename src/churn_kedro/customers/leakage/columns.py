@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.customers.declaration import Column, CustomerDeclaration, CustomerTableError, match_header
+from churn_kedro.customers.identifiers import resembles_a_key
 from churn_kedro.customers.leakage.association import (
     Certainty,
     Codes,
@@ -267,12 +268,8 @@ def _resembles_an_identifier(column: pd.Series, declared: Column) -> bool:
         return True
     if declared.kind == "date":
         return False
-    values = np.sort(number_values(column.dropna()))
-    # Sequential numbers are whole and evenly distributed; measurements are dense in the middle and sparse at the ends.
-    if not (values == np.floor(values)).all() or len(values) < _LEAST_RANKED_ROWS:
-        return False
-    even = np.linspace(values[0], values[-1], len(values))
-    return bool(np.abs(values - even).max() <= 0.05 * (values[-1] - values[0]))
+    values = number_values(column.dropna())
+    return len(values) >= _LEAST_RANKED_ROWS and resembles_a_key(values)
 
 
 def check_scoring_columns(scoring_columns: list[str], declaration: CustomerDeclaration) -> list[Finding]:

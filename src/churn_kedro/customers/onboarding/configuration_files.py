@@ -8,7 +8,11 @@ from typing import Any
 from churn_kedro.customers.configuration_writer import KeyPath, write_configuration
 from churn_kedro.customers.onboarding.inference import Onboarding
 
-_COLUMN_KEYS = ("name", "role", "kind", "domain", "date_format", "nullable", "missing", "description")
+_COLUMN_KEYS = (
+    *("name", "role", "kind", "domain", "date_format", "nullable", "missing", "remove", "thousands", "description"),
+)
+# Share of rejected rows that the default limit accepts with room to spare.
+_REJECTED_BY_DEFAULT = 0.03
 
 
 def render_declaration(onboarding: Onboarding, source: str) -> str:
@@ -95,11 +99,11 @@ def render_catalog(reading: Mapping[str, str | int]) -> str:
     )
 
 
-def render_data_processing(unlabelled_share: float, *, by_time: bool) -> str:
+def render_data_processing(rejected_share: float, *, by_time: bool) -> str:
     """Render ``parameters/data_processing.yml``: parameters that differ from the defaults.
 
     Args:
-        unlabelled_share: Share of rows that have no target.
+        rejected_share: Share of rows that will be rejected.
         by_time: Whether to split by time.
 
     Returns:
@@ -107,10 +111,10 @@ def render_data_processing(unlabelled_share: float, *, by_time: bool) -> str:
     """
     values: dict[str, Any] = {}
     comments: dict[KeyPath, list[str]] = {}
-    if unlabelled_share:
-        values["max_rejected_share"] = min(1.0, round(unlabelled_share + 0.05, 2))
+    if rejected_share > _REJECTED_BY_DEFAULT:
+        values["max_rejected_share"] = min(1.0, round(rejected_share + 0.05, 2))
         comments["data_processing", "max_rejected_share"] = [
-            f"(?) {unlabelled_share:.1%} of the rows have no target and are rejected."
+            f"(?) {rejected_share:.1%} of the rows are rejected, see the doubts in customers.yml."
         ]
     if by_time:
         values["split"] = {"method": "time"}
