@@ -163,7 +163,7 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
     from churn_kedro.features.parameters import FeatureParameters
     from churn_kedro.models.interface import RegisteredModel
-    from churn_kedro.pipelines.inference.nodes import name_new_customers, read_new_customers, score_customers
+    from churn_kedro.pipelines.inference.nodes import read_new_customers, score_customers
     from churn_kedro.training.folds import build_development
     from churn_kedro.training.parameters import TrainingParameters
     from churn_kedro.training.progress import NoProgress
@@ -198,17 +198,14 @@ def measure_scoring(repeats: int, n_rows: int) -> None:
     ).model.estimator
     champion = RegisteredModel("bank_churn", 1, "m", "r", {}, estimator)
     raw_rows = raw.sample(n_rows, replace=True, random_state=1, ignore_index=True)
-    named = name_new_customers(raw_rows, declaration)
-    read, _ = read_new_customers(named, champion, declaration)
+    named, read, _ = read_new_customers(raw_rows, champion, declaration)
     prepared = np.ascontiguousarray(estimator.inputs(read.table), dtype=np.float32)
     booster = estimator.learner.get_booster()
     parameters = InferenceParameters(bands=BandParameters(medium=0.2, high=0.5), max_unscored_share=0.05)
 
     def from_text() -> object:
-        named = name_new_customers(raw_rows, declaration)
-        return score_customers(
-            read_new_customers(named, champion, declaration)[0], named, champion, declaration, parameters
-        )
+        named, read, _ = read_new_customers(raw_rows, champion, declaration)
+        return score_customers(read, named, champion, declaration, parameters)
 
     timed = {
         "Booster.inplace_predict, rows prepared": lambda: booster.inplace_predict(prepared),

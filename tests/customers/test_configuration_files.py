@@ -99,13 +99,32 @@ def test_the_declaration_of_a_hostile_table_is_the_same_in_parameters_globals_an
         "registered_model": "gym_churn",
         "data_root": "data",
         "raw_customers": path,
-        "new_customers": path,
     }
     catalog = loader["catalog"]
     options = catalog["customers"]["validator"]["options"]
     assert CustomerDeclaration.model_validate(options["declaration"]) == found.declaration
-    assert catalog["raw_customers"]["filepath"] == catalog["scoring_header"]["filepath"] == path
+    assert catalog["raw_customers"]["filepath"] == path
+    assert catalog["new_customers"]["filepath"] == "data/05_model_input/gym/test.parquet"
     assert catalog["raw_customers"]["sheet"] == file
+
+
+@pytest.mark.parametrize(
+    ("given", "scored"),
+    [
+        ({}, "data/01_raw/bank/new_customers.csv"),
+        ({"new_customers": "new.csv"}, "new.csv"),
+        ({"raw_customers": "mine.csv"}, "data/05_model_input/bank/test.parquet"),
+        ({"raw_customers": "mine.csv", "new_customers": "new.csv"}, "new.csv"),
+    ],
+)
+def test_the_customers_of_the_sample_are_not_scored_after_training_on_another_table(
+    given: dict[str, str], scored: str
+) -> None:
+    loader = ProjectConfigLoader(
+        (ROOT / "conf").as_posix(), base_env="base", default_run_env="local", runtime_params=given
+    )
+
+    assert loader["catalog"]["new_customers"]["filepath"] == scored
 
 
 def test_a_path_of_the_command_line_is_not_interpolated() -> None:

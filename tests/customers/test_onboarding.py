@@ -425,7 +425,6 @@ def test_the_other_files_are_valid_yaml() -> None:
         "use_case": "gym",
         "registered_model": "gym_churn",
         "raw_customers": "C: odd/a #b.csv",
-        "new_customers": "C: odd/a #b.csv",
     }
     assert yaml.safe_load(render_data_processing(0.123, by_time=True)) == {
         "data_processing": {"max_rejected_share": 0.17, "split": {"method": "time"}}

@@ -616,12 +616,55 @@ def test_inference_scores_readable_customers_and_sets_the_others_aside(
         "rank",
         "model_version",
         "scored_at",
+        "outcome_known",
     ]
     assert (predictions["decision"] == "contact").tolist() == trained.estimator.decide(raw[raw["Id"] != "6"]).tolist()
     report = made["scoring_report"]
     assert report.unusual == {"Country": 1}
     assert sum(report.bands.values()) == report.rows_scored == 399
     assert made["scoring_metrics"].values["unscored_rows"] == 1
+    assert not predictions["outcome_known"].any()
+
+
+def test_inference_marks_customers_whose_outcome_is_in_the_table(
+    trained: TrainedModel, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    raw = raw_customers.rename(columns={"Left": " left"})
+    raw.loc[3, " left"] = ""
+
+    made = _run(
+        inference.create_pipeline(),
+        {
+            "new_customers": raw,
+            "champion_model@registry": _registered(trained, 4),
+            "params:customers": declaration,
+            "params:inference": INFERENCE,
+        },
+    )
+
+    known = made["predictions"]["outcome_known"]
+    assert (known.sum(), known[3]) == (399, False)
+    assert made["scoring_report"].known_outcomes == made["scoring_metrics"].values["known_outcomes"] == 399
+
+
+def test_scored_customers_without_declared_identifiers_have_the_row_of_the_file(
+    trained: TrainedModel, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    raw = raw_customers.drop(columns="Left")
+    raw.loc[5, "Age"] = "unknown"
+    columns = [column for column in declaration.columns if column.role != "id"]
+
+    made = _run(
+        inference.create_pipeline(),
+        {
+            "new_customers": raw,
+            "champion_model@registry": _registered(trained, 4),
+            "params:customers": declaration.model_copy(update={"columns": columns}),
+            "params:inference": INFERENCE,
+        },
+    )
+
+    assert made["predictions"]["row"].tolist() == [row for row in range(1, 401) if row != 6]
 
 
 def test_inference_warns_where_the_table_lacks_the_value_of_a_customer(

@@ -44,6 +44,10 @@ class ScoringReport(Record):
     rows_read: int
     rows_scored: int
     rows_rejected: int = Field(description="Customers that could not be scored.")
+    known_outcomes: int = Field(
+        0,
+        description="Scored customers whose outcome is in the table, such as training customers: not to be contacted.",
+    )
     threshold: float | None = Field(None, description="Decision threshold on the probability (task binary).")
     contacts: int | None = Field(None, description="Customers whose probability reaches the threshold (task binary).")
     bands: dict[str, int] = Field(default_factory=dict, description="Customers per risk band (task binary).")

@@ -20,6 +20,7 @@ from .normalisation import (
     NamedCustomers as NamedCustomers,
     NormalisedCustomers as NormalisedCustomers,
     apply_policy as apply_policy,
+    find_known_outcomes as find_known_outcomes,
     name_columns as name_columns,
     normalise as normalise,
 )

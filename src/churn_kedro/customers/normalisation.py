@@ -124,6 +124,11 @@ def find_header_rows(raw: pd.DataFrame) -> pd.Index:
     return candidates.index[repeated.to_numpy(dtype=bool)]
 
 
+def _clean_header(raw: pd.DataFrame) -> list[str]:
+    """Return the names of the columns without a byte order mark, quotation marks and blanks around them."""
+    return [str(name).strip().lstrip("\ufeff").strip('"').strip() for name in raw.columns]
+
+
 def name_columns(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_target: bool) -> NamedCustomers:
     """Find the declared columns in a raw table.
 
@@ -138,8 +143,7 @@ def name_columns(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_ta
     Raises:
         CustomerTableError: A declared column is absent.
     """
-    # A byte order mark, quotation marks and blanks are no part of a column's name.
-    header = [str(name).strip().lstrip("\ufeff").strip('"').strip() for name in raw.columns]
+    header = _clean_header(raw)
     header_rows = find_header_rows(raw)
     named = raw.set_axis(header, axis=1)
     body = named.drop(index=header_rows) if len(header_rows) else named
@@ -157,6 +161,26 @@ def name_columns(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_ta
         empty_unnamed_columns=len(empty),
         header_rows=[int(label) for label in header_rows],
     )
+
+
+def find_known_outcomes(named: NamedCustomers, declaration: CustomerDeclaration) -> pd.Series:
+    """Find customers to score whose outcome is in the table, such as training customers or those who have left.
+
+    Args:
+        named: The raw cells; the table may have the target column.
+        declaration: The table's declaration.
+
+    Returns:
+        Whether the target is not missing, for each row; false where the table has no such column.
+    """
+    header = _clean_header(named.raw)
+    try:
+        in_file = match_header(header, declaration, with_target=True)[declaration.target]
+    except CustomerTableError:
+        return pd.Series(False, index=named.cells.index)
+    cells = named.raw.iloc[:, header.index(in_file)].loc[named.cells.index]
+    target = next(column for column in declaration.columns if column.role == "target")
+    return read_levels(cells, target.missing).notna()
 
 
 def _find_suspected_missing(table: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, dict[str, int]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 from kedro.utils import find_kedro_project
+from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
 from churn_kedro.base import ParameterError, remember_addresses
@@ -24,7 +25,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
     r"""Configuration loader that resolves paths of the project, with hooks (``kedro run``) or without (``kedro viz``).
 
     Resolvers for configuration files: ``${project_path:}``, ``${tracking_uri:}``, ``${artifact_location:}``,
-    ``${study_url:USE_CASE}`` and ``${environment:NAME, default}``, where an empty environment variable counts as unset.
+    ``${study_url:USE_CASE}``, ``${environment:NAME, default}``, where an empty environment variable counts as unset,
+    and ``${new_customers:SAMPLE, OTHERWISE}``, the path of the table to score.
 
     Interpolations are resolved once, in the file where they are written. Kedro would parse the results again, when it
     merges a use case with base and when it reads globals, so that ``\${`` in a path or level would become an
@@ -97,6 +99,20 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 f"There is no '{variable}' in globals.yml, and ${{globals:{variable}}} has no default."
             )
         return default_value if value is _ABSENT else value
+
+    def _register_runtime_params_resolver(self) -> None:
+        """Register the resolvers that depend on the command line, for each loader of a process."""
+        super()._register_runtime_params_resolver()
+        OmegaConf.register_new_resolver("new_customers", self._new_customers, replace=True)
+
+    def _new_customers(self, sample: str, otherwise: str) -> Any:
+        """Find the table to score: as given, or the sample's if the customer table is that of the sample, too."""
+        own = self._globals
+        if "new_customers" in self.runtime_params:
+            return self._get_runtime_value("new_customers")
+        if "raw_customers" in self.runtime_params:
+            return otherwise
+        return own.get("new_customers", otherwise if "raw_customers" in own else sample)
 
     @staticmethod
     def _require_use_case(conf: Path, env: str | None) -> None:

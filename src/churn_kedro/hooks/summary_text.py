@@ -236,6 +236,14 @@ def _describe_scoring(report: ScoringReport, files: Mapping[str, str]) -> list[s
         _line("scored", f"{report.rows_scored:,} customers by version {report.model_version}: {_outcome(report)}"),
         _line("", f"scored customers: {files.get('predictions', 'not saved')}"),
     ]
+    if report.known_outcomes:
+        lines.append(
+            _line(
+                "warning",
+                f"no list to act on: the outcome of {report.known_outcomes:,} of them is in the table (column "
+                "outcome_known); new customers: --params new_customers=PATH",
+            )
+        )
     if report.unusual:
         cells = ", ".join(f"{name} {count:,}" for name, count in report.unusual.items())
         lines.append(_line("", f"scored with cells outside of the declaration: {cells}"))

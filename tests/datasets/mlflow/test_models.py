@@ -31,7 +31,7 @@ from churn_kedro.models.interface import (
     explain_task_mismatch,
     score_labelled,
 )
-from churn_kedro.pipelines.inference.nodes import name_new_customers, read_new_customers, score_customers
+from churn_kedro.pipelines.inference.nodes import read_new_customers, score_customers
 from churn_kedro.registry.gate import Promotion
 from churn_kedro.registry.lifecycle import Alias
 from tests.mlflow_store import register_trained
@@ -242,8 +242,7 @@ def test_an_odd_cell_means_the_same_in_batch_in_pyfunc_in_an_evaluation_and_in_a
     bare = model.predict(raw)
     elsewhere = _score_elsewhere(f"odd-{policy}", raw, tracking, tmp_path)
     champion = _load(f"odd-{policy}")
-    named = name_new_customers(raw, declaration)
-    read, unscored = read_new_customers(named, champion, declaration)
+    named, read, unscored = read_new_customers(raw, champion, declaration)
     parameters = InferenceParameters(bands=BandParameters(medium=0.2, high=0.5), max_unscored_share=1)
     batch, report = score_customers(read, named, champion, declaration, parameters)
     labelled = normalise(raw.assign(Outcome="1"), declaration, with_target=True)

@@ -69,13 +69,13 @@ def render_globals(name: str, source: str, table: str) -> str:
         CustomerTableError: The path has no form in YAML.
     """
     return write_configuration(
-        {"use_case": name, "registered_model": f"{name}_churn", "raw_customers": table, "new_customers": table},
+        {"use_case": name, "registered_model": f"{name}_churn", "raw_customers": table},
         {
             (): [f"A use case made from {source} by `kedro customers onboard`."],
-            ("raw_customers",): ["", f"Path of the table; without this line: data/01_raw/{name}/customers.csv."],
-            ("new_customers",): [
+            ("raw_customers",): [
                 "",
-                "Customers to score. Until there is a file of new customers, those of the table are scored.",
+                f"Path of the table; without this line: data/01_raw/{name}/customers.csv. A line `new_customers: PATH`",
+                "names the customers to score; without it the test customers are scored, whose outcome is known.",
             ],
         },
     )

@@ -17,7 +17,14 @@ from churn_kedro.campaigns import (
     list_predictions,
     require_readable,
 )
-from churn_kedro.customers import CustomerDeclaration, NamedCustomers, apply_policy, list_rejected, name_columns
+from churn_kedro.customers import (
+    CustomerDeclaration,
+    NamedCustomers,
+    apply_policy,
+    find_known_outcomes,
+    list_rejected,
+    name_columns,
+)
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.models import RegisteredModel, require_matching_table
 
@@ -27,41 +34,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def name_new_customers(raw: pd.DataFrame, declaration: CustomerDeclaration) -> NamedCustomers:
-    """Find the declared columns.
+def read_new_customers(
+    raw: pd.DataFrame, champion: RegisteredModel, declaration: CustomerDeclaration
+) -> tuple[NamedCustomers, ReadTable, pd.DataFrame]:
+    """Find the declared columns, and read their cells as the champion does.
 
     Args:
         raw: New customers as the file writes them; the target may be absent.
-        declaration: The table's declaration.
-
-    Returns:
-        The raw cells under their declared names.
-    """
-    return name_columns(raw, declaration, with_target=False)
-
-
-def read_new_customers(
-    named: NamedCustomers, champion: RegisteredModel, declaration: CustomerDeclaration
-) -> tuple[ReadTable, pd.DataFrame]:
-    """Read the cells as the champion does.
-
-    Args:
-        named: Raw cells.
         champion: The model.
         declaration: The table's declaration, with the policy for unreadable cells.
 
     Returns:
-        The typed customers with the cells that could not be read; and the customers that cannot be scored, as the file
-        writes them, with reasons.
+        The raw cells under their declared names; the typed customers with the cells that could not be read; and the
+        customers that cannot be scored, as the file writes them, with reasons.
 
     Raises:
-        CustomerTableError: The champion was trained for another table; or a cell cannot be read, and the policy is to
-            refuse it.
+        CustomerTableError: The champion was trained for another table, a declared column is absent, or a cell cannot be
+            read and the policy is to refuse it.
     """
     require_matching_table(champion, declaration)
+    named = name_columns(raw, declaration, with_target=False)
     read = champion.estimator.read(named.cells)
     unreadable = apply_policy(read.unreadable, declaration.unreadable)
-    return ReadTable(read.table, unreadable), list_rejected(named.raw, unreadable)
+    return named, ReadTable(read.table, unreadable), list_rejected(named.raw, unreadable)
 
 
 def score_customers(
@@ -83,7 +78,9 @@ def score_customers(
         clock: Time of scoring.
 
     Returns:
-        The scored customers in the order of the file, and the counts.
+        The scored customers in the order of the file, with the columns of
+        :func:`churn_kedro.campaigns.list_predictions` and ``outcome_known``, whether the table has the outcome of the
+        customer; and the counts.
 
     Raises:
         CustomerTableError: There are no customers, or too many cannot be scored.
@@ -95,12 +92,12 @@ def score_customers(
     customers = read.table[readable] if n_unscored else read.table
     unusual = count_unusual_cells(customers, declaration)
     _warn(unusual, named, model)
-    readers = [declaration.cell_reader(column) for column in declaration.columns if column.role == "id"]
-    ids = read_table(named.cells[readable] if n_unscored else named.cells, readers).table
+    ids = _identify(named, declaration)[readable]
     predictions, counts = list_predictions(
         ids, model.answer(customers), declaration, parameters.bands, champion.version, clock()
     )
-    return predictions, ScoringReport(
+    outcome_known = find_known_outcomes(named, declaration)[readable].to_numpy()
+    return predictions.assign(outcome_known=outcome_known), ScoringReport(
         model_name=champion.name,
         model_version=champion.version,
         task=declaration.task,
@@ -108,9 +105,19 @@ def score_customers(
         rows_read=len(read.table),
         rows_scored=len(predictions),
         rows_rejected=n_unscored,
+        known_outcomes=int(outcome_known.sum()),
         unusual=unusual,
         **counts,
     )
+
+
+def _identify(named: NamedCustomers, declaration: CustomerDeclaration) -> pd.DataFrame:
+    """Return the declared identifiers, or else the row numbers of the file (1: the first row below the header)."""
+    readers = [declaration.cell_reader(column) for column in declaration.columns if column.role == "id"]
+    if readers:
+        return read_table(named.cells, readers).table
+    rows = named.raw.index.get_indexer(named.cells.index) + 1
+    return pd.DataFrame({"row": rows}, index=named.cells.index)
 
 
 def _warn(unusual: Mapping[str, int], named: NamedCustomers, model: CustomerModel) -> None:
@@ -132,15 +139,16 @@ def count_scores(report: ScoringReport) -> RunMetrics:
         report: Counts of a scoring.
 
     Returns:
-        ``scored_rows``, ``unscored_rows`` and ``unusual_cells``. Task binary: ``contacts``, ``band_low``,
-        ``band_medium`` and ``band_high``. Task multiclass: ``predicted_<label>`` for each label. Task regression:
-        ``mean_prediction``.
+        ``scored_rows``, ``unscored_rows``, ``known_outcomes`` and ``unusual_cells``. Task binary: ``contacts``,
+        ``band_low``, ``band_medium`` and ``band_high``. Task multiclass: ``predicted_<label>`` for each label. Task
+        regression: ``mean_prediction``.
     """
     optional = {"contacts": report.contacts, "mean_prediction": report.mean_prediction}
     return RunMetrics(
         {
             "scored_rows": report.rows_scored,
             "unscored_rows": report.rows_rejected,
+            "known_outcomes": report.known_outcomes,
             "unusual_cells": sum(report.unusual.values()),
             **{name: value for name, value in optional.items() if value is not None},
             **{f"band_{band}": count for band, count in report.bands.items()},

@@ -9,20 +9,15 @@ def create_pipeline() -> Pipeline:
     """Build the pipeline.
 
     Returns:
-        ``new_customers`` and the champion to ``predictions``.
+        ``new_customers`` and the champion to ``predictions``. The table is loaded after the promotion, since it can be
+        the test customers of the same run.
     """
     return Pipeline(
         [
             Node(
-                nodes.name_new_customers,
-                inputs=["new_customers", "params:customers"],
-                outputs="named_new_customers",
-                name="name_new_customers",
-            ),
-            Node(
                 nodes.read_new_customers,
-                inputs=["named_new_customers", "champion_model@registry", "params:customers"],
-                outputs=["typed_new_customers", "unscored_customers"],
+                inputs=["new_customers", "champion_model@registry", "params:customers"],
+                outputs=["named_new_customers", "typed_new_customers", "unscored_customers"],
                 name="read_new_customers",
             ),
             Node(
