@@ -101,6 +101,13 @@ def test_an_inconsistent_column_is_refused_with_its_reason(fields: dict[str, Any
     assert message in str(caught.value)
 
 
+def test_days_of_a_label_need_a_time(declare: Declare) -> None:
+    declared = declare({"name": "Age", "kind": "numeric"}, TARGET).model_dump() | {"label_days": 30}
+
+    with pytest.raises(ValidationError, match="label_days needs a column of role time"):
+        CustomerDeclaration.model_validate(declared)
+
+
 def test_an_ignored_column_keeps_its_declaration_as_documentation(declare: Declare) -> None:
     once = {"name": "Plan", "kind": "ordinal", "domain": ["low", "high"], "protected": True, "monotone": "increasing"}
     pay = {"name": "Pay", "kind": "numeric", "domain": {"min": 0}, "bands": [1], "cost": 2, "treatment": {}}

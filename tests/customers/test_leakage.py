@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.leakage import Finding, LeakageParameters, LeakageReport, check_leakage, require_no_leak
 from churn_kedro.customers.leakage.order import identifier_order
-from churn_kedro.customers.splits import SplitParameters, describe_splits
+from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
 from churn_kedro.reporting.figures.performance import draw_findings
 from tests import ROOT
 
@@ -444,6 +444,29 @@ def test_a_customer_in_two_parts_is_a_leak_with_examples() -> None:
     assert found(report, "leak") == [("customer_in_two_splits", "Id"), ("customer_in_two_splits", "household")]
     assert "3 of 400 customers by Id" in report.findings[0].evidence
     assert f"{train['Id'].iloc[0]} in train and test" in report.findings[0].evidence
+
+
+@pytest.mark.parametrize(
+    ("method", "gap_days", "severity"), [("time", 0, "leak"), ("time", 60, None), ("random", 0, "warning")]
+)
+def test_labels_that_are_known_in_the_time_of_a_later_part_are_found(
+    method: str, gap_days: float, severity: str | None
+) -> None:
+    table = honest(1_000, 2, columns=1)
+    table["Day"] = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(1_000) % 12 * 30, unit="D")
+    declaration = declare(table, roles={"Day": "time"}, label_days=60)
+    split = SplitParameters.model_validate(SHARES.model_dump() | {"method": method, "gap_days": gap_days})
+    parts = split_customers(table, declaration, split)
+    manifest = describe_splits(*parts, declaration, split, {})
+
+    report = check_leakage(table, *parts, manifest, None, declaration, PARAMETERS)
+
+    assert "label_windows" in report.checks
+    findings = [finding for finding in report.findings if finding.check == "label_windows"]
+    assert [finding.severity for finding in findings] == ([] if severity is None else [severity])
+    if severity == "leak":
+        assert "`kedro run --params data_processing.split.gap_days=60`" in findings[0].advice
+    assert "label_windows" not in check(honest(300, 2, columns=1)).checks
 
 
 @pytest.mark.slow

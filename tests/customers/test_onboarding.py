@@ -482,6 +482,15 @@ def test_customers_with_several_rows_over_time_get_a_split_by_time() -> None:
     assert not infer_declaration(raw.drop(columns="snapshot_date"), "Churn").by_time
 
 
+def test_two_times_are_too_few_for_a_split_by_time() -> None:
+    raw = table(customer_id=np.arange(ROWS) % 200, snapshot_date=cycle("2026-01-01", "2026-02-01"))
+
+    found = infer_declaration(raw, "Churn")
+
+    assert not found.by_time
+    assert any("at 2 times: too few for a split by time, which needs 3" in doubt for doubt in found.doubts)
+
+
 def test_names_and_levels_with_an_interpolation_are_declared_as_they_are() -> None:
     found = infer_declaration(
         table(City=cycle("${oc.env:HOME}", "b", "c"), Two=cycle("${a}", "b"), **{"${x}": cycle(1, 2, 3)}), "Churn"

@@ -314,6 +314,12 @@ class CustomerDeclaration(Parameters):
         description="Rows with a cell that does not have the type of its column: set_aside (left out, with reasons), "
         "refuse (an error), or missing (the cell counts as missing).",
     )
+    label_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after the time of a row (role time) until its label is known. A split by time must have at "
+        "least such a gap.",
+    )
     columns: list[Column] = Field(min_length=1, description="All columns that the project may use.")
     derived: list[DerivedColumn] = Field(default_factory=list, description="Model inputs computed from two columns.")
     interactions: list[list[str]] = Field(
@@ -343,6 +349,8 @@ class CustomerDeclaration(Parameters):
             with_role = [column.name for column in self.columns if column.role == role]
             if len(with_role) > 1:
                 raise ValueError(f"at most one column may have role {role}, found {with_role}")
+        if self.label_days is not None and self.time is None:
+            raise ValueError("label_days needs a column of role time, the time from which the days count")
         return self
 
     @model_validator(mode="after")

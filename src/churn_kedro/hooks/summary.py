@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from kedro.pipeline.node import Node
 
 # Files that the summary refers to.
-_FILES = ("data_report", "evaluation_report", "rejected_customers", "predictions", "unscored_customers")
+_FILES = (
+    "customer_snapshots",
+    "snapshots_to_score",
+    "data_report",
+    "evaluation_report",
+    "rejected_customers",
+    "predictions",
+    "unscored_customers",
+)
 
 
 class SummaryHooks:

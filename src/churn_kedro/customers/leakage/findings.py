@@ -23,6 +23,7 @@ CHECKS = (
     "nearly_unique",
     "unknown_at_scoring",
     "customer_in_two_splits",
+    "label_windows",
     "near_duplicates",
     "perfect_model",
 )

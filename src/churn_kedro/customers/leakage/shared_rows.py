@@ -69,6 +69,52 @@ def check_shared_customers(
     return findings
 
 
+def check_label_windows(parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, method: str) -> list[Finding]:
+    """Check that labels of earlier rows are known before the first row of a later part.
+
+    Otherwise a model learns from what happened in the time that it is tested on.
+
+    Args:
+        parts: Train, validation and test by name.
+        declaration: The table's declaration, with ``time`` and ``label_days``.
+        method: Method of the split.
+
+    Returns:
+        At most one finding.
+    """
+    time, days = declaration.time, declaration.label_days
+    if time is None or days is None:
+        return []
+    window = pd.Timedelta(days=days)
+    evidence = []
+    share = 0.0
+    for earlier, later in (("train", "validation"), ("validation", "test")):
+        first = parts[later][time].min()
+        crossing = int((parts[earlier][time] + window > first).sum())
+        if crossing:
+            share = max(share, crossing / len(parts[earlier]))
+            evidence.append(
+                f"{crossing:,} of {len(parts[earlier]):,} {earlier} rows have labels that are known after "
+                f"{first:%Y-%m-%d}, the first {time} in {later}"
+            )
+    if not evidence:
+        return []
+    by_time = method == "time"
+    advice = f"Leave out the rows between: `kedro run --params data_processing.split.gap_days={days:g}`."
+    if not by_time:
+        advice = f"Split by time: data_processing.split.method time and gap_days {days:g}."
+    return [
+        Finding(
+            check="label_windows",
+            column=time,
+            severity="leak" if by_time else "warning",
+            evidence=f"A label takes {days:g} days to be known: {'; '.join(evidence)}.",
+            value=share,
+            advice=advice,
+        )
+    ]
+
+
 @dataclass(frozen=True)
 class _NearDuplicates:
     """Rows of a part with an equal or nearly equal training row."""

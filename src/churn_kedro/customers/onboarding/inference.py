@@ -23,6 +23,8 @@ from churn_kedro.customers.onboarding.target import guess_target
 from churn_kedro.customers.tasks import Task
 
 _NAMED_FEATURES = 3
+# One for each part of the split.
+_LEAST_TIMES = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ def infer_declaration(
     *,
     positive: str | None = None,
     task: Task | None = None,
+    identifier: str | None = None,
     description: str = "",
+    label_days: float | None = None,
 ) -> Onboarding:
     """Infer the declaration of a table.
 
@@ -61,7 +65,9 @@ def infer_declaration(
         target: Name of the target column.
         positive: Label of the customers who left; None: inferred.
         task: What is predicted; None: inferred.
+        identifier: Column that identifies the customer; None: inferred.
         description: One line about the table; empty: made from the columns, with a doubt.
+        label_days: Days after the time of a row until its label is known; None: unknown.
 
     Returns:
         A declaration under which the table is valid, except for rows that the doubts name, with the reason for each
@@ -86,7 +92,9 @@ def infer_declaration(
         for name in header
         if name
     ]
-    _keep_one_identifier(guesses, body)
+    if identifier is not None:
+        guesses = [_declare_identifier(guess) if guess.name == identifier else guess for guess in guesses]
+    _keep_one_identifier(guesses, body, identifier)
     if "" in header:
         doubts.append("a column without a name was left out")
     features = [guess.name for guess in guesses if guess.fields.get("role", "feature") == "feature"]
@@ -104,19 +112,37 @@ def infer_declaration(
             "task": guessed.task,
             "labels": guessed.labels,
             "decimal": decimal,
+            "label_days": label_days,
             "columns": [guess.fields for guess in guesses],
         }
     )
     ids = declaration.id_names
     if not ids:
         doubts.append("no column identifies a customer: predictions come in the order of the file")
-    by_time = declaration.time is not None and bool(ids) and bool(body.duplicated(ids).any())
-    if by_time:
-        doubts.append(
-            f"customers have several rows over {declaration.time}: the split is by time, with the latest rows for test"
-        )
+    by_time = _is_split_by_time(declaration, body, doubts)
     rejected = min(1.0, sum(guess.set_aside for guess in guesses) / len(body))
     return Onboarding(declaration, guesses, doubts, guessed.column.seen, rejected, by_time)
+
+
+def _is_split_by_time(declaration: CustomerDeclaration, body: pd.DataFrame, doubts: list[str]) -> bool:
+    """Check whether customers have rows at enough times for a split by time."""
+    ids, time = declaration.id_names, declaration.time
+    if time is None or not ids or not body.duplicated(ids).any():
+        return False
+    times = body[time].nunique()
+    if times < _LEAST_TIMES:
+        doubts.append(
+            f"customers have several rows over {time}, at {times} times: too few for a split by time, which needs "
+            f"{_LEAST_TIMES}, so that it is random, with the rows of a customer in one part"
+        )
+        return False
+    doubts.append(f"customers have several rows over {time}: the split is by time, with the latest rows for test")
+    if declaration.label_days is None:
+        doubts.append(
+            "if labels come about in days after that time, declare them as label_days, and as "
+            "data_processing.split.gap_days, so that no part learns from the time of a later one"
+        )
+    return True
 
 
 def _describe_table(labels: dict[str, Any] | None, target: str, features: Sequence[str]) -> str:
@@ -140,11 +166,17 @@ def _require_distinct_names(header: list[str]) -> None:
         raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
 
 
-def _keep_one_identifier(guesses: list[ColumnGuess], body: pd.DataFrame) -> None:
+def _declare_identifier(guess: ColumnGuess) -> ColumnGuess:
+    kept = {key: guess.fields[key] for key in ("name", "nullable", "missing", "description") if key in guess.fields}
+    return ColumnGuess(kept | {"role": "id"}, guess.seen)
+
+
+def _keep_one_identifier(guesses: list[ColumnGuess], body: pd.DataFrame, wanted: str | None) -> None:
     """Keep one identifier, so that phone numbers and addresses do not appear in the scored list."""
     keys = [guess for guess in guesses if guess.fields.get("role") == "id"]
     reserved = [guess for guess in keys if guess.name in RESERVED_NAMES or guess.name.startswith("probability_")]
     chosen, counter = _choose_identifier([guess for guess in keys if guess not in reserved], body)
+    chosen = next((guess for guess in keys if guess.name == wanted), chosen)
     for guess in keys:
         if guess is chosen:
             continue
