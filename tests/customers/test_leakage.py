@@ -1,6 +1,7 @@
 """Claims about the leakage checks: leaks are found, and tables without leak have no finding."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ PARAMETERS = LeakageParameters.model_validate(
         "certain_rate": 0.97,
         "certain_share": 0.2,
         "unique_share": 0.95,
-        "near_duplicates_warning": 0.01,
+        "near_duplicates_warning": 0.05,
         "near_duplicates_leak": 0.2,
         "model_min_class_rows": 200,
         "model_warning": {"auc": 0.98, "r2": 0.98},
@@ -485,6 +486,27 @@ def test_rows_copied_to_balance_the_classes_are_a_leak(shaken: float, seed: int)
     assert ("near_duplicates", None) in found(report, "leak")
 
 
+def test_near_duplicates_of_test_rows_are_counted_among_all_rows_that_the_final_model_learns_from() -> None:
+    table = honest(1_000, 3)
+    train, validation, test = divide(table)
+    # Of the test rows, 20 are in the training set and 15 in the validation set, with other labels.
+    copied = pd.concat([train[:20], validation[:15]]).assign(y=lambda rows: 1 - rows["y"])
+    test = pd.concat([test, copied], ignore_index=True)
+    test["Id"] = pd.Series(np.arange(len(test)) + 10_000).astype("str")
+    table = pd.concat([train, validation, test], ignore_index=True)
+
+    finding = only(check_parts(table, train, validation, test, declare(table)), "near_duplicates")
+
+    assert (
+        f"35 of {len(test)} test rows ({35 / len(test):.1%}) have the features of a row that the final model learns"
+        in (finding.evidence)
+    )
+    assert finding.value == 35 / len(test)
+    assert "sample" not in finding.evidence
+    assert finding.severity == "warning"
+    assert "`kedro run --params data_processing.split.method=copies`" in finding.advice
+
+
 @pytest.mark.slow
 def test_copied_rows_are_found_in_a_large_table_too() -> None:
     table = honest(60_000, 5, columns=3)
@@ -494,7 +516,9 @@ def test_copied_rows_are_found_in_a_large_table_too() -> None:
     near_duplicates = only(check(table), "near_duplicates")
 
     assert near_duplicates.severity == "leak"
-    assert near_duplicates.value == pytest.approx(0.6, abs=0.03)
+    # A copy is in an earlier part with a probability of 0.8.
+    assert near_duplicates.value == pytest.approx(0.8, abs=0.03)
+    assert re.search(r"\(measured on a sample of [0-9,]+ of 120,000 rows\)\.$", near_duplicates.evidence)
 
 
 @pytest.mark.slow

@@ -256,6 +256,23 @@ def test_rows_of_the_same_time_are_in_the_same_part(panel: tuple[CustomerDeclara
     assert len(set().union(*moments)) == sum(map(len, moments))
 
 
+@pytest.mark.parametrize("repeated", [False, True])
+def test_copies_are_kept_in_one_part(panel: tuple[CustomerDeclaration, pd.DataFrame], *, repeated: bool) -> None:
+    declaration, table = panel
+    features = declaration.feature_names
+    once = table.drop_duplicates("Id") if not repeated else table
+    copied = pd.concat([once, once.sample(frac=0.3, random_state=1)], ignore_index=True)
+    if not repeated:
+        copied["Id"] = [f"c{row}" for row in range(len(copied))]
+
+    parts = split_customers(copied, declaration, by("copies"))
+
+    assert sum(map(len, parts)) == len(copied)
+    for keys in (features, ["Id"]):
+        seen = pd.concat([part[keys].drop_duplicates() for part in parts], ignore_index=True)
+        assert not seen.duplicated().any()
+
+
 def test_a_customer_keeps_its_part_as_the_table_grows(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
     declaration, table = panel
     shuffled = table.sample(frac=1, random_state=2, ignore_index=True)

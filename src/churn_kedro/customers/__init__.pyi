@@ -16,6 +16,7 @@ from .leakage.findings import (
     LeakageReport as LeakageReport,
     require_no_leak as require_no_leak,
 )
+from .near_duplicates import group_near_duplicates as group_near_duplicates
 from .normalisation import (
     NamedCustomers as NamedCustomers,
     NormalisedCustomers as NormalisedCustomers,

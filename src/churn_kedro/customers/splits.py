@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 from churn_kedro.base import ParameterError, Parameters, Record
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.digests import table_digest
+from churn_kedro.customers.near_duplicates import group_near_duplicates
 
-SplitMethod = Literal["random", "time", "group", "hash"]
+SplitMethod = Literal["random", "time", "group", "hash", "copies"]
 _PARTS = ("train", "validation", "test")
 
 
@@ -23,7 +24,8 @@ class SplitParameters(Parameters):
     method: SplitMethod = Field(
         "random",
         description="random: stratified by class; time: test on the latest rows; group: no group in two parts; hash: "
-        "by a hash of the identifier, so that a customer stays in its part as the table grows.",
+        "by a hash of the identifier, so that a customer stays in its part as the table grows; copies: no rows with "
+        "equal or nearly equal features in two parts.",
     )
     test_size: float = Field(gt=0, lt=1, description="Share of all customers kept for the final evaluation.")
     validation_size: float = Field(
@@ -148,7 +150,9 @@ def split_customers(
     """
     if declaration.classes:
         _require_every_class(customers[declaration.target], declaration, parameters)
-    divide = {"random": _by_chance, "time": _by_time, "group": _by_group, "hash": _by_hash}[parameters.method]
+    divide = {"random": _by_chance, "time": _by_time, "group": _by_group, "hash": _by_hash, "copies": _by_copies}[
+        parameters.method
+    ]
     parts = divide(customers, declaration, parameters)
     for name, rows in zip(_PARTS, parts, strict=True):
         _require_usable(name, customers[declaration.target].to_numpy()[rows], declaration, parameters)
@@ -173,6 +177,10 @@ def _by_group(customers: pd.DataFrame, declaration: CustomerDeclaration, paramet
         )
     groups, _ = pd.factorize(customers[declaration.group], use_na_sentinel=False)
     return _by_units(groups, customers, declaration, parameters)
+
+
+def _by_copies(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
+    return _by_units(group_near_duplicates(customers, declaration), customers, declaration, parameters)
 
 
 def _by_units(

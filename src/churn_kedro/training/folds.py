@@ -14,6 +14,7 @@ from churn_kedro.customers import (
     CustomerTableError,
     SplitManifest,
     SplitParameters,
+    group_near_duplicates,
     rows_before,
 )
 from churn_kedro.features import (
@@ -353,6 +354,8 @@ def _divide(
 
 def _units(customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters) -> np.ndarray | None:
     """Return the group index of each row; None without groups."""
+    if split.method == "copies":
+        return group_near_duplicates(customers, declaration)
     names = [declaration.group] if split.method == "group" and declaration.group else declaration.id_names
     if not names or not customers.duplicated(names).any():
         return None

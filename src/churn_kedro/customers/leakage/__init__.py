@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.customers.leakage.association import Codes, Floats, read_target
+from churn_kedro.customers.leakage.association import read_target
 from churn_kedro.customers.leakage.columns import check_columns, check_scoring_columns, check_variety
 from churn_kedro.customers.leakage.findings import (
     CHECKS,
@@ -27,6 +27,7 @@ from churn_kedro.customers.leakage.findings import (
 from churn_kedro.customers.leakage.order import check_order
 from churn_kedro.customers.leakage.quick_model import check_perfect_model
 from churn_kedro.customers.leakage.shared_rows import check_label_windows, check_near_duplicates, check_shared_customers
+from churn_kedro.customers.near_duplicates import Codes, Floats
 from churn_kedro.customers.splits import SplitManifest
 
 __all__ = [

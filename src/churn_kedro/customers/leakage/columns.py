@@ -9,16 +9,14 @@ from churn_kedro.customers.declaration import Column, CustomerDeclaration, Custo
 from churn_kedro.customers.identifiers import resembles_a_key
 from churn_kedro.customers.leakage.association import (
     Certainty,
-    Codes,
     Strength,
     Target,
     certain_rows,
     feature_codes,
-    has_numbers,
-    number_values,
     strength_of_codes,
 )
 from churn_kedro.customers.leakage.findings import FeatureAssociation, Finding, LeakageParameters, Limit, Severity
+from churn_kedro.customers.near_duplicates import Codes, has_numbers, number_values
 from churn_kedro.customers.tasks import TASKS
 
 _EXAMPLES = 4

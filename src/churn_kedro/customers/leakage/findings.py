@@ -70,7 +70,10 @@ class LeakageParameters(Parameters):
         gt=0, le=1, description="Distinct values per row from which a column resembles an identifier."
     )
     near_duplicates_warning: float = Field(
-        gt=0, le=1, description="Share of validation or test rows with near-duplicates in training for a warning."
+        gt=0,
+        le=1,
+        description="Share of validation or test rows with the features of a row that a model learns from, for a "
+        "warning.",
     )
     near_duplicates_leak: float = Field(gt=0, le=1, description="Share of near-duplicates for a leak.")
     model_min_class_rows: int = Field(ge=20, description="As min_class_rows, for the quick model.")
