@@ -7,7 +7,9 @@ from churn_kedro.datasets import protect_addresses
 from churn_kedro.hooks import (
     LineageHooks,
     ParameterHooks,
+    ProgressHooks,
     ProjectConfigLoader,
+    RunCheckHooks,
     SummaryHooks,
     TrackingServerHooks,
     protect_output,
@@ -18,6 +20,8 @@ from churn_kedro.hooks import (
 # XGBoost is imported, which is later.
 os.environ.setdefault("OMP_NUM_THREADS", str(available_cores()))
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# MLflow's records are configured in conf/logging.yml, as those of other libraries.
+os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
 # MLflow draws a bar for each file that it reads, also for those of a few kilobytes.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
@@ -32,7 +36,16 @@ protect_output()
 # MLflow's own seven retries take four minutes for each request; three take about 15 seconds.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
-HOOKS = (TrackingServerHooks(), LineageHooks(), ParameterHooks(), SummaryHooks())
+_lineage = LineageHooks()
+# Of the hooks that go first, the last one listed is the first.
+HOOKS = (
+    TrackingServerHooks(),
+    _lineage,
+    ParameterHooks(),
+    SummaryHooks(_lineage),
+    ProgressHooks(),
+    RunCheckHooks(),
+)
 
 CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

@@ -1,5 +1,6 @@
 from .documents import DocumentDataset as DocumentDataset
 from .figure_folders import FiguresDataset as FiguresDataset
+from .files import describe_age as describe_age
 from .mlflow.addresses import (
     TrackingServerError as TrackingServerError,
     artifact_location as artifact_location,

@@ -12,6 +12,8 @@ from churn_kedro.datasets import close_abandoned_runs, describe_code, describe_p
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
 
+    from churn_kedro.datasets import TableInput
+
 
 class LineageHooks:
     """Tag the MLflow run with its code and use case, and log the customer tables as inputs."""
@@ -21,7 +23,8 @@ class LineageHooks:
         self._use_case = ""
         self._contexts: dict[str, str] = {}
         self._sources: dict[str, str] = {}
-        self._logged: set[str] = set()
+        # Tables that are inputs of the active run, by dataset name.
+        self.inputs: dict[str, TableInput] = {}
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -35,7 +38,7 @@ class LineageHooks:
         entries = {name: entry.get("metadata") or {} for name, entry in conf_catalog.items() if isinstance(entry, dict)}
         self._contexts = {name: data["mlflow_context"] for name, data in entries.items() if "mlflow_context" in data}
         self._sources = {name: conf_catalog[name].get("filepath", name) for name in self._contexts}
-        self._logged = set()
+        self.inputs = {}
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
@@ -67,7 +70,7 @@ class LineageHooks:
         self._log_input(dataset_name, data)
 
     def _log_input(self, dataset_name: str, data: Any) -> None:
-        if dataset_name not in self._contexts or dataset_name in self._logged:
+        if dataset_name not in self._contexts or dataset_name in self.inputs:
             return
         import mlflow
 
@@ -75,6 +78,6 @@ class LineageHooks:
 
         if mlflow.active_run() is None:
             return
-        self._logged.add(dataset_name)
         table = TableInput(data, self._sources[dataset_name], f"{self._use_case}.{dataset_name}")
+        self.inputs[dataset_name] = table
         mlflow.log_input(table, context=self._contexts[dataset_name])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from churn_kedro.base import Record
+from churn_kedro.base import Record, hide_secrets
 from churn_kedro.pipelines import MAIN_JOB
 
 if TYPE_CHECKING:
@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from kedro.pipeline.node import Node
 
-# Files that the summary refers to.
-_FILES = ("data_report", "evaluation_report", "rejected_customers", "predictions", "unscored_customers")
+    from churn_kedro.hooks.lineage import LineageHooks
 
 
 class SummaryHooks:
-    """Measure the time of each pipeline, and print a summary at the end of a run."""
+    """Measure the time of each pipeline, and print a summary at the end of a run.
 
-    def __init__(self) -> None:
+    Args:
+        lineage: Hooks that describe the tables of the run.
+    """
+
+    def __init__(self, lineage: LineageHooks) -> None:
+        self._lineage = lineage
         self._use_case = ""
         self._env: str | None = None
         self._project_path = Path()
@@ -44,9 +48,9 @@ class SummaryHooks:
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Store the paths of the files that the summary refers to."""
-        entries = {name: conf_catalog[name] for name in _FILES if name in conf_catalog}
-        self._files = {name: entry.get("dataset", entry)["filepath"] for name, entry in entries.items()}
+        """Store the paths of all files."""
+        entries = {name: entry.get("dataset", entry) for name, entry in conf_catalog.items() if isinstance(entry, dict)}
+        self._files = {name: entry["filepath"] for name, entry in entries.items() if "filepath" in entry}
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
@@ -100,17 +104,23 @@ class SummaryHooks:
     def _print_summary(self, run_id: str | None) -> None:
         from churn_kedro.hooks.summary_text import summarise
 
-        files = {
-            name: path.removeprefix(f"{self._project_path.as_posix()}/")
-            for name, path in self._files.items()
-            if name in self._saved
-        }
         text = summarise(
             list(self._reports.values()),
-            files,
+            {name: self._shorten(path) for name, path in self._files.items() if name in self._saved},
             self._seconds,
             self._use_case,
             run_id,
             self._env,
+            [self._describe_input(name) for name in self._lineage.inputs if name not in self._saved],
         )
         sys.stdout.write(text)
+
+    def _shorten(self, path: str) -> str:
+        return hide_secrets(path.removeprefix(f"{self._project_path.as_posix()}/"))
+
+    def _describe_input(self, name: str) -> str:
+        from churn_kedro.datasets import describe_age
+
+        table, path = self._lineage.inputs[name], self._files[name]
+        facts = [f"{table.profile['num_rows']:,} rows", f"digest {table.digest[:8]}", describe_age(path)]
+        return f"{self._shorten(path)}: {', '.join(filter(None, facts))}"
