@@ -6,4 +6,5 @@ from .progress import ProgressHooks as ProgressHooks
 from .recorded_parameters import ParameterHooks as ParameterHooks
 from .run_checks import RunCheckHooks as RunCheckHooks
 from .summary import SummaryHooks as SummaryHooks
+from .tracking import MlflowHooks as MlflowHooks
 from .tracking_server import TrackingServerHooks as TrackingServerHooks

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from churn_kedro.datasets import close_abandoned_runs, describe_code, describe_process
+from churn_kedro.datasets import (
+    close_abandoned_runs,
+    describe_code,
+    describe_experiment,
+    describe_process,
+    describe_run,
+)
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -15,12 +22,27 @@ if TYPE_CHECKING:
     from churn_kedro.datasets import TableInput
 
 
+def name_run(use_case: str, pipelines: Sequence[str] | None, version: int | None = None) -> str:
+    """Name a run after what it does.
+
+    Args:
+        use_case: Name of the use case.
+        pipelines: Requested pipelines; none: the main job.
+        version: Version that was made or used, if any.
+
+    Returns:
+        For example ``bank · main job · version 2``.
+    """
+    job = " + ".join(sorted(pipelines)) if pipelines else "main job"
+    return " · ".join([use_case, job, *([] if version is None else [f"version {version}"])])
+
+
 class LineageHooks:
     """Tag the MLflow run with its code and use case, and log the customer tables as inputs."""
 
     def __init__(self) -> None:
         self._project_path = Path()
-        self._use_case = ""
+        self._use_case, self._description = "", ""
         self._contexts: dict[str, str] = {}
         self._sources: dict[str, str] = {}
         # Tables that are inputs of the active run, by dataset name.
@@ -30,7 +52,8 @@ class LineageHooks:
     def after_context_created(self, context: KedroContext) -> None:
         """Store the project and the use case."""
         self._project_path = Path(context.project_path)
-        self._use_case = str(context.config_loader["globals"]["use_case"])
+        values = context.config_loader["globals"]
+        self._use_case, self._description = str(values["use_case"]), str(values["customers"]["description"])
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
@@ -57,6 +80,8 @@ class LineageHooks:
                 **describe_process(),
             }
         )
+        describe_run(run.info.run_id, name_run(self._use_case, run_params.get("pipeline_names")))
+        describe_experiment(run.info.experiment_id, self._description)
         close_abandoned_runs(run.info.experiment_id)
 
     @hook_impl

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from kedro.framework.hooks import hook_impl
 
 from churn_kedro.base import Record, hide_secrets
+from churn_kedro.hooks.lineage import name_run
 from churn_kedro.pipelines import MAIN_JOB
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class SummaryHooks:
         self._seconds: dict[str, float] = {}
         self._pipelines: dict[str, str] = {}
         self._mark = 0.0
+        self._requested: list[str] | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -57,7 +59,8 @@ class SummaryHooks:
         """Reset the measurements, and map nodes to pipelines."""
         from kedro.framework.project import pipelines
 
-        names = run_params.get("pipeline_names") or MAIN_JOB
+        self._requested = run_params.get("pipeline_names")
+        names = self._requested or MAIN_JOB
         self._pipelines = {node.name: name for name in names if name in pipelines for node in pipelines[name].nodes}
         self._reports, self._saved, self._seconds = {}, set(), {}
         self._mark = time.perf_counter()
@@ -85,26 +88,31 @@ class SummaryHooks:
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Log the times in the active run, and print the summary."""
+        """Log the times in the active run, name it, and print the summary, which becomes its description."""
         import mlflow
 
-        from churn_kedro.datasets import log_run_metrics
+        from churn_kedro.datasets import describe_run, find_registered_version, log_run_metrics
 
         run = mlflow.active_run()
+        text = self._summarise(run.info.run_id if run else None)
         if run is not None:
-            log_run_metrics(run.info.run_id, {f"seconds_{name}": value for name, value in self._seconds.items()})
-        self._print_summary(run.info.run_id if run else None)
+            run_id = run.info.run_id
+            log_run_metrics(run_id, {f"time/{name}": value for name, value in self._seconds.items()})
+            used = [report.model_version for report in self._reports.values() if hasattr(report, "model_version")]
+            version = used[0] if used else find_registered_version(run_id)
+            describe_run(run_id, name_run(self._use_case, self._requested, version), text)
+        sys.stdout.write(text)
 
     @hook_impl
     def on_pipeline_error(self) -> None:
         """Print the reports of a failed run, for example the reasons of a gate."""
         if self._reports:
-            self._print_summary(None)
+            sys.stdout.write(self._summarise(None))
 
-    def _print_summary(self, run_id: str | None) -> None:
+    def _summarise(self, run_id: str | None) -> str:
         from churn_kedro.hooks.summary_text import summarise
 
-        text = summarise(
+        return summarise(
             list(self._reports.values()),
             {name: self._shorten(path) for name, path in self._files.items() if name in self._saved},
             self._seconds,
@@ -113,7 +121,6 @@ class SummaryHooks:
             self._env,
             [self._describe_input(name) for name in self._lineage.inputs if name not in self._saved],
         )
-        sys.stdout.write(text)
 
     def _shorten(self, path: str) -> str:
         return hide_secrets(path.removeprefix(f"{self._project_path.as_posix()}/"))
