@@ -12,7 +12,8 @@ from kedro.framework.cli.project import run as kedro_run
 
 from churn_kedro.cli.customers import customers
 from churn_kedro.cli.errors import hide_in_usage_errors, show_user_errors
-from churn_kedro.hooks import protect_output
+from churn_kedro.cli.run_options import require_known_options
+from churn_kedro.hooks import protect_output, show_all_records
 
 
 class _LazyGroup(click.Group):
@@ -40,13 +41,17 @@ def cli() -> None:
     """Commands of this project."""
 
 
-def _run_pipelines(*args: Any, **kwargs: Any) -> Any:
+def _run_pipelines(*, verbose: bool, **options: Any) -> Any:
+    require_known_options(options)
+    if verbose:
+        show_all_records()
     # Excludes imported modules from garbage collection, which would otherwise take a tenth of the start-up time.
     gc.freeze()
-    return cast(Callable[..., Any], kedro_run.callback)(*args, **kwargs)
+    return cast(Callable[..., Any], kedro_run.callback)(**options)
 
 
 _run = copy.copy(kedro_run)
+_run.params = [*kedro_run.params, click.Option(["--verbose", "-v"], is_flag=True, help="Show all log records.")]
 _run.callback = show_user_errors(_run_pipelines)
 hide_in_usage_errors(_run)
 cli.add_command(_run)

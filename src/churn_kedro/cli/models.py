@@ -208,8 +208,8 @@ def info(version: str, env: str | None, as_json: bool) -> None:
         place, lost = find_place(found)
         problem = None if lost is None else f"{place}: {lost}. {explain_lost_files(project.model_name, number)}"
         logged = sorted(_find_metrics(model_id), key=lambda one: one.timestamp)
-        # The last of several evaluations.
-        values = {one.key: one.value for one in logged}
+        # The last of several evaluations; names are ``evaluation/NAME``.
+        values = {one.key.rpartition("/")[2]: one.value for one in logged}
         metrics = {
             name: Estimate(value=value, low=values[f"{name}_low"], high=values[f"{name}_high"])
             for name, value in values.items()

@@ -1,5 +1,6 @@
 from .documents import DocumentDataset as DocumentDataset
 from .figure_folders import FiguresDataset as FiguresDataset
+from .files import describe_age as describe_age
 from .mlflow.addresses import (
     TrackingServerError as TrackingServerError,
     artifact_location as artifact_location,
@@ -11,6 +12,11 @@ from .mlflow.addresses import (
 )
 from .mlflow.baseline_versions import BaselineDataset as BaselineDataset
 from .mlflow.checks import check_runs as check_runs, check_store as check_store
+from .mlflow.descriptions import (
+    describe_experiment as describe_experiment,
+    describe_run as describe_run,
+    find_registered_version as find_registered_version,
+)
 from .mlflow.evaluations import EvaluationDataset as EvaluationDataset
 from .mlflow.failures import (
     explain_dataset_failure as explain_dataset_failure,
@@ -19,7 +25,11 @@ from .mlflow.failures import (
     without_statement as without_statement,
 )
 from .mlflow.inputs import TableInput as TableInput
-from .mlflow.metrics import RunMetricsDataset as RunMetricsDataset, log_run_metrics as log_run_metrics
+from .mlflow.metrics import (
+    RunMetricsDataset as RunMetricsDataset,
+    group_metrics as group_metrics,
+    log_run_metrics as log_run_metrics,
+)
 from .mlflow.model_digests import model_digest as model_digest
 from .mlflow.models import (
     PromotionDataset as PromotionDataset,

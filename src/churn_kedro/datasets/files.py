@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +29,28 @@ def open_filesystem(
     protocol, path = get_protocol_and_path(filepath)
     arguments = {"auto_mkdir": True} if protocol == "file" else {}
     return fsspec.filesystem(protocol, **arguments, **(credentials or {})), PurePosixPath(path)
+
+
+def describe_age(filepath: str) -> str:
+    """Describe how old a file is.
+
+    Args:
+        filepath: Local path or URL.
+
+    Returns:
+        Days, hours or minutes since the file was modified, such as ``3 days old``; empty if the file system does not
+        tell.
+    """
+    filesystem, path = open_filesystem(filepath, None)
+    try:
+        modified: datetime = filesystem.modified(str(path))
+    except (OSError, NotImplementedError):
+        return ""
+    minutes = max(0, round((datetime.now(UTC) - modified).total_seconds() / 60))
+    for size, unit in ((24 * 60, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            return f"{minutes // size} {unit}{'s' if minutes // size > 1 else ''} old"
+    return "less than a minute old"
 
 
 def made_again(pipeline: str) -> str:

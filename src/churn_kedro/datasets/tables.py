@@ -162,12 +162,21 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         Raises:
             DatasetError: The file is absent, empty, or unreadable; the message contains the line.
         """
-        path = str(self._filepath)
         if self._header_only and not self._exists():
             return None
-        _require_content(self._filesystem, path, self._expected)
+        self.require_file()
+        path = str(self._filepath)
         with _readable(path):
             return self._read_header(path) if self._header_only else self._read(path)
+
+    def require_file(self) -> None:
+        """Raise an error if the file is absent or empty; without effect if only the header is read.
+
+        Raises:
+            DatasetError: The file is absent or empty.
+        """
+        if not self._header_only:
+            _require_content(self._filesystem, str(self._filepath), self._expected)
 
     def _read(self, path: str) -> pd.DataFrame:
         if self._suffix in _TEXT_SUFFIXES:

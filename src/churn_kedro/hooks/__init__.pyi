@@ -1,6 +1,10 @@
 from .configuration import ProjectConfigLoader as ProjectConfigLoader
 from .lineage import LineageHooks as LineageHooks
+from .log_output import show_all_records as show_all_records
 from .log_records import protect_output as protect_output
+from .progress import ProgressHooks as ProgressHooks
 from .recorded_parameters import ParameterHooks as ParameterHooks
+from .run_checks import RunCheckHooks as RunCheckHooks
 from .summary import SummaryHooks as SummaryHooks
+from .tracking import MlflowHooks as MlflowHooks
 from .tracking_server import TrackingServerHooks as TrackingServerHooks

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from churn_kedro.datasets import close_abandoned_runs, describe_code, describe_process
+from churn_kedro.datasets import (
+    close_abandoned_runs,
+    describe_code,
+    describe_experiment,
+    describe_process,
+    describe_run,
+)
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
+
+    from churn_kedro.datasets import TableInput
+
+
+def name_run(use_case: str, pipelines: Sequence[str] | None, version: int | None = None) -> str:
+    """Name a run after what it does.
+
+    Args:
+        use_case: Name of the use case.
+        pipelines: Requested pipelines; none: the main job.
+        version: Version that was made or used, if any.
+
+    Returns:
+        For example ``bank · main job · version 2``.
+    """
+    job = " + ".join(sorted(pipelines)) if pipelines else "main job"
+    return " · ".join([use_case, job, *([] if version is None else [f"version {version}"])])
 
 
 class LineageHooks:
@@ -18,16 +42,18 @@ class LineageHooks:
 
     def __init__(self) -> None:
         self._project_path = Path()
-        self._use_case = ""
+        self._use_case, self._description = "", ""
         self._contexts: dict[str, str] = {}
         self._sources: dict[str, str] = {}
-        self._logged: set[str] = set()
+        # Tables that are inputs of the active run, by dataset name.
+        self.inputs: dict[str, TableInput] = {}
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
         """Store the project and the use case."""
         self._project_path = Path(context.project_path)
-        self._use_case = str(context.config_loader["globals"]["use_case"])
+        values = context.config_loader["globals"]
+        self._use_case, self._description = str(values["use_case"]), str(values["customers"]["description"])
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
@@ -35,7 +61,7 @@ class LineageHooks:
         entries = {name: entry.get("metadata") or {} for name, entry in conf_catalog.items() if isinstance(entry, dict)}
         self._contexts = {name: data["mlflow_context"] for name, data in entries.items() if "mlflow_context" in data}
         self._sources = {name: conf_catalog[name].get("filepath", name) for name in self._contexts}
-        self._logged = set()
+        self.inputs = {}
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
@@ -54,6 +80,8 @@ class LineageHooks:
                 **describe_process(),
             }
         )
+        describe_run(run.info.run_id, name_run(self._use_case, run_params.get("pipeline_names")))
+        describe_experiment(run.info.experiment_id, self._description)
         close_abandoned_runs(run.info.experiment_id)
 
     @hook_impl
@@ -67,7 +95,7 @@ class LineageHooks:
         self._log_input(dataset_name, data)
 
     def _log_input(self, dataset_name: str, data: Any) -> None:
-        if dataset_name not in self._contexts or dataset_name in self._logged:
+        if dataset_name not in self._contexts or dataset_name in self.inputs:
             return
         import mlflow
 
@@ -75,6 +103,6 @@ class LineageHooks:
 
         if mlflow.active_run() is None:
             return
-        self._logged.add(dataset_name)
         table = TableInput(data, self._sources[dataset_name], f"{self._use_case}.{dataset_name}")
+        self.inputs[dataset_name] = table
         mlflow.log_input(table, context=self._contexts[dataset_name])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -93,7 +93,21 @@ def _names_beside(path: list[str]) -> set[str]:
     return {".".join([*path[:-1], name]) for name in model.model_fields}
 
 
+def _dotted_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield the dotted names of all fields of a class and of the classes within."""
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}"
+        for kind in (field.annotation, *get_args(field.annotation)):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                yield from _dotted_names(kind, f"{prefix}{name}.")
+
+
 def _explain_unknown(name: str, known: set[str]) -> str:
+    # Also names within the groups: `split` instead of `data_processing.split`.
+    places = {place.rpartition(".")[2]: place for place in reversed([*_dotted_names(ProjectParameters)])}
+    last = name.rpartition(".")[2]
     close = get_close_matches(name, sorted(known), n=1)
+    if not close:
+        close = [places[found] for found in get_close_matches(last, sorted(places), n=1)]
     hint = f" Did you mean '{close[0]}'?" if close else ""
     return f"'{name}' is unknown.{hint}"

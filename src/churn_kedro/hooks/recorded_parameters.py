@@ -1,4 +1,4 @@
-"""Logging of typed parameters in the MLflow run."""
+"""Parameters in the MLflow run: those to compare as parameters of the run, all of them as a file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,25 @@ from kedro.framework.hooks import hook_impl
 from pydantic import BaseModel
 
 from churn_kedro.base import hide_secrets_within
-from churn_kedro.datasets import loggable_name
 
-# Maximum characters of a column's name within the name of a parameter.
-_LONGEST_NAME = 150
+# Parameters of a run by which models are compared: groups of the configuration, and their names in MLflow.
+_COMPARED = {"data_processing.split": "data", "features": "features", "training": "training", "campaigns": "campaigns"}
+# Of the search space of each algorithm, the result is logged.
+_NOT_COMPARED = {"training": {"spaces"}}
+_ARTIFACT = "parameters.yml"
 
 
 class ParameterHooks:
-    """Log typed parameters field by field, which kedro-mlflow logs as one string."""
+    """Log the parameters by which models are compared, field by field, and a file of all parameters."""
 
     def __init__(self) -> None:
+        self._parameters: dict[str, Any] = {}
         self._logged: set[str] = set()
+
+    @hook_impl
+    def after_catalog_created(self, parameters: dict[str, Any]) -> None:
+        """Store all parameters."""
+        self._parameters = parameters
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
@@ -29,29 +37,38 @@ class ParameterHooks:
 
     @hook_impl
     def before_node_run(self, inputs: dict[str, Any]) -> None:
-        """Log the fields of each pydantic parameter as ``name.field``, before the first node that uses it."""
+        """Log parameters before the first node that uses them."""
         import mlflow
 
-        typed = {
-            name.removeprefix("params:"): value
-            for name, value in inputs.items()
-            if name.startswith("params:") and name not in self._logged and isinstance(value, BaseModel)
-        }
-        if not typed or mlflow.active_run() is None:
+        if mlflow.active_run() is None:
             return
-        self._logged |= {f"params:{name}" for name in typed}
+        if not self._logged:
+            self._logged.add(_ARTIFACT)
+            mlflow.log_dict(hide_secrets_within(_dump(self._parameters)), _ARTIFACT)
         fields: dict[str, Any] = {}
-        for name, value in typed.items():
-            fields |= _flatten(value.model_dump(), name)
-        mlflow.log_params(fields)
+        for configured, group in _COMPARED.items():
+            for name, value in inputs.items():
+                if name == f"params:{configured}" and name not in self._logged and isinstance(value, BaseModel):
+                    self._logged.add(name)
+                    fields |= _flatten(value.model_dump(exclude=_NOT_COMPARED.get(configured)), f"{group}/")
+        if fields:
+            mlflow.log_params(fields)
+
+
+def _dump(value: Any) -> Any:
+    """Convert typed parameters within dictionaries to plain values."""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", exclude_none=True)
+    return {name: _dump(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def _flatten(value: Any, name: str) -> dict[str, Any]:
-    """Flatten nested configuration to dotted names; entries of a list are keyed by their ``name``, if any."""
+    """Flatten nested configuration to dotted names; values that are not configured are left out."""
     if isinstance(value, dict) and value:
-        return {key: leaf for part, inner in value.items() for key, leaf in _flatten(inner, f"{name}.{part}").items()}
-    if isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value):
-        named = {loggable_name(str(entry["name"]), _LONGEST_NAME): entry for entry in value}
-        return _flatten({key: {**entry, "name": None} for key, entry in named.items()}, name)
-    # Values that are not configured are not logged.
-    return {} if value in (None, []) else {name: value}
+        separator = "" if name.endswith("/") else "."
+        return {
+            key: leaf
+            for part, inner in value.items()
+            for key, leaf in _flatten(inner, f"{name}{separator}{part}").items()
+        }
+    return {} if value in (None, [], {}) else {name: value}

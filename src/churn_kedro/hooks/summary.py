@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
-from churn_kedro.base import Record
+from churn_kedro.base import Record, hide_secrets
+from churn_kedro.hooks.lineage import name_run
 from churn_kedro.pipelines import MAIN_JOB
 
 if TYPE_CHECKING:
@@ -17,22 +18,18 @@ if TYPE_CHECKING:
     from kedro.pipeline import Pipeline
     from kedro.pipeline.node import Node
 
-# Files that the summary refers to.
-_FILES = (
-    "customer_snapshots",
-    "snapshots_to_score",
-    "data_report",
-    "evaluation_report",
-    "rejected_customers",
-    "predictions",
-    "unscored_customers",
-)
+    from churn_kedro.hooks.lineage import LineageHooks
 
 
 class SummaryHooks:
-    """Measure the time of each pipeline, and print a summary at the end of a run."""
+    """Measure the time of each pipeline, and print a summary at the end of a run.
 
-    def __init__(self) -> None:
+    Args:
+        lineage: Hooks that describe the tables of the run.
+    """
+
+    def __init__(self, lineage: LineageHooks) -> None:
+        self._lineage = lineage
         self._use_case = ""
         self._env: str | None = None
         self._project_path = Path()
@@ -42,6 +39,7 @@ class SummaryHooks:
         self._seconds: dict[str, float] = {}
         self._pipelines: dict[str, str] = {}
         self._mark = 0.0
+        self._requested: list[str] | None = None
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -52,16 +50,17 @@ class SummaryHooks:
 
     @hook_impl
     def after_catalog_created(self, conf_catalog: dict[str, Any]) -> None:
-        """Store the paths of the files that the summary refers to."""
-        entries = {name: conf_catalog[name] for name in _FILES if name in conf_catalog}
-        self._files = {name: entry.get("dataset", entry)["filepath"] for name, entry in entries.items()}
+        """Store the paths of all files."""
+        entries = {name: entry.get("dataset", entry) for name, entry in conf_catalog.items() if isinstance(entry, dict)}
+        self._files = {name: entry["filepath"] for name, entry in entries.items() if "filepath" in entry}
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
         """Reset the measurements, and map nodes to pipelines."""
         from kedro.framework.project import pipelines
 
-        names = run_params.get("pipeline_names") or MAIN_JOB
+        self._requested = run_params.get("pipeline_names")
+        names = self._requested or MAIN_JOB
         self._pipelines = {node.name: name for name in names if name in pipelines for node in pipelines[name].nodes}
         self._reports, self._saved, self._seconds = {}, set(), {}
         self._mark = time.perf_counter()
@@ -89,36 +88,46 @@ class SummaryHooks:
 
     @hook_impl(tryfirst=True)
     def after_pipeline_run(self, pipeline: Pipeline) -> None:
-        """Log the times in the active run, and print the summary."""
+        """Log the times in the active run, name it, and print the summary, which becomes its description."""
         import mlflow
 
-        from churn_kedro.datasets import log_run_metrics
+        from churn_kedro.datasets import describe_run, find_registered_version, log_run_metrics
 
         run = mlflow.active_run()
+        text = self._summarise(run.info.run_id if run else None)
         if run is not None:
-            log_run_metrics(run.info.run_id, {f"seconds_{name}": value for name, value in self._seconds.items()})
-        self._print_summary(run.info.run_id if run else None)
+            run_id = run.info.run_id
+            log_run_metrics(run_id, {f"time/{name}": value for name, value in self._seconds.items()})
+            used = [report.model_version for report in self._reports.values() if hasattr(report, "model_version")]
+            version = used[0] if used else find_registered_version(run_id)
+            describe_run(run_id, name_run(self._use_case, self._requested, version), text)
+        sys.stdout.write(text)
 
     @hook_impl
     def on_pipeline_error(self) -> None:
         """Print the reports of a failed run, for example the reasons of a gate."""
         if self._reports:
-            self._print_summary(None)
+            sys.stdout.write(self._summarise(None))
 
-    def _print_summary(self, run_id: str | None) -> None:
+    def _summarise(self, run_id: str | None) -> str:
         from churn_kedro.hooks.summary_text import summarise
 
-        files = {
-            name: path.removeprefix(f"{self._project_path.as_posix()}/")
-            for name, path in self._files.items()
-            if name in self._saved
-        }
-        text = summarise(
+        return summarise(
             list(self._reports.values()),
-            files,
+            {name: self._shorten(path) for name, path in self._files.items() if name in self._saved},
             self._seconds,
             self._use_case,
             run_id,
             self._env,
+            [self._describe_input(name) for name in self._lineage.inputs if name not in self._saved],
         )
-        sys.stdout.write(text)
+
+    def _shorten(self, path: str) -> str:
+        return hide_secrets(path.removeprefix(f"{self._project_path.as_posix()}/"))
+
+    def _describe_input(self, name: str) -> str:
+        from churn_kedro.datasets import describe_age
+
+        table, path = self._lineage.inputs[name], self._files[name]
+        facts = [f"{table.profile['num_rows']:,} rows", f"digest {table.digest[:8]}", describe_age(path)]
+        return f"{self._shorten(path)}: {', '.join(filter(None, facts))}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from churn_kedro.base import escape_controls
@@ -283,6 +283,18 @@ _POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
 }
 
 
+def _describe_files(paths: Iterable[str]) -> list[str]:
+    """List the written files by folder."""
+    folders: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        folder, _, name = path.rpartition("/")
+        folders.setdefault(folder, []).append(name)
+    return [
+        _line("" if position else "written", f"{folder}: {', '.join(names)}")
+        for position, (folder, names) in enumerate(folders.items())
+    ]
+
+
 def _describe(report: Any, files: Mapping[str, str]) -> list[str]:
     if isinstance(report, SampleReport):
         return [_line("sample", _describe_sample(report))]
@@ -298,24 +310,28 @@ def summarise(
     use_case: str,
     run_id: str | None,
     env: str | None,
+    inputs: Sequence[str] = (),
 ) -> str:
     """Summarise a run.
 
     Args:
         reports: Reports of the nodes, in order.
-        files: Path of each saved file that the summary refers to, by dataset name.
+        files: Path of each saved file, by dataset name.
         seconds: Seconds spent in each pipeline.
         use_case: Name of the use case.
         run_id: MLflow run, or None without tracking.
         env: Kedro environment to name in the commands, or None for the default one.
+        inputs: Descriptions of the tables that were read.
 
     Returns:
         Text of several lines.
     """
     option = f" --env {env}" if env else ""
     lines = ["", f"{use_case}: what this run did"]
+    lines += [_line("" if position else "read", table) for position, table in enumerate(inputs)]
     for report in reports:
         lines += _describe(report, files)
+    lines += _describe_files(files.values())
     if seconds:
         shares = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
         lines.append(_line("seconds", f"{sum(seconds.values()):.1f} ({shares})"))

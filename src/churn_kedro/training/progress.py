@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from churn_kedro.base import progress_bar, terminal
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as ProgressBar
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ class TerminalProgress:
     """Progress bar in a terminal, log lines elsewhere."""
 
     def __init__(self) -> None:
-        self._bar: Any = None
+        self._bar: ProgressBar | None = None
 
     def start(self, name: str, total: int) -> None:
         """Start the display.
@@ -51,11 +55,10 @@ class TerminalProgress:
             name: Name of the computation.
             total: Number of steps.
         """
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            look = "{desc}: {bar:24} {n}/{total}{postfix}"
-            self._bar = tqdm(total=total, desc=name, file=sys.stderr, bar_format=look)
+        if terminal().is_terminal:
+            self._bar = progress_bar()
+            self._bar.add_task(name, total=total, note="")
+            self._bar.start()
 
     def show(self, message: str, done: int, seconds_left: float | None) -> None:
         """Show a finished step.
@@ -69,13 +72,12 @@ class TerminalProgress:
         if self._bar is None:
             logger.info("%s%s", message, left)
             return
-        self._bar.n = done
-        self._bar.set_postfix_str(f"{message.partition(': ')[2]}{left}")
+        self._bar.update(self._bar.task_ids[0], completed=done, note=f"{message.partition(': ')[2]}{left}")
 
     def stop(self) -> None:
         """End."""
         if self._bar is not None:
-            self._bar.close()
+            self._bar.stop()
             self._bar = None
 
 

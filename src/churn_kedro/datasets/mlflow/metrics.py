@@ -14,6 +14,22 @@ from mlflow.entities import LoggedModelInput, Metric
 from churn_kedro.evaluation import RunMetrics
 
 
+def group_metrics(group: str, values: Mapping[str, float]) -> dict[str, float]:
+    """Put metrics into the groups in which MLflow shows them.
+
+    Args:
+        group: Name of the group.
+        values: Metric by name.
+
+    Returns:
+        Metric by ``GROUP/NAME``; ``seconds_NAME`` becomes ``time/NAME``.
+    """
+    return {
+        f"time/{name.removeprefix('seconds_')}" if name.startswith("seconds_") else f"{group}/{name}": value
+        for name, value in values.items()
+    }
+
+
 def log_run_metrics(run_id: str, values: Mapping[str, float]) -> None:
     """Log metrics of a run in one batch.
 
@@ -31,10 +47,12 @@ class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
     """Log metrics in one batch and link those of a model, and the run, to the model.
 
     Args:
+        group: Group of the metrics in MLflow, see :func:`group_metrics`.
         metadata: For plugins; Kedro ignores it.
     """
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, group: str, metadata: dict[str, Any] | None = None) -> None:
+        self._group = group
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
         self.metadata = metadata
@@ -54,11 +72,12 @@ class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
         run = mlflow.active_run()
         if run is None:
             raise DatasetError("No active MLflow run to log metrics to; use `kedro run`.")
+        values = group_metrics(self._group, data.values)
         if data.model_id is None:
-            log_run_metrics(run.info.run_id, data.values)
+            log_run_metrics(run.info.run_id, values)
         else:
-            mlflow.log_metrics(dict(data.values), model_id=data.model_id)
+            mlflow.log_metrics(values, model_id=data.model_id)
             MlflowClient().log_inputs(run.info.run_id, models=[LoggedModelInput(data.model_id)])
 
     def _describe(self) -> dict[str, Any]:
-        return {}
+        return {"group": self._group}

@@ -16,6 +16,7 @@ from kedro_mlflow.io.models import MlflowModelRegistryDataset, MlflowModelTracki
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from churn_kedro.datasets.mlflow.descriptions import describe_registered_model
 from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.registry import ModelRegistry, find_model_version
 from churn_kedro.datasets.mlflow.stored_models import (
@@ -75,6 +76,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
         name: Name of the logged model within its run.
         registered_model_name: Registered model that gets the version.
         use_case: Name of the use case, stored as a tag.
+        description: Description of the customers, for the registered model.
         project_path: Folder of the project, whose git commit is stored as a tag.
         metadata: For plugins; Kedro ignores it.
     """
@@ -87,6 +89,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
         name: str,
         registered_model_name: str,
         use_case: str,
+        description: str,
         project_path: str,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -100,6 +103,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
             metadata=metadata,
         )
         self._use_case = use_case
+        self._description = description
         self._project_path = project_path
 
     def _save(self, model: TrainedModel) -> None:
@@ -133,6 +137,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
         client = MlflowClient()
         for key, value in tags.items():
             client.set_model_version_tag(name, version, key, value)
+        describe_registered_model(name, self._description)
 
 
 class RegistryModelDataset(MlflowModelRegistryDataset):

@@ -110,10 +110,12 @@ class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
     run already has with another value.
 
     Args:
+        group: Group that the names begin with: ``GROUP/NAME``.
         metadata: For plugins; Kedro ignores it.
     """
 
-    def __init__(self, *, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, group: str, metadata: dict[str, Any] | None = None) -> None:
+        self._group = group
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
         self.metadata = metadata
@@ -136,10 +138,12 @@ class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
         from mlflow import MlflowClient
 
         run = _active_run("parameters")
-        MlflowClient().log_batch(run.info.run_id, params=_params(data))
+        MlflowClient().log_batch(
+            run.info.run_id, params=_params({f"{self._group}/{name}": value for name, value in data.items()})
+        )
 
     def _describe(self) -> dict[str, Any]:
-        return {}
+        return {"group": self._group}
 
 
 class ChildRunsDataset(AbstractDataset[list[ChildRun], list[ChildRun]]):

@@ -154,5 +154,7 @@ def create_pipeline() -> Pipeline:
                 name="accept_splits",
             ),
         ],
+        namespace="data_processing",
+        prefix_datasets_with_namespace=False,
         tags="data_processing",
     )

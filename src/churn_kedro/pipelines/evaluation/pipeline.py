@@ -158,5 +158,7 @@ def create_pipeline() -> Pipeline:
                 name="write_report",
             ),
         ],
+        namespace="evaluation",
+        prefix_datasets_with_namespace=False,
         tags="evaluation",
     )

@@ -26,5 +26,7 @@ def create_pipeline() -> Pipeline:
                 name="measure_ceiling",
             ),
         ],
+        namespace="fabrication",
+        prefix_datasets_with_namespace=False,
         tags="fabrication",
     )

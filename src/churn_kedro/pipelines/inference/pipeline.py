@@ -39,5 +39,7 @@ def create_pipeline() -> Pipeline:
                 name="count_scores",
             ),
         ],
+        namespace="inference",
+        prefix_datasets_with_namespace=False,
         tags="inference",
     )

@@ -49,5 +49,7 @@ def create_pipeline() -> Pipeline:
                 name="describe_promotion",
             ),
         ],
+        namespace="registry",
+        prefix_datasets_with_namespace=False,
         tags="registry",
     )

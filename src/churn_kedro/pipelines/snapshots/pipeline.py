@@ -20,5 +20,7 @@ def create_pipeline() -> Pipeline:
                 name="take_snapshots",
             )
         ],
+        namespace="snapshots",
+        prefix_datasets_with_namespace=False,
         tags="snapshots",
     )

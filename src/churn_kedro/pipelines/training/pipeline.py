@@ -83,5 +83,7 @@ def create_pipeline() -> Pipeline:
                 name="draw_training",
             ),
         ],
+        namespace="training",
+        prefix_datasets_with_namespace=False,
         tags="training",
     )
