@@ -568,6 +568,7 @@ def test_a_leak_stops_the_run_with_the_lines_that_would_allow_it() -> None:
     message = str(stopped.value)
     assert "2.0 → left" in message
     assert "What to do: Give it role ignored." in message
+    assert message.count("role: ignored") == 1
     lines = yaml.safe_load(message[message.index("customers:\n") :])
     (permission,) = lines["customers"]["allowed_leaks"]
     assert permission | {"reason": ""} == {"check": "target_copy", "column": 'left: "yes"', "reason": ""}

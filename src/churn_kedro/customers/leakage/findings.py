@@ -27,6 +27,8 @@ CHECKS = (
     "near_duplicates",
     "perfect_model",
 )
+# Checks of a column that a model can do without.
+_OF_FEATURES = frozenset({"target_copy", "missingness", "single_feature", "unknown_at_scoring"})
 _SEVERITIES: tuple[Severity, ...] = ("leak", "warning", "notice")
 
 
@@ -214,6 +216,14 @@ def require_no_leak(report: LeakageReport, declaration: CustomerDeclaration) -> 
         f"     What to do: {leak.advice}"
         for number, leak in enumerate(report.leaks, start=1)
     ]
+    ignored = sorted({leak.column for leak in report.leaks if leak.column is not None and leak.check in _OF_FEATURES})
+    left_out = (
+        "\nTo leave out what is known too late, write in parameters/customers.yml (the other keys of the columns may "
+        "stay):\n"
+        + write_configuration({"columns": [{"name": name, "role": "ignored"} for name in ignored]}, {}).rstrip()
+        if ignored
+        else ""
+    )
     # The whole list, including existing entries, so that it can replace the old one.
     permissions = [_permission(allowed, allowed.reason) for allowed in declaration.allowed_leaks]
     # Shorter than the minimum length of a reason, so that it must be edited.
@@ -222,6 +232,7 @@ def require_no_leak(report: LeakageReport, declaration: CustomerDeclaration) -> 
         f"The customer table leaks the target '{declaration.target}'. A model trained on it would have better metrics "
         "than it reaches in use:\n"
         + "\n".join(listed)
+        + left_out
         + "\nTo accept a leak that is known to be harmless, allow it in parameters/customers.yml with a reason (at "
         "least 10 letters), which is recorded with the model:\n"
         + write_configuration({"customers": {"allowed_leaks": permissions}}, {}).rstrip()

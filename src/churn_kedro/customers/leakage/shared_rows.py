@@ -56,9 +56,10 @@ def check_shared_customers(
             for value in shared.head(_EXAMPLES)
         )
         units = "customers" if name != declaration.group else "groups"
-        advice = f"Give {name} role group, which keeps its rows together, or keep one row of each."
+        together = "`kedro run --params data_processing.split.method=group`, which keeps its rows in one part"
+        advice = f"Give {name} role group in parameters/customers.yml, and {together}; or keep one row of each."
         if name == declaration.group:
-            advice = "Split again with all rows of a group in one part."
+            advice = f"Split by group: {together}."
         if by_time:
             advice = "None, if the model is to score customers of its training set at a later time."
         findings.append(
