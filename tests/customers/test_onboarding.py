@@ -178,7 +178,7 @@ def test_the_user_can_name_the_positive_label_and_the_task() -> None:
         (
             pd.DataFrame([["1", "2", "0"], ["2", "1", "1"]], columns=["a", "a", "Churn"]),
             {"target": "Churn"},
-            r"more than one column named \['a'\]",
+            "more than one column named 'a'",
         ),
     ],
 )
@@ -195,6 +195,12 @@ def test_decimal_commas_are_recognised_and_thousands_are_not() -> None:
 
     assert commas.decimal == ","
     assert thousands.decimal == "."
+
+
+def test_an_identifier_by_name_is_found_in_a_tiny_table() -> None:
+    raw = table(id_cliente=np.arange(ROWS) + 7001).head(30)
+
+    assert infer_declaration(raw, "Churn").declaration.id_names == ["id_cliente"]
 
 
 def test_repeated_rows_do_not_hide_a_key() -> None:
@@ -479,7 +485,9 @@ def test_customers_with_several_rows_over_time_get_a_split_by_time() -> None:
     raw = table(customer_id=np.arange(ROWS) % 100, snapshot_date=[f"2026-0{1 + n // 100}-01" for n in range(ROWS)])
 
     assert infer_declaration(raw, "Churn").by_time
-    assert not infer_declaration(raw.drop(columns="snapshot_date"), "Churn").by_time
+    without = infer_declaration(raw.drop(columns="snapshot_date"), "Churn")
+    assert not without.by_time
+    assert any("If a column has the time of the row, give it role time" in doubt for doubt in without.doubts)
 
 
 def test_two_times_are_too_few_for_a_split_by_time() -> None:

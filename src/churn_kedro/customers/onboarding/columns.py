@@ -181,7 +181,7 @@ def _guess_identifier(cells: Cells, guess: ColumnGuess, distinct_rows: int) -> s
     if unique and whole and _ROW_NAME.search(cells.words):
         guess.fields["role"] = "ignored"
         return "number of the row"
-    if unique and len(cells.text) > _FEW_ROWS:
+    if unique and (named or len(cells.text) > _FEW_ROWS):
         described = cells.text.str.contains(r"\s") | cells.text.str.match(_DATE_LIKE)
         text_key = (
             cells.share_of(cells.numbers.notna()) < MOSTLY

@@ -127,7 +127,13 @@ def infer_declaration(
 def _is_split_by_time(declaration: CustomerDeclaration, body: pd.DataFrame, doubts: list[str]) -> bool:
     """Check whether customers have rows at enough times for a split by time."""
     ids, time = declaration.id_names, declaration.time
-    if time is None or not ids or not body.duplicated(ids).any():
+    if not ids or not body.duplicated(ids).any():
+        return False
+    if time is None:
+        doubts.append(
+            f"customers have several rows by {', '.join(ids)}: a random split keeps the rows of a customer in one part. "
+            "If a column has the time of the row, give it role time, and split by time"
+        )
         return False
     times = body[time].nunique()
     if times < _LEAST_TIMES:
@@ -163,7 +169,9 @@ def _validate(declared: dict[str, Any]) -> CustomerDeclaration:
 def _require_distinct_names(header: list[str]) -> None:
     repeated = sorted({name for name in header if name and header.count(name) > 1})
     if repeated:
-        raise CustomerTableError(f"The file has more than one column named {repeated}: rename or remove the others.")
+        raise CustomerTableError(
+            f"The file has more than one column named {', '.join(map(repr, repeated))}: rename or remove the others."
+        )
 
 
 def _declare_identifier(guess: ColumnGuess) -> ColumnGuess:
