@@ -131,7 +131,7 @@ def _is_split_by_time(declaration: CustomerDeclaration, body: pd.DataFrame, doub
         return False
     if time is None:
         doubts.append(
-            f"customers have several rows by {', '.join(ids)}: a random split keeps the rows of a customer in one part. "
+            f"customers have several rows by {', '.join(ids)}: a random split keeps those of a customer in one part. "
             "If a column has the time of the row, give it role time, and split by time"
         )
         return False
