@@ -206,9 +206,10 @@ def test_an_identifier_by_name_is_found_in_a_tiny_table() -> None:
 def test_repeated_rows_do_not_hide_a_key() -> None:
     raw = table(CustomerId=np.arange(ROWS) * 3 + 5)
 
-    found = infer_declaration(pd.concat([raw, raw.head(20)], ignore_index=True), "Churn").declaration
+    found = infer_declaration(pd.concat([raw, raw.head(20)], ignore_index=True), "Churn")
 
-    assert found.id_names == ["CustomerId"]
+    assert found.declaration.id_names == ["CustomerId"]
+    assert not any("several rows" in doubt for doubt in found.doubts)
 
 
 def test_a_number_that_may_mean_missing_is_kept_with_a_doubt() -> None:

@@ -15,7 +15,7 @@ from churn_kedro.customers.onboarding.configuration_files import (
     render_snapshots,
 )
 from churn_kedro.customers.onboarding.events import infer_snapshots
-from churn_kedro.customers.snapshots import SnapshotParameters, build_snapshots
+from churn_kedro.customers.snapshots import SnapshotParameters, build_snapshots, describe_columns
 from churn_kedro.customers.splits import SplitParameters, split_customers
 from churn_kedro.hooks.summary_text import summarise
 
@@ -49,6 +49,10 @@ def test_columns_windows_and_gap_are_inferred_and_the_split_has_every_part(
     assert found.gap_days == found.snapshots.label_days == found.customers.declaration.label_days == 30
     assert found.customers.declaration.id_names == ["buyer"]
     labelled, _, _ = build_snapshots(table, found.snapshots)
+    assert set(describe_columns(found.snapshots)) == set(labelled)
+    assert {column.name: column.description for column in found.customers.declaration.columns} == describe_columns(
+        found.snapshots
+    )
     typed = normalise(labelled, found.customers.declaration, with_target=True).table
     split = SplitParameters(method="time", gap_days=found.gap_days, test_size=0.2, validation_size=0.2, random_state=0)
     train, validation, test = split_customers(typed.astype({"churn": "int64"}), found.customers.declaration, split)

@@ -138,6 +138,34 @@ def build_snapshots(
     return table, present, report
 
 
+def describe_columns(parameters: SnapshotParameters) -> dict[str, str]:
+    """Describe the columns of the snapshots.
+
+    Args:
+        parameters: Columns, cut-offs and windows.
+
+    Returns:
+        One line by column.
+    """
+    described = {
+        parameters.columns.customer: "Customer",
+        SNAPSHOT: "Cut-off: the features are from before, the label is from after",
+        "recency_days": "Days since the last event",
+        "tenure_days": "Days since the first event",
+        "events": "Events so far",
+        "mean_gap_days": "Mean days between events; missing after one event",
+        "amount": "Amount so far",
+        "mean_amount": "Mean amount of an event",
+        LABEL: f"No event within {parameters.label_days} days after the cut-off (1)",
+    }
+    for days in parameters.windows_days:
+        described |= {
+            f"events_{days}d": f"Events in the last {days} days",
+            f"amount_{days}d": f"Amount in the last {days} days",
+        }
+    return described
+
+
 def _read_events(events: pd.DataFrame, parameters: SnapshotParameters) -> tuple[pd.DataFrame, int]:
     columns = parameters.columns
     wanted = [name for name in (columns.customer, columns.timestamp, columns.amount) if name is not None]

@@ -38,8 +38,8 @@ _WIDE_GAP = 0.15
 # A number of nines among its neighbours is suspicious where it occurs so many times as often as they do.
 _TIMES_NEIGHBOURS = 3
 _NEIGHBOURS = 10
-# A level in few rows may be a misspelling of a similar one in so many times as many.
-_TIMES_MISSPELT = 100
+# A level in at most so many rows may be a misspelling of a similar one in so many times as many.
+_MISSPELT_ROWS, _TIMES_MISSPELT = 3, 100
 _SIMILAR = 0.75
 _YEARS = (1902, 2100)
 
@@ -354,7 +354,7 @@ def _doubt_levels(cells: Cells) -> list[str]:
     """Find levels that may mean missing, and misspellings."""
     unusual = missing_words(cells.levels)
     doubts = [f"{listed(unusual)} is taken for a level; if it means missing, add it to missing"] if unusual else []
-    for level in cells.levels:
+    for level in (level for level in cells.levels if cells.counts[level] <= _MISSPELT_ROWS):
         rows = int(cells.counts[level])
         frequent = [other for other in cells.levels if cells.counts[other] >= _TIMES_MISSPELT * rows]
         similar = get_close_matches(level, frequent, n=1, cutoff=_SIMILAR)

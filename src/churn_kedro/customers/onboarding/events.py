@@ -19,6 +19,7 @@ from churn_kedro.customers.snapshots import (
     SnapshotParameters,
     SnapshotReport,
     build_snapshots,
+    describe_columns,
 )
 
 _SAMPLE = 20_000
@@ -109,7 +110,14 @@ def infer_snapshots(
             f"At all cut-offs, {'every' if labelled[LABEL].iloc[0] else 'no'} customer has left within {days} days. "
             f"Check that {customer!r} identifies a customer and {timestamp!r} is the time of an event."
         )
-    customers = infer_declaration(labelled, LABEL, identifier=customer, description=description, label_days=days)
+    customers = infer_declaration(
+        labelled,
+        LABEL,
+        identifier=customer,
+        description=description,
+        descriptions=describe_columns(parameters),
+        label_days=days,
+    )
     return EventOnboarding(parameters, report, customers, days if customers.by_time else 0, doubts)
 
 

@@ -5,7 +5,7 @@ Every column has a summary of its values, and every guess that needs a review ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -56,6 +56,7 @@ def infer_declaration(
     task: Task | None = None,
     identifier: str | None = None,
     description: str = "",
+    descriptions: Mapping[str, str] | None = None,
     label_days: float | None = None,
 ) -> Onboarding:
     """Infer the declaration of a table.
@@ -67,6 +68,7 @@ def infer_declaration(
         task: What is predicted; None: inferred.
         identifier: Column that identifies the customer; None: inferred.
         description: One line about the table; empty: made from the columns, with a doubt.
+        descriptions: Descriptions of columns; of the others, they are made from the names.
         label_days: Days after the time of a row until its label is known; None: unknown.
 
     Returns:
@@ -92,6 +94,8 @@ def infer_declaration(
         for name in header
         if name
     ]
+    for guess in guesses:
+        guess.fields["description"] = (descriptions or {}).get(guess.name, guess.fields["description"])
     if identifier is not None:
         guesses = [_declare_identifier(guess) if guess.name == identifier else guess for guess in guesses]
     _keep_one_identifier(guesses, body, identifier)
@@ -119,7 +123,7 @@ def infer_declaration(
     ids = declaration.id_names
     if not ids:
         doubts.append("no column identifies a customer: predictions come in the order of the file")
-    by_time = _is_split_by_time(declaration, body, doubts)
+    by_time = _is_split_by_time(declaration, body.drop_duplicates(), doubts)
     rejected = min(1.0, sum(guess.set_aside for guess in guesses) / len(body))
     return Onboarding(declaration, guesses, doubts, guessed.column.seen, rejected, by_time)
 
