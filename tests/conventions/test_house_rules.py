@@ -81,14 +81,15 @@ def test_each_node_is_tagged_with_its_pipeline_and_named_by_a_verb_phrase(regist
         for node in pipeline.nodes:
             if name != "__default__":
                 assert node.tags == {name}
-            assert re.fullmatch(r"[a-z]+(_[a-z]+)+", node.name), node.name
+                assert node.namespace == name
+            assert re.fullmatch(r"[a-z_]+\.[a-z]+(_[a-z]+)+", node.name), node.name
 
 
 def test_the_champion_is_scored_with_only_after_the_promotion(registered: dict[str, Pipeline]) -> None:
     order = [node.name for node in registered["__default__"].nodes]
 
-    assert order.index("describe_promotion") < order.index("score_customers")
-    assert order.index("train_model") < order.index("score_test_customers")
+    assert order.index("registry.describe_promotion") < order.index("inference.read_new_customers")
+    assert order.index("training.train_model") < order.index("evaluation.score_test_customers")
 
 
 def test_every_dataset_of_a_pipeline_is_in_the_catalog(catalog: DataCatalog, registered: dict[str, Pipeline]) -> None:

@@ -436,7 +436,7 @@ def _evaluate(
     **changed: Any,
 ) -> dict[str, Any]:
     return _run(
-        evaluation.create_pipeline().to_nodes(last),
+        evaluation.create_pipeline().to_nodes(f"evaluation.{last}"),
         {
             "churn_model@registry": model,
             "baseline_request": request or BaselineRequest(by_default=True),
