@@ -113,9 +113,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
             model.estimator,
             **self._save_args,
             serialization_format="skops",
-            pip_requirements=[
-                "==".join(find_distribution(library)) for library in (*_REQUIREMENTS, *model.libraries)
-            ],
+            pip_requirements=["==".join(find_distribution(library)) for library in (*_REQUIREMENTS, *model.libraries)],
             code_paths=[str(installed_package())],
             pyfunc_predict_fn="predict",
             signature=_signature(model),
