@@ -9,12 +9,15 @@ import math
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 CellType = Literal["number", "date", "text"]
+# Thousands separators, and the characters that are read as each.
+THOUSANDS = {",": ",", ".": r"\.", " ": "[ \u00a0\u202f]", "'": "['\u2019]"}
 # What a caller does with a row that has an unreadable cell: leave it out with the reason, raise an error, or treat the
 # cell as missing.
 UnreadablePolicy = Literal["set_aside", "refuse", "missing"]
@@ -86,7 +89,37 @@ def _is_blank(cell: Any) -> bool:
     return cell is None or (not isinstance(cell, str) and bool(pd.isna(cell)))
 
 
-def _as_number(cell: Any, missing: Collection[str], markers: Collection[float], decimal: str) -> float | None:
+@lru_cache
+def _amount_pattern(remove: tuple[str, ...], thousands: str, decimal: str) -> re.Pattern[str]:
+    """Pattern of a number with removed words before or after it, and with a thousands separator."""
+    words = "|".join(re.escape(word.strip()) for word in sorted(remove, key=len, reverse=True))
+    word = rf"(?:{words})?\s*"
+    separator = THOUSANDS.get(thousands, "")
+    grouped = rf"\d{{1,3}}(?:{separator}\d{{2,3}})*{separator}\d{{3}}|" if separator else ""
+    # A separator leaves the other marks for decimals.
+    mark = {",": r"\.", ".": ",", "": rf"[.{re.escape(decimal)}]"}.get(thousands, "[.,]")
+    number = rf"(?P<whole>{grouped}\d+|(?={mark}\d))(?:{mark}(?P<fraction>\d*))?(?P<exponent>e[+-]?\d+)?"
+    return re.compile(rf"(\()?\s*([+-]?)\s*{word}([+-]?)\s*{number}\s*{word}(\))?", re.ASCII | re.IGNORECASE)
+
+
+def _plain_number(text: str, remove: tuple[str, ...], thousands: str, decimal: str) -> str:
+    """Text of an amount as a plain number, such as ``-1200.50`` for ``($1,200.50)``; empty for other text."""
+    found = _amount_pattern(remove, thousands, decimal).fullmatch(text)
+    if found is None or bool(found[1]) != bool(found[found.re.groups]) or (found[2] and found[3]):
+        return ""
+    minus = "-" in (found[2] + found[3]) or found[1]
+    whole = re.sub(r"\D", "", found["whole"])
+    return f"{'-' if minus else ''}{whole or '0'}.{found['fraction'] or '0'}{found['exponent'] or ''}"
+
+
+def _as_number(
+    cell: Any,
+    missing: Collection[str],
+    markers: Collection[float],
+    decimal: str,
+    remove: tuple[str, ...] = (),
+    thousands: str = "",
+) -> float | None:
     """A cell as :func:`read_numbers` reads it; NaN: missing, None: unreadable."""
     if isinstance(cell, float | int) and not isinstance(cell, bool):
         number = float(cell)
@@ -96,7 +129,10 @@ def _as_number(cell: Any, missing: Collection[str], markers: Collection[float], 
         text = "" if _is_blank(cell) else str(cell).strip()
         if not text or text in missing:
             return math.nan
-        number = _parse(text if decimal == "." else text.replace(decimal, "."))
+        if remove or thousands:
+            number = _parse(_plain_number(text, remove, thousands, decimal))
+        else:
+            number = _parse(text if decimal == "." else text.replace(decimal, "."))
         if not math.isfinite(number):
             return None
     return math.nan if number in markers else number
@@ -143,13 +179,23 @@ def _parse(cell: Any) -> float:
     return float(cell) if isinstance(cell, str) and _NUMBER.fullmatch(cell) else np.nan
 
 
-def read_numbers(cells: pd.Series, missing: Sequence[str] = (), decimal: str = ".") -> tuple[pd.Series, pd.Series]:
+def read_numbers(
+    cells: pd.Series,
+    missing: Sequence[str] = (),
+    decimal: str = ".",
+    remove: Sequence[str] = (),
+    thousands: str = "",
+) -> tuple[pd.Series, pd.Series]:
     """Convert cells to numbers.
 
     Args:
         cells: Text or numbers.
         missing: Cells that mean "missing".
-        decimal: Decimal mark in text; a point is always read as well.
+        decimal: Decimal mark in text; a point is always read as well, unless it is the thousands separator.
+        remove: Words or signs before or after the number, such as ``$`` or ``km``, in upper or lower case. With these
+            or ``thousands``, a number in parentheses is negative.
+        thousands: Thousands separator, a key of ``THOUSANDS``; empty: none. Decimal marks are then the others of comma
+            and point.
 
     Returns:
         float64 column, and the mask of cells that are neither a finite number nor missing; these are NaN.
@@ -160,10 +206,17 @@ def read_numbers(cells: pd.Series, missing: Sequence[str] = (), decimal: str = "
         [1.5, 2.0, nan, nan, nan]
         >>> unreadable.tolist()
         [False, False, False, False, True]
+        >>> read_numbers(pd.Series(["$1,200.50", "(3 USD)", "1,2"]), remove=["$", "USD"], thousands=",")[0].tolist()
+        [1200.5, -3.0, nan]
     """
     if pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_bool_dtype(cells.dtype):
         numbers = cells.astype("float64")
         unreadable: pd.Series = pd.Series(np.isinf(numbers.to_numpy()), index=cells.index)
+    elif remove or thousands:
+        words = {marker.strip() for marker in missing}
+        amounts = [_as_number(cell, words, (), decimal, tuple(remove), thousands) for cell in cells.tolist()]
+        numbers = pd.Series(amounts, index=cells.index, dtype="float64")
+        unreadable = pd.Series([amount is None for amount in amounts], index=cells.index, dtype=bool)
     else:
         text = as_text(cells)
         absent = is_missing(text, missing)
@@ -258,6 +311,8 @@ class CellReader:
         decimal: Decimal mark of numbers in text.
         date_format: strptime codes of dates in text; None: ISO 8601.
         required: Whether the table must have the column; if not, an absent column is missing in every row.
+        remove: Words or signs before or after numbers in text.
+        thousands: Thousands separator of numbers in text.
     """
 
     column: str
@@ -266,6 +321,8 @@ class CellReader:
     decimal: str = "."
     date_format: str | None = None
     required: bool = True
+    remove: Sequence[str] = ()
+    thousands: str = ""
 
     def read(self, cells: pd.Series) -> ReadColumn:
         """Convert the cells.
@@ -277,7 +334,7 @@ class CellReader:
             The typed column.
         """
         if self.cells == "number":
-            return ReadColumn(*read_numbers(cells, self.missing, self.decimal))
+            return ReadColumn(*read_numbers(cells, self.missing, self.decimal, self.remove, self.thousands))
         if self.cells == "date":
             return ReadColumn(*read_dates(cells, self.missing, self.date_format))
         return ReadColumn(read_levels(cells, self.missing), None)
@@ -295,7 +352,8 @@ class CellReader:
         if self.cells == "text":
             return pd.array([_as_level(cell, missing) for cell in cells], dtype=TEXT), None
         markers = _numeric_markers(self.missing)
-        numbers = [_as_number(cell, missing, markers, self.decimal) for cell in cells]
+        marks = (self.decimal, tuple(self.remove), self.thousands)
+        numbers = [_as_number(cell, missing, markers, *marks) for cell in cells]
         unreadable = None if None not in numbers else np.array([number is None for number in numbers])
         return np.array([math.nan if number is None else number for number in numbers]), unreadable
 

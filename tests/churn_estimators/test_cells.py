@@ -49,6 +49,35 @@ def test_what_is_no_finite_number_is_unreadable(cell: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("remove", "thousands", "cells", "expected"),
+    [
+        (["$", "USD"], ",", ["$1,200.50", "-$5", "$-5", "($1,000)", "5 usd", "1e3"], [1200.5, -5, -5, -1000, 5, 1000]),
+        (["$"], ",", ["(5", "1,2", "$", "--5", "€5", "5$5", "1,2345"], [NAN] * 7),
+        ([], ",", ["12,34,567", "1,234,567.8"], [1234567, 1234567.8]),
+        (["€"], ".", ["1.234,56 €", "1.234", "-2,5", "1.5"], [1234.56, 1234, -2.5, NAN]),
+        ([], " ", ["1 234,5", "1\u00a0234.5", "1\u202f234", "12 34"], [1234.5, 1234.5, 1234, NAN]),
+        ([], "'", ["1'234.5", "1\u2019234"], [1234.5, 1234]),
+        (["%"], "", ["12.5%", "7 %", ".5%", "5.%", 3, 2.5, None, "?"], [12.5, 7, 0.5, 5, 3, 2.5, NAN, NAN]),
+        (["km", "kilometres"], "", ["3 km", "4kilometres", "5 KM", "6 miles"], [3, 4, 5, NAN]),
+    ],
+)
+def test_amounts_are_read_without_their_units_and_separators(
+    remove: list[str], thousands: str, cells: list[Any], expected: list[float]
+) -> None:
+    reader = CellReader("c", "number", ["?"], remove=remove, thousands=thousands)
+
+    read = reader.read(pd.Series(cells, dtype=object))
+
+    np.testing.assert_allclose(read.values, expected)
+    few, unreadable = reader.read_few(cells)
+    np.testing.assert_array_equal(few, read.values)
+    np.testing.assert_array_equal(unreadable if unreadable is not None else [False] * len(cells), read.unreadable)
+    blank = [cell in (None, "?") for cell in cells]
+    assert read.unreadable is not None
+    assert read.unreadable.tolist() == (read.values.isna() & ~np.array(blank)).tolist()
+
+
+@pytest.mark.parametrize(
     ("cells", "expected"),
     [
         (["1,5", "-2", " 3,25 "], [1.5, -2.0, 3.25]),

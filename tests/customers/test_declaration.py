@@ -85,6 +85,10 @@ def column(**fields: Any) -> Column:
         ),
         ({"kind": "binary", "domain": [0, 1], "segment": True, "bands": [1]}, "which need numbers, but holds levels"),
         ({"role": "segment", "bands": [1]}, "has bands, which need numbers, but holds levels or dates: give it kind"),
+        ({"kind": "categorical", "remove": ["$"]}, "has remove or thousands, which need numbers"),
+        ({"role": "id", "thousands": ","}, "has remove or thousands, which need numbers"),
+        ({"kind": "numeric", "remove": ["1"]}, "removes ['1']: name the words or signs around the numbers"),
+        ({"kind": "numeric", "thousands": ";"}, "Input should be ',', '.', ' ' or"),
         ({"kind": "numeric", "nulable": True}, "Extra inputs are not permitted"),
         ({"kind": "numeric", "name": ""}, "at least 1 character"),
         ({"kind": "numeric", "description": ""}, "at least 1 character"),
@@ -95,6 +99,29 @@ def test_an_inconsistent_column_is_refused_with_its_reason(fields: dict[str, Any
         column(**fields)
 
     assert message in str(caught.value)
+
+
+def test_days_of_a_label_need_a_time(declare: Declare) -> None:
+    declared = declare({"name": "Age", "kind": "numeric"}, TARGET).model_dump() | {"label_days": 30}
+
+    with pytest.raises(ValidationError, match="label_days needs a column of role time"):
+        CustomerDeclaration.model_validate(declared)
+
+
+def test_an_ignored_column_keeps_its_declaration_as_documentation(declare: Declare) -> None:
+    once = {"name": "Plan", "kind": "ordinal", "domain": ["low", "high"], "protected": True, "monotone": "increasing"}
+    pay = {"name": "Pay", "kind": "numeric", "domain": {"min": 0}, "bands": [1], "cost": 2, "treatment": {}}
+
+    declaration = declare(
+        {"name": "Age", "kind": "numeric"},
+        once | {"role": "ignored"},
+        pay | {"role": "ignored", "remove": ["$"], "whole": True},
+        TARGET,
+    )
+
+    assert declaration.feature_names == ["Age"]
+    assert declaration.columns[1].levels == ["low", "high"]
+    assert declaration.segments == declaration.protected == []
 
 
 def test_a_level_that_only_python_reads_as_a_number_is_text() -> None:

@@ -1,6 +1,7 @@
 """Claims about the leakage checks: leaks are found, and tables without leak have no finding."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.leakage import Finding, LeakageParameters, LeakageReport, check_leakage, require_no_leak
 from churn_kedro.customers.leakage.order import identifier_order
-from churn_kedro.customers.splits import SplitParameters, describe_splits
+from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
 from churn_kedro.reporting.figures.performance import draw_findings
 from tests import ROOT
 
@@ -33,7 +34,7 @@ PARAMETERS = LeakageParameters.model_validate(
         "certain_rate": 0.97,
         "certain_share": 0.2,
         "unique_share": 0.95,
-        "near_duplicates_warning": 0.01,
+        "near_duplicates_warning": 0.05,
         "near_duplicates_leak": 0.2,
         "model_min_class_rows": 200,
         "model_warning": {"auc": 0.98, "r2": 0.98},
@@ -409,6 +410,16 @@ def test_constant_and_nearly_unique_columns_are_reported() -> None:
     assert found(report, "warning") == [("constant", "never"), ("nearly_unique", "phone"), ("nearly_unique", "number")]
 
 
+def test_evenly_spread_whole_numbers_are_no_identifier() -> None:
+    table = honest(3_000, 2)
+    table["pay"] = np.random.default_rng(2).integers(20_000, 200_000, 3_000).astype(np.float64)
+
+    report = check(table)
+
+    assert table["pay"].nunique() / len(table) > 0.95
+    assert [finding.column for finding in report.findings if finding.check == "nearly_unique"] == []
+
+
 def test_a_feature_unknown_at_scoring_is_a_leak_however_its_name_is_written() -> None:
     table = honest(300, 2, columns=2)
 
@@ -436,6 +447,29 @@ def test_a_customer_in_two_parts_is_a_leak_with_examples() -> None:
     assert f"{train['Id'].iloc[0]} in train and test" in report.findings[0].evidence
 
 
+@pytest.mark.parametrize(
+    ("method", "gap_days", "severity"), [("time", 0, "leak"), ("time", 60, None), ("random", 0, "warning")]
+)
+def test_labels_that_are_known_in_the_time_of_a_later_part_are_found(
+    method: str, gap_days: float, severity: str | None
+) -> None:
+    table = honest(1_000, 2, columns=1)
+    table["Day"] = pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(1_000) % 12 * 30, unit="D")
+    declaration = declare(table, roles={"Day": "time"}, label_days=60)
+    split = SplitParameters.model_validate(SHARES.model_dump() | {"method": method, "gap_days": gap_days})
+    parts = split_customers(table, declaration, split)
+    manifest = describe_splits(*parts, declaration, split, {})
+
+    report = check_leakage(table, *parts, manifest, None, declaration, PARAMETERS)
+
+    assert "label_windows" in report.checks
+    findings = [finding for finding in report.findings if finding.check == "label_windows"]
+    assert [finding.severity for finding in findings] == ([] if severity is None else [severity])
+    if severity == "leak":
+        assert "`kedro run --params data_processing.split.gap_days=60`" in findings[0].advice
+    assert "label_windows" not in check(honest(300, 2, columns=1)).checks
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("shaken", [0.0, 1e-6])
@@ -452,6 +486,27 @@ def test_rows_copied_to_balance_the_classes_are_a_leak(shaken: float, seed: int)
     assert ("near_duplicates", None) in found(report, "leak")
 
 
+def test_near_duplicates_of_test_rows_are_counted_among_all_rows_that_the_final_model_learns_from() -> None:
+    table = honest(1_000, 3)
+    train, validation, test = divide(table)
+    # Of the test rows, 20 are in the training set and 15 in the validation set, with other labels.
+    copied = pd.concat([train[:20], validation[:15]]).assign(y=lambda rows: 1 - rows["y"])
+    test = pd.concat([test, copied], ignore_index=True)
+    test["Id"] = pd.Series(np.arange(len(test)) + 10_000).astype("str")
+    table = pd.concat([train, validation, test], ignore_index=True)
+
+    finding = only(check_parts(table, train, validation, test, declare(table)), "near_duplicates")
+
+    assert (
+        f"35 of {len(test)} test rows ({35 / len(test):.1%}) have the features of a row that the final model learns"
+        in (finding.evidence)
+    )
+    assert finding.value == 35 / len(test)
+    assert "sample" not in finding.evidence
+    assert finding.severity == "warning"
+    assert "`kedro run --params data_processing.split.method=copies`" in finding.advice
+
+
 @pytest.mark.slow
 def test_copied_rows_are_found_in_a_large_table_too() -> None:
     table = honest(60_000, 5, columns=3)
@@ -461,7 +516,9 @@ def test_copied_rows_are_found_in_a_large_table_too() -> None:
     near_duplicates = only(check(table), "near_duplicates")
 
     assert near_duplicates.severity == "leak"
-    assert near_duplicates.value == pytest.approx(0.6, abs=0.03)
+    # A copy is in an earlier part with a probability of 0.8.
+    assert near_duplicates.value == pytest.approx(0.8, abs=0.03)
+    assert re.search(r"\(measured on a sample of [0-9,]+ of 120,000 rows\)\.$", near_duplicates.evidence)
 
 
 @pytest.mark.slow
@@ -511,6 +568,7 @@ def test_a_leak_stops_the_run_with_the_lines_that_would_allow_it() -> None:
     message = str(stopped.value)
     assert "2.0 → left" in message
     assert "What to do: Give it role ignored." in message
+    assert message.count("role: ignored") == 1
     lines = yaml.safe_load(message[message.index("customers:\n") :])
     (permission,) = lines["customers"]["allowed_leaks"]
     assert permission | {"reason": ""} == {"check": "target_copy", "column": 'left: "yes"', "reason": ""}

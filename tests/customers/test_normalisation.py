@@ -136,10 +136,10 @@ def test_an_unknown_label_is_unreadable_with_the_labels_in_its_reason(declare: D
         {"name": "a", "kind": "numeric"}, {"name": "Churn", "role": "target"}, positive="Yes", negative="No"
     )
 
-    normalised = normalise(pd.DataFrame({"a": [1, 2], "Churn": ["yes", "No"]}), churn, with_target=True)
+    normalised = normalise(pd.DataFrame({"a": [1, 2], "Churn": ["yep", "No"]}), churn, with_target=True)
 
     assert np.isnan(normalised.table["Churn"][0])
-    assert reasons(normalised) == [(0, "Churn", "Churn: 'yes' is neither 'No' nor 'Yes'")]
+    assert reasons(normalised) == [(0, "Churn", "Churn: 'yep' is neither 'No' nor 'Yes'")]
 
 
 def test_a_missing_label_is_missing_and_not_unreadable(declaration: CustomerDeclaration) -> None:

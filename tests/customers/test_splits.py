@@ -215,9 +215,35 @@ def test_rows_in_the_gap_are_in_no_part(panel: tuple[CustomerDeclaration, pd.Dat
 
     train, validation, test = split_customers(table, declaration, by("time", gap_days=30))
 
-    assert validation["Day"].min() - train["Day"].max() > pd.Timedelta(days=30)
-    assert test["Day"].min() - validation["Day"].max() > pd.Timedelta(days=30)
-    assert [len(train), len(validation), len(test)] == [270, 70, 100]
+    assert validation["Day"].min() - train["Day"].max() >= pd.Timedelta(days=30)
+    assert test["Day"].min() - validation["Day"].max() >= pd.Timedelta(days=30)
+    assert [len(train), len(validation), len(test)] == [242, 100, 100]
+
+
+def test_a_row_a_whole_gap_earlier_is_kept(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
+    declaration, table = panel
+    cutoffs = table.assign(Day=pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(500) % 4 * 90, unit="D"))
+
+    train, validation, test = split_customers(cutoffs, declaration, by("time", gap_days=90))
+
+    assert [sorted(part["Day"].dt.dayofyear.unique()) for part in (train, validation, test)] == [[1, 91], [181], [271]]
+
+
+@pytest.mark.parametrize(
+    ("times", "gap_days", "message"),
+    [
+        (2, 0, "needs at least 3 different times in Day, one for each part; the table has 2025-01-01, 2025-01-31."),
+        (5, 90, "gap_days 90 needs rows of at least twice as many days; those by Day cover 120 days"),
+    ],
+)
+def test_too_few_times_for_a_split_by_time_are_refused(
+    panel: tuple[CustomerDeclaration, pd.DataFrame], times: int, gap_days: float, message: str
+) -> None:
+    declaration, table = panel
+    few = table.assign(Day=pd.Timestamp("2025-01-01") + pd.to_timedelta(np.arange(500) % times * 30, unit="D"))
+
+    with pytest.raises(CustomerTableError, match=message):
+        split_customers(few, declaration, by("time", gap_days=gap_days))
 
 
 def test_rows_of_the_same_time_are_in_the_same_part(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:
@@ -228,6 +254,23 @@ def test_rows_of_the_same_time_are_in_the_same_part(panel: tuple[CustomerDeclara
 
     moments = [set(part["Day"]) for part in parts]
     assert len(set().union(*moments)) == sum(map(len, moments))
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+def test_copies_are_kept_in_one_part(panel: tuple[CustomerDeclaration, pd.DataFrame], *, repeated: bool) -> None:
+    declaration, table = panel
+    features = declaration.feature_names
+    once = table.drop_duplicates("Id") if not repeated else table
+    copied = pd.concat([once, once.sample(frac=0.3, random_state=1)], ignore_index=True)
+    if not repeated:
+        copied["Id"] = [f"c{row}" for row in range(len(copied))]
+
+    parts = split_customers(copied, declaration, by("copies"))
+
+    assert sum(map(len, parts)) == len(copied)
+    for keys in (features, ["Id"]):
+        seen = pd.concat([part[keys].drop_duplicates() for part in parts], ignore_index=True)
+        assert not seen.duplicated().any()
 
 
 def test_a_customer_keeps_its_part_as_the_table_grows(panel: tuple[CustomerDeclaration, pd.DataFrame]) -> None:

@@ -157,9 +157,11 @@ def test_events_become_a_use_case_that_is_split_by_time(project: Project, tmp_pa
     )
     table.to_csv(tmp_path / "events.csv", index=False)
 
-    project.kedro("run", "--pipelines", "snapshots", "--params", f"events={tmp_path / 'events.csv'}")
-    snapshots = project.path / "data/02_intermediate/bank/snapshots.csv"
-    project.kedro("customers", "onboard", str(snapshots), "--target", "churn", "--name", "shop")
+    project.kedro(
+        *("customers", "onboard", str(tmp_path / "events.csv"), "--name", "shop"),
+        *("--events", "--customer", "customer_id", "--timestamp", "timestamp"),
+    )
+    project.kedro("run", "--env", "shop", "--pipelines", "snapshots")
     printed = project.kedro("run", "--env", "shop", "--params", QUICK).stdout
 
     declared = (project.path / "conf/shop/parameters/customers.yml").read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 """Claims that hold for every algorithm: it learns, keeps declared limits, counts weights and can be repeated."""
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -344,3 +345,22 @@ def test_a_final_model_scores_with_any_number_of_threads_and_reports_its_size() 
 @pytest.mark.skipif(find_device("auto") == "cuda", reason="there is a CUDA device")
 def test_without_a_cuda_device_trees_grow_on_the_processor() -> None:
     assert [find_device(wanted) for wanted in ("auto", "cpu", "cuda")] == ["cpu", "cpu", "cpu"]
+
+
+@pytest.mark.parametrize("name", ["logistic_regression", "ridge"])
+def test_a_linear_model_of_many_levels_needs_little_memory(name: AlgorithmName) -> None:
+    rows, levels = 3_000, 2_000
+    task: Task = "regression" if name == "ridge" else "binary"
+    sample = draw(task, rows)
+    sample.values[:, 2] = np.arange(rows) % levels
+    algorithm, problem = load_algorithm(name), problem_of(task)
+
+    tracemalloc.start()
+    try:
+        answer(algorithm.fit(sample, {}, problem, None), sample.values, problem.learning)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    # One-hot encoded levels in a dense array.
+    assert peak < rows * levels * 8 / 4

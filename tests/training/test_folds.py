@@ -109,6 +109,17 @@ def test_rows_of_one_customer_stay_together(method: str) -> None:
         assert not set(made.customers["Id"].iloc[fold.train]) & set(made.customers["Id"].iloc[fold.validation])
 
 
+def test_copies_are_in_one_fold() -> None:
+    case = task_case("binary")
+    made = development("binary", {"method": "copies"}, table=pd.concat([case.train] * 2, ignore_index=True))
+
+    folds = divide(made, declared(), n_splits=4)
+
+    assert len(folds) == 4
+    for fold in folds:
+        assert not set(fold.train % len(case.train)) & set(fold.validation % len(case.train))
+
+
 @pytest.mark.parametrize("gap_days", [0.0, 20.0])
 def test_every_learned_row_is_before_every_judged_row_with_the_gap_between(gap_days: float) -> None:
     random = np.random.default_rng(0)
@@ -121,7 +132,7 @@ def test_every_learned_row_is_before_every_judged_row_with_the_gap_between(gap_d
     assert len(folds) == 4
     for fold in folds:
         train, validation = (made.customers["Seen"].iloc[rows] for rows in (fold.train, fold.validation))
-        assert train.max() < validation.min() - pd.Timedelta(days=gap_days)
+        assert train.max() <= validation.min() - pd.Timedelta(days=gap_days)
         # And nothing else is left out.
         waste = made.customers["Seen"].iloc[np.setdiff1d(np.arange(450), [*fold.train, *fold.validation])]
         assert ((waste > validation.max()) | (waste >= validation.min() - pd.Timedelta(days=gap_days))).all()

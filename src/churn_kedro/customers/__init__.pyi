@@ -16,6 +16,7 @@ from .leakage.findings import (
     LeakageReport as LeakageReport,
     require_no_leak as require_no_leak,
 )
+from .near_duplicates import group_near_duplicates as group_near_duplicates
 from .normalisation import (
     NamedCustomers as NamedCustomers,
     NormalisedCustomers as NormalisedCustomers,
@@ -28,8 +29,11 @@ from .onboarding.configuration_files import (
     render_catalog as render_catalog,
     render_data_processing as render_data_processing,
     render_declaration as render_declaration,
+    render_event_globals as render_event_globals,
     render_globals as render_globals,
+    render_snapshots as render_snapshots,
 )
+from .onboarding.events import infer_snapshots as infer_snapshots
 from .onboarding.inference import Onboarding as Onboarding, infer_declaration as infer_declaration
 from .parameters import DataProcessingParameters as DataProcessingParameters
 from .profile import (
@@ -69,6 +73,7 @@ from .splits import (
     SplitManifest as SplitManifest,
     SplitParameters as SplitParameters,
     describe_splits as describe_splits,
+    rows_before as rows_before,
     split_customers as split_customers,
 )
 from .tasks import TASKS as TASKS, Score as Score, Task as Task

@@ -84,6 +84,16 @@ class Column(Parameters):
     date_format: str | None = Field(
         None, description="Format of dates in strptime codes; left out: ISO 8601 such as 2026-01-31."
     )
+    remove: list[str] = Field(
+        default_factory=list,
+        description="Words or signs before or after the numbers of this column, such as $, % or km, which are left "
+        "out. With these or thousands, a number in parentheses is negative.",
+    )
+    thousands: Literal[",", ".", " ", "'"] | None = Field(
+        None,
+        description="Thousands separator of the numbers of this column. Decimal marks are then the others of comma and "
+        "point, whatever the decimal of the table.",
+    )
     treatment: Treatment | None = Field(None, description="Differences from the treatment of the column's kind.")
     monotone: Direction | None = Field(
         None,
@@ -107,6 +117,9 @@ class Column(Parameters):
 
     @model_validator(mode="after")
     def _fitting_kind(self) -> Self:
+        # What an ignored column was declared as before is documentation.
+        if self.role == "ignored":
+            return self
         if self.role == "feature" and self.kind is None:
             raise ValueError(f"feature '{self.name}' needs a kind: numeric, categorical, binary, ordinal or date")
         if self.role == "segment" and self.kind not in (None, "numeric", "categorical"):
@@ -126,16 +139,33 @@ class Column(Parameters):
             raise ValueError(
                 f"column '{self.name}' of kind {self.kind} cannot be monotone, which needs numbers or ordered levels"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_format(self) -> Self:
+        if self.role == "ignored":
+            return self
         if self.date_format is not None and self.kind != "date" and self.role != "time":
             raise ValueError(
                 f"column '{self.name}' has a date_format but is not a date: give it kind date or role time"
             )
         if self.whole and self.kind != "numeric":
             raise ValueError(f"column '{self.name}' is declared whole but is not numeric")
+        formatted = bool(self.remove) or self.thousands is not None
+        if formatted and self.cells != "number" and self.role != "target":
+            raise ValueError(
+                f"column '{self.name}' has remove or thousands, which need numbers: give it kind numeric, or leave "
+                "them out"
+            )
+        empty = [word for word in self.remove if not word.strip() or is_number(word)]
+        if empty:
+            raise ValueError(f"column '{self.name}' removes {empty}: name the words or signs around the numbers")
         return self
 
     @model_validator(mode="after")
     def _fitting_segment(self) -> Self:
+        if self.role == "ignored":
+            return self
         if self.segment and self.role not in ("feature", "segment"):
             raise ValueError(
                 f"column '{self.name}' has role {self.role}; only features take segment: true. A column that the "
@@ -165,6 +195,8 @@ class Column(Parameters):
     @model_validator(mode="after")
     def _fitting_domain(self) -> Self:
         levels = self.levels
+        if self.role == "ignored":
+            return self
         if self.kind == "date" and self.domain is not None:
             raise ValueError(f"date column '{self.name}' takes no domain")
         if self.kind == "numeric" and levels:
@@ -203,7 +235,7 @@ class Column(Parameters):
     @property
     def is_segment(self) -> bool:
         """Whether evaluation reports on the groups of this column."""
-        return self.segment or self.protected or self.role == "segment"
+        return self.role == "segment" or (self.role != "ignored" and (self.segment or self.protected))
 
     @property
     def cells(self) -> CellType:
@@ -282,6 +314,12 @@ class CustomerDeclaration(Parameters):
         description="Rows with a cell that does not have the type of its column: set_aside (left out, with reasons), "
         "refuse (an error), or missing (the cell counts as missing).",
     )
+    label_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after the time of a row (role time) until its label is known. A split by time must have at "
+        "least such a gap.",
+    )
     columns: list[Column] = Field(min_length=1, description="All columns that the project may use.")
     derived: list[DerivedColumn] = Field(default_factory=list, description="Model inputs computed from two columns.")
     interactions: list[list[str]] = Field(
@@ -311,6 +349,8 @@ class CustomerDeclaration(Parameters):
             with_role = [column.name for column in self.columns if column.role == role]
             if len(with_role) > 1:
                 raise ValueError(f"at most one column may have role {role}, found {with_role}")
+        if self.label_days is not None and self.time is None:
+            raise ValueError("label_days needs a column of role time, the time from which the days count")
         return self
 
     @model_validator(mode="after")
@@ -376,7 +416,16 @@ class CustomerDeclaration(Parameters):
             The reader.
         """
         cells: CellType = "number" if column.role == "target" else column.cells
-        return CellReader(column.name, cells, list(column.missing), self.decimal, column.date_format, required=required)
+        return CellReader(
+            column.name,
+            cells,
+            list(column.missing),
+            self.decimal,
+            column.date_format,
+            required=required,
+            remove=list(column.remove),
+            thousands=column.thousands or "",
+        )
 
     @property
     def features(self) -> list[Column]:
@@ -421,7 +470,7 @@ class CustomerDeclaration(Parameters):
     @property
     def protected(self) -> list[Column]:
         """Columns whose groups' decisions evaluation compares, in declared order."""
-        return [column for column in self.columns if column.protected]
+        return [column for column in self.columns if column.is_segment and column.protected]
 
     @property
     def classes(self) -> list[Level]:

@@ -73,20 +73,25 @@ class NormalisedCustomers:
     suspected_missing: dict[str, dict[str, int]]
 
 
-def _equals(text: pd.Series, label: Level) -> pd.Series:
-    if isinstance(label, str):
-        return text == label.strip()
-    return pd.to_numeric(text, errors="coerce") == label
+def _read_classes(cells: pd.Series, column: Column, declaration: CustomerDeclaration) -> tuple[ReadColumn, str]:
+    """Convert labels of the target to codes: positions in the list of classes.
 
-
-def _read_classes(cells: pd.Series, column: Column, classes: list[Level]) -> tuple[ReadColumn, str]:
-    """Convert labels of the target to codes: positions in the list of classes."""
+    Words match in upper or lower case, unless labels differ in nothing else.
+    """
+    classes = declaration.classes
     text = read_levels(cells, column.missing)
     positions, distinct = pd.factorize(text)
     levels = pd.Series(distinct, dtype=TEXT)
+    words = [label.strip() for label in classes if isinstance(label, str)]
+    if words:
+        one_spelling = len({word.casefold() for word in words}) == len(words)
+        found = levels.str.casefold() if one_spelling else levels
+        keys: list[Level] = [word.casefold() for word in words] if one_spelling else list(words)
+    else:
+        found, keys = declaration.cell_reader(column).read(levels).values, classes
     codes = np.full(len(levels) + 1, np.nan)
-    for code, label in enumerate(classes):
-        codes[:-1][_equals(levels, label).to_numpy(dtype=bool)] = code
+    for code, key in enumerate(keys):
+        codes[:-1][(found == key).to_numpy(dtype=bool)] = code
     # factorize codes missing cells as -1, which indexes the last code: NaN.
     target = pd.Series(codes[positions], index=cells.index)
     labels = [repr(label) for label in classes]
@@ -97,7 +102,7 @@ def _read_classes(cells: pd.Series, column: Column, classes: list[Level]) -> tup
 def _read_column(cells: pd.Series, column: Column, declaration: CustomerDeclaration) -> tuple[ReadColumn, str]:
     """Return the typed column, and the predicate of its unreadable cells."""
     if column.role == "target" and declaration.classes:
-        return _read_classes(cells, column, declaration.classes)
+        return _read_classes(cells, column, declaration)
     reader = declaration.cell_reader(column)
     return reader.read(cells), reader.expected
 

@@ -5,7 +5,7 @@ Several cut-offs make several rows per customer, to be split by time.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import pandas as pd
 from pydantic import BeforeValidator, Field, model_validator
@@ -38,6 +38,7 @@ class EventColumns(Parameters):
     timestamp: str = Field(min_length=1, description="Column with the time of the event.")
     amount: str | None = Field(None, description="Column with the amount of the event, if there is one.")
     timestamp_format: str | None = Field(None, description="strptime codes; left out: ISO 8601.")
+    decimal: Literal[".", ","] = Field(".", description="Decimal mark of the amounts in a text file.")
 
 
 class SnapshotParameters(Parameters):
@@ -79,9 +80,21 @@ class SnapshotReport(Record):
 
     events_read: int
     events_unreadable: int
+    customers: int = Field(description="Different customers in the labelled rows.")
+    to_score: int = Field(description="Active customers as of the day after the last event.")
     first_event: str
     last_event: str
     cutoffs: list[CutoffRecord]
+
+    @property
+    def rows(self) -> int:
+        """Labelled rows: one for each cut-off and customer who is active then."""
+        return sum(record.customers for record in self.cutoffs)
+
+    @property
+    def churned(self) -> int:
+        """Labelled rows of customers who left."""
+        return sum(record.churned for record in self.cutoffs)
 
 
 def build_snapshots(
@@ -112,14 +125,17 @@ def build_snapshots(
         labelled.append(rows)
         records.append(CutoffRecord(cutoff=f"{cutoff:%Y-%m-%d}", customers=len(rows), churned=int(rows[LABEL].sum())))
     present = _describe_past(readable, moments.max().normalize() + pd.Timedelta(days=1), parameters)
+    table = pd.concat(labelled, ignore_index=True)
     report = SnapshotReport(
+        customers=int(table[parameters.columns.customer].nunique()),
+        to_score=len(present),
         events_read=len(events),
         events_unreadable=unreadable,
         first_event=str(moments.min()),
         last_event=str(moments.max()),
         cutoffs=records,
     )
-    return pd.concat(labelled, ignore_index=True), present, report
+    return table, present, report
 
 
 def _read_events(events: pd.DataFrame, parameters: SnapshotParameters) -> tuple[pd.DataFrame, int]:
@@ -136,7 +152,7 @@ def _read_events(events: pd.DataFrame, parameters: SnapshotParameters) -> tuple[
     readable = customers.notna() & (customers != "") & moments.notna()
     amounts = pd.Series(0.0, index=events.index)
     if columns.amount is not None:
-        amounts, _ = read_numbers(events[columns.amount], [], ".")
+        amounts, _ = read_numbers(events[columns.amount], [], columns.decimal)
         readable &= amounts.notna()
     unreadable = int((~readable).sum())
     if not len(events) or unreadable / len(events) > parameters.max_unreadable_share:
@@ -165,7 +181,8 @@ def _place_cutoffs(moments: pd.Series, parameters: SnapshotParameters) -> list[p
     if last < first:
         raise CustomerTableError(
             f"The events go from {moments.min()} to {moments.max()}: too short for history_days "
-            f"{parameters.history_days} and label_days {parameters.label_days}. Shorten them."
+            f"{parameters.history_days} and label_days {parameters.label_days}, which need "
+            f"{parameters.history_days + parameters.label_days} days for one cut-off. Shorten them."
         )
     steps = (last - first).days // parameters.every_days
     return [last - pd.Timedelta(days=step * parameters.every_days) for step in range(steps, -1, -1)]

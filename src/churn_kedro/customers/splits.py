@@ -12,8 +12,9 @@ from pydantic import Field, model_validator
 from churn_kedro.base import ParameterError, Parameters, Record
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.digests import table_digest
+from churn_kedro.customers.near_duplicates import group_near_duplicates
 
-SplitMethod = Literal["random", "time", "group", "hash"]
+SplitMethod = Literal["random", "time", "group", "hash", "copies"]
 _PARTS = ("train", "validation", "test")
 
 
@@ -23,7 +24,8 @@ class SplitParameters(Parameters):
     method: SplitMethod = Field(
         "random",
         description="random: stratified by class; time: test on the latest rows; group: no group in two parts; hash: "
-        "by a hash of the identifier, so that a customer stays in its part as the table grows.",
+        "by a hash of the identifier, so that a customer stays in its part as the table grows; copies: no rows with "
+        "equal or nearly equal features in two parts.",
     )
     test_size: float = Field(gt=0, lt=1, description="Share of all customers kept for the final evaluation.")
     validation_size: float = Field(
@@ -34,7 +36,10 @@ class SplitParameters(Parameters):
     )
     random_state: int = Field(ge=0, description="Seed of the shuffle; salt of the hash.")
     gap_days: float = Field(
-        0, ge=0, description="Method time: days before validation set and test set whose rows are left out."
+        0,
+        ge=0,
+        description="Method time: least days from a training row to a validation row, and from a validation row to a "
+        "test row; rows between are left out.",
     )
 
     @model_validator(mode="after")
@@ -145,7 +150,9 @@ def split_customers(
     """
     if declaration.classes:
         _require_every_class(customers[declaration.target], declaration, parameters)
-    divide = {"random": _by_chance, "time": _by_time, "group": _by_group, "hash": _by_hash}[parameters.method]
+    divide = {"random": _by_chance, "time": _by_time, "group": _by_group, "hash": _by_hash, "copies": _by_copies}[
+        parameters.method
+    ]
     parts = divide(customers, declaration, parameters)
     for name, rows in zip(_PARTS, parts, strict=True):
         _require_usable(name, customers[declaration.target].to_numpy()[rows], declaration, parameters)
@@ -170,6 +177,10 @@ def _by_group(customers: pd.DataFrame, declaration: CustomerDeclaration, paramet
         )
     groups, _ = pd.factorize(customers[declaration.group], use_na_sentinel=False)
     return _by_units(groups, customers, declaration, parameters)
+
+
+def _by_copies(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
+    return _by_units(group_near_duplicates(customers, declaration), customers, declaration, parameters)
 
 
 def _by_units(
@@ -225,16 +236,44 @@ def _by_time(customers: pd.DataFrame, declaration: CustomerDeclaration, paramete
             f"{int(times.isna().sum()):,} customers have no {declaration.time}, which a split by time needs. Remove "
             "nullable from the column in parameters/customers.yml, so that they are rejected."
         )
-    ordered = np.sort(times.to_numpy())
-    test_from = ordered[int(len(ordered) * (1 - parameters.test_size))]
-    validation_from = ordered[int(len(ordered) * (1 - parameters.test_size - parameters.validation_size))]
-    gap = np.timedelta64(round(parameters.gap_days * 86_400), "s")
     moments = times.to_numpy()
-    return (
-        np.flatnonzero(moments < validation_from - gap),
-        np.flatnonzero((moments >= validation_from) & (moments < test_from - gap)),
-        np.flatnonzero(moments >= test_from),
-    )
+    ordered, distinct = np.sort(moments), np.unique(moments)
+    if len(distinct) < len(_PARTS):
+        listed = ", ".join(f"{moment:%Y-%m-%d}" for moment in pd.DatetimeIndex(distinct))
+        raise CustomerTableError(
+            f"A split by time needs at least {len(_PARTS)} different times in {declaration.time}, one for each part; "
+            f"the table has {listed}. Provide more (of events: a smaller snapshots.every_days), or set "
+            "data_processing.split.method to random, which keeps the rows of a customer in one part."
+        )
+    test_from = ordered[int(len(ordered) * (1 - parameters.test_size))]
+    before_test = rows_before(moments, test_from, parameters.gap_days)
+    validation_from = ordered[max(0, int(before_test.sum()) - round(len(ordered) * parameters.validation_size))]
+    train = rows_before(moments, validation_from, parameters.gap_days)
+    validation = (moments >= validation_from) & before_test
+    if parameters.gap_days and not (train.any() and validation.any()):
+        days = (distinct[-1] - distinct[0]) / np.timedelta64(1, "D")
+        raise CustomerTableError(
+            f"A split by time with gap_days {parameters.gap_days:g} needs rows of at least twice as many days; those "
+            f"by {declaration.time} cover {days:g} days and leave nothing for "
+            f"{'training' if validation.any() else 'validation'}. Provide rows of a longer time, or smaller shares in "
+            "data_processing.split."
+        )
+    return np.flatnonzero(train), np.flatnonzero(validation), np.flatnonzero(moments >= test_from)
+
+
+def rows_before(moments: np.ndarray, start: np.datetime64, gap_days: float) -> np.ndarray:
+    """Find the rows before a time, with a gap between.
+
+    Args:
+        moments: Time of each row.
+        start: Time of the first later row.
+        gap_days: Least days between.
+
+    Returns:
+        Mask of the rows.
+    """
+    earlier: np.ndarray = (moments < start) & (moments <= start - np.timedelta64(round(gap_days * 86_400), "s"))
+    return earlier
 
 
 def _by_hash(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:

@@ -53,4 +53,8 @@ from .runtime.matrix_parts import PartsDataset as PartsDataset
 from .runtime.processes import describe_process as describe_process
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
 from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
-from .tables import RawTableDataset as RawTableDataset, TableDataset as TableDataset
+from .tables import (
+    RawTableDataset as RawTableDataset,
+    TableDataset as TableDataset,
+    read_sheet_headers as read_sheet_headers,
+)

@@ -185,7 +185,7 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             if self._suffix == ".parquet":
                 table, read_as = pd.read_parquet(file), "parquet"
             else:
-                table, read_as = pd.read_excel(file, sheet_name=self._sheet, engine="calamine"), "excel"
+                table, read_as = _read_sheet(file, self._sheet), "excel"
         # Lists, structures and bytes are not valid in a customer table; they are converted to text.
         for name, dtype in table.dtypes.items():
             first = table[name].dropna().head(1)
@@ -226,6 +226,36 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "header_only": self._header_only}
+
+
+def _read_sheet(file: Any, sheet: str | int) -> pd.DataFrame:
+    with pd.ExcelFile(file, engine="calamine") as book:
+        if sheet not in book.sheet_names and not isinstance(sheet, int):
+            raise CustomerTableError(
+                f"There is no sheet {sheet!r}; the file has {', '.join(map(repr, book.sheet_names))}. Name one of "
+                "them: --sheet when onboarding, `sheet` of the catalog entry."
+            )
+        return book.parse(sheet)
+
+
+def read_sheet_headers(filepath: str) -> dict[str, list[str]]:
+    """Read the first row of each sheet of an Excel file.
+
+    Args:
+        filepath: Local path.
+
+    Returns:
+        Names of the columns by sheet, in the order of the file; empty for another format.
+
+    Raises:
+        DatasetError: The file is not in the format of its suffix.
+    """
+    if not filepath.lower().endswith(_EXCEL_SUFFIXES):
+        return {}
+    with _readable(filepath), pd.ExcelFile(filepath, engine="calamine") as book:
+        return {
+            str(sheet): [str(name).strip() for name in book.parse(sheet, nrows=0).columns] for sheet in book.sheet_names
+        }
 
 
 def log_copy(filesystem: fsspec.AbstractFileSystem, path: str, artifact_path: str) -> None:

@@ -76,7 +76,7 @@ class LineageHooks:
             {
                 "use_case": self._use_case,
                 "pipeline": ",".join(sorted(pipelines)),
-                **describe_code(self._project_path),
+                **describe_code(self._project_path, self._use_case),
                 **describe_process(),
             }
         )

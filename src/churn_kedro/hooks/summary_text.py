@@ -7,7 +7,7 @@ from typing import Any
 
 from churn_kedro.base import escape_controls
 from churn_kedro.campaigns import ScoringReport
-from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges
+from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges, SnapshotReport
 from churn_kedro.evaluation import Evaluation, headlines
 from churn_kedro.models import SCORE_NAMES
 from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling, SampleReport, ValueCeiling
@@ -220,6 +220,19 @@ def _describe_evaluation(report: Evaluation, files: Mapping[str, str]) -> list[s
     return lines
 
 
+def _describe_snapshots(report: SnapshotReport, files: Mapping[str, str]) -> list[str]:
+    unreadable = f" ({report.events_unreadable:,} unreadable)" if report.events_unreadable else ""
+    first, last = report.cutoffs[0].cutoff, report.cutoffs[-1].cutoff
+    count, left = len(report.cutoffs), report.churned / max(report.rows, 1)
+    cutoffs = f"{count} cut-offs from {first} to {last}" if count > 1 else f"one cut-off, {first}"
+    return [
+        _line("events", f"{report.events_read:,} read{unreadable}, from {report.first_event} to {report.last_event}"),
+        _line("snapshots", f"{report.rows:,} rows of {report.customers:,} customers at {cutoffs}; {left:.1%} left"),
+        _line("", f"customers with labels: {files.get('customer_snapshots', 'not saved')}"),
+        _line("", f"{report.to_score:,} customers to score: {files.get('snapshots_to_score', 'not saved')}"),
+    ]
+
+
 def _outcome(report: ScoringReport) -> str:
     match report.task:
         case "binary":
@@ -262,6 +275,7 @@ _PLAIN: Mapping[type, Callable[[Any], list[str]]] = {
     Decision: _describe_decision,
 }
 _POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
+    SnapshotReport: _describe_snapshots,
     DataQuality: _describe_quality,
     LeakageReport: _describe_leakage,
     Evaluation: _describe_evaluation,

@@ -314,7 +314,11 @@ def summarise(results: EvaluationResults) -> list[str]:
     Returns:
         Sentences.
     """
-    sentences = [*_describe_allowed_leaks(results.assessment.leakage), _describe_test(results)]
+    sentences = [
+        *_describe_allowed_leaks(results.assessment.leakage),
+        _describe_test(results),
+        *_describe_near_duplicates(results.assessment.leakage),
+    ]
     match results.evaluation.task:
         case "binary":
             sentences += _summarise_decisions(results)
@@ -358,6 +362,14 @@ def _describe_allowed_leaks(leakage: LeakageReport) -> list[str]:
     return [
         f"The table has {_count(len(named), 'leak')} that the declaration allows, so all metrics may be too good: "
         f"{_join(named)}."
+    ]
+
+
+def _describe_near_duplicates(leakage: LeakageReport) -> list[str]:
+    return [
+        f"Not all test customers are new to the model, so metrics may be too good: {finding.evidence}"
+        for finding in leakage.findings
+        if finding.check == "near_duplicates" and finding.severity != "notice"
     ]
 
 
@@ -480,6 +492,7 @@ def list_limits(results: EvaluationResults) -> list[str]:
     """
     limits = [
         *_describe_allowed_leaks(results.assessment.leakage),
+        *_describe_near_duplicates(results.assessment.leakage),
         *_limits_of_the_test(results),
         *(_describe_worse(group, results.assessment.slices) for group in results.assessment.slices.failing),
         *_describe_harder(results.assessment.slices),

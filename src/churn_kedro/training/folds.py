@@ -9,7 +9,14 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.base import ParameterError
-from churn_kedro.customers import CustomerDeclaration, CustomerTableError, SplitManifest, SplitParameters
+from churn_kedro.customers import (
+    CustomerDeclaration,
+    CustomerTableError,
+    SplitManifest,
+    SplitParameters,
+    group_near_duplicates,
+    rows_before,
+)
 from churn_kedro.features import (
     FeatureParameters,
     InputConstraints,
@@ -347,6 +354,8 @@ def _divide(
 
 def _units(customers: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters) -> np.ndarray | None:
     """Return the group index of each row; None without groups."""
+    if split.method == "copies":
+        return group_near_duplicates(customers, declaration)
     names = [declaration.group] if split.method == "group" and declaration.group else declaration.id_names
     if not names or not customers.duplicated(names).any():
         return None
@@ -391,7 +400,6 @@ def _divide_by_time(
     moments, target = customers[declaration.time].to_numpy(), customers[declaration.target].to_numpy()
     ordered = np.sort(moments)
     starts = np.unique([ordered[len(ordered) * block // (n_splits + 1)] for block in range(1, n_splits + 1)])
-    gap = np.timedelta64(round(split.gap_days * 86_400), "s")
     wanted = max(1, len(declaration.classes))
 
     def complete(rows: np.ndarray) -> bool:
@@ -400,7 +408,7 @@ def _divide_by_time(
     folds: list[Fold] = []
     later = np.zeros(len(moments), dtype=bool)
     for start in starts[::-1]:
-        train, validation = moments < start - gap, (moments >= start) & ~later
+        train, validation = rows_before(moments, start, split.gap_days), (moments >= start) & ~later
         if complete(train) and complete(validation):
             folds.insert(0, Fold(np.flatnonzero(train), np.flatnonzero(validation)))
             later |= validation

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.customers.leakage.association import Codes, Floats, read_target
+from churn_kedro.customers.leakage.association import read_target
 from churn_kedro.customers.leakage.columns import check_columns, check_scoring_columns, check_variety
 from churn_kedro.customers.leakage.findings import (
     CHECKS,
@@ -26,7 +26,8 @@ from churn_kedro.customers.leakage.findings import (
 )
 from churn_kedro.customers.leakage.order import check_order
 from churn_kedro.customers.leakage.quick_model import check_perfect_model
-from churn_kedro.customers.leakage.shared_rows import check_near_duplicates, check_shared_customers
+from churn_kedro.customers.leakage.shared_rows import check_label_windows, check_near_duplicates, check_shared_customers
+from churn_kedro.customers.near_duplicates import Codes, Floats
 from churn_kedro.customers.splits import SplitManifest
 
 __all__ = [
@@ -107,11 +108,16 @@ def check_leakage(
         *check_variety(customers, checked, declaration, parameters),
         *([] if scoring_columns is None else check_scoring_columns(scoring_columns, declaration)),
         *check_shared_customers(parts, declaration, by_time=manifest.split.method == "time"),
+        *check_label_windows(parts, declaration, manifest.split.method),
         *near_duplicates,
     ]
+    skipped = {
+        *({"unknown_at_scoring"} if scoring_columns is None else ()),
+        *({"label_windows"} if declaration.label_days is None else ()),
+    }
     return LeakageReport(
         findings=assign_allowed(findings, declaration),
-        checks=[check for check in CHECKS if check != "unknown_at_scoring" or scoring_columns is not None],
+        checks=[check for check in CHECKS if check not in skipped],
         rows_checked=len(checked),
         rows_total=len(customers),
         sampled=sampled,

@@ -6,14 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from churn_kedro.customers.declaration import Column, CustomerDeclaration
+from churn_kedro.customers.near_duplicates import Codes, Floats, has_numbers, number_values
 from churn_kedro.customers.tasks import Task
-
-Codes = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 Z = 1.959964
 _FOLDS = 5
@@ -72,34 +69,6 @@ class Strength:
     low: float
     # Lower bound for each class against the others; empty for a regression.
     class_lows: Floats
-
-
-def number_values(column: pd.Series) -> Floats:
-    """Convert a numeric or date column to floats.
-
-    Args:
-        column: Numbers or dates.
-
-    Returns:
-        Its values; missing ones are NaN.
-    """
-    if pd.api.types.is_datetime64_any_dtype(column):
-        values = column.to_numpy().astype(np.int64).astype(np.float64)
-        values[column.isna().to_numpy()] = np.nan
-        return values
-    return column.to_numpy(dtype=np.float64)
-
-
-def has_numbers(column: Column) -> bool:
-    """Check whether the values of a column are ordered.
-
-    Args:
-        column: A feature.
-
-    Returns:
-        True for numbers and dates, False for levels.
-    """
-    return column.kind in ("numeric", "date")
 
 
 def bin_codes(values: Floats, bins: int = _BINS) -> Codes:

@@ -6,18 +6,17 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.customers.declaration import Column, CustomerDeclaration, CustomerTableError, match_header
+from churn_kedro.customers.identifiers import resembles_a_key
 from churn_kedro.customers.leakage.association import (
     Certainty,
-    Codes,
     Strength,
     Target,
     certain_rows,
     feature_codes,
-    has_numbers,
-    number_values,
     strength_of_codes,
 )
 from churn_kedro.customers.leakage.findings import FeatureAssociation, Finding, LeakageParameters, Limit, Severity
+from churn_kedro.customers.near_duplicates import Codes, has_numbers, number_values
 from churn_kedro.customers.tasks import TASKS
 
 _EXAMPLES = 4
@@ -267,12 +266,8 @@ def _resembles_an_identifier(column: pd.Series, declared: Column) -> bool:
         return True
     if declared.kind == "date":
         return False
-    values = np.sort(number_values(column.dropna()))
-    # Sequential numbers are whole and evenly distributed; measurements are dense in the middle and sparse at the ends.
-    if not (values == np.floor(values)).all() or len(values) < _LEAST_RANKED_ROWS:
-        return False
-    even = np.linspace(values[0], values[-1], len(values))
-    return bool(np.abs(values - even).max() <= 0.05 * (values[-1] - values[0]))
+    values = number_values(column.dropna())
+    return len(values) >= _LEAST_RANKED_ROWS and resembles_a_key(values)
 
 
 def check_scoring_columns(scoring_columns: list[str], declaration: CustomerDeclaration) -> list[Finding]:

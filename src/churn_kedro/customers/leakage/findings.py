@@ -23,9 +23,12 @@ CHECKS = (
     "nearly_unique",
     "unknown_at_scoring",
     "customer_in_two_splits",
+    "label_windows",
     "near_duplicates",
     "perfect_model",
 )
+# Checks of a column that a model can do without.
+_OF_FEATURES = frozenset({"target_copy", "missingness", "single_feature", "unknown_at_scoring"})
 _SEVERITIES: tuple[Severity, ...] = ("leak", "warning", "notice")
 
 
@@ -69,7 +72,10 @@ class LeakageParameters(Parameters):
         gt=0, le=1, description="Distinct values per row from which a column resembles an identifier."
     )
     near_duplicates_warning: float = Field(
-        gt=0, le=1, description="Share of validation or test rows with near-duplicates in training for a warning."
+        gt=0,
+        le=1,
+        description="Share of validation or test rows with the features of a row that a model learns from, for a "
+        "warning.",
     )
     near_duplicates_leak: float = Field(gt=0, le=1, description="Share of near-duplicates for a leak.")
     model_min_class_rows: int = Field(ge=20, description="As min_class_rows, for the quick model.")
@@ -210,6 +216,14 @@ def require_no_leak(report: LeakageReport, declaration: CustomerDeclaration) -> 
         f"     What to do: {leak.advice}"
         for number, leak in enumerate(report.leaks, start=1)
     ]
+    ignored = sorted({leak.column for leak in report.leaks if leak.column is not None and leak.check in _OF_FEATURES})
+    left_out = (
+        "\nTo leave out what is known too late, write in parameters/customers.yml (the other keys of the columns may "
+        "stay):\n"
+        + write_configuration({"columns": [{"name": name, "role": "ignored"} for name in ignored]}, {}).rstrip()
+        if ignored
+        else ""
+    )
     # The whole list, including existing entries, so that it can replace the old one.
     permissions = [_permission(allowed, allowed.reason) for allowed in declaration.allowed_leaks]
     # Shorter than the minimum length of a reason, so that it must be edited.
@@ -218,6 +232,7 @@ def require_no_leak(report: LeakageReport, declaration: CustomerDeclaration) -> 
         f"The customer table leaks the target '{declaration.target}'. A model trained on it would have better metrics "
         "than it reaches in use:\n"
         + "\n".join(listed)
+        + left_out
         + "\nTo accept a leak that is known to be harmless, allow it in parameters/customers.yml with a reason (at "
         "least 10 letters), which is recorded with the model:\n"
         + write_configuration({"customers": {"allowed_leaks": permissions}}, {}).rstrip()

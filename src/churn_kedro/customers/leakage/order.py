@@ -8,16 +8,9 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.customers.leakage.association import (
-    Codes,
-    Floats,
-    Strength,
-    Target,
-    bin_codes,
-    entity_of,
-    strength_of_codes,
-)
+from churn_kedro.customers.leakage.association import Strength, Target, bin_codes, entity_of, strength_of_codes
 from churn_kedro.customers.leakage.findings import Finding, LeakageParameters, OrderCurve, Severity
+from churn_kedro.customers.near_duplicates import Codes, Floats
 
 POSITION = "position in the file"
 _BINS = 40

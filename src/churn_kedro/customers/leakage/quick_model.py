@@ -7,17 +7,9 @@ import pandas as pd
 
 from churn_kedro.base import training_threads
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.customers.leakage.association import (
-    Codes,
-    Floats,
-    Target,
-    assign_folds,
-    entity_of,
-    has_numbers,
-    number_values,
-    strength_of_predictions,
-)
+from churn_kedro.customers.leakage.association import Target, assign_folds, entity_of, strength_of_predictions
 from churn_kedro.customers.leakage.findings import Finding, LeakageParameters, Severity
+from churn_kedro.customers.near_duplicates import Codes, Floats, has_numbers, number_values
 from churn_kedro.customers.tasks import TASKS
 
 _FOLDS = 3

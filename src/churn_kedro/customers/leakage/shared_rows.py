@@ -5,20 +5,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.customers.leakage.association import Codes, has_numbers, lowest_share, number_values
+from churn_kedro.customers.leakage.association import lowest_share
 from churn_kedro.customers.leakage.findings import Finding, LeakageParameters, Severity
-
-_Keys = npt.NDArray[np.uint64]
+from churn_kedro.customers.near_duplicates import (
+    Keys,
+    code_features,
+    grid_codes,
+    grid_edges,
+    has_numbers,
+    hash_codes,
+    number_values,
+)
 
 _EXAMPLES = 3
-_GRID = 100
 _KEY_COLUMNS = 3
-# Near-duplicates are not explained by chance where there are ten times as many as among shuffled columns.
-_TIMES_CHANCE = 10
+# Near-duplicates are not explained by chance where there are ten times as many as among shuffled columns, and doubtful
+# where there are twice as many.
+_TIMES_CHANCE, _DOUBTFUL_TIMES_CHANCE = 10, 2
 # Copies have the label of their original; customers with equal features by chance often have different labels.
 _COPIES_AGREE = 0.95
 _LEAST_COMPARED = 20
@@ -50,9 +56,10 @@ def check_shared_customers(
             for value in shared.head(_EXAMPLES)
         )
         units = "customers" if name != declaration.group else "groups"
-        advice = f"Give {name} role group, which keeps its rows together, or keep one row of each."
+        together = "`kedro run --params data_processing.split.method=group`, which keeps its rows in one part"
+        advice = f"Give {name} role group in parameters/customers.yml, and {together}; or keep one row of each."
         if name == declaration.group:
-            advice = "Split again with all rows of a group in one part."
+            advice = f"Split by group: {together}."
         if by_time:
             advice = "None, if the model is to score customers of its training set at a later time."
         findings.append(
@@ -69,39 +76,68 @@ def check_shared_customers(
     return findings
 
 
+def check_label_windows(parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, method: str) -> list[Finding]:
+    """Check that labels of earlier rows are known before the first row of a later part.
+
+    Otherwise a model learns from what happened in the time that it is tested on.
+
+    Args:
+        parts: Train, validation and test by name.
+        declaration: The table's declaration, with ``time`` and ``label_days``.
+        method: Method of the split.
+
+    Returns:
+        At most one finding.
+    """
+    time, days = declaration.time, declaration.label_days
+    if time is None or days is None:
+        return []
+    window = pd.Timedelta(days=days)
+    evidence = []
+    share = 0.0
+    for earlier, later in (("train", "validation"), ("validation", "test")):
+        first = parts[later][time].min()
+        crossing = int((parts[earlier][time] + window > first).sum())
+        if crossing:
+            share = max(share, crossing / len(parts[earlier]))
+            evidence.append(
+                f"{crossing:,} of {len(parts[earlier]):,} {earlier} rows have labels that are known after "
+                f"{first:%Y-%m-%d}, the first {time} in {later}"
+            )
+    if not evidence:
+        return []
+    by_time = method == "time"
+    advice = f"Leave out the rows between: `kedro run --params data_processing.split.gap_days={days:g}`."
+    if not by_time:
+        advice = f"Split by time: data_processing.split.method time and gap_days {days:g}."
+    return [
+        Finding(
+            check="label_windows",
+            column=time,
+            severity="leak" if by_time else "warning",
+            evidence=f"A label takes {days:g} days to be known: {'; '.join(evidence)}.",
+            value=share,
+            advice=advice,
+        )
+    ]
+
+
 @dataclass(frozen=True)
 class _NearDuplicates:
-    """Rows of a part with an equal or nearly equal training row."""
+    """Rows of a part with an equal or nearly equal row in an earlier part."""
 
     part: str
     rows: int
     exact: int
     near: int
-    # Share of near-duplicates in the part, and the share of their training rows with the same label.
+    # Share of near-duplicates in the part, and the share of their earlier rows with the same label.
     share: float
     same_label: float
     # The same for classes other than the most frequent, and the number of such near-duplicates.
     rare_same_label: float
     rare: int
-    # Share of near-duplicates after shuffling the columns of the training rows.
+    # Share of near-duplicates after shuffling the columns of the earlier rows.
     chance: float
-
-
-def _hashed(columns: dict[str, Codes]) -> _Keys:
-    return pd.util.hash_pandas_object(pd.DataFrame(columns), index=False).to_numpy().astype(np.uint64)
-
-
-def _grid(values: npt.NDArray[np.float64], edges: npt.NDArray[np.float64]) -> Codes:
-    codes = np.searchsorted(edges, values, side="right").astype(np.int64)
-    codes[np.isnan(values)] = -1
-    return codes
-
-
-def _edges(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    known = np.unique(values[~np.isnan(values)])
-    if len(known) <= _GRID:
-        return known
-    return np.unique(np.quantile(values[~np.isnan(values)], np.linspace(0, 1, _GRID + 1)[1:-1]))
 
 
 def _sample_by_key(
@@ -113,12 +149,12 @@ def _sample_by_key(
         return parts
     sampled = parts["train"].sample(min(len(parts["train"]), max_rows), random_state=random)
     chosen = sorted(declaration.features, key=lambda column: -int(sampled[column.name].nunique()))[:_KEY_COLUMNS]
-    edges = {column.name: _edges(number_values(sampled[column.name])) for column in chosen if has_numbers(column)}
+    edges = {column.name: grid_edges(number_values(sampled[column.name])) for column in chosen if has_numbers(column)}
 
-    def keys(part: pd.DataFrame) -> _Keys:
-        return _hashed(
+    def keys(part: pd.DataFrame) -> Keys:
+        return hash_codes(
             {
-                column.name: _grid(number_values(part[column.name]), edges[column.name])
+                column.name: grid_codes(number_values(part[column.name]), edges[column.name])
                 if column.name in edges
                 else pd.util.hash_pandas_object(part[column.name], index=False).to_numpy().astype(np.int64)
                 for column in chosen
@@ -137,43 +173,33 @@ def _sample_by_key(
 def _count_near_duplicates(
     parts: dict[str, pd.DataFrame], declaration: CustomerDeclaration, random: np.random.Generator
 ) -> list[_NearDuplicates]:
-    """Count the rows of each further part with an equal or nearly equal row in the first part."""
+    """Count the rows of each further part with an equal or nearly equal row in an earlier part.
+
+    The final model learns from training and validation rows.
+    """
     table = pd.concat(parts.values(), ignore_index=True)
-    exact: dict[str, Codes] = {}
-    near: dict[str, Codes] = {}
-    for column in declaration.features:
-        exact[column.name] = pd.factorize(table[column.name])[0].astype(np.int64)
-        near[column.name] = exact[column.name]
-        if has_numbers(column):
-            values = number_values(table[column.name])
-            near[column.name] = _grid(values, _edges(values))
+    codes = code_features(table, declaration.features)
+    exact_keys, near_keys = hash_codes(codes.exact), hash_codes(codes.near)
     part_of = np.repeat(np.arange(len(parts)), [len(part) for part in parts.values()])
-    training = part_of == 0
-    shuffled = _hashed({name: random.permutation(codes[training]) for name, codes in near.items()})
-    exact_keys, near_keys = _hashed(exact), _hashed(near)
     rows = pd.DataFrame({"key": near_keys, "label": table[declaration.target].to_numpy()})
-    of_key = rows[training].groupby("key").size()
-    of_pair = rows[training].groupby(["key", "label"]).size().rename("same").reset_index()
+    # Unrelated rows of the most frequent class have the same label too.
+    common = rows["label"].mode().iloc[0] if declaration.task != "regression" else None
     counted: list[_NearDuplicates] = []
     for position, title in enumerate(parts):
-        of_part = part_of == position
-        if position == 0 or not of_part.any():
+        of_part, learned = part_of == position, part_of < position
+        if not learned.any() or not of_part.any():
             continue
-        near_duplicates = rows[of_part & np.isin(near_keys, near_keys[training])]
+        near_duplicates = rows[of_part & np.isin(near_keys, near_keys[learned])]
+        of_pair = rows[learned].groupby(["key", "label"]).size().rename("same").reset_index()
         same = near_duplicates.merge(of_pair, on=["key", "label"], how="left")["same"].fillna(0).to_numpy()
-        same = same / of_key.loc[near_duplicates["key"]].to_numpy()
-        # Unrelated rows of the most frequent class have the same label too.
-        common = rows["label"].mode().iloc[0] if declaration.task != "regression" else None
-        rare = (
-            np.ones(len(near_duplicates), dtype=bool)
-            if common is None
-            else (near_duplicates["label"] != common).to_numpy()
-        )
+        same = same / rows[learned].groupby("key").size().loc[near_duplicates["key"]].to_numpy()
+        rare = (near_duplicates["label"] != common).to_numpy() if common is not None else np.ones(len(same), dtype=bool)
+        shuffled = hash_codes({name: random.permutation(column[learned]) for name, column in codes.near.items()})
         counted.append(
             _NearDuplicates(
                 part=title,
                 rows=int(of_part.sum()),
-                exact=int(np.isin(exact_keys[of_part], exact_keys[training]).sum()),
+                exact=int(np.isin(exact_keys[of_part], exact_keys[learned]).sum()),
                 near=len(near_duplicates),
                 share=len(near_duplicates) / int(of_part.sum()),
                 same_label=float(same.mean()) if len(same) else 0.0,
@@ -191,7 +217,7 @@ def check_near_duplicates(
     parameters: LeakageParameters,
     random: np.random.Generator,
 ) -> list[Finding]:
-    """Check for validation and test rows whose features equal those of a training row, exactly or on a fine grid.
+    """Check for rows whose features equal those of a row of an earlier part, exactly or on a fine grid.
 
     Args:
         parts: Train first, then validation and test, by name.
@@ -207,28 +233,30 @@ def check_near_duplicates(
     worst = max(counted, key=lambda pair: pair.share, default=None)
     if worst is None or not worst.near:
         return []
-    # Shuffling also removes near-duplicates due to dependence between columns; hence the wide margin and the comparison
-    # of labels.
-    unlikely = worst.share > _TIMES_CHANCE * worst.chance
+    # Shuffling also removes near-duplicates due to dependence between columns; hence, for a leak, the wide margin and
+    # the comparison of labels.
     copies = worst.rare >= _LEAST_COMPARED and worst.rare_same_label >= _COPIES_AGREE
     at_least = lowest_share(worst.share, worst.rows)
     severity: Severity = "notice"
-    if at_least >= parameters.near_duplicates_leak and unlikely:
-        severity = "leak" if copies else "warning"
-    elif at_least >= parameters.near_duplicates_warning and unlikely and copies:
+    if at_least >= parameters.near_duplicates_leak and copies and worst.share > _TIMES_CHANCE * worst.chance:
+        severity = "leak"
+    elif at_least >= parameters.near_duplicates_warning and worst.share > _DOUBTFUL_TIMES_CHANCE * worst.chance:
         severity = "warning"
     evidence = "; ".join(
-        f"{pair.near:,} of {pair.rows:,} {pair.part} rows ({pair.share:.1%}) have a training row with the same "
-        f"features, {pair.exact:,} of them exactly, {pair.same_label:.0%} with the same target (shuffled columns "
-        f"would give {pair.chance:.1%})"
+        f"{pair.near:,} of {pair.rows:,} {pair.part} rows ({pair.share:.1%}) have the features of a row that the "
+        f"{'final model' if pair.part == 'test' else 'search'} learns from, {pair.exact:,} of them exactly, "
+        f"{pair.same_label:.0%} with the same target (shuffled columns would give {pair.chance:.1%})"
         for pair in counted
         if pair.near
     )
+    n_sampled, n_rows = (sum(map(len, tables.values())) for tables in (sampled, parts))
+    if n_sampled < n_rows:
+        evidence += f" (measured on a sample of {n_sampled:,} of {n_rows:,} rows)"
     advice = "None: customers with equal features are not an error."
     if severity != "notice":
         advice = (
-            "Check whether rows were copied, for example to balance the classes, and remove the copies before the "
-            "split. If they belong together, give the column that they share role group."
+            "Check whether rows were copied, for example to balance the classes, and remove the copies from the file. "
+            "To keep rows with the same features in one part: `kedro run --params data_processing.split.method=copies`."
         )
     return [
         Finding(check="near_duplicates", severity=severity, evidence=evidence + ".", value=worst.share, advice=advice)

@@ -126,7 +126,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
         tags = {
             "use_case": self._use_case,
             **model.facts,
-            **describe_code(Path(self._project_path)),
+            **describe_code(Path(self._project_path), self._use_case),
             "model_digest": model_digest(model.estimator),
             "model_bytes": str(len(stored)),
             FILE_DIGEST_TAG: hashlib.sha256(stored).hexdigest(),

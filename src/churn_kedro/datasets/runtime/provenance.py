@@ -7,18 +7,24 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
+# What a model depends on, beside the configuration of its use case. Documents, tests, notebooks and other use cases are
+# left out.
+_CODE = ("src", "conf/base", ":(glob)conf/*.yml", "pyproject.toml", ":(glob)requirements*.lock")
+
 
 @cache
-def describe_code(project_path: Path) -> dict[str, str]:
-    """Return the git commit of a project and whether there are uncommitted changes.
+def describe_code(project_path: Path, use_case: str | None = None) -> dict[str, str]:
+    """Return the git commit of a project and whether its code or configuration has uncommitted changes.
 
     Args:
         project_path: Folder of the project.
+        use_case: Name of the use case, whose configuration counts; None: only that of ``conf/base``.
 
     Returns:
         ``git_commit`` (40 hexadecimal characters) and ``git_dirty`` (``true`` or ``false``); both ``unknown`` without
         git or commit.
     """
+    paths = [*_CODE, *([f"conf/{use_case}"] if use_case is not None else [])]
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(project_path), *arguments]
@@ -27,7 +33,7 @@ def describe_code(project_path: Path) -> dict[str, str]:
     try:
         return {
             "git_commit": git("rev-parse", "HEAD"),
-            "git_dirty": str(bool(git("status", "--porcelain"))).lower(),
+            "git_dirty": str(bool(git("status", "--porcelain", "--", *paths))).lower(),
         }
     except (OSError, subprocess.SubprocessError):
         return {"git_commit": "unknown", "git_dirty": "unknown"}

@@ -16,7 +16,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.take_snapshots,
                 inputs=["events", "params:snapshots"],
-                outputs=["snapshots", "snapshots_to_score", "snapshot_report"],
+                outputs=["customer_snapshots", "snapshots_to_score", "snapshot_report"],
                 name="take_snapshots",
             )
         ],

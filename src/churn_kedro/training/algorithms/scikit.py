@@ -97,7 +97,8 @@ def standardise(sample: Sample) -> Any:
 
     Returns:
         Transformer: quantities are imputed with the median, get missing indicators and are standardised; categories are
-        one-hot encoded, with a separate category for missing values.
+        one-hot encoded, with a separate category for missing values. The result is sparse where categories have many
+        levels.
     """
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -109,5 +110,5 @@ def standardise(sample: Sample) -> Any:
     numbers = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
     )
-    levels = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
+    levels = OneHotEncoder(handle_unknown="ignore")
     return ColumnTransformer([("quantities", numbers, quantities), ("categories", levels, categories)])
