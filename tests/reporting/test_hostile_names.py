@@ -194,5 +194,5 @@ def test_figures_draw_any_name_as_it_is() -> None:
 
     texts = figure.findobj(Text)
     assert not any(text.get_parse_math() for text in texts)
-    assert axes.get_title("left") == r"$\alpha \x1b"
+    assert figure.get_suptitle() == r"$\alpha \x1b"
     assert {r"$\alpha", "$x_"} <= {text.get_text() for text in texts}
