@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -357,11 +358,24 @@ def test_notebooks_are_committed_without_output(path: Path) -> None:
         assert cell.get("execution_count") is None, path.name
 
 
-def test_the_lock_pins_every_direct_dependency_with_hashes_and_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+def _pinned(lock: str) -> set[str]:
+    """Names and versions of a lock, each with a hash and none with an address."""
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert "://" not in text
+    return set(re.findall(r"^(\S+==\S+).*\\\n    --hash=sha256:", text, flags=re.MULTILINE))
 
-    assert "://" not in lock
-    for requirement in re.findall(r'^    "([A-Za-z0-9_-]+)(?:\[[^\]]*\])?[~>=]', project, flags=re.MULTILINE):
-        name = requirement.lower().replace("_", "-")
-        assert re.search(rf"^{re.escape(name)}==\S+.*\\\n    --hash=sha256:", lock, flags=re.MULTILINE), requirement
+
+def test_the_locks_pin_every_direct_dependency_with_hashes_and_no_address() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
+    run, dev, gpu = (_pinned(f"requirements{name}.lock") for name in ("", "-dev", "-gpu"))
+
+    for requirements, lock in ((project["dependencies"], run), ([*project["dependencies"], *extras], dev)):
+        names = {pin.partition("==")[0] for pin in lock}
+        for requirement in requirements:
+            name = re.match(r"[A-Za-z0-9_-]+", requirement)
+            assert name is not None
+            assert name[0].lower().replace("_", "-") in names, requirement
+    assert run < dev
+    assert {pin for pin in gpu if not pin.startswith(("xgboost", "nvidia"))} < run
+    assert "catboost" not in str(sorted(run))

@@ -12,7 +12,7 @@ from kedro.pipeline import Pipeline
 from churn_kedro.base import ParameterError
 from churn_kedro.datasets import RawTableDataset
 from churn_kedro.hooks.run_checks import RunCheckHooks
-from churn_kedro.pipelines import inference
+from churn_kedro.pipelines.inference import create_pipeline
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,7 +28,7 @@ def check(selected: Pipeline, datasets: dict[str, Any], conf: dict[str, Any] | N
 
 
 def test_nodes_without_the_makers_of_their_inputs_are_refused_with_the_options_that_work() -> None:
-    selected = inference.create_pipeline().only_nodes("inference.score_customers")
+    selected = create_pipeline().only_nodes("inference.score_customers")
     stored = {"champion_model@registry": MemoryDataset(1), "new_customers": MemoryDataset(1)}
 
     with pytest.raises(ParameterError) as raised:
@@ -43,7 +43,7 @@ def test_nodes_without_the_makers_of_their_inputs_are_refused_with_the_options_t
 
 def test_a_whole_pipeline_and_its_end_are_accepted() -> None:
     stored = {"champion_model@registry": MemoryDataset(1), "new_customers": MemoryDataset(1)}
-    whole = inference.create_pipeline()
+    whole = create_pipeline()
 
     check(whole, stored)
     check(whole.from_nodes("inference.count_scores"), {"scoring_report": MemoryDataset(1)})
@@ -55,11 +55,11 @@ def test_a_raw_table_that_is_absent_is_reported_before_anything_runs(tmp_path: P
     conf = {"new_customers": {"filepath": path}}
 
     with pytest.raises(DatasetError, match=r"new\.csv does not exist"):
-        check(inference.create_pipeline(), stored, conf)
+        check(create_pipeline(), stored, conf)
     # The file is an output of the same run.
-    check(inference.create_pipeline(), stored, {**conf, "predictions": {"filepath": path}})
+    check(create_pipeline(), stored, {**conf, "predictions": {"filepath": path}})
     pd.DataFrame({"a": [1]}).to_csv(path)
-    check(inference.create_pipeline(), stored, conf)
+    check(create_pipeline(), stored, conf)
 
 
 def test_parallel_processes_are_refused() -> None:
