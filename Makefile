@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # One line per use case: `make train ENV=telco`.
 KEDRO_ENV_OPTION := $(if $(ENV),--env $(ENV))
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 RUN := $(BIN)/kedro run $(KEDRO_ENV_OPTION)
 
 # Some commands start others by name: `kedro mlflow ui` calls mlflow, `kedro jupyter` calls jupyter.
@@ -14,17 +15,30 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install run data train evaluate register score sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment lock clean
+.PHONY: help install install-dev run data train evaluate register score sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
 
-install: $(VENV)/.installed ## Create .venv from the hash-locked requirements
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+install: $(VENV)/.installed ## Create .venv with what runs need; GPU=1 replaces XGBoost by the one with CUDA
+
+install-dev: $(VENV)/.installed-dev ## Add what tests, notebooks, S3 and further algorithms need
+
+$(VENV)/.installed: requirements.lock requirements-gpu.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+ifdef GPU
+	$(BIN)/python -m pip uninstall --quiet --yes xgboost-cpu
+	$(PIP_INSTALL) --require-hashes --requirement requirements-gpu.lock
+endif
+	@# What an editable installation writes, without a build.
+	echo "$(CURDIR)/src" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/churn_kedro.pth"
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	touch $@
 
 run: install ## The main job: all five pipelines
@@ -54,10 +68,10 @@ ui: install ## MLflow: runs, metrics, figures, versions
 viz: install ## Kedro-Viz: the pipelines as a picture
 	$(BIN)/kedro viz $(KEDRO_ENV_OPTION)
 
-notebooks: install ## JupyterLab with catalog and context
+notebooks: install-dev ## JupyterLab with catalog and context
 	$(BIN)/kedro jupyter lab
 
-lint: install ## Style, types and import contracts
+lint: install-dev ## Style, types and import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -66,34 +80,37 @@ lint: install ## Style, types and import contracts
 test: lint ## Every check, on all cores
 	$(BIN)/pytest --numprocesses auto --durations 20
 
-test-fast: install ## The tests of daily work, about a minute
+test-fast: install-dev ## The tests of daily work, about a minute
 	$(BIN)/pytest --numprocesses auto -m "not slow"
 
-mutation: install ## Are the tests of what decides sensitive to changed code? About two hours
+mutation: install-dev ## Are the tests of what decides sensitive to changed code? About two hours
 	HYPOTHESIS_PROFILE=mutation OMP_NUM_THREADS=1 $(BIN)/mutmut run
 	$(BIN)/python -m tests.benchmarks.mutants
 
-benchmark: install ## Wall time, throughput and memory of the main job
+benchmark: install-dev ## Wall time, throughput and memory of the main job
 	$(BIN)/python -m tests.benchmarks.main_job
 
-benchmark-data: install ## Time and memory of the data pipeline, 10,000 and 1,000,000 rows
+benchmark-data: install-dev ## Time and memory of the data pipeline, 10,000 and 1,000,000 rows
 	$(BIN)/python -m tests.benchmarks.data
 
-benchmark-registry: install ## `kedro models list` on 200 versions, beside MLflow's bare call
+benchmark-registry: install-dev ## `kedro models list` on 200 versions, beside MLflow's bare call
 	$(BIN)/python -m tests.benchmarks.registry
 
-benchmark-training: install ## Quality and speed of training beside XGBoost, logistic regression, CatBoost and FLAML
+benchmark-training: install-dev ## Quality and speed of training beside XGBoost, logistic regression, CatBoost and FLAML
 	$(BIN)/python -m tests.benchmarks.training
 
-benchmark-evaluation: install ## Time of an evaluation of 100,000 customers, and of explanations
+benchmark-evaluation: install-dev ## Time of an evaluation of 100,000 customers, and of explanations
 	$(BIN)/python -m tests.benchmarks.evaluation
 
-benchmark-treatment: install ## What each treatment of the columns is worth
+benchmark-treatment: install-dev ## What each treatment of the columns is worth
 	$(BIN)/python -m tests.benchmarks.treatments
 
-lock: ## Resolve requirements.lock again (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--all-extras pyproject.toml --output-file requirements.lock
+lock: ## Resolve the locks again (needs uv); those for runs and GPU have the versions of that for development
+	$(COMPILE) --all-extras pyproject.toml --output-file requirements-dev.lock
+	cp requirements-dev.lock requirements.lock
+	$(COMPILE) pyproject.toml --output-file requirements.lock
+	cp requirements-dev.lock requirements-gpu.lock
+	$(COMPILE) --group gpu --output-file requirements-gpu.lock
 
 clean: ## Remove what runs and checks left behind; raw data, runs and models stay
 	rm -rf build dist mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -43,7 +43,11 @@ def register_trained(trained: TrainedModel, name: str, project: Path) -> ModelIn
         What MLflow knows of the logged model.
     """
     dataset = TrackedModelDataset(
-        name="churn_model", registered_model_name=name, use_case="test", project_path=project.as_posix()
+        name="churn_model",
+        registered_model_name=name,
+        use_case="test",
+        description="Customers",
+        project_path=project.as_posix(),
     )
     with mlflow.start_run():
         dataset.save(trained)

@@ -126,6 +126,8 @@ def hostile_results(hostile: str = HOSTILE) -> EvaluationResults:
     dumped: dict[str, Any] = assessment.slices.model_dump()
     for group in dumped["slices"]:
         group["name"] = group["note"] = hostile
+        for condition in group["conditions"]:
+            condition["text"] = hostile
     assert assessment.fairness is not None
     protected = assessment.fairness.model_dump()
     protected["columns"][0] |= {"column": hostile, "left_out": [hostile]}

@@ -2,9 +2,9 @@
 
 import os
 
-from churn_kedro import hooks
 from churn_kedro.base import available_cores
 from churn_kedro.datasets import protect_addresses
+from churn_kedro.hooks import protect_output
 
 # OpenMP would start a thread for each core of the host, also where a container grants fewer, and waiting threads would
 # spin on the cores that others need: next to a busy process, training took thirty times as long. Both are read when
@@ -22,24 +22,35 @@ os.environ.setdefault("OMEGACONF_MAX_YAML_EXPANDED_NODES", "none")
 
 # Before MLflow or a database reads an address.
 protect_addresses(os.environ)
-hooks.protect_output()
+protect_output()
 
 # MLflow's own seven retries take four minutes for each request; three take about 15 seconds.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
 
-# Replaced by MlflowHooks. The names of hooks are resolved here, since their modules import MLflow.
-DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
-_lineage = hooks.LineageHooks()
-# The last one goes first, before or after those that are marked as first or last.
-HOOKS = (
-    hooks.TrackingServerHooks(),
-    _lineage,
-    hooks.ParameterHooks(),
-    hooks.SummaryHooks(_lineage),
-    hooks.ProgressHooks(),
-    hooks.RunCheckHooks(),
-    hooks.MlflowHooks(),
+from churn_kedro.hooks import (  # noqa: E402 - imports MLflow, which reads the variables above
+    LineageHooks,
+    MlflowHooks,
+    ParameterHooks,
+    ProgressHooks,
+    ProjectConfigLoader,
+    RunCheckHooks,
+    SummaryHooks,
+    TrackingServerHooks,
 )
 
-CONFIG_LOADER_CLASS = hooks.ProjectConfigLoader
+# MlflowHooks replaces them; the name depends on the version of pip that installed the plugin.
+DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
+_lineage = LineageHooks()
+# The last one goes first, before or after those that are marked as first or last.
+HOOKS = (
+    TrackingServerHooks(),
+    _lineage,
+    ParameterHooks(),
+    SummaryHooks(_lineage),
+    ProgressHooks(),
+    RunCheckHooks(),
+    MlflowHooks(),
+)
+
+CONFIG_LOADER_CLASS = ProjectConfigLoader
 CONFIG_LOADER_ARGS = {"base_env": "base", "default_run_env": "local"}

@@ -152,7 +152,9 @@ def run(n_rows: int) -> None:
         lambda: nodes.measure_performance(candidate, scores, resampled, measured, assessment, parameters.bootstrap),
         seconds,
     )
-    _timed("figures", lambda: _save(nodes.draw_evaluation(scores, evaluation, assessment, compared)), seconds)
+    _timed(
+        "figures", lambda: _save(nodes.draw_evaluation(scores, evaluation, assessment, compared, declaration)), seconds
+    )
     print(f"evaluation of {n_rows:,} customers, {parameters.bootstrap.n_resamples:,} resamples")
     for what, took in seconds.items():
         print(f"  {what:<28}{took:7.2f} s")

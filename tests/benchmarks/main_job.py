@@ -138,7 +138,7 @@ def measure_main_job(repeats: int) -> None:
             newest = client.search_runs(
                 [experiment.experiment_id], SESSIONS, max_results=1, order_by=["attributes.start_time DESC"]
             )[0]
-            parts = {name: newest.data.metrics[f"seconds_{name}"] for name in PIPELINES}
+            parts = {name: newest.data.metrics[f"time/{name}"] for name in PIPELINES}
             rows.append({"start-up": start_up, **parts, "whole process": total})
         # The first run creates the database.
         first, rows = rows[0], rows[1:]

@@ -97,7 +97,7 @@ def test_other_policies_worked_out_by_hand() -> None:
         assert alternative.profit_per_customer.value == pytest.approx(total / 8), name
         assert alternative.model_advantage.value == pytest.approx((550 - total) / 8), name
         assert alternative.affordable
-    assert "contract is month:" in policy(report, "rule").description
+    assert "“contract” month:" in policy(report, "rule").description
     assert policy(report, "random").contacted_share == pytest.approx(5 / 8)
     assert policy(report, "perfect").contacted_share == 3 / 8
     assert policy(report, "everybody").spending_per_customer == pytest.approx(146 / 8)
@@ -218,7 +218,7 @@ def test_a_rule_on_numbers_names_their_ranges() -> None:
 
     report = measure(train=train, test=test, declaration=declare("numeric"))
 
-    assert "contract is from 38 to below 50 or at least 74:" in policy(report, "rule").description
+    assert "“contract” from 38 to below 50 or at least 74:" in policy(report, "rule").description
     # Customers A, B, D and G.
     assert policy(report, "rule").profit_per_customer.value == pytest.approx((2 * 198 - 2 * 22) / 8)
 
@@ -232,7 +232,7 @@ def test_a_rule_names_missing_and_unknown_levels() -> None:
 
     rule = policy(measure(train=train, test=test), "rule")
 
-    assert "contract is month, any rarer level or missing:" in rule.description
+    assert "“contract” month, any rarer level or missing:" in rule.description
     assert rule.contacted_share == 3 / 8
 
 
@@ -243,7 +243,7 @@ def test_a_rule_on_dates_names_days() -> None:
 
     rule = policy(measure(train=train, test=test, declaration=declare("date")), "rule")
 
-    assert "contract is below 2020-02-20:" in rule.description
+    assert "“contract” below 2020-02-20:" in rule.description
     assert rule.profit_per_customer.value == pytest.approx(3 * 198 / 8)
 
 

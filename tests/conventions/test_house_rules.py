@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -81,14 +82,15 @@ def test_each_node_is_tagged_with_its_pipeline_and_named_by_a_verb_phrase(regist
         for node in pipeline.nodes:
             if name != "__default__":
                 assert node.tags == {name}
-            assert re.fullmatch(r"[a-z]+(_[a-z]+)+", node.name), node.name
+                assert node.namespace == name
+            assert re.fullmatch(r"[a-z_]+\.[a-z]+(_[a-z]+)+", node.name), node.name
 
 
 def test_the_champion_is_scored_with_only_after_the_promotion(registered: dict[str, Pipeline]) -> None:
     order = [node.name for node in registered["__default__"].nodes]
 
-    assert order.index("describe_promotion") < order.index("score_customers")
-    assert order.index("train_model") < order.index("score_test_customers")
+    assert order.index("registry.describe_promotion") < order.index("inference.read_new_customers")
+    assert order.index("training.train_model") < order.index("evaluation.score_test_customers")
 
 
 def test_every_dataset_of_a_pipeline_is_in_the_catalog(catalog: DataCatalog, registered: dict[str, Pipeline]) -> None:
@@ -356,11 +358,24 @@ def test_notebooks_are_committed_without_output(path: Path) -> None:
         assert cell.get("execution_count") is None, path.name
 
 
-def test_the_lock_pins_every_direct_dependency_with_hashes_and_no_address() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+def _pinned(lock: str) -> set[str]:
+    """Names and versions of a lock, each with a hash and none with an address."""
+    text = (ROOT / lock).read_text(encoding="utf-8")
+    assert "://" not in text
+    return set(re.findall(r"^(\S+==\S+).*\\\n    --hash=sha256:", text, flags=re.MULTILINE))
 
-    assert "://" not in lock
-    for requirement in re.findall(r'^    "([A-Za-z0-9_-]+)(?:\[[^\]]*\])?[~>=]', project, flags=re.MULTILINE):
-        name = requirement.lower().replace("_", "-")
-        assert re.search(rf"^{re.escape(name)}==\S+.*\\\n    --hash=sha256:", lock, flags=re.MULTILINE), requirement
+
+def test_the_locks_pin_every_direct_dependency_with_hashes_and_no_address() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
+    run, dev, gpu = (_pinned(f"requirements{name}.lock") for name in ("", "-dev", "-gpu"))
+
+    for requirements, lock in ((project["dependencies"], run), ([*project["dependencies"], *extras], dev)):
+        names = {pin.partition("==")[0] for pin in lock}
+        for requirement in requirements:
+            name = re.match(r"[A-Za-z0-9_-]+", requirement)
+            assert name is not None
+            assert name[0].lower().replace("_", "-") in names, requirement
+    assert run < dev
+    assert {pin for pin in gpu if not pin.startswith(("xgboost", "nvidia"))} < run
+    assert "catboost" not in str(sorted(run))

@@ -632,11 +632,10 @@ def test_the_figure_shows_orders_and_the_strength_of_columns(task: str) -> None:
     if task != "binary":
         table["y"] = table["n0"] if task == "regression" else np.arange(1_000) % 3
 
-    figure = draw_findings(check(table, declare(table, task)), PARAMETERS)
+    columns, *orders = draw_findings(check(table, declare(table, task)), PARAMETERS).values()
 
-    *orders, columns = figure.axes
-    assert [axes.get_title(loc="left") for axes in orders] == ["Target over Id", "Target over position in the file"]
-    assert len(columns.patches) == 8
+    assert [figure.get_suptitle() for figure in orders] == ["Target over Id", "Target over position in the file"]
+    assert len(columns.axes[0].patches) == 8
 
 
 # --- Real tables -----------------------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def test_unknown_levels_are_scored_counted_and_warned_of(project: Project, tmp_p
     assert len(pd.read_parquet(tmp_path / "out.parquet")) == len(new)
     assert "Geography: 2 cells are unknown" in completed.stderr
     assert "outside of the declaration: Geography 2" in completed.stdout
-    assert project.runs("bank")[-1].data.metrics["unusual_cells"] == 2
+    assert project.runs("bank")[-1].data.metrics["inference/unusual_cells"] == 2
 
 
 def test_a_version_that_does_not_exist_is_named(project: Project) -> None:

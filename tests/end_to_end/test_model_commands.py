@@ -188,7 +188,7 @@ def test_the_facts_for_programs_hold_tags_metrics_and_history(story: Story) -> N
 
     assert (known["version"], known["run_id"], known["aliases"]) == (1, first.run_id, ["champion"])
     assert known["tags"]["model_digest"] == first.tags["model_digest"]
-    assert known["metrics"]["roc_auc"]["value"] == story.project.runs("bank")[0].data.metrics["roc_auc"]
+    assert known["metrics"]["roc_auc"]["value"] == story.project.runs("bank")[0].data.metrics["evaluation/roc_auc"]
     assert [(event["action"], event["outcome"]) for event in known["history"]] == [("decide", "promoted")]
     assert all(reason.startswith("+ ") for reason in known["reasons"])
 
@@ -219,7 +219,7 @@ def test_the_card_has_the_metrics_of_the_evaluation(story: Story) -> None:
     card = story["card"].printed
 
     assert card.startswith("# ")
-    assert f"| ROC-AUC | {story.project.runs('bank')[0].data.metrics['roc_auc']:.3f} |" in card
+    assert f"| ROC-AUC | {story.project.runs('bank')[0].data.metrics['evaluation/roc_auc']:.3f} |" in card
 
 
 def _probabilities_elsewhere(model: Path, project: Project, folder: Path) -> np.ndarray:

@@ -39,7 +39,7 @@ def test_a_shipped_use_case_runs_from_table_to_list(
     printed = project.kedro("run", "--env", use_case, "--params", QUICK).stdout
 
     assert f"{use_case}: what this run did" in printed
-    assert project.runs(use_case)[-1].data.metrics[metric] > least
+    assert project.runs(use_case)[-1].data.metrics[f"evaluation/{metric}"] > least
     predictions = pd.read_csv(project.path / f"data/07_model_output/{use_case}/predictions.csv")
     assert columns <= set(predictions.columns)
     assert project.aliases(use_case)["champion"] == 1
@@ -96,7 +96,7 @@ def test_a_table_that_nobody_declared_runs_after_one_command(project: Project, t
     assert quality["header_rows_dropped"] == 1
     assert quality["reading"]["encoding"] == "cp1252"
     assert quality["classes"] == {"No": (table["Baja"] == "No").sum(), "Sí": (table["Baja"] == "Sí").sum()}
-    assert project.runs("gym")[-1].data.metrics["roc_auc"] > 0.8
+    assert project.runs("gym")[-1].data.metrics["evaluation/roc_auc"] > 0.8
     assert len(pd.read_csv(project.path / "data/07_model_output/gym/predictions.csv")) == len(table)
 
 
@@ -176,4 +176,4 @@ def test_events_become_a_use_case_that_is_split_by_time(project: Project, tmp_pa
     assert manifest["split"]["method"] == "time"
     assert parts["train"].max() < parts["validation"].min() <= parts["validation"].max() < parts["test"].min()
     assert "customer_in_two_splits" not in printed.split("gate")[0]
-    assert project.runs("shop")[-1].data.metrics["roc_auc"] > 0.65
+    assert project.runs("shop")[-1].data.metrics["evaluation/roc_auc"] > 0.65

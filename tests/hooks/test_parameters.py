@@ -53,6 +53,25 @@ def test_parameters_of_the_catalog_are_allowed(raw: dict[str, Any], name: str) -
             "'campaigns.economics.contact_cost': Input should be greater than or equal to 0, found -1.",
         ),
         (lambda raw: raw["registry"].pop("gate"), "'registry.gate' is missing."),
+        (lambda raw: raw.update(n_trials=3), "'n_trials' is unknown. Did you mean 'training.search.n_trials'?"),
+        (lambda raw: raw.update(split={}), "'split' is unknown. Did you mean 'data_processing.split'?"),
+        (
+            lambda raw: raw["registry"].update(approval="mannual"),
+            "'registry.approval': Input should be 'auto' or 'manual', found 'mannual'. Did you mean 'manual'?",
+        ),
+        (
+            lambda raw: raw["training"]["spaces"]["xgboost"].update(max_depth={"low": 3}),
+            "'training.spaces.xgboost.max_depth.high' is missing.",
+        ),
+        (
+            lambda raw: raw["customers"]["columns"][5].update(domain={"mn": 1}),
+            "'customers.columns.5.domain.mn' is unknown. Did you mean 'customers.columns.5.domain.min'?",
+        ),
+        (
+            lambda raw: raw["campaigns"]["economics"].update(value="much"),
+            "'campaigns.economics.value': Input should be a valid number, unable to parse string as a number, or a "
+            "valid dictionary or instance of ValueColumn, found 'much'.",
+        ),
         (
             lambda raw: raw["registry"]["gate"]["binary"]["bounds"].update(rocauc=0.5),
             "'registry.gate': binary: bounds contain unknown metrics ['rocauc']",
@@ -65,7 +84,8 @@ def test_an_invalid_parameter_is_named_with_its_correction(raw: dict[str, Any], 
     with pytest.raises(ParameterError) as raised:
         validate_parameters(raw)
 
-    assert f"- {message}" in str(raised.value)
+    assert str(raised.value).startswith(f"Invalid parameters:\n- {message}")
+    assert "\n" not in str(raised.value).removeprefix("Invalid parameters:\n")
 
 
 def test_all_invalid_parameters_are_listed_at_once(raw: dict[str, Any]) -> None:

@@ -25,7 +25,8 @@ FILES = {
 def lines_about(report: Any, files: dict[str, str] = FILES) -> list[str]:
     """Lines of one report, without the heading and the closing hints."""
     text = summarise([report], files, {}, "bank", None, None)
-    return [line.strip() for line in text.splitlines()[2:-2]]
+    lines = [line.strip() for line in text.splitlines()[2:-2]]
+    return lines[: next((place for place, line in enumerate(lines) if line.startswith("written")), None)]
 
 
 def quality(rejected: int) -> DataQuality:

@@ -65,6 +65,7 @@ EVALUATION = EvaluationParameters(
     training_rows_in_test="refuse",
     n_disagreements=5,
 )
+REPORTED = ("evaluation", "assessment", "evaluation_report", "model_card", "model_card_page")
 REGISTRY = RegistryParameters(approval="auto", gate=GATE, retention=RetentionParameters(keep_last=5, keep_days=1))
 
 
@@ -196,7 +197,8 @@ def test_the_stages_are_counted_and_drawn(raw_customers: pd.DataFrame, declarati
     assert metrics["train_class_0"] + metrics["train_class_1"] == 199
     assert metrics["outliers_removed_count"] == 0
     page = made["data_report"]
-    assert page.count("data:image/png;base64,") == 5
+    # Stages, leakage of columns and of two orders, correlations, and a distribution of each feature.
+    assert page.count("data:image/png;base64,") == 5 + len(declaration.features)
     assert all(column.name in page for column in declaration.features)
     assert made["schema_changes"].compared is False
 
@@ -436,7 +438,7 @@ def _evaluate(
     **changed: Any,
 ) -> dict[str, Any]:
     return _run(
-        evaluation.create_pipeline().to_nodes(last),
+        evaluation.create_pipeline().to_nodes(f"evaluation.{last}"),
         {
             "churn_model@registry": model,
             "baseline_request": request or BaselineRequest(by_default=True),
@@ -466,10 +468,10 @@ def test_evaluation_measures_the_version_it_was_given_and_draws_its_figures(
     assert result.test_digest == manifest.test.digest
     assert made["evaluation_metrics"].model_id == "m-3"
     assert made["evaluation_metrics"].values["roc_auc_low"] == result.metrics["roc_auc"].low
-    assert {"confusion_matrix", "roc_curve", "calibration_curve", "gain_curve", "slices", "comparison_curves"} <= set(
+    assert {"confusion_matrix", "roc_curve", "calibration_curve", "gain_curve", "slices", "comparison_roc"} <= set(
         made["performance_figures"]
     )
-    assert "shap_waterfalls" in made["explanation_figures"]
+    assert "shap_waterfall_1" in made["explanation_figures"]
     assert all(
         isinstance(picture, bytes) for picture in (made["performance_figures"] | made["explanation_figures"]).values()
     )
@@ -499,7 +501,7 @@ def test_a_version_is_compared_with_another_one_or_with_a_simple_model(
     assert alone.comparison.baseline == "logistic_regression (trained here)"
     nothing = _evaluate(model, splits, manifest, declaration, BaselineRequest(), "draw_evaluation")
     assert nothing["assessment"].comparison is None
-    assert "comparison_curves" not in nothing["performance_figures"]
+    assert "comparison_roc" not in nothing["performance_figures"]
 
 
 def test_a_baseline_of_another_table_is_refused_and_a_champion_of_one_is_replaced(
@@ -564,13 +566,12 @@ def test_registry_promotes_a_first_and_an_equal_candidate(
     incumbent: int | None,
 ) -> None:
     candidate = _registered(trained, 2)
-    evaluated = _evaluate(candidate, splits, manifest, declaration, last="measure_performance")
+    evaluated = _evaluate(candidate, splits, manifest, declaration, last="write_report")
 
     made = _run(
         registry.create_pipeline(),
         {
-            "evaluation": evaluated["evaluation"],
-            "assessment": evaluated["assessment"],
+            **{name: evaluated[name] for name in REPORTED},
             "churn_model@registry": candidate,
             "incumbent_model": _registered(trained, incumbent) if incumbent else None,
             "test_customers": splits[2],
@@ -584,6 +585,13 @@ def test_registry_promotes_a_first_and_an_equal_candidate(
     assert (promotion.version, promotion.alias, promotion.expected_champion) == (2, "champion", incumbent)
     assert promotion.tags["decided_on"] == manifest.test.digest
     assert made["promotion_decision"].verdict == "promoted"
+    assert "Gate: no decision yet" in evaluated["evaluation_report"]
+    for name in ("decided_report", "decided_card", "decided_card_page"):
+        assert "Gate: promoted" in made[name]
+        assert "no decision yet" not in made[name]
+    documents = made["decided_documents"]
+    assert documents.files["report.html"] == made["decided_report"]
+    assert (documents.version, documents.description, documents.tags) == (2, None, {})
 
 
 def test_inference_scores_readable_customers_and_sets_the_others_aside(
@@ -719,8 +727,7 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
     decided = _run(
         registry.create_pipeline(),
         {
-            "evaluation": evaluated["evaluation"],
-            "assessment": evaluated["assessment"],
+            **{name: evaluated[name] for name in REPORTED},
             "churn_model@registry": candidate,
             "incumbent_model": case.registered(1),
             "test_customers": case.test,
@@ -744,7 +751,7 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
     assert made["search_result"].metric == ("rmse" if task == "regression" else "log_loss")
     assert (evaluated["evaluation"].task, evaluated["evaluation"].test_rows) == (task, 150)
     assert sum(evaluated["evaluation"].test_classes.values()) == (0 if task == "regression" else 150)
-    assert {"shap_summary", "permutation_importance", "partial_dependence"} <= set(evaluated["explanation_figures"])
+    assert {"shap_summary", "permutation_importance", "partial_dependence_1"} <= set(evaluated["explanation_figures"])
     # Whether two good models differ by more than the margin is chance on so few customers.
     assert decided["promotion_decision"].alias in ("champion", "challenger")
     predictions, report = scored["predictions"], scored["scoring_report"]

@@ -19,10 +19,10 @@ from churn_kedro.reporting.report_content import (
     list_limits,
     list_metrics,
     list_tiles,
+    main_metrics,
     summarise,
-    write_money,
-    write_number,
 )
+from churn_kedro.reporting.wording import write_money, write_number
 from tests.result_cases import HOSTILE, SCRIPT, hostile_results, reassess, results_of
 
 PNG = b"\x89PNG\r\n"
@@ -115,8 +115,8 @@ def test_sentences_repeat_the_numbers() -> None:
         f"expected profit of a campaign with the model is {write_money(campaign.chosen.profit_per_customer.value)}"
         in text
     )
-    assert "depend most on Age, Country and Visits" in text
-    assert "Between the groups of Country" in text
+    assert "depend most on “Age”, “Country” and “Visits”" in text
+    assert "Between the groups of “Country”" in text
     assert "Compared with version 3 (champion) on the same 150 customers, it is better in ROC-AUC" in text
 
 
@@ -184,7 +184,7 @@ def test_limits_name_what_was_found() -> None:
     assert "trained on another split" in text
     assert "Only 150 test customers" in text
     assert "uncommitted changes" in text
-    assert "Protected columns are inputs of the model: Country" in text
+    assert "Protected columns are inputs of the model: “Country”" in text
     assert "another split" not in " ".join(list_limits(results))
 
 
@@ -203,14 +203,22 @@ def test_weak_groups_are_named_in_tiles_sentences_and_limits() -> None:
 
     assert list_tiles(changed)[-1].value == "1"
     assert list_tiles(changed)[-1].tone == "warning"
-    assert f"clearly worse for “{first.name}”" in " ".join(summarise(changed))
-    assert any(limit.startswith(f"Worse for “{first.name}”") for limit in list_limits(changed))
+    name = first.name.replace(" =", ":")
+    assert f"clearly worse for “{name}”" in " ".join(summarise(changed))
+    assert any(limit.startswith(f"Worse for “{name}”") for limit in list_limits(changed))
     assert any(limit.startswith("Predictions are too") for limit in list_limits(changed))
     assert "worse miscalibrated" in " ".join(page.shown.split())
 
 
 def test_no_picture_is_lost_and_each_is_in_its_section() -> None:
-    names = ("waterfalls", "roc_curve", "performance/calibration_curve.png", "profit_over_share", "slices", "strange")
+    names = (
+        "shap_waterfall_1",
+        "roc_curve",
+        "performance/calibration_curve.png",
+        "profit_over_share",
+        "slices",
+        "strange",
+    )
     pictures = {name: PNG + name.encode() for name in names}
 
     sorted_pictures = sort_pictures(pictures)
@@ -219,8 +227,8 @@ def test_no_picture_is_lost_and_each_is_in_its_section() -> None:
     assert len(captions["good"]) == 3
     assert captions["good"][-1] == "Strange"
     assert captions["worth"] == ["Profit by the share of the customers that is contacted"]
-    assert captions["why"] == ["Explanations of example customers"]
-    assert captions["whom"] == ["Metric and calibration by group of customers"]
+    assert captions["why"] == ["Explanation of an example customer"]
+    assert captions["whom"] == ["Metric by group of customers"]
     page = Page(render(results_of("binary"), **pictures))
     assert len(page.sources) == len(set(page.sources)) == len(pictures)
 
@@ -259,3 +267,59 @@ def test_a_model_that_flags_no_customer_is_described() -> None:
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert write_number(value) == text
+
+
+def test_contacts_find_cost_and_bring() -> None:
+    results = results_of("binary")
+    campaign = results.assessment.campaign
+    assert campaign is not None
+    priced = campaign.model_copy(update={"economics": campaign.economics.model_copy(update={"currency": "EUR"})})
+    page = Page(render(reassess(results, campaign=priced)))
+
+    own = next(step for step in campaign.steps if step.by_model)
+    assert own.contacted == campaign.chosen.contacted
+    assert own.profit == pytest.approx(campaign.chosen.total_profit)
+    assert own.spending == pytest.approx(campaign.chosen.total_spending)
+    everybody = campaign.steps[-1]
+    assert (everybody.contacted, everybody.found) == (campaign.rows, campaign.leavers)
+    assert [step.found for step in campaign.steps] == sorted(step.found for step in campaign.steps)
+    for text in ("call so many", "find so many leavers", "it costs, EUR", "it brings, EUR", f"{own.found:,}"):
+        assert text in page.shown
+    assert f"{write_money(campaign.chosen.profit_per_customer.value)} EUR" in page.shown
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_five_metrics_are_shown_and_all_of_them_folded(task: Task) -> None:
+    results = results_of(task)
+    text = render(results)
+
+    shown, folded = text.split("<details><summary>All", 1)
+    assert len(main_metrics(results)) == 5
+    assert all(row.interval in shown for row in main_metrics(results))
+    assert all(row.interval in folded.split("</details>")[0] for row in list_metrics(results))
+
+
+def test_levels_and_columns_are_named_as_declared() -> None:
+    results = results_of("binary")
+    columns = [
+        column.model_copy(
+            update={"description": "Country of residence", "level_labels": {"France": "French Republic"}}
+            if column.name == "Country"
+            else {}
+        )
+        for column in results.declaration.columns
+    ]
+    renamed = replace(results, declaration=results.declaration.model_copy(update={"columns": columns}))
+
+    shown = Page(render(renamed)).shown
+
+    assert "Country of residence: French Republic" in shown
+    assert "Country = France" not in shown
+
+
+def test_every_cell_names_its_column_for_a_phone() -> None:
+    text = render(results_of("binary"))
+
+    head = [re.sub("<[^>]*>", "", name) for name in re.findall(r"<th[^>]*>(.*?)</th>", text)]
+    for label in set(re.findall(r'<td[^>]* data-label="([^"]+)"', text)):
+        assert label in head

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from churn_kedro.customers.display_names import DisplayNames
 from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.explanations import (
     AxisKind,
@@ -51,6 +52,14 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
+def title(figure: Figure) -> str:
+    return str(figure.get_suptitle()).replace("\n", " ")
+
+
+def label(figure: Figure) -> str:
+    return str(figure.axes[0].get_xlabel()).replace("\n", " ")
+
+
 def texts(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.axes[0].texts]
 
@@ -61,18 +70,18 @@ def test_importance_shows_the_largest_share_on_top() -> None:
     figure = draw_importance(shares)
 
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["City", "Tier", "Age"]
-    assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == [0.2, 0.3, 0.5]
-    assert texts(figure) == ["20.0%", "30.0%", "50.0%"]
-    assert axes.get_xlabel() == "Share of the loss removed by splits on the column"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Age", "Tier", "City"]
+    assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == [0.5, 0.3, 0.2]
+    assert texts(figure) == ["50.0%", "30.0%", "20.0%"]
+    assert label(figure) == "Share of the loss removed by splits on the column"
     assert png(figure)
 
 
 def test_importance_names_its_basis() -> None:
-    axes = draw_importance(pd.Series({"Age": 0.7, "City": 0.3}), "shuffling").axes[0]
+    figure = draw_importance(pd.Series({"Age": 0.7, "City": 0.3}), "shuffling")
 
-    assert axes.get_title(loc="left") == "Permutation importance of features"
-    assert axes.get_xlabel() == "Share of the loss added when the column is shuffled"
+    assert title(figure) == "Permutation importance of features"
+    assert label(figure) == "Share of the loss added when the column is shuffled"
 
 
 def test_importance_shows_twenty_columns_at_most() -> None:
@@ -80,7 +89,7 @@ def test_importance_shows_twenty_columns_at_most() -> None:
 
     axes = draw_importance(shares).axes[0]
 
-    assert [label.get_text() for label in axes.get_yticklabels()] == [f"c{number}" for number in range(19, -1, -1)]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [f"c{number}" for number in range(20)]
 
 
 def test_the_beeswarm_shows_every_column_and_the_number_of_customers(trained: TrainedModel, splits: Splits) -> None:
@@ -90,8 +99,8 @@ def test_the_beeswarm_shows_every_column_and_the_number_of_customers(trained: Tr
 
     axes = figure.axes[0]
     assert isinstance(figure, Figure)
-    assert axes.get_title(loc="left") == "SHAP values of 100 customers"
-    assert axes.get_xlabel() == "Contribution to the log-odds of leaving"
+    assert title(figure) == "SHAP values of 100 customers"
+    assert label(figure) == "Contribution to the log-odds of leaving"
     assert {label.get_text() for label in axes.get_yticklabels()} == set(explanation.columns)
     assert png(figure)
 
@@ -103,7 +112,7 @@ def test_contributions_to_classes_are_stacked_means_strongest_column_on_top() ->
     figure = draw_class_contributions(explanations)
 
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["Visits", "Country", "Age"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Age", "Country", "Visits"]
     widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
     expected = [np.abs(one.values[:, column]).mean() for one in explanations for column in (2, 1, 0)]
     assert [explanations[0].columns[column] for column in (0, 1, 2)] == ["Age", "Visits", "Country"]
@@ -117,12 +126,12 @@ def test_a_beeswarm_names_the_explained_output() -> None:
 
     figure = draw_beeswarm(explain(case.trained.estimator, case.test, "the predicted Outcome"))
 
-    assert figure.axes[0].get_xlabel() == "Contribution to the predicted Outcome"
+    assert label(figure) == "Contribution to the predicted Outcome"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("task", "algorithm", "title"),
+    ("task", "algorithm", "expected"),
     [
         ("binary", "random_forest", "SHAP values of 100 customers, estimated"),
         ("multiclass", "lightgbm", "Mean absolute SHAP value, 100 customers, estimated"),
@@ -131,7 +140,7 @@ def test_a_beeswarm_names_the_explained_output() -> None:
     ],
 )
 def test_contributions_are_drawn_for_any_algorithm_and_say_where_they_are_estimates(
-    task: Task, algorithm: str, title: str
+    task: Task, algorithm: str, expected: str
 ) -> None:
     case = task_case(task)
     trained = train_given(case.train, case.validation, case.manifest, case.declaration, algorithms=[algorithm])
@@ -139,7 +148,7 @@ def test_contributions_are_drawn_for_any_algorithm_and_say_where_they_are_estima
     figure = draw_contributions(trained.model.estimator, case.test, case.declaration)
 
     axes = figure.axes[0]
-    assert axes.get_title(loc="left") == title
+    assert title(figure) == expected
     assert {label.get_text() for label in axes.get_yticklabels()} == {"Age", "Country", "Visits"}
     assert png(figure)
 
@@ -164,11 +173,6 @@ def explained_case(task: Task) -> tuple[TaskCase, ExplainedCustomers]:
     return case, explain_customers(case.trained.estimator, case.test, case.declaration, SMALL_SAMPLES)
 
 
-def title(figure: Figure) -> str:
-    heading = figure.get_suptitle() or figure.axes[0].get_title(loc="left")
-    return str(heading)
-
-
 def test_bars_are_mean_absolute_values_and_say_of_how_many_customers() -> None:
     _, explained = explained_case("binary")
 
@@ -178,7 +182,7 @@ def test_bars_are_mean_absolute_values_and_say_of_how_many_customers() -> None:
     widths = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
     expected = np.abs(explained.outputs[0].values).mean(axis=0)
     np.testing.assert_allclose(sorted(widths), sorted(expected))
-    assert axes.get_yticklabels()[-1].get_text() == "Age"
+    assert axes.get_yticklabels()[0].get_text() == "Age"
     assert title(figure) == "Mean absolute SHAP value, 60 of 150 customers"
 
 
@@ -188,22 +192,21 @@ def test_dependence_shows_every_customer_against_the_raw_cell(task: Task) -> Non
     case, explained = explained_case(task)
     partners = {"Age": Partner("Country", exact=True), "Country": Partner("Age", exact=False)}
 
-    figure = draw_dependence(explained, partners)
+    figures = {label(figure): figure for figure in draw_dependence(explained, partners).values()}
 
-    panels = {axes.get_xlabel(): axes for axes in figure.axes if axes.get_xlabel()}
+    panels = {name: figure.axes[0] for name, figure in figures.items()}
     assert sorted(panels) == ["Age", "Country", "Visits"]
-    assert "60 of 150 customers" in title(figure)
+    assert "60 of 150 customers" in title(figures["Age"])
     dots = np.asarray(panels["Age"].collections[0].get_offsets())
     one = explained.strongest_output("Age")
     np.testing.assert_allclose(dots, np.column_stack([explained.cells["Age"], one.values[:, 0]]))
     assert one.output in panels["Age"].get_ylabel().replace("\n", " ")
-    legend = panels["Age"].get_legend()
-    assert legend is not None
+    legend = figures["Age"].legends[0]
     assert legend.get_title().get_text() == "Country"
     assert [text.get_text() for text in legend.get_texts()] == ["France", "Spain"]
     assert [label.get_text() for label in panels["Country"].get_xticklabels()] == ["France", "Spain"]
-    assert "Age (guessed)" in [axes.get_ylabel() for axes in figure.axes]
-    assert png(figure)
+    assert "Age (guessed)" in [axes.get_ylabel() for axes in figures["Country"].axes]
+    assert all(png(figure) for figure in figures.values())
     assert case.test["Visits"].isna().any()
     assert "missing" in [text.get_text() for text in panels["Visits"].texts]
 
@@ -217,16 +220,15 @@ def test_columns_of_every_kind_can_be_drawn() -> None:
     # Every column is drawn, and every one is the colour of another one.
     partners = {name: Partner(names[place - 1], exact=True) for place, name in enumerate(names)}
 
+    dependence = draw_dependence(explained, partners, most=len(names))
+    curves = partial_dependence(estimator, case.test, declaration.feature_names, declaration, SMALL_SAMPLES)
     figures = [
-        draw_dependence(explained, partners, most=len(names)),
+        *dependence.values(),
         draw_shap_summary(explained),
-        draw_partial_dependence(
-            partial_dependence(estimator, case.test, declaration.feature_names, declaration, SMALL_SAMPLES),
-            ["probability of leaving"],
-        ),
+        *draw_partial_dependence(curves, ["probability of leaving"]).values(),
     ]
 
-    assert len([axes for axes in figures[0].axes if axes.get_xlabel()]) == len(names)
+    assert len(dependence) == len(names)
     assert all(png(figure).startswith(b"\x89PNG") for figure in figures)
 
 
@@ -236,20 +238,23 @@ def test_waterfalls_lead_from_the_base_to_the_answer() -> None:
     scores = score_labelled(case.trained.estimator, case.test, case.declaration)
     shown = explain_shown(case.trained.estimator, case.test, scores, case.declaration)
 
-    figure = draw_waterfalls(shown)
+    figures = draw_waterfalls(shown)
 
-    assert len(figure.axes) == len(shown)
-    for axes, one in zip(figure.axes, shown, strict=True):
+    assert list(figures) == [f"shap_waterfall_{place}.png" for place in range(1, len(shown) + 1)]
+    for figure, one in zip(figures.values(), shown, strict=True):
+        axes = figure.axes[0]
         bars = [bar for bar in axes.patches if isinstance(bar, Rectangle)]
-        assert bars[0].get_x() == pytest.approx(one.explanation.base)
-        assert sum(bar.get_width() for bar in bars) == pytest.approx(one.explanation.values.sum())
+        # In percentage points, from the mean probability to the one that the model returns.
+        assert bars[0].get_x() == pytest.approx(100 * one.explanation.base)
+        assert sum(bar.get_width() for bar in bars) == pytest.approx(100 * one.explanation.values.sum())
         widths = [abs(bar.get_width()) for bar in bars]
         assert widths == sorted(widths, reverse=True)
         age = one.cells[one.explanation.columns.index("Age")]
-        assert f"Age = {age}" in [label.get_text() for label in axes.get_yticklabels()]
-        assert one.answer in axes.get_xlabel()
-        assert axes.get_title(loc="left").startswith(one.title[:40])
-    assert png(figure)
+        assert f"Age: {age}" in [text.get_text() for text in axes.get_yticklabels()]
+        answer = one.answer.removeprefix("probability of leaving ").replace("%", " %")
+        assert f"on average to {answer}" in label(figure)
+        assert title(figure).startswith(one.title[:40])
+        assert png(figure)
 
 
 def test_a_waterfall_of_many_columns_sums_the_weak_ones() -> None:
@@ -257,13 +262,14 @@ def test_a_waterfall_of_many_columns_sums_the_weak_ones() -> None:
     names = [f"column {place}" for place in range(12)]
     one = ShownCustomer("Likeliest to leave", "", Explanation(values, 1.0, values, names), ["x"] * 12, "answer")
 
-    axes = draw_waterfalls([one]).axes[0]
+    figure = draw_waterfalls([one])["shap_waterfall_1.png"]
+    axes = figure.axes[0]
 
     labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels == [*(f"column {place} = x" for place in range(8)), "4 other columns"]
+    assert labels == [*(f"column {place}: x" for place in range(8)), "4 other columns"]
     bars = [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)]
     assert bars == [*range(12, 4, -1), 4 + 3 + 2 + 1]
-    assert "from 1 on average to 79" in axes.get_xlabel()
+    assert "from 1 on average to 79" in label(figure)
 
 
 def test_shuffling_is_drawn_with_its_spread() -> None:
@@ -272,11 +278,11 @@ def test_shuffling_is_drawn_with_its_spread() -> None:
     figure = draw_permutation_importance(PermutationImportance(0.4, "log_loss", rises, 1234))
 
     axes = figure.axes[0]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["City", "Age"]
-    assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == pytest.approx([0.2, 0.6])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["Age", "City"]
+    assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == pytest.approx([0.6, 0.2])
     segments = axes.collections[0].get_segments() if hasattr(axes.collections[0], "get_segments") else []
-    np.testing.assert_allclose([segment[:, 0] for segment in segments], [[0.1, 0.3], [0.5, 0.7]])
-    assert "1,234 customers" in axes.get_xlabel()
+    np.testing.assert_allclose([segment[:, 0] for segment in segments], [[0.5, 0.7], [0.1, 0.3]])
+    assert "1,234 customers" in label(figure)
     assert title(figure) == "Rise of the log loss when a column is shuffled"
 
 
@@ -284,10 +290,10 @@ def test_twenty_columns_at_most_are_drawn_with_a_note() -> None:
     names = [f"c{place}" for place in range(25)]
     rises = pd.DataFrame(np.linspace(1, 0.1, 25)[:, np.newaxis] + [[0, 0.01]], index=names)
 
-    axes = draw_permutation_importance(PermutationImportance(0.4, "rmse", rises, 100)).axes[0]
+    figure = draw_permutation_importance(PermutationImportance(0.4, "rmse", rises, 100))
 
-    assert [label.get_text() for label in axes.get_yticklabels()] == names[19::-1]
-    assert "the 20 strongest of 25 columns" in axes.get_xlabel()
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == names[:20]
+    assert "the 20 strongest of 25 columns" in label(figure)
 
 
 @pytest.mark.slow
@@ -297,16 +303,16 @@ def test_partial_dependence_draws_the_means_of_each_answer(task: Task) -> None:
     curves = partial_dependence(case.trained.estimator, case.test, ["Age", "Country"], case.declaration, SMALL_SAMPLES)
     outputs = CLASSES if task == "multiclass" else ["the answer"]
 
-    figure = draw_partial_dependence(curves, outputs)
+    figures = list(draw_partial_dependence(curves, outputs).values())
 
-    assert [axes.get_xlabel() for axes in figure.axes] == ["Age", "Country"]
-    lines = [line for line in figure.axes[0].lines if line.get_label() in (*CLASSES, "mean, the answer")]
+    assert [label(figure) for figure in figures] == ["Age", "Country"]
+    lines = [line for line in figures[0].axes[0].lines if line.get_label() in (*CLASSES, "mean, the answer")]
     assert len(lines) == len(outputs)
     for position, line in enumerate(lines):
         np.testing.assert_allclose(np.asarray(line.get_ydata()), curves[0].mean[:, position])
-    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
-    assert "30 customers" in title(figure)
-    assert png(figure)
+    assert figures[0].axes[0].get_ylim() == figures[1].axes[0].get_ylim()
+    assert "30 customers" in title(figures[0])
+    assert all(png(figure) for figure in figures)
 
 
 def test_of_many_classes_those_that_vary_most_are_drawn() -> None:
@@ -314,15 +320,34 @@ def test_of_many_classes_those_that_vary_most_are_drawn() -> None:
     grid = np.array([0.0, 1.0])
     curve = PartialDependence("Age", "number", grid, mean, mean, mean, grid, 5)
 
-    figure = draw_partial_dependence([curve], [f"class {code}" for code in range(12)])
+    figure = draw_partial_dependence([curve], [f"class {code}" for code in range(12)])["partial_dependence_1.png"]
 
     shown = [text.get_text() for text in figure.legends[0].get_texts()]
     assert [name.split(" (")[0] for name in shown] == [f"class {code}" for code in range(4, 12)]
     assert shown[-1].endswith("(8 of 12 classes)")
 
 
-def test_without_values_a_note_is_drawn() -> None:
-    assert title(draw_partial_dependence([], ["the answer"])) == "No column has an observed value"
+def test_without_values_nothing_is_drawn() -> None:
+    assert draw_partial_dependence([], ["the answer"]) == {}
+
+
+def test_columns_and_levels_have_their_declared_names() -> None:
+    names = DisplayNames({"Active": "Was active lately"}, {"Active": {"1": "yes", "0": "no"}})
+    values = np.array([[0.2]])
+    one = Explanation(values, 0.1, values, ["Active"], "the probability of leaving", exact=False)
+    mean = np.array([[0.1], [0.3]])
+    curve = PartialDependence("Active", "level", np.array(["0", "1"]), mean, mean, mean, np.array(["0", "1"]), 9)
+
+    waterfall = draw_waterfalls([ShownCustomer("Likeliest", "", one, ["1"], "", is_probability=True)], names)
+    dependence = draw_partial_dependence([curve], ["the answer"], names)
+    importance = draw_importance(pd.Series({"Active": 1.0}), names=names)
+
+    steps = waterfall["shap_waterfall_1.png"].axes[0]
+    assert steps.get_yticklabels()[0].get_text() == "Was active lately: yes"
+    assert [text.get_text() for text in steps.texts] == ["+20.0"]
+    levels = dependence["partial_dependence_1.png"].axes[0]
+    assert [text.get_text() for text in levels.get_xticklabels()] == ["no", "yes"]
+    assert importance.axes[0].get_yticklabels()[0].get_text() == "Was active lately"
 
 
 HOSTILE = ["$x^{ <script>alert(1)</script>", "n" * 80, "a|b\\c_d {e}"]
@@ -352,16 +377,19 @@ def test_any_name_and_any_level_can_be_drawn() -> None:
     curve = PartialDependence(HOSTILE[0], "level", np.array(levels), mean, mean - 1, mean + 1, np.array(levels), 9)
     rises = pd.DataFrame(random.normal(size=(3, 2)), index=HOSTILE)
 
+    dependence = draw_dependence(explained, partners)
     figures = [
-        draw_dependence(explained, partners),
+        *dependence.values(),
         draw_shap_bars(explained),
-        draw_waterfalls([shown]),
-        draw_partial_dependence([curve], ["$\\frac{the answer"]),
+        *draw_waterfalls([shown]).values(),
+        *draw_partial_dependence([curve], ["$\\frac{the answer"]).values(),
         draw_permutation_importance(PermutationImportance(0.4, "log_loss", rises, 10)),
     ]
 
     assert all(png(figure) for figure in figures)
-    assert "missing" in [label.get_text() for axes in figures[0].axes for label in axes.get_xticklabels()]
+    assert "missing" in [
+        label.get_text() for figure in dependence.values() for axes in figure.axes for label in axes.get_xticklabels()
+    ]
 
 
 def test_figures_are_not_registered_with_pyplot() -> None:

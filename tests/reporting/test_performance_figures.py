@@ -85,9 +85,7 @@ def texts(figure: Figure) -> list[str]:
 
 
 def legend(figure: Figure) -> list[str]:
-    drawn = figure.axes[0].get_legend()
-    assert drawn is not None
-    return [text.get_text() for text in drawn.get_texts()]
+    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def marker(figure: Figure) -> tuple[float, float]:
@@ -130,7 +128,7 @@ def test_a_figure_of_the_scores_names_its_axes_and_can_be_saved(
     assert isinstance(figure, Figure)
     assert figure.axes[0].get_xlabel().startswith(x_label)
     assert figure.axes[0].get_ylabel().startswith(y_label)
-    assert figure.axes[0].get_title(loc="left")
+    assert figure.get_suptitle()
     assert png(figure).startswith(b"\x89PNG")
 
 
@@ -149,7 +147,7 @@ def test_the_confusion_matrix_counts_customers_by_hand() -> None:
     figure = draw_confusion_matrix(*score(np.array([0, 0, 0, 1, 1]), np.array([0.1, 0.2, 0.6, 0.5, 0.9]), 0.5))
 
     assert texts(figure) == ["2\n66.7% of the row", "1\n33.3% of the row", "0\n0.0% of the row", "2\n100.0% of the row"]
-    assert figure.axes[0].get_title(loc="left") == "Confusion matrix at threshold 0.500"
+    assert figure.get_suptitle() == "Confusion matrix at threshold 0.500"
 
 
 def test_the_threshold_is_marked_on_both_curves() -> None:
@@ -214,7 +212,7 @@ def test_the_figures_follow_the_task(task: Task, names: list[str]) -> None:
 
     assert list(figures) == [f"{name}.png" for name in names]
     for figure in figures.values():
-        assert figure.axes[0].get_title(loc="left")
+        assert figure.get_suptitle()
         assert figure.axes[0].get_xlabel()
         assert figure.axes[0].get_ylabel()
         assert png(figure).startswith(b"\x89PNG")
@@ -262,7 +260,7 @@ def test_many_classes_can_be_drawn_the_most_frequent_ones_as_curves(n_classes: i
     drawn = [label.split(":")[0] for label in legend(figures["roc_curve.png"]) if label.startswith("class")]
     frequent = np.sort(np.argsort(-np.bincount(scores[0].target), kind="stable")[:8])
     assert drawn == [f"class {code}" for code in frequent]
-    assert f"the {len(drawn)} most frequent classes" in figures["roc_curve.png"].axes[0].get_title(loc="left")
+    assert f"the {len(drawn)} most frequent classes" in figures["roc_curve.png"].get_suptitle().replace("\n", " ")
 
 
 def test_each_class_has_a_curve_with_its_own_area_and_the_mean_comes_with_its_interval() -> None:

@@ -282,7 +282,7 @@ def test_learning_curves_are_those_of_the_summary_with_the_rounds_kept() -> None
 def test_the_curves_are_those_of_the_algorithm_that_has_some() -> None:
     figure = competition().draw()["learning_curves.png"]
 
-    assert figure.axes[0].get_title(loc="left") == "Learning curves of xgboost"
+    assert figure.get_suptitle() == "Learning curves of xgboost"
 
 
 @pytest.mark.slow

@@ -1,26 +1,25 @@
 """Progress of a search, on a terminal and in a log."""
 
+import importlib
 import io
-import sys
+import re
 
 import pytest
+from rich.console import Console
 
+from churn_kedro.training import progress
 from churn_kedro.training.progress import Progress, TerminalProgress
 
-
-class Terminal(io.StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
+# The package exports the function of the same name.
+terminal_module = importlib.import_module("churn_kedro.base.terminal")
 
 
-def show_three(progress: Progress) -> None:
-    progress.start("xgboost", 3)
-    progress.show("xgboost trial 1 of 3: log loss 0.5 (best 0.5)", 1, 90.0)
-    progress.show("xgboost trial 2 of 3: log loss 0.4 (best 0.4)", 2, 30.4)
-    progress.show("xgboost trial 3 of 3: log loss 0.6 (best 0.4)", 3, 0.0)
-    progress.stop()
+def show_three(display: Progress) -> None:
+    display.start("xgboost", 3)
+    display.show("xgboost trial 1 of 3: log loss 0.5 (best 0.5)", 1, 90.0)
+    display.show("xgboost trial 2 of 3: log loss 0.4 (best 0.4)", 2, 30.4)
+    display.show("xgboost trial 3 of 3: log loss 0.6 (best 0.4)", 3, 0.0)
+    display.stop()
 
 
 def test_without_a_terminal_each_step_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -60,16 +59,19 @@ def test_how_long_the_rest_takes_may_be_unknown(caplog: pytest.LogCaptureFixture
 def test_on_a_terminal_there_is_one_bar_and_the_log_stays_silent(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stderr", terminal)
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=120)
+    monkeypatch.setattr(progress, "terminal", lambda: console)
+    monkeypatch.setattr(terminal_module, "terminal", lambda: console)
     caplog.set_level("INFO", logger="churn_kedro")
+    shown = TerminalProgress()
 
-    show_three(TerminalProgress())
+    shown.start("xgboost", 3)
+    shown.show("xgboost trial 2 of 3: log loss 0.4 (best 0.4)", 2, 30.4)
+    shown.stop()
 
-    frames = terminal.getvalue().split("\r")
-    assert any("xgboost:" in frame and "2/3" in frame and "best 0.4), about 30 s left" in frame for frame in frames)
-    assert "3/3" in frames[-1]
-    assert "left" not in frames[-1]
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text.getvalue())
+    assert re.search(r"xgboost \S+ 2/3 .*log loss 0.4 \(best 0.4\), about 30 s left", plain)
     assert caplog.messages == []
 
 

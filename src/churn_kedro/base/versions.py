@@ -6,6 +6,28 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 
 _LIBRARIES = ("xgboost", "scikit-learn", "numpy", "pandas", "optuna", "scipy", "skops", "catboost", "lightgbm")
+# Packages that contain the same library.
+_VARIANTS = {"xgboost": "xgboost-cpu"}
+
+
+def find_distribution(library: str) -> tuple[str, str]:
+    """Find the installed package of a library.
+
+    Args:
+        library: Name of the library, such as ``xgboost``.
+
+    Returns:
+        Name of the package, ``xgboost`` or ``xgboost-cpu``, and its version.
+
+    Raises:
+        PackageNotFoundError: It is not installed.
+    """
+    try:
+        return library, version(library)
+    except PackageNotFoundError:
+        if library not in _VARIANTS:
+            raise
+        return _VARIANTS[library], version(_VARIANTS[library])
 
 
 def library_versions() -> dict[str, str]:
@@ -17,7 +39,7 @@ def library_versions() -> dict[str, str]:
     versions = {"python": platform.python_version()}
     for name in _LIBRARIES:
         try:
-            versions[name] = version(name)
+            versions[name] = find_distribution(name)[1]
         except PackageNotFoundError:
             continue
     return versions

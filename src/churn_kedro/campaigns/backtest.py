@@ -22,9 +22,10 @@ from churn_kedro.campaigns.economics import (
     campaign_economics,
     contact_spending,
     profit_curve,
+    threshold_steps,
 )
 from churn_kedro.campaigns.parameters import Economics, ValueColumn
-from churn_kedro.customers import Column, CustomerDeclaration
+from churn_kedro.customers import Column, CustomerDeclaration, DisplayNames
 from churn_kedro.evaluation import BootstrapParameters, Estimate, resample_counts
 from churn_kedro.models import ScoredCustomers
 
@@ -37,6 +38,8 @@ _FACTORS = (0.5, 0.75, 1.25, 1.5, 2.0)
 _LEVERS: tuple[Lever, ...] = ("contact_cost", "offer_cost", "save_probability", "value")
 # Minimum training customers of a level in a rule on one column, and maximum number of levels.
 _FEWEST_OF_LEVEL, _MOST_LEVELS = 30, 50
+# Shares of the customers in the steps of a campaign.
+_STEP_SHARES = (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 # Relative tolerance of limits, since spending is a sum of rounded floats.
 _ROUNDING = 1e-9
 
@@ -63,6 +66,21 @@ class ChosenPoint(Record):
     within_capacity: bool | None = Field(description="Whether it is within the capacity; null without one.")
     within_budget: bool | None = Field(description="Whether it is within the budget; null without one.")
     note: str | None = Field(description="Note about the limits, in words.")
+
+
+class ContactStep(Record):
+    """Number of leavers found, cost and return of contacting the customers with the highest probabilities."""
+
+    contacted: int = Field(description="Customers contacted, highest probability first.")
+    found: int = Field(description="Leavers among them.")
+    spending: float = Field(description="Expected spending in total.")
+    returns: float = Field(description="Expected value of the saved customers in total, before spending.")
+    by_model: bool = Field(description="Whether these are the customers whom the model decides to contact.")
+
+    @property
+    def profit(self) -> float:
+        """Expected profit in total."""
+        return self.returns - self.spending
 
 
 class Alternative(Record):
@@ -108,6 +126,9 @@ class CampaignReport(Record):
         description="At the best threshold on these customers within the limits; optimistic, since it is chosen here."
     )
     alternatives: list[Alternative] = Field(description="Other policies.")
+    steps: list[ContactStep] = Field(
+        default_factory=list, description="Contacts of increasing numbers of customers, and by the model's decisions."
+    )
     curve: list[CampaignPoint] = Field(description="Points by descending threshold, subsampled.")
     sensitivity: list[SensitivityPoint] = Field(description="Sensitivity to the numbers of the economics.")
     confidence: float = Field(description="Coverage of the intervals.")
@@ -244,6 +265,7 @@ def measure_campaign(
             _compare(policy, campaign, (profit[0], profit[number]), means[:, [0, number]], bootstrap.confidence)
             for number, policy in enumerate(policies, start=1)
         ],
+        steps=_list_steps(scores, campaign),
         curve=[
             _point(curve, kept, threshold if kept == place else None) for kept in _select_points(curve, {place, best})
         ],
@@ -296,6 +318,33 @@ def _point(curve: ProfitCurve, place: int, threshold: float | None = None) -> Ca
         profit_per_customer=float(curve.profit[place]),
         spending_per_customer=float(curve.spending[place]),
     )
+
+
+def _list_steps(scores: ScoredCustomers, campaign: _KnownCustomers) -> list[ContactStep]:
+    """List the results of contacting a growing share of the customers, and those whom the model decides to contact.
+
+    Customers with the same probability are contacted together, so a step has at most its share of the customers.
+    """
+    eligible = _eligible(scores)
+    steps = threshold_steps(scores.prediction)
+    contacts = steps.accumulate(eligible.astype(np.float64))
+    chosen = {int(scores.decision.sum()): scores.decision}
+    for share in _STEP_SHARES:
+        place = int(np.searchsorted(contacts, share * len(eligible) * (1 + _ROUNDING), side="right")) - 1
+        contacted = eligible & (scores.prediction >= steps.thresholds[place])
+        # The step of the model is kept where a share contacts as many.
+        chosen.setdefault(int(contacted.sum()), contacted)
+    return [
+        ContactStep(
+            contacted=number,
+            found=int((contact & (scores.target == 1)).sum()),
+            spending=float(campaign.spending @ contact),
+            returns=float((campaign.profits + campaign.spending) @ contact),
+            by_model=bool((contact == scores.decision).all()),
+        )
+        for number, contact in sorted(chosen.items())
+        if number
+    ]
 
 
 def _select_points(curve: ProfitCurve, kept: set[int]) -> list[int]:
@@ -389,14 +438,16 @@ class _Bins:
         bins: np.ndarray = np.where(missing, self.n_bins - 1, places).astype(np.int64)
         return bins
 
-    def describe(self, chosen: np.ndarray) -> str:
+    def describe(self, chosen: np.ndarray, names: DisplayNames) -> str:
         """Describe the chosen bins in words."""
+        column = names.column(self.column)
         if self.levels is not None:
-            parts = [text for text, is_chosen in zip(self.written, chosen, strict=False) if is_chosen]
+            written = [names.level(self.column, text) for text in self.written]
+            parts = [text for text, is_chosen in zip(written, chosen, strict=False) if is_chosen]
             parts += ["any rarer level"] if chosen[-2] else []
-            names = [*parts, *(["missing"] if chosen[-1] else [])]
-            return f"{self.column} is {_either(names)}"
-        names = []
+            parts += ["missing"] if chosen[-1] else []
+            return f"“{column}” {_either(parts)}"
+        ranges = []
         bounds = [None, *self.written, None]
         number = 0
         while number < self.n_bins - 1:
@@ -406,8 +457,8 @@ class _Bins:
             first = number
             while number < self.n_bins - 1 and chosen[number]:
                 number += 1
-            names.append(_range(bounds[first], bounds[number]))
-        return f"{self.column} is {_either([*names, *(['missing'] if chosen[-1] else [])])}"
+            ranges.append(_range(bounds[first], bounds[number]))
+        return f"“{column}” {_either([*ranges, *(['missing'] if chosen[-1] else [])])}"
 
 
 def _range(low: str | None, high: str | None) -> str:
@@ -455,13 +506,13 @@ def _contact_by_rule(
             np.zeros(len(test)),
         )
     _, bins, chosen = best
-    words = bins.describe(chosen)
+    words = bins.describe(chosen, DisplayNames.of(declaration))
     contact = (chosen[bins.place(test[bins.column])] & campaign.worth).astype(np.float64)
     within = campaign.affordable_part(contact)
     return _Policy(
         "rule",
         "Best rule on one column",
-        f"Customers whose {words}: the rule on one column with the highest profit on the training customers"
+        f"Customers with {words}: the rule on one column with the highest profit on the training customers"
         f"{'' if within == 1 else f'; a random {within:.1%} of them, within the limits'}.",
         within * contact,
     )

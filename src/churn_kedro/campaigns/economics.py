@@ -180,13 +180,14 @@ def campaign_economics(value: ContactValue, limits: Economics | None) -> Economi
 
     Args:
         value: Costs and value of a contact, as in the model.
-        limits: Parameters with capacity and budget; None: no limits.
+        limits: Parameters with capacity, budget and currency; None: no limits.
 
     Returns:
         The economics of a campaign with the model.
     """
     worth = value.value if value.column is None else ValueColumn(column=value.column, factor=value.value)
     return Economics(
+        currency=None if limits is None else limits.currency,
         contact_cost=value.contact_cost,
         offer_cost=value.offer_cost,
         save_probability=value.save_probability,

@@ -21,6 +21,9 @@ class ValueColumn(Parameters):
 class Economics(Parameters):
     """Costs and value of a campaign. All money is in one currency."""
 
+    currency: str | None = Field(
+        None, min_length=1, max_length=8, description="Currency of all money, such as EUR; null: amounts without unit."
+    )
     contact_cost: float = Field(ge=0, allow_inf_nan=False, description="Money spent on every contacted customer.")
     offer_cost: float = Field(
         ge=0, allow_inf_nan=False, description="Money spent on every contacted customer who takes the offer."

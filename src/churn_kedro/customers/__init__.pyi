@@ -9,6 +9,7 @@ from .declaration import (
     Range as Range,
 )
 from .digests import row_digests as row_digests, table_digest as table_digest
+from .display_names import FILE_NAMES as FILE_NAMES, DisplayNames as DisplayNames
 from .leakage import check_leakage as check_leakage
 from .leakage.findings import (
     Finding as Finding,

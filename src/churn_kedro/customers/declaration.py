@@ -52,6 +52,25 @@ def _reject_boolean(value: Any) -> Any:
 Level = Annotated[str | int | float, BeforeValidator(_reject_boolean)]
 
 
+def level_text(level: Level) -> str:
+    """Return a level as text, as a key of ``level_labels``.
+
+    Args:
+        level: Text or number.
+
+    Returns:
+        The text; of a number, in short form.
+    """
+    return level if isinstance(level, str) else f"{level:g}"
+
+
+def _write_levels(labels: Any) -> Any:
+    """Write the keys of a mapping as text, since YAML reads numbers and JSON writes text."""
+    if not isinstance(labels, dict):
+        return labels
+    return {level_text(_reject_boolean(level)): label for level, label in labels.items()}
+
+
 class Range(Parameters):
     """Closed interval of allowed numbers; a bound that is left out is infinite."""
 
@@ -113,7 +132,15 @@ class Column(Parameters):
         min_length=1,
         description="Ascending numbers at which a numeric segment is cut into groups; left out: the quartiles.",
     )
-    description: str = Field(min_length=1, description="One line about the column.")
+    level_labels: Annotated[dict[str, str], BeforeValidator(_write_levels)] = Field(
+        default_factory=dict,
+        description="Names of levels in reports, by level; of the target of task multiclass, names of its classes.",
+    )
+    description: str = Field(
+        min_length=1,
+        description="One line about the column. Up to the first comma, semicolon or bracket, it is the column's name "
+        "in reports.",
+    )
 
     @model_validator(mode="after")
     def _fitting_kind(self) -> Self:
@@ -225,6 +252,17 @@ class Column(Parameters):
                 f"column '{self.name}' quotes numbers in its domain: {numeric_text}; remove the quotes, so that 1, 1.0 "
                 "and '1' in a file are the same level"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _known_level_labels(self) -> Self:
+        if self.level_labels and (self.role not in ("feature", "segment", "target") or self.cells == "date"):
+            raise ValueError(
+                f"column '{self.name}' has level_labels, which only features, segments and the target with levels take"
+            )
+        unknown = sorted(set(self.level_labels) - set(map(level_text, self.levels))) if self.levels else []
+        if unknown:
+            raise ValueError(f"column '{self.name}' has level_labels of {unknown}, which are not in {self.levels}")
         return self
 
     @property
@@ -365,6 +403,12 @@ class CustomerDeclaration(Parameters):
             wanted = "classes" if self.task == "multiclass" else "positive and negative"
             raise ValueError(f"task {self.task} takes labels.{wanted}")
         target = next(column for column in self.columns if column.role == "target")
+        named = set(map(level_text, self.classes)) if self.task == "multiclass" else set()
+        if not set(target.level_labels) <= named:
+            raise ValueError(
+                f"target '{target.name}' takes level_labels of its labels.classes in task multiclass, and none "
+                "otherwise: the classes of task binary are called left and stayed"
+            )
         if target.domain is not None and not (self.task == "regression" and isinstance(target.domain, Range)):
             raise ValueError(
                 f"target '{target.name}' takes a domain of min and max in a regression, and none otherwise"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import Field, model_validator
 from churn_estimators.cells import as_text
 from churn_kedro.base import Parameters, Record, one_line
 from churn_kedro.customers.declaration import Column, CustomerDeclaration
+from churn_kedro.customers.display_names import DisplayNames
 from churn_kedro.customers.normalisation import NormalisedCustomers
 from churn_kedro.customers.splits import SplitManifest
 
@@ -167,9 +169,11 @@ def describe_stages(
     outliers = manifest.rows_left_out.get("outliers", 0)
     gap = manifest.rows_left_out.get("gap", 0)
     changes = {
-        "train": "rows to train on" + (f"; {outliers:,} outliers left out" if outliers else ""),
-        "validation": "rows for early stopping, calibration and the threshold",
-        "test": "rows for the final evaluation" + (f"; {gap:,} rows in a gap belong to no part" if gap else ""),
+        "train": "with the validation rows: search by cross-validation, calibration, threshold and final fit"
+        + (f"; {outliers:,} outliers left out" if outliers else ""),
+        "validation": "as the training rows; of a table above training.folds.max_rows they alone validate, and the "
+        "threshold of a simple baseline is chosen on them",
+        "test": "final evaluation and gate only" + (f"; {gap:,} rows in a gap belong to no part" if gap else ""),
     }
     left_out = raw.shape[1] - normalised.table.shape[1]
     return [
@@ -237,15 +241,15 @@ def target_rate(target: pd.Series, declaration: CustomerDeclaration) -> tuple[pd
         1 for the positive class (multiclass: the most frequent one) and 0 otherwise, or the number itself; and the name
         of its mean.
     """
-    name = declaration.target
+    names = DisplayNames.of(declaration)
     match declaration.task:
         case "regression":
-            return target.astype("float64"), f"mean {name}"
+            return target.astype("float64"), f"mean of {names.column(declaration.target)}"
         case "binary":
-            return target.astype("float64"), f"share of {name} = {declaration.classes[1]}"
+            return target.astype("float64"), "share that left"
         case "multiclass":
             code = int(target.mode()[0]) if len(target) else 0
-            return (target == code).astype("float64"), f"share of {name} = {declaration.classes[code]}"
+            return (target == code).astype("float64"), f"share of {names.outcome(str(declaration.classes[code]))}"
 
 
 def _profile_column(cells: pd.Series, shown: pd.Series, rates: pd.Series, column: Column) -> ColumnProfile:
@@ -319,13 +323,22 @@ def _ranges(cells: pd.Series) -> tuple[pd.Series, list[str]]:
         return numbers.map({value: position for position, value in enumerate(values)}), [
             f"{value:g}" for value in values
         ]
-    low, high = values[0], values[-1]
-    width = (high - low) / _BINS or 1.0
-    groups = ((numbers - low) / width).clip(upper=_BINS - 1).apply(np.floor)
-    starts = low + width * np.arange(_BINS)
     if dates:
+        low = values[0]
+        width = (values[-1] - low) / _BINS or 1.0
+        starts = low + width * np.arange(_BINS)
+        groups = np.floor((numbers - low) / width).clip(upper=_BINS - 1)
         return groups, [f"{start:%Y-%m-%d}" for start in pd.to_datetime(starts.astype("int64"), unit="us")]
-    return groups, [shorten(start) for start in starts]
+    width = _round_width((values[-1] - values[0]) / _BINS)
+    first = np.floor(values[0] / width)
+    groups = np.floor(numbers / width) - first
+    return groups, [shorten(width * place) for place in np.arange(first, np.floor(values[-1] / width) + 1)]
+
+
+def _round_width(width: float) -> float:
+    """Round the width of a range up to 1, 2 or 5 times a power of ten, so that its bounds are round numbers."""
+    power = 10.0 ** math.floor(math.log10(width))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= width * (1 - 1e-9))
 
 
 def shorten_name(name: str, length: int = 30) -> str:

@@ -25,11 +25,7 @@ from .mlflow.failures import (
     without_statement as without_statement,
 )
 from .mlflow.inputs import TableInput as TableInput
-from .mlflow.metrics import (
-    RunMetricsDataset as RunMetricsDataset,
-    group_metrics as group_metrics,
-    log_run_metrics as log_run_metrics,
-)
+from .mlflow.metrics import RunMetricsDataset as RunMetricsDataset, log_run_metrics as log_run_metrics
 from .mlflow.model_digests import model_digest as model_digest
 from .mlflow.models import (
     PromotionDataset as PromotionDataset,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -15,6 +16,12 @@ from churn_kedro.evaluation import EvaluationParameters
 from churn_kedro.features import FeatureParameters
 from churn_kedro.registry import RegistryParameters
 from churn_kedro.training import TrainingParameters
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+# Names that pydantic gives to simple types in a union.
+_TYPE_NAMES = frozenset({"int", "float", "str", "bool", "none"})
 
 # Parameters of the command line that the catalog reads.
 RUNTIME_PARAMETERS = (
@@ -63,43 +70,96 @@ def validate_parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
         typed = ProjectParameters.model_validate(groups)
         validated |= {name: getattr(typed, name) for name in groups}
     except ValidationError as error:
-        problems += list(_explain(error))
+        problems += list(_explain(error, raw))
     if problems:
         raise ParameterError("Invalid parameters:\n" + "\n".join(f"- {problem}" for problem in problems))
     return validated
 
 
-def _explain(error: ValidationError) -> Iterator[str]:
+def _explain(error: ValidationError, raw: Mapping[str, Any]) -> Iterator[str]:
+    """Describe each invalid parameter once, also where it may be of several types."""
+    of_unions: dict[tuple[str, ...], dict[str, list[tuple[list[str], ErrorDetails]]]] = {}
     for found in error.errors():
-        path = [str(part) for part in found["loc"]]
-        name = ".".join(path)
-        if found["type"] == "extra_forbidden":
-            yield _explain_unknown(name, _names_beside(path))
-        elif found["type"] == "missing":
-            yield f"'{name}' is missing."
+        path, labels = _follow(found["loc"], raw)
+        if not labels:
+            yield _describe(path, found)
+            continue
+        place, label = labels[0]
+        of_unions.setdefault(tuple(path[:place]), {}).setdefault(label, []).append((path, found))
+    for union, branches in of_unions.items():
+        # Pydantic reports the errors of all types; those of the type that fits best are meant.
+        fitting = [errors for errors in branches.values() if all(not _is_of_type(union, *one) for one in errors)]
+        if fitting:
+            yield from (_describe(path, found) for path, found in min(fitting, key=len))
         else:
-            given = "" if isinstance(found["input"], dict | list) else f", found {found['input']!r}"
-            yield f"'{name}': {found['msg'].removeprefix('Value error, ')}{given}."
+            (_, first), *others = [one for errors in branches.values() for one in errors]
+            alternatives = [found["msg"].removeprefix("Input should be ") for _, found in others]
+            yield _describe(list(union), {**first, "msg": ", or ".join([first["msg"], *alternatives])})
+
+
+def _follow(location: Sequence[str | int], raw: Any) -> tuple[list[str], list[tuple[int, str]]]:
+    """Separate the keys of a place in the configuration from the types that pydantic puts between them.
+
+    Returns:
+        The keys; and the types, each with the number of keys before it.
+    """
+    keys: list[str] = []
+    labels: list[tuple[int, str]] = []
+    for position, part in enumerate(location):
+        is_key = (isinstance(raw, Mapping) and part in raw) or (isinstance(raw, list) and isinstance(part, int))
+        # The last part of a missing parameter is not in the configuration.
+        is_last_name = position == len(location) - 1 and isinstance(raw, Mapping) and str(part).isidentifier()
+        if is_key:
+            raw = raw[part]
+            keys.append(str(part))
+        elif is_last_name and not (isinstance(part, str) and part in _TYPE_NAMES):
+            keys.append(str(part))
+        else:
+            labels.append((len(keys), str(part)))
+    return keys, labels
+
+
+def _is_of_type(union: tuple[str, ...], path: list[str], found: ErrorDetails) -> bool:
+    return len(path) == len(union) and found["type"].endswith(("_type", "_parsing"))
+
+
+def _describe(path: list[str], found: ErrorDetails) -> str:
+    name = ".".join(path)
+    if found["type"] == "extra_forbidden":
+        return _explain_unknown(name, _names_beside(path))
+    if found["type"] == "missing":
+        return f"'{name}' is missing."
+    given = "" if isinstance(found["input"], dict | list) else f", found {found['input']!r}"
+    allowed = re.findall(r"'([^']*)'", str(found.get("ctx", {}).get("expected", "")))
+    close = get_close_matches(str(found["input"]), allowed, n=1)
+    hint = f" Did you mean '{close[0]}'?" if close else ""
+    return f"'{name}': {found['msg'].removeprefix('Value error, ')}{given}.{hint}"
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the classes of parameters in a type, also within lists and unions."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
 
 
 def _names_beside(path: list[str]) -> set[str]:
     """Dotted names of the fields beside a path; empty where the path leads through anything but classes."""
-    model: Any = ProjectParameters
+    models: list[type[BaseModel]] = [ProjectParameters]
     for part in path[:-1]:
-        field = model.model_fields.get(part) if isinstance(model, type) and issubclass(model, BaseModel) else None
-        model = None if field is None else field.annotation
-    if not (isinstance(model, type) and issubclass(model, BaseModel)):
-        return set()
-    return {".".join([*path[:-1], name]) for name in model.model_fields}
+        if not part.isdecimal():
+            fields = [model.model_fields[part] for model in models if part in model.model_fields]
+            models = [inner for field in fields for inner in _models_in(field.annotation)]
+    return {".".join([*path[:-1], name]) for model in models for name in model.model_fields}
 
 
 def _dotted_names(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted names of all fields of a class and of the classes within."""
+    """Yield the dotted names of all fields of a class and of the classes within, except for those of lists."""
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}"
-        for kind in (field.annotation, *get_args(field.annotation)):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                yield from _dotted_names(kind, f"{prefix}{name}.")
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _dotted_names(field.annotation, f"{prefix}{name}.")
 
 
 def _explain_unknown(name: str, known: set[str]) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from churn_kedro.base import Parameters, Record, one_line
-from churn_kedro.customers import TASKS, CustomerDeclaration, Finding, LeakageReport, SplitManifest, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, DisplayNames, Finding, LeakageReport, SplitManifest, Task
 from churn_kedro.evaluation import (
     METRICS,
     BootstrapParameters,
@@ -515,10 +515,11 @@ def _fair_to_both(
 
 def _declared_segments(test: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, np.ndarray]:
     """Return the members of each group of each segment column, by name."""
+    names = DisplayNames.of(declaration)
     members: dict[str, np.ndarray] = {}
     for column in declaration.segments:
         groups = group_customers(test[column.name], column, _FEWEST_IN_SEGMENT)
-        members |= {groups.describe(code): groups.codes == code for code in range(len(groups.labels))}
+        members |= {names.group(column.name, label): groups.codes == code for code, label in enumerate(groups.labels)}
     return members
 
 

@@ -33,8 +33,10 @@ from .model_card import (
     render_model_card_markdown as render_model_card_markdown,
 )
 from .report_content import metric_title as metric_title
+from .verdict import decide_markdown as decide_markdown, decide_page as decide_page
 from .version_documents import (
     DOCUMENTS_FOLDER as DOCUMENTS_FOLDER,
     VersionDocuments as VersionDocuments,
+    collect_decided_documents as collect_decided_documents,
     collect_version_documents as collect_version_documents,
 )

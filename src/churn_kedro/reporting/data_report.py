@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from churn_kedro.customers import (
+    ColumnProfile,
     CustomerDeclaration,
     DataQuality,
+    DisplayNames,
     LeakageReport,
     Reading,
     SchemaChanges,
     SplitManifest,
     TableProfile,
 )
-from churn_kedro.reporting.pages import embed_picture, html_templates
+from churn_kedro.reporting.pages import Picture, html_templates
+from churn_kedro.reporting.report_content import Tile, Tone
+from churn_kedro.reporting.wording import write_number
 
-_PICTURES = ("stages", "leakage", "distributions", "correlations", "treatment")
+# Sections with pictures; the names of their pictures begin with that of the section.
+_SECTIONS = ("stages", "leakage", "distribution", "correlations", "treatment")
+_SUMMARY = ("min", "median", "mean", "max", "std")
 
 
 def render_data_report(
@@ -35,35 +41,70 @@ def render_data_report(
         schema: Changes since the last run.
         leakage: Findings of the checks.
         manifest: Manifest of the splits.
-        pictures: PNG images ``stages``, ``leakage``, ``distributions``, ``correlations`` and ``treatment``.
+        pictures: PNG images by name.
         declaration: The table's declaration.
 
     Returns:
         Self-contained HTML; texts from the table are escaped.
     """
-    environment = html_templates()
-    environment.filters["number"] = _write_number
-    unallowed = [finding for finding in leakage.findings if finding.allowed is None]
-    return environment.get_template("data_report.html").render(
-        description=declaration.description,
-        task=declaration.task,
-        target=declaration.target,
-        quality=quality,
-        reading=_describe_reading(quality.reading) if quality.reading else "",
-        quality_lines=describe_findings(quality),
-        profile=profile,
-        overall=f"{profile.overall_rate:.1%}" if declaration.classes else f"{profile.overall_rate:,.5g}",
-        schema=schema,
-        leakage=leakage,
-        n_leaks=sum(finding.severity == "leak" for finding in unallowed),
-        n_warnings=sum(finding.severity == "warning" for finding in unallowed),
-        manifest=manifest,
-        pictures={name: embed_picture(pictures[name]) for name in _PICTURES},
+    names = DisplayNames.of(declaration)
+    overall = f"{profile.overall_rate:.1%}" if declaration.classes else write_number(profile.overall_rate)
+    unallowed = [finding.severity for finding in leakage.findings if finding.allowed is None]
+    n_leaks, n_warnings = unallowed.count("leak"), unallowed.count("warning")
+    tone: Tone = "bad" if n_leaks else "warning" if n_warnings else "good"
+    unordered = [f"“{names.column(one.name)}”" for one in declaration.features if one.kind == "categorical"]
+    n_features = sum(column.histogram is not None for column in profile.columns)
+    sections = {
+        section: [Picture.of(pictures[name]) for name in sorted(pictures) if name.startswith(section)]
+        for section in _SECTIONS
+    }
+    return (
+        html_templates()
+        .get_template("data_report.html")
+        .render(
+            description=declaration.description,
+            task=declaration.task,
+            target=declaration.target,
+            target_description=next(one.description for one in declaration.columns if one.role == "target"),
+            names=names,
+            tiles=[
+                Tile(f"{quality.rows_read:,}", "rows read"),
+                Tile(
+                    f"{quality.rows_rejected:,}", "rejected, with reasons", "warning" if quality.rows_rejected else ""
+                ),
+                Tile(f"{quality.duplicates_dropped:,}", "duplicate rows dropped"),
+                Tile(f"{quality.rows_kept:,}", "customers kept"),
+                Tile(overall, profile.rate_name),
+                Tile(f"{n_leaks} / {n_warnings}", "leaks / warnings", tone),
+            ],
+            quality=quality,
+            reading=_describe_reading(quality.reading) if quality.reading else "",
+            quality_lines=describe_findings(quality),
+            profile=profile,
+            columns=[_describe_column(column, declaration) for column in profile.columns],
+            schema=schema,
+            leakage=leakage,
+            manifest=manifest,
+            unordered=", ".join(unordered),
+            not_drawn=max(0, n_features - len(sections["distribution"])),
+            pictures=sections,
+        )
     )
 
 
-def _write_number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+def _describe_column(column: ColumnProfile, declaration: CustomerDeclaration) -> dict[str, object]:
+    """Return the cells of a row of the table of columns; codes of levels and classes have no mean."""
+    titles = {"std": "deviation"}
+    coded = column.kind in ("binary", "ordinal", "categorical") or (column.role == "target" and declaration.classes)
+    summary = {} if coded else column.summary
+    return {
+        "name": column.name,
+        "kind": column.kind or column.role,
+        "missing": f"{column.missing:,} ({column.missing_share:.1%})" if column.missing else "0",
+        "distinct": f"{column.distinct:,}",
+        "summary": {titles.get(key, key): write_number(summary[key]) if key in summary else "" for key in _SUMMARY},
+        "description": column.description,
+    }
 
 
 def _describe_reading(reading: Reading) -> str:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from churn_kedro.reporting.evaluation_results import EvaluationResults
-from churn_kedro.reporting.pages import embed_picture, html_templates
+from churn_kedro.reporting.pages import Picture, html_templates
 from churn_kedro.reporting.report_content import (
     describe_economics,
     describe_explanations,
-    describe_gaps,
-    describe_group,
     list_differences,
+    list_groups,
     list_limits,
     list_lineage,
     list_metrics,
+    list_policies,
+    list_protected,
+    list_steps,
     list_tiles,
+    main_metrics,
     metric_title,
     summarise,
-    write_money,
-    write_number,
-    write_rate,
 )
+from churn_kedro.reporting.verdict import undecided, write_verdict_html
+from churn_kedro.reporting.wording import write_date, write_number
 
 # Pictures of each section in order, by name without ".png", with their captions.
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
@@ -36,7 +37,8 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "residual_distribution": "Distribution of the errors",
         "gain_curve": "Share of the leavers found by contacting the highest scores first",
         "ks_curve": "Score distributions of leavers and stayers",
-        "metrics_over_thresholds": "Metrics at other decision thresholds",
+        "metrics_over_thresholds": "Share flagged, precision and recall at other decision thresholds",
+        "quality_over_thresholds": "Summary metrics at other decision thresholds",
     },
     "worth": {
         "profit_over_share": "Profit by the share of the customers that is contacted",
@@ -48,46 +50,21 @@ _SECTIONS: Mapping[str, Mapping[str, str]] = {
         "shap_bars": "Mean absolute SHAP values",
         "permutation_importance": "Permutation importance of the columns",
         "feature_importance": "Importance of each column as a share",
-        "dependence": "SHAP values of the strongest columns against their values",
-        "shap_dependence": "SHAP values of the strongest columns against their values",
-        "partial_dependence": "Partial dependence of the prediction on single columns",
-        "waterfalls": "Explanations of example customers",
-        "shap_waterfalls": "Explanations of example customers",
+        "shap_dependence": "SHAP values against the values of a column",
+        "partial_dependence": "Partial dependence of the prediction on a column",
+        "shap_waterfall": "Explanation of an example customer",
     },
     "whom": {
-        "slices": "Metric and calibration by group of customers",
-        "fairness": "Decisions by group of the protected columns",
+        "slices": "Metric by group of customers",
+        "slices_calibration": "Calibration by group of customers",
     },
+    "fair": {"fairness": "Decisions by group of a protected column"},
     "compared": {
-        "comparison_differences": "Paired differences with intervals",
-        "comparison_curves": "Both models on the same customers",
+        "comparison_differences": "Paired differences with intervals, scaled",
+        "comparison": "Both models on the same customers",
     },
 }
-# Keywords that assign other pictures to a section.
-_WORDS: Mapping[str, tuple[str, ...]] = {
-    "worth": ("profit", "campaign", "sensitivity", "economic", "polic"),
-    "why": ("shap", "importance", "dependence", "waterfall", "explan", "interaction"),
-    "whom": ("slice", "fairness", "segment", "group", "protected"),
-    "compared": ("compar", "champion", "baseline", "disagree", "difference"),
-}
-# Pictures of full width.
-_WHOLE = ("metrics_over", "dependence", "waterfall", "slice", "fairness", "segment", "comparison_curves")
 _MOST_GROUPS, _MOST_DISAGREEMENTS = 60, 20
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture of the page.
-
-    Attributes:
-        source: Data URI.
-        caption: Caption.
-        whole: Whether it has full width.
-    """
-
-    source: str
-    caption: str
-    whole: bool
 
 
 def render_evaluation_report(results: EvaluationResults, pictures: Mapping[str, bytes], date: str) -> str:
@@ -95,43 +72,39 @@ def render_evaluation_report(results: EvaluationResults, pictures: Mapping[str, 
 
     Args:
         results: Results of the evaluation.
-        pictures: PNG images by name, with or without ``.png``. Unknown names are assigned to a section by keywords,
-            else to the metrics.
+        pictures: PNG images by name, with or without ``.png``; unknown names are added to the metrics.
         date: Date of the evaluation as text.
 
     Returns:
         Self-contained HTML; texts are escaped. Sections without content are omitted.
     """
     environment = html_templates()
-    environment.filters |= {
-        "number": write_number,
-        "money": write_money,
-        "rate": write_rate,
-    }
-    evaluation, campaign = results.evaluation, results.assessment.campaign
-    groups = results.assessment.slices.slices
-    comparison = results.assessment.comparison
+    environment.filters["number"] = write_number
+    evaluation, assessment = results.evaluation, results.assessment
+    campaign, comparison = assessment.campaign, assessment.comparison
     return environment.get_template("evaluation_report.html").render(
-        results=results,
         evaluation=evaluation,
         card=results.card,
-        date=date,
+        date=write_date(date),
+        names=results.names,
+        verdict=write_verdict_html(undecided(evaluation.model_version)),
         tiles=list_tiles(results),
+        steps=[] if campaign is None else list_steps(campaign),
         sentences=summarise(results),
+        main_metrics=main_metrics(results),
         metrics=list_metrics(results),
         campaign=campaign,
-        economics=[] if campaign is None else describe_economics(campaign.economics),
+        economics=[] if campaign is None else describe_economics(campaign.economics, results.names),
+        policies=[] if campaign is None else list_policies(campaign),
         explanations=results.explanations,
-        explained=describe_explanations(results.explanations),
+        explained=describe_explanations(results.explanations, evaluation.task, results.names),
         columns=_list_columns(results),
-        slices=results.assessment.slices,
-        slice_metric=metric_title(results.assessment.slices.metric),
-        groups=[(group, describe_group(group, evaluation.task)) for group in groups[:_MOST_GROUPS]],
-        groups_left_out=max(0, len(groups) - _MOST_GROUPS),
-        fairness=results.assessment.fairness,
-        gaps={}
-        if results.assessment.fairness is None
-        else {one.column: describe_gaps(one) for one in results.assessment.fairness.columns},
+        slices=assessment.slices,
+        slice_metric=metric_title(assessment.slices.metric),
+        groups=list_groups(results, _MOST_GROUPS),
+        groups_left_out=max(0, len(assessment.slices.slices) - _MOST_GROUPS),
+        fairness=assessment.fairness,
+        protected=list_protected(results, _MOST_GROUPS),
         comparison=comparison,
         differences=list_differences(results),
         disagreements=[] if comparison is None else comparison.disagreements[:_MOST_DISAGREEMENTS],
@@ -152,31 +125,28 @@ def sort_pictures(pictures: Mapping[str, bytes]) -> dict[str, list[Picture]]:
     """
     stems = {name: name.rsplit("/", 1)[-1].removesuffix(".png") for name in pictures}
     placed: dict[str, list[tuple[int, str]]] = {section: [] for section in _SECTIONS}
+    captions = {}
     for name, stem in stems.items():
-        section = _section_of(stem)
-        known = list(_SECTIONS[section])
-        placed[section].append((known.index(stem) if stem in known else len(known), name))
+        section, place, captions[name] = _place_picture(stem)
+        placed[section].append((place, name))
     return {
-        section: [
-            Picture(
-                embed_picture(pictures[name]),
-                _SECTIONS[section].get(stems[name]) or _caption_of(stems[name]),
-                any(word in stems[name] for word in _WHOLE),
-            )
-            for _, name in sorted(found, key=lambda one: one[0])
-        ]
+        section: [Picture.of(pictures[name], captions[name]) for _, name in sorted(found)]
         for section, found in placed.items()
     }
 
 
-def _section_of(stem: str) -> str:
-    for section, known in _SECTIONS.items():
-        if stem in known:
-            return section
-    for section, words in _WORDS.items():
-        if any(word in stem.casefold() for word in words):
-            return section
-    return "good"
+def _place_picture(stem: str) -> tuple[str, int, str]:
+    """Return section, place in it and caption: those of the longest known name with which the picture's name begins."""
+    known = [
+        (name, section, place, caption)
+        for section, captions in _SECTIONS.items()
+        for place, (name, caption) in enumerate(captions.items())
+        if stem == name or stem.startswith(f"{name}_")
+    ]
+    if not known:
+        return "good", len(_SECTIONS["good"]), _caption_of(stem)
+    _, section, place, caption = max(known, key=lambda one: len(one[0]))
+    return section, place, caption
 
 
 def _caption_of(stem: str) -> str:

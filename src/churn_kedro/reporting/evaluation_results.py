@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import Field
 
 from churn_kedro.base import Record
 from churn_kedro.campaigns import CampaignReport
-from churn_kedro.customers import CustomerDeclaration, LeakageReport
+from churn_kedro.customers import CustomerDeclaration, DisplayNames, LeakageReport
 from churn_kedro.evaluation import (
     METRICS,
     Estimate,
@@ -99,3 +100,8 @@ class EvaluationResults:
     explanations: ExplanationSummary
     card: CardFacts
     declaration: CustomerDeclaration
+
+    @cached_property
+    def names(self) -> DisplayNames:
+        """Names of columns, levels and classes for readers."""
+        return DisplayNames.of(self.declaration)

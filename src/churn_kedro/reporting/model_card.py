@@ -9,23 +9,24 @@ from churn_kedro.base import escape_controls, one_line
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.pages import Verbatim, html_templates, markdown_templates
 from churn_kedro.reporting.report_content import (
-    Tile,
     describe_economics,
     describe_explanations,
-    describe_gaps,
-    describe_group,
     describe_use,
     list_differences,
+    list_groups,
     list_limits,
     list_lineage,
     list_metrics,
+    list_policies,
+    list_protected,
+    list_steps,
     list_tiles,
+    main_metrics,
     metric_title,
     summarise,
-    write_money,
-    write_number,
-    write_rate,
 )
+from churn_kedro.reporting.verdict import undecided, write_verdict_html, write_verdict_markdown
+from churn_kedro.reporting.wording import write_date, write_number
 
 # Maximum number of listed items; further ones are counted.
 _MOST_GROUPS, _MOST_COLUMNS, _MOST_FACTS, _MOST_LIMITS = 30, 20, 60, 40
@@ -43,7 +44,9 @@ def render_model_card_markdown(results: EvaluationResults, date: str) -> str:
         Markdown with tables; texts are escaped.
     """
     facts = _gather(results, date)
-    return markdown_templates().get_template("model_card.md").render(facts | {"snippet": Verbatim(facts["snippet"])})
+    verdict = write_verdict_markdown(undecided(results.evaluation.model_version))
+    verbatim = {"snippet": Verbatim(facts["snippet"]), "verdict": Verbatim(verdict)}
+    return markdown_templates().get_template("model_card.md").render(facts | verbatim)
 
 
 def render_model_card_html(results: EvaluationResults, date: str) -> str:
@@ -56,7 +59,8 @@ def render_model_card_html(results: EvaluationResults, date: str) -> str:
     Returns:
         Self-contained HTML; texts are escaped.
     """
-    return html_templates().get_template("model_card.html").render(_gather(results, date))
+    verdict = write_verdict_html(undecided(results.evaluation.model_version))
+    return html_templates().get_template("model_card.html").render(_gather(results, date) | {"verdict": verdict})
 
 
 def _gather(results: EvaluationResults, date: str) -> dict[str, Any]:
@@ -64,11 +68,13 @@ def _gather(results: EvaluationResults, date: str) -> dict[str, Any]:
     evaluation, card, declaration = results.evaluation, results.card, results.declaration
     intended, not_intended = describe_use(results)
     limits = [_shorten(limit, 2 * _LONGEST) for limit in list_limits(results)]
-    tiles: list[Tile] = list_tiles(results)
+    names, campaign = results.names, results.assessment.campaign
     return {
         "title": f"{card.model_name}, version {card.model_version}",
-        "date": date,
-        "tiles": tiles,
+        "date": write_date(date),
+        "tiles": list_tiles(results),
+        "steps": [] if campaign is None else list_steps(campaign),
+        "currency": None if campaign is None else campaign.economics.currency,
         "sentences": [_shorten(sentence, 2 * _LONGEST) for sentence in summarise(results)],
         "intended": intended,
         "not_intended": not_intended,
@@ -80,24 +86,24 @@ def _gather(results: EvaluationResults, date: str) -> dict[str, Any]:
             _MOST_FACTS,
         ),
         "columns_left_out": max(0, len(declaration.features) - _MOST_FACTS),
+        "main_metrics": main_metrics(results),
         "metrics": list_metrics(results),
         "resamples": f"{evaluation.bootstrap.n_resamples:,}",
         "confidence": f"{100 * evaluation.bootstrap.confidence:g} %",
         "limits": _cut(limits, _MOST_LIMITS),
         "limits_left_out": max(0, len(limits) - _MOST_LIMITS),
-        "slices": _list_groups(results),
+        "slices": list_groups(results, _MOST_GROUPS),
         "slice_metric": metric_title(results.assessment.slices.metric),
         "slices_left_out": max(0, len(results.assessment.slices.slices) - _MOST_GROUPS),
         "slices_how": results.assessment.slices.how,
-        "fairness": _list_protected(results),
+        "fairness": list_protected(results, _MOST_GROUPS),
         "fairness_how": "" if results.assessment.fairness is None else results.assessment.fairness.how,
-        "economics": []
-        if results.assessment.campaign is None
-        else describe_economics(results.assessment.campaign.economics),
-        "policies": _list_policies(results),
+        "economics": [] if campaign is None else describe_economics(campaign.economics, names),
+        "policies": [] if campaign is None else list_policies(campaign),
         "baseline": "" if results.assessment.comparison is None else results.assessment.comparison.baseline,
         "differences": list_differences(results),
-        "explained": describe_explanations(results.explanations),
+        "names": names,
+        "explained": describe_explanations(results.explanations, evaluation.task, names),
         "loss_name": results.explanations.loss_name,
         "strengths": _list_strengths(results),
         "lineage": [(name, _shorten(value, 2 * _LONGEST)) for name, value in list_lineage(results)],
@@ -117,75 +123,6 @@ def _shorten(text: str, longest: int = _LONGEST) -> str:
 
 def _facts_of(facts: dict[str, str]) -> list[tuple[str, str]]:
     return [(name, _shorten(value)) for name, value in sorted(facts.items())][:_MOST_FACTS]
-
-
-def _list_groups(results: EvaluationResults) -> list[dict[str, str]]:
-    rows = []
-    for group in results.assessment.slices.slices[:_MOST_GROUPS]:
-        odd = group.calibration is not None and group.calibration.miscalibrated
-        kinds = (("worse", group.worse and not group.by_nature), ("harder", group.by_nature), ("miscalibrated", odd))
-        marks = [mark for mark, holds in kinds if holds]
-        cells = describe_group(group, results.evaluation.task)
-        rows.append({"name": group.name, "rows": f"{group.rows:,}", "marks": ", ".join(marks), **cells})
-    return rows
-
-
-def _list_protected(results: EvaluationResults) -> list[dict[str, Any]]:
-    if results.assessment.fairness is None:
-        return []
-    return [
-        {
-            "column": column.column,
-            "used": "This column is an input of the model."
-            if column.used_by_model
-            else "This column is not an input of the model.",
-            "groups": [
-                (
-                    group.group,
-                    f"{group.rows:,}",
-                    write_rate(group.base_rate),
-                    write_rate(group.selection_rate),
-                    write_rate(group.true_positive_rate),
-                    write_rate(group.false_positive_rate),
-                )
-                for group in column.groups[:_MOST_GROUPS]
-            ],
-            "gaps": describe_gaps(column),
-        }
-        for column in results.assessment.fairness.columns
-    ]
-
-
-def _list_policies(results: EvaluationResults) -> list[tuple[str, str, str, str]]:
-    """List title, share contacted, profit and advantage of the model for each policy."""
-    campaign = results.assessment.campaign
-    if campaign is None:
-        return []
-    own = campaign.chosen
-    rows = [
-        (
-            "By the model",
-            f"{100 * own.contacted_share:.1f} %",
-            _money(own.profit_per_customer.value, own.profit_per_customer.low, own.profit_per_customer.high),
-            "",
-        )
-    ]
-    for one in campaign.alternatives:
-        profit, more = one.profit_per_customer, one.model_advantage
-        title = one.title if one.affordable else f"{one.title} (beyond the limits)"
-        rows.append(
-            (
-                title,
-                f"{100 * one.contacted_share:.1f} %",
-                _money(profit.value, profit.low, profit.high),
-                _money(more.value, more.low, more.high),
-            )
-        )
-    return rows
-
-
-def _money(value: float, low: float, high: float) -> str:
-    return f"{write_money(value)} ({write_money(low)} to {write_money(high)})"
 
 
 def _list_strengths(results: EvaluationResults) -> list[tuple[str, str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from churn_kedro.base import escape_controls, one_line
@@ -79,13 +80,19 @@ def escape_markdown(text: str) -> str:
     return _LIST_ITEM.sub(r"\1\\\2", _ADDRESS.sub(r"\\\g<0>", escaped))
 
 
-def embed_picture(png: bytes) -> str:
-    """Encode a picture as a data URI.
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a page.
 
-    Args:
-        png: PNG file.
-
-    Returns:
-        A data URI.
+    Attributes:
+        source: Data URI.
+        caption: Caption; empty: none.
     """
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+    source: str
+    caption: str = ""
+
+    @classmethod
+    def of(cls, png: bytes, caption: str = "") -> Picture:
+        """Embed a PNG file."""
+        return cls(f"data:image/png;base64,{base64.b64encode(png).decode()}", caption)

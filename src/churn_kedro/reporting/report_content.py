@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from churn_kedro.campaigns import Alternative, CampaignReport, Economics, ValueColumn
-from churn_kedro.customers import LeakageReport, Task
+from churn_kedro.customers import DisplayNames, LeakageReport, Task
 from churn_kedro.evaluation import (
     METRICS,
     Estimate,
@@ -20,15 +20,20 @@ from churn_kedro.evaluation import (
     headlines,
 )
 from churn_kedro.reporting.evaluation_results import EvaluationResults
+from churn_kedro.reporting.wording import name_group, write_interval, write_money, write_number
 
 Tone = Literal["good", "warning", "bad", ""]
 DifferenceOutcome = Literal["better", "worse", "unclear"]
 
 # Smaller test sets and classes are mentioned among the limits.
 _FEW_ROWS, _FEW_OF_A_CLASS = 500, 50
-# Smaller numbers are formatted with significant digits.
-_SMALL = 5e-4
 _MOST_NAMED = 3
+# Metrics that a page shows; the others are folded below them.
+_MAIN_METRICS: dict[Task, tuple[str, ...]] = {
+    "binary": ("roc_auc", "precision", "recall", "lift_10", "ece"),
+    "multiclass": ("accuracy", "balanced_accuracy", "roc_auc", "log_loss", "ece"),
+    "regression": ("r2", "mae", "median_ae", "rmse", "bias"),
+}
 
 
 @dataclass(frozen=True)
@@ -50,11 +55,24 @@ class Tile:
 class MetricRow:
     """A row of the table of metrics."""
 
+    name: str
     title: str
     value: str
     interval: str
     direction: str
     meaning: str
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A row of the table of contacts: so many contacts find so many leavers, at some cost and return."""
+
+    contacted: str
+    found: str
+    cost: str
+    returns: str
+    profit: str
+    by_model: bool
 
 
 @dataclass(frozen=True)
@@ -68,54 +86,13 @@ class DifferenceRow:
     outcome: DifferenceOutcome
 
 
-def write_number(value: float) -> str:
-    """Format a metric or an amount of money in few characters.
-
-    Args:
-        value: Any number.
-
-    Returns:
-        Text with thousands separators, three decimals, or significant digits for small numbers.
-    """
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    if 0 < abs(value) < _SMALL:
-        return f"{value:.2g}"
-    # Adding 0 removes the sign of a negative zero.
-    return f"{value:.4g}" if abs(value) >= 10 else f"{round(value, 3) + 0.0:.3f}"
-
-
-def write_money(value: float) -> str:
-    """Format an amount of money per customer.
-
-    Args:
-        value: Any number.
-
-    Returns:
-        Text with thousands separators, or two decimals.
-    """
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{round(value, 2) + 0.0:.2f}"
-
-
-def write_interval(estimate: Estimate) -> str:
-    """Format the bounds of an interval.
-
-    Args:
-        estimate: A value with its interval.
-
-    Returns:
-        ``0.852 to 0.889``.
-    """
-    return f"{write_number(estimate.low)} to {write_number(estimate.high)}"
-
-
 def _signed(value: float) -> str:
     text = write_number(value)
     return f"+{text}" if value > 0 and text.strip("0.") else text
 
 
-def _money(estimate: Estimate) -> str:
-    return f"{write_money(estimate.value)} ({write_money(estimate.low)} to {write_money(estimate.high)})"
+def _money(estimate: Estimate, currency: str | None = None) -> str:
+    return f"{write_money(estimate.value, currency)} ({write_money(estimate.low)} to {write_money(estimate.high)})"
 
 
 def _whole(share: float) -> str:
@@ -161,8 +138,44 @@ def list_metrics(results: EvaluationResults) -> list[MetricRow]:
         metric = METRICS[name]
         direction = f"{metric.better} is better" if metric.ordered else "best at 0"
         meaning = metric.explain(evaluation.task)
-        rows.append(MetricRow(metric.title, write_number(estimate.value), write_interval(estimate), direction, meaning))
+        value, interval = write_number(estimate.value), write_interval(estimate)
+        rows.append(MetricRow(name, metric.title, value, interval, direction, meaning))
     return rows
+
+
+def main_metrics(results: EvaluationResults) -> list[MetricRow]:
+    """List the five metrics that matter most.
+
+    Args:
+        results: Results of the evaluation.
+
+    Returns:
+        Rows in order of importance.
+    """
+    rows = {row.name: row for row in list_metrics(results)}
+    return [rows[name] for name in _MAIN_METRICS[results.evaluation.task] if name in rows]
+
+
+def list_steps(campaign: CampaignReport) -> list[StepRow]:
+    """List what contacting a growing number of customers finds, costs and brings.
+
+    Args:
+        campaign: Profit of the campaign.
+
+    Returns:
+        Rows by increasing number of contacts.
+    """
+    return [
+        StepRow(
+            f"{step.contacted:,} ({_whole(step.contacted / campaign.rows)} %)",
+            f"{step.found:,} ({_whole(step.found / max(campaign.leavers, 1))} %)",
+            write_money(step.spending),
+            write_money(step.returns),
+            write_money(step.profit),
+            step.by_model,
+        )
+        for step in campaign.steps
+    ]
 
 
 def describe_difference(name: str, difference: Estimate) -> DifferenceOutcome:
@@ -249,14 +262,17 @@ def list_tiles(results: EvaluationResults) -> list[Tile]:
     """
     evaluation, task = results.evaluation, results.evaluation.task
     tiles: list[Tile] = []
+    if results.assessment.campaign is not None:
+        tiles.append(_profit_tile(results.assessment.campaign))
+    share = contacted_share(results)
+    if share is not None and evaluation.threshold is not None:
+        tiles.append(Tile(_percent(share), f"of the customers contacted, at threshold {evaluation.threshold:.3f}"))
     for name, title in headlines(task).items():
         if task == "binary" and name == "pr_auc":
             continue
         estimate = evaluation.metrics[name]
         at_best = "; 0.5 is chance, 1 is perfect" if name == "roc_auc" else ""
         tiles.append(Tile(write_number(estimate.value), f"{title} ({write_interval(estimate)}){at_best}"))
-    if results.assessment.campaign is not None:
-        tiles.append(_profit_tile(results.assessment.campaign))
     if "ece" in evaluation.metrics:
         estimate = evaluation.metrics["ece"]
         low, high = 100 * estimate.low, 100 * estimate.high
@@ -267,9 +283,6 @@ def list_tiles(results: EvaluationResults) -> list[Tile]:
         tone: Tone = "" if estimate.low <= 0 <= estimate.high else "warning"
         label = f"mean of predicted minus actual ({write_interval(estimate)})"
         tiles.append(Tile(_signed(estimate.value), label, tone))
-    share = contacted_share(results)
-    if share is not None and evaluation.threshold is not None:
-        tiles.append(Tile(_percent(share), f"of the customers contacted, at threshold {evaluation.threshold:.3f}"))
     if results.assessment.comparison is not None:
         tiles.append(_comparison_tile(results.assessment.comparison, task))
     if not results.assessment.slices.tested:
@@ -284,13 +297,14 @@ def list_tiles(results: EvaluationResults) -> list[Tile]:
 
 def _profit_tile(campaign: CampaignReport) -> Tile:
     profit, alternative = campaign.chosen.profit_per_customer, best_alternative(campaign)
+    value = write_money(profit.value, campaign.economics.currency)
     label = f"expected profit per customer ({write_money(profit.low)} to {write_money(profit.high)})"
     if alternative is None:
-        return Tile(write_money(profit.value), label)
+        return Tile(value, label)
     advantage = alternative.model_advantage
     tone: Tone = "good" if advantage.low > 0 else "bad" if advantage.high < 0 else "warning"
-    label += f"; {alternative.title}: {write_money(alternative.profit_per_customer.value)}"
-    return Tile(write_money(profit.value), label, tone)
+    label += f"; {alternative.title.lower()}: {write_money(alternative.profit_per_customer.value)}"
+    return Tile(value, label, tone)
 
 
 def _comparison_tile(comparison: ModelComparison, task: Task) -> Tile:
@@ -314,11 +328,12 @@ def summarise(results: EvaluationResults) -> list[str]:
     Returns:
         Sentences.
     """
-    sentences = [
-        *_describe_allowed_leaks(results.assessment.leakage),
-        _describe_test(results),
-        *_describe_near_duplicates(results.assessment.leakage),
-    ]
+    names = results.names
+    sentences = [*_describe_allowed_leaks(results.assessment.leakage, names)]
+    if results.assessment.campaign is not None:
+        sentences += [*_summarise_contacts(results.assessment.campaign), _summarise_profit(results.assessment.campaign)]
+    sentences.append(_describe_test(results))
+    sentences += _describe_near_duplicates(results.assessment.leakage)
     match results.evaluation.task:
         case "binary":
             sentences += _summarise_decisions(results)
@@ -333,29 +348,33 @@ def summarise(results: EvaluationResults) -> list[str]:
         case "regression":
             metrics = results.evaluation.metrics
             sentences.append(
-                f"It explains {_percent(metrics['r2'].value)} of the variance of {results.declaration.target}; half "
+                f"It explains {_percent(metrics['r2'].value)} of the variance of "
+                f"“{names.column(results.declaration.target)}”; half "
                 f"of its errors are smaller than {write_number(metrics['median_ae'].value)}, their mean is "
                 f"{write_number(metrics['mae'].value)}."
             )
-    if results.assessment.campaign is not None:
-        sentences.append(_summarise_profit(results.assessment.campaign))
     if results.assessment.comparison is not None:
         sentences.append(_summarise_comparison(results.assessment.comparison, results.evaluation.task))
-    strongest = [one.column for one in results.explanations.strengths[:_MOST_NAMED] if one.mean_absolute > 0]
+    strengths = results.explanations.strengths[:_MOST_NAMED]
+    strongest = [_quoted(names.column(one.column)) for one in strengths if one.mean_absolute > 0]
     sentences.append(
         f"Its predictions depend most on {_join(strongest)}." if strongest else "Its predictions depend on no column."
     )
-    sentences.append(_summarise_groups(results.assessment.slices))
+    sentences.append(_summarise_groups(results.assessment.slices, names))
     if results.assessment.fairness is not None:
-        sentences += [
-            sentence for column in results.assessment.fairness.columns for sentence in _summarise_protected(column)
-        ]
+        for column in results.assessment.fairness.columns:
+            sentences += _summarise_protected(column, names)
     return sentences
 
 
-def _describe_allowed_leaks(leakage: LeakageReport) -> list[str]:
+def _quoted(name: str) -> str:
+    return f"“{name}”"
+
+
+def _describe_allowed_leaks(leakage: LeakageReport, names: DisplayNames) -> list[str]:
     named = [
-        f"{leak.check}{f' of {leak.column}' if leak.column else ''} ({leak.allowed})" for leak in leakage.allowed_leaks
+        f"{leak.check}{f' of {_quoted(names.column(leak.column))}' if leak.column else ''} ({leak.allowed})"
+        for leak in leakage.allowed_leaks
     ]
     if not named:
         return []
@@ -400,15 +419,31 @@ def _summarise_decisions(results: EvaluationResults) -> list[str]:
         f"It finds {_whole(recall.value)} of 100 leavers ({_whole(recall.low)} to {_whole(recall.high)}) by "
         f"contacting {_percent(share)} of all customers.",
         *(
-            [f"Customers whose {results.card.value_column} cannot pay for a contact are not contacted."]
+            [
+                f"Customers whose “{results.names.column(results.card.value_column)}” cannot pay for a contact are not "
+                "contacted."
+            ]
             if results.card.value_column is not None
             else []
         ),
     ]
 
 
+def _summarise_contacts(campaign: CampaignReport) -> list[str]:
+    found = next((step for step in campaign.steps if step.by_model), None)
+    if found is None:
+        return []
+    currency = campaign.economics.currency
+    return [
+        f"Contacting the {found.contacted:,} of {campaign.rows:,} customers that the model flags finds {found.found:,} "
+        f"of {_count(campaign.leavers, 'leaver')}, costs {write_money(found.spending, currency)} and brings "
+        f"{write_money(found.returns, currency)}."
+    ]
+
+
 def _summarise_profit(campaign: CampaignReport) -> str:
-    profit = _money(campaign.chosen.profit_per_customer)
+    currency = campaign.economics.currency
+    profit = _money(campaign.chosen.profit_per_customer, currency)
     sentence = f"The expected profit of a campaign with the model is {profit} per customer"
     alternative = best_alternative(campaign)
     if alternative is None:
@@ -417,8 +452,8 @@ def _summarise_profit(campaign: CampaignReport) -> str:
     clear = "" if advantage.low > 0 or advantage.high < 0 else ", which is no clear difference"
     word = "more" if advantage.value >= 0 else "less"
     return (
-        f"{sentence}: {write_money(abs(advantage.value))} {word} than the best feasible policy without a model "
-        f"({alternative.title}); the interval of the difference is {write_money(advantage.low)} to "
+        f"{sentence}: {write_money(abs(advantage.value), currency)} {word} than the best feasible policy without a "
+        f"model ({alternative.title.lower()}); the interval of the difference is {write_money(advantage.low)} to "
         f"{write_money(advantage.high)}{clear}."
     )
 
@@ -444,13 +479,13 @@ def _summarise_comparison(comparison: ModelComparison, task: Task) -> str:
     return f"{begin} {main} in {metric_title(name)} ({size}); {counted}."
 
 
-def _named(groups: list[Slice]) -> str:
-    names = [f"“{one.name}”" for one in groups[:_MOST_NAMED]]
-    more = len(groups) - len(names)
-    return _join([*names, *([f"{more} more"] if more else [])])
+def _named(groups: list[Slice], names: DisplayNames) -> str:
+    named = [_quoted(name_group(one, names)) for one in groups[:_MOST_NAMED]]
+    more = len(groups) - len(named)
+    return _join([*named, *([f"{more} more"] if more else [])])
 
 
-def _summarise_groups(report: SliceReport) -> str:
+def _summarise_groups(report: SliceReport, names: DisplayNames) -> str:
     if not report.tested:
         enough = "customers" if report.task == "regression" else "customers of each class"
         return f"No group has enough {enough} to be compared with the whole."
@@ -464,20 +499,21 @@ def _summarise_groups(report: SliceReport) -> str:
         return f"Of {_count(report.tested, 'group')} of customers tested, the model is not worse on any{harder}."
     parts = []
     if report.failing:
-        parts.append(f"clearly worse for {_named(report.failing)}")
+        parts.append(f"clearly worse for {_named(report.failing, names)}")
     if report.miscalibrated:
-        parts.append(f"miscalibrated for {_named(report.miscalibrated)}")
+        parts.append(f"miscalibrated for {_named(report.miscalibrated, names)}")
     return f"It is {' and '.join(parts)}."
 
 
-def _summarise_protected(column: ProtectedColumn) -> list[str]:
+def _summarise_protected(column: ProtectedColumn, names: DisplayNames) -> list[str]:
     gap = column.selection_rate
     if gap is None:
         return []
     return [
-        f"Between the groups of {column.column}, the share that is contacted differs by "
+        f"Between the groups of “{names.column(column.column)}”, the share that is contacted differs by "
         f"{100 * gap.difference.value:.1f} percentage points ({100 * gap.difference.low:.1f} to "
-        f"{100 * gap.difference.high:.1f}): least for {gap.lowest}, most for {gap.highest}."
+        f"{100 * gap.difference.high:.1f}): least for {names.level(column.column, gap.lowest)}, "
+        f"most for {names.level(column.column, gap.highest)}."
     ]
 
 
@@ -490,21 +526,22 @@ def list_limits(results: EvaluationResults) -> list[str]:
     Returns:
         Sentences.
     """
+    names, slices = results.names, results.assessment.slices
     limits = [
-        *_describe_allowed_leaks(results.assessment.leakage),
+        *_describe_allowed_leaks(results.assessment.leakage, names),
         *_describe_near_duplicates(results.assessment.leakage),
         *_limits_of_the_test(results),
-        *(_describe_worse(group, results.assessment.slices) for group in results.assessment.slices.failing),
-        *_describe_harder(results.assessment.slices),
-        *(_describe_miscalibrated(group, results.evaluation.task) for group in results.assessment.slices.miscalibrated),
+        *(_describe_worse(group, slices, names) for group in slices.failing),
+        *_describe_harder(slices, names),
+        *(_describe_miscalibrated(group, results.evaluation.task, names) for group in slices.miscalibrated),
     ]
-    untested = [group for group in results.assessment.slices.slices if group.p_value is None]
+    untested = [group for group in slices.slices if group.p_value is None]
     if untested:
-        limits.append(f"Too small for a test: {_named(untested)}.")
+        limits.append(f"Too small for a test: {_named(untested, results.names)}.")
     if results.assessment.campaign is not None:
         limits += _limits_of_the_campaign(results.assessment.campaign)
     if results.assessment.fairness is not None:
-        limits += _limits_of_fairness(results.assessment.fairness)
+        limits += _limits_of_fairness(results.assessment.fairness, names)
     if results.assessment.comparison is not None and results.assessment.comparison.note:
         limits.append(_sentence(results.assessment.comparison.note))
     if not results.explanations.exact:
@@ -519,11 +556,12 @@ def list_limits(results: EvaluationResults) -> list[str]:
     return [*limits, "Explanations show on which columns the model depends, not what causes the outcome."]
 
 
-def _limits_of_fairness(report: FairnessReport) -> list[str]:
-    used = [column.column for column in report.columns if column.used_by_model]
+def _limits_of_fairness(report: FairnessReport, names: DisplayNames) -> list[str]:
+    used = [_quoted(names.column(column.column)) for column in report.columns if column.used_by_model]
     limits = [f"Protected columns are inputs of the model: {_join(used)}."] if used else []
     return limits + [
-        f"Groups of {column.column} with too few customers for a comparison: {_join(column.left_out)}."
+        f"Groups of “{names.column(column.column)}” with too few customers for a comparison: "
+        f"{_join([names.level(column.column, group) for group in column.left_out])}."
         for column in report.columns
         if column.left_out
     ]
@@ -550,7 +588,7 @@ def _limits_of_the_test(results: EvaluationResults) -> list[str]:
         limits.append(f"Only {evaluation.test_rows:,} test customers: the intervals are wide, and groups are small.")
     rare = {label: count for label, count in evaluation.test_classes.items() if count < _FEW_OF_A_CLASS}
     if rare:
-        named = _join([f"{label} ({count:,})" for label, count in list(rare.items())[:6]])
+        named = _join([f"{results.names.outcome(label)} ({count:,})" for label, count in list(rare.items())[:6]])
         limits.append(f"Few test customers of some classes, so results on these are uncertain: {named}.")
     if card.split_method is not None and card.split_method != "time":
         by = "by chance" if card.split_method == "random" else f"by {card.split_method}"
@@ -560,26 +598,27 @@ def _limits_of_the_test(results: EvaluationResults) -> list[str]:
     return limits
 
 
-def _describe_harder(report: SliceReport) -> list[str]:
+def _describe_harder(report: SliceReport, names: DisplayNames) -> list[str]:
     if not report.harder:
         return []
     return [
         f"Some groups are harder to rank, and {metric_title(report.metric)} is lower on them for that reason only: "
-        f"{_named(report.harder)}."
+        f"{_named(report.harder, names)}."
     ]
 
 
-def _describe_worse(group: Slice, report: SliceReport) -> str:
-    sentence = f"Worse for “{group.name}” ({group.rows:,} customers)"
+def _describe_worse(group: Slice, report: SliceReport, names: DisplayNames) -> str:
+    sentence = f"Worse for “{name_group(group, names)}” ({group.rows:,} customers)"
     if group.metric is not None and group.whole is not None:
         found, whole = write_number(group.metric.value), write_number(group.whole)
         sentence += f": {metric_title(report.metric)} {found} against {whole}"
     return f"{sentence}. {_sentence(group.note)}" if group.note else f"{sentence}."
 
 
-def _describe_miscalibrated(group: Slice, task: Task) -> str:
+def _describe_miscalibrated(group: Slice, task: Task, names: DisplayNames) -> str:
+    name = _quoted(name_group(group, names))
     if group.calibration is None:
-        return f"Miscalibrated: “{group.name}”."
+        return f"Miscalibrated: {name}."
     difference = group.calibration.difference
     if task == "regression":
         way = "low" if difference.value > 0 else "high"
@@ -587,7 +626,7 @@ def _describe_miscalibrated(group: Slice, task: Task) -> str:
     else:
         way = "low" if difference.value > 0 else "high"
         size = f"{100 * abs(difference.value):.1f} percentage points"
-    return f"Predictions are too {way} for “{group.name}” ({group.rows:,} customers), by {size}."
+    return f"Predictions are too {way} for {name} ({group.rows:,} customers), by {size}."
 
 
 def _limits_of_the_campaign(campaign: CampaignReport) -> list[str]:
@@ -599,44 +638,52 @@ def _limits_of_the_campaign(campaign: CampaignReport) -> list[str]:
     if campaign.chosen.note:
         limits.append(_sentence(campaign.chosen.note))
     if campaign.best.profit_per_customer > campaign.chosen.profit_per_customer.value:
+        best = write_money(campaign.best.profit_per_customer, campaign.economics.currency)
         limits.append(
-            f"The best threshold on these customers ({campaign.best.threshold:.3f}, profit "
-            f"{write_money(campaign.best.profit_per_customer)} per customer) was chosen on them and is optimistic."
+            f"The best threshold on these customers ({campaign.best.threshold:.3f}, profit {best} per customer) was "
+            "chosen on them and is optimistic."
         )
     return limits
 
 
-def describe_economics(economics: Economics) -> list[str]:
+def describe_economics(economics: Economics, names: DisplayNames) -> list[str]:
     """Describe the assumed costs and value of a campaign.
 
     Args:
         economics: Costs and value.
+        names: Names of the columns.
 
     Returns:
         Sentences.
     """
+
+    def write(value: float) -> str:
+        return f"{value:,g}" if economics.currency is None else f"{value:,g} {economics.currency}"
+
     value = (
-        f"column {economics.value.column} times {economics.value.factor:g}"
+        f"“{names.column(economics.value.column)}” times {write(economics.value.factor)}"
         if isinstance(economics.value, ValueColumn)
-        else f"{economics.value:,g}"
+        else write(economics.value)
     )
     sentences = [
-        f"A contact costs {economics.contact_cost:,g}, an offer that is taken {economics.offer_cost:,g}; a customer "
-        f"who would leave takes it and stays with probability {economics.save_probability:g}, and is then worth "
-        f"{value}; one who would stay anyway takes it, too.",
+        f"A contact costs {write(economics.contact_cost)}, an offer that is taken {write(economics.offer_cost)}; a "
+        f"customer who would leave takes it and stays with probability {economics.save_probability:g}, and is then "
+        f"worth {value}; one who would stay anyway takes it, too.",
     ]
     if economics.capacity is not None:
         sentences.append(f"At most {_percent(economics.capacity)} of the customers can be contacted.")
     if economics.budget is not None:
-        sentences.append(f"At most {write_money(economics.budget)} per customer of the table may be spent.")
+        sentences.append(f"At most {write(economics.budget)} per customer of the table may be spent.")
     return sentences
 
 
-def describe_explanations(summary: ExplanationSummary) -> list[str]:
+def describe_explanations(summary: ExplanationSummary, task: Task, names: DisplayNames) -> list[str]:
     """Describe the method of the explanations, and interactions.
 
     Args:
         summary: Summary of the explanations.
+        task: What is predicted.
+        names: Names of the columns.
 
     Returns:
         Sentences.
@@ -644,16 +691,22 @@ def describe_explanations(summary: ExplanationSummary) -> list[str]:
     how = "computed exactly" if summary.exact else "estimated by sampling"
     sentences = [
         f"SHAP values decompose {summary.output} by column; they were {how} for "
-        f"{summary.explained_customers:,} of {summary.total_customers:,} test customers.",
+        f"{summary.explained_customers:,} of {summary.total_customers:,} test customers."
+        + (
+            ""
+            if task == "regression"
+            else " The examples decompose the probability itself, in percentage points, estimated by sampling."
+        ),
         f"Permutation importance: increase of the {summary.loss_name} over {write_number(summary.loss)} when a column "
         f"is shuffled, {summary.n_repeats} times among {summary.shuffled_customers:,} customers.",
     ]
     if summary.pairs:
-        pairs = [" with ".join(pair.columns) for pair in summary.pairs[:_MOST_NAMED]]
+        strongest = summary.pairs[:_MOST_NAMED]
+        pairs = [" with ".join(_quoted(names.column(one)) for one in pair.columns) for pair in strongest]
         sentences.append(
             f"Strongest interactions, computed for {_count(summary.interacting_customers, 'customer')}: {_join(pairs)}."
         )
-    idle = [one.column for one in summary.shuffled if one.rise <= one.spread]
+    idle = [_quoted(names.column(one.column)) for one in summary.shuffled if one.rise <= one.spread]
     if idle:
         shown = [*idle[:6], *([f"{len(idle) - 6} more"] if len(idle) > 6 else [])]
         sentences.append(
@@ -663,15 +716,80 @@ def describe_explanations(summary: ExplanationSummary) -> list[str]:
     return sentences
 
 
-def describe_gaps(column: ProtectedColumn) -> list[tuple[str, str, str]]:
-    """Describe the gaps between the groups of a protected column.
+def list_protected(results: EvaluationResults, most: int) -> list[dict[str, Any]]:
+    """List the protected columns with the rates of their groups and the gaps between them.
 
     Args:
-        column: The column with its groups.
+        results: Results of the evaluation.
+        most: Maximum number of groups of a column.
 
     Returns:
-        Name, difference and ratio, with intervals, of each available rate.
+        Title, whether it is an input of the model, groups and gaps of each column.
     """
+    if results.assessment.fairness is None:
+        return []
+    names = results.names
+    return [
+        {
+            "title": names.column(column.column),
+            "is_input": column.used_by_model,
+            "groups": [
+                {
+                    "name": names.level(column.column, group.group),
+                    "left_out": group.group in column.left_out,
+                    "rows": f"{group.rows:,}",
+                    "rates": [
+                        ("left", _write_rate(group.base_rate)),
+                        ("contacted", _write_rate(group.selection_rate)),
+                        ("contacted among leavers", _write_rate(group.true_positive_rate)),
+                        ("contacted among stayers", _write_rate(group.false_positive_rate)),
+                        ("leaving among contacted", _write_rate(group.precision)),
+                    ],
+                }
+                for group in column.groups[:most]
+            ],
+            "gaps": _describe_gaps(column),
+        }
+        for column in results.assessment.fairness.columns
+    ]
+
+
+def list_policies(campaign: CampaignReport) -> list[dict[str, str]]:
+    """List the profit of the model and of the other policies.
+
+    Args:
+        campaign: Profit of the campaign.
+
+    Returns:
+        Table cells by name: title, share, profit, advantage, spending and description.
+    """
+    currency, own = campaign.economics.currency, campaign.chosen
+    rows = [
+        {
+            "title": "By the model",
+            "share": _percent(own.contacted_share),
+            "profit": _money(own.profit_per_customer, currency),
+            "advantage": "",
+            "spending": write_money(own.spending_per_customer, currency),
+            "description": f"At its threshold of {own.threshold:.3f}: {_count(own.contacted, 'customer')}, "
+            f"{write_money(own.total_profit, currency)} in all",
+        }
+    ]
+    rows += [
+        {
+            "title": one.title if one.affordable else f"{one.title} (beyond the limits)",
+            "share": _percent(one.contacted_share),
+            "profit": _money(one.profit_per_customer, currency),
+            "advantage": _money(one.model_advantage, currency),
+            "spending": write_money(one.spending_per_customer, currency),
+            "description": one.description,
+        }
+        for one in campaign.alternatives
+    ]
+    return rows
+
+
+def _describe_gaps(column: ProtectedColumn) -> list[tuple[str, str, str]]:
     gaps: list[tuple[str, RateGap | None]] = [
         ("share contacted (demographic parity)", column.selection_rate),
         ("share of the leavers contacted (true positive rate)", column.true_positive_rate),
@@ -690,30 +808,44 @@ def _optional(estimate: Estimate | None) -> str:
     return "" if estimate is None else f"{write_number(estimate.value)} ({write_interval(estimate)})"
 
 
-def write_rate(estimate: Estimate | None) -> str:
-    """Format a rate of a group.
-
-    Args:
-        estimate: Rate with its interval, if available.
-
-    Returns:
-        Text in percent; empty if not available.
-    """
+def _write_rate(estimate: Estimate | None) -> str:
     if estimate is None:
         return ""
     return f"{100 * estimate.value:.1f} % ({100 * estimate.low:.1f} to {100 * estimate.high:.1f})"
 
 
-def describe_group(group: Slice, task: Task) -> dict[str, str]:
-    """Format the results of a group.
+def list_groups(results: EvaluationResults, most: int) -> list[dict[str, Any]]:
+    """List the groups of customers with their results.
 
     Args:
-        group: The group.
-        task: What is predicted.
+        results: Results of the evaluation.
+        most: Maximum number of groups.
 
     Returns:
-        Table cells by name: metric, p, observed, predicted and gap.
+        Table cells by name, worst group first: name, rows, marks, metric, p, observed, predicted, gap and note.
     """
+    rows = []
+    for group in results.assessment.slices.slices[:most]:
+        odd = group.calibration is not None and group.calibration.miscalibrated
+        kinds = (
+            ("worse", group.worse and not group.by_nature),
+            ("harder", group.by_nature),
+            ("miscalibrated", odd),
+            ("found", not group.declared),
+        )
+        rows.append(
+            {
+                "name": name_group(group, results.names),
+                "rows": f"{group.rows:,}",
+                "marks": [mark for mark, holds in kinds if holds],
+                "note": group.note,
+                **_describe_group(group, results.evaluation.task),
+            }
+        )
+    return rows
+
+
+def _describe_group(group: Slice, task: Task) -> dict[str, str]:
 
     def level(value: float) -> str:
         return write_number(value) if task == "regression" else f"{100 * value:.1f} %"
@@ -759,7 +891,7 @@ def describe_use(results: EvaluationResults) -> tuple[list[str], list[str]]:
         case "multiclass":
             does = f"predicts the probability of each of {len(declaration.classes)} classes for each customer"
         case "regression":
-            does = f"predicts {declaration.target} for each customer"
+            does = f"predicts “{results.names.column(declaration.target)}” for each customer"
     intended = [
         _sentence(results.card.purpose),
         f"The model {does}. Its input is {_count(len(declaration.features), 'column')} of a table with the declaration "
@@ -786,7 +918,7 @@ def list_lineage(results: EvaluationResults) -> list[tuple[str, str]]:
     commit = card.git_commit
     if commit is not None and card.git_dirty:
         commit += ", with uncommitted changes"
-    classes = ", ".join(f"{label}: {count:,}" for label, count in evaluation.test_classes.items())
+    classes = ", ".join(f"{results.names.outcome(one)}: {count:,}" for one, count in evaluation.test_classes.items())
     found: dict[str, str | None] = {
         "model": f"{card.model_name} version {card.model_version}",
         "use case": card.use_case,

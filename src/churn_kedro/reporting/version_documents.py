@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from churn_kedro.evaluation import Estimate, headlines
+from churn_kedro.evaluation import Estimate, Evaluation, headlines
 from churn_kedro.reporting.evaluation_results import EvaluationResults
 from churn_kedro.reporting.pages import escape_markdown
 from churn_kedro.reporting.report_content import list_limits, summarise
@@ -26,7 +26,7 @@ class VersionDocuments:
         model_name: Registered model.
         version: Its number.
         model_id: MLflow's id of the model.
-        description: Markdown, shown beside the version.
+        description: Markdown, shown beside the version; None: description and tags stay.
         tags: Tags of the version; None: the tag is deleted.
         files: Documents by file name.
     """
@@ -34,9 +34,22 @@ class VersionDocuments:
     model_name: str
     version: int
     model_id: str
-    description: str
+    description: str | None
     tags: Mapping[str, str | None]
     files: Mapping[str, str]
+
+
+def collect_decided_documents(evaluation: Evaluation, files: Mapping[str, str]) -> VersionDocuments:
+    """Collect the documents of a version with the decision of the gate.
+
+    Args:
+        evaluation: Evaluation of the version.
+        files: Documents by file name.
+
+    Returns:
+        The documents, without description and tags.
+    """
+    return VersionDocuments(evaluation.model_name, evaluation.model_version, evaluation.model_id, None, {}, dict(files))
 
 
 def headline_tags(metrics: Mapping[str, Estimate], names: list[str]) -> dict[str, str]:

@@ -14,10 +14,10 @@ from churn_kedro.models.interface import TrainedModel
 
 def test_metrics_without_a_model_belong_to_the_run_alone(tracking: str) -> None:
     with mlflow.start_run() as run:
-        RunMetricsDataset().save(RunMetrics({"band_high": 3}))
+        RunMetricsDataset(group="inference").save(RunMetrics({"band_high": 3, "seconds_search": 2}))
 
     found = mlflow.get_run(run.info.run_id)
-    assert found.data.metrics == {"band_high": 3.0}
+    assert found.data.metrics == {"inference/band_high": 3.0, "time/search": 2.0}
     assert found.inputs is not None
     assert found.inputs.model_inputs == []
 
@@ -27,7 +27,11 @@ def test_an_evaluation_in_a_run_of_its_own_is_linked_to_the_model(
     trained: TrainedModel, tracking: str, tmp_path: Path
 ) -> None:
     tracked = TrackedModelDataset(
-        name="churn_model", registered_model_name="linked", use_case="test", project_path=tmp_path.as_posix()
+        name="churn_model",
+        registered_model_name="linked",
+        use_case="test",
+        description="Customers",
+        project_path=tmp_path.as_posix(),
     )
     with mlflow.start_run():
         tracked.save(trained)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from datetime import UTC, datetime
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from kedro_mlflow.io.models import MlflowModelRegistryDataset, MlflowModelTracki
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
+from churn_kedro.base import find_distribution
 from churn_kedro.datasets.mlflow.descriptions import describe_registered_model
 from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.registry import ModelRegistry, find_model_version
@@ -113,9 +113,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
             model.estimator,
             **self._save_args,
             serialization_format="skops",
-            pip_requirements=[
-                f"{package}=={installed_version(package)}" for package in (*_REQUIREMENTS, *model.libraries)
-            ],
+            pip_requirements=["==".join(find_distribution(library)) for library in (*_REQUIREMENTS, *model.libraries)],
             code_paths=[str(installed_package())],
             pyfunc_predict_fn="predict",
             signature=_signature(model),

@@ -110,11 +110,11 @@ class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
     run already has with another value.
 
     Args:
-        group: Group that the names begin with: ``GROUP/NAME``.
+        group: Group that the names begin with: ``GROUP/NAME``; None: no group.
         metadata: For plugins; Kedro ignores it.
     """
 
-    def __init__(self, *, group: str, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, group: str | None = None, metadata: dict[str, Any] | None = None) -> None:
         self._group = group
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
@@ -138,8 +138,9 @@ class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
         from mlflow import MlflowClient
 
         run = _active_run("parameters")
+        prefix = "" if self._group is None else f"{self._group}/"
         MlflowClient().log_batch(
-            run.info.run_id, params=_params({f"{self._group}/{name}": value for name, value in data.items()})
+            run.info.run_id, params=_params({f"{prefix}{name}": value for name, value in data.items()})
         )
 
     def _describe(self) -> dict[str, Any]:

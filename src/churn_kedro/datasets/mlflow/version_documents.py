@@ -47,6 +47,8 @@ class VersionDocumentsDataset(AbstractDataset[VersionDocuments, VersionDocuments
             for name, text in data.files.items():
                 (Path(folder) / name).write_text(text, encoding="utf-8")
             client.log_model_artifacts(data.model_id, folder, DOCUMENTS_FOLDER)
+        if data.description is None:
+            return
         client.update_model_version(data.model_name, str(data.version), description=data.description)
         present = client.get_model_version(data.model_name, str(data.version)).tags
         run = mlflow.active_run()

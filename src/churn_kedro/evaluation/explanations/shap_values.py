@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from churn_kedro.features import source_columns
 
 # Number of background customers of an estimate. Each is used in two permutations, which keeps the noise small.
 _BACKGROUND = 64
+# Maximum number of background customers for the explanation of a few customers.
+_MOST_BACKGROUND = 256
 # Maximum number of predictions for the estimates of one figure, and the resulting number of customers.
 _AFFORDABLE_ANSWERS = 300_000
 _FEWEST_EXPLAINED, _MOST_EXPLAINED = 20, 100
@@ -115,6 +118,41 @@ def explain_classes(
     return [found.of(code, f"{kind} of {name}") for code, name in enumerate(classes)]
 
 
+def explain_probabilities(
+    estimator: Any, customers: pd.DataFrame, classes: Sequence[str], background: pd.DataFrame
+) -> list[Explanation]:
+    """Explain the final, calibrated probabilities of a few customers by sampling.
+
+    Args:
+        estimator: A fitted estimator of task binary or multiclass.
+        customers: Raw customer columns, n rows.
+        classes: Labels in the order of their codes.
+        background: Background customers, from which a seeded sample is drawn.
+
+    Returns:
+        An explanation of the probability of leaving, or one for each class. Base plus the values of a row equal the
+        probability that the model returns.
+    """
+    origins = np.array(list(source_columns(estimator.features).values()))
+    columns = list(dict.fromkeys(origins.tolist()))
+    made_of = [np.flatnonzero(origins == column) for column in columns]
+    affordable = _AFFORDABLE_ANSWERS // (2 * len(columns) * max(1, len(customers)))
+    sample = take_sample(background, int(np.clip(affordable, _BACKGROUND, _MOST_BACKGROUND)))
+
+    def predict(inputs: np.ndarray) -> np.ndarray:
+        probability = np.asarray(estimator.learner.predict_proba(inputs))
+        if estimator.calibration is not None:
+            probability = np.asarray(estimator.calibration.predict_proba(probability))
+        return probability[:, 1:].astype(np.float64) if estimator.task == "binary" else probability.astype(np.float64)
+
+    inputs = estimator.inputs(customers)
+    values, base = _estimate(predict, inputs, estimator.inputs(sample), made_of)
+    found = _Contributions(values, base, inputs[:, [int(places[0]) for places in made_of]], columns, exact=False)
+    if estimator.task == "binary":
+        return [found.of(0, "the probability of leaving")]
+    return [found.of(code, f"probability of {name}") for code, name in enumerate(classes)]
+
+
 def choose_explained(estimator: Any, customers: pd.DataFrame) -> pd.DataFrame:
     """Limit customers to a number that can be explained in a few seconds.
 
@@ -150,7 +188,8 @@ def _contributions(estimator: Any, customers: pd.DataFrame, background: pd.DataF
     compared = customers if background is None else background
     if len(compared) < 2:
         raise ValueError("found one customer and no background; pass background, which models other than XGBoost need")
-    values, base = _estimate(model, inputs, estimator.inputs(take_sample(compared, _BACKGROUND)), made_of)
+    sample = estimator.inputs(take_sample(compared, _BACKGROUND))
+    values, base = _estimate(partial(_predict, model), inputs, sample, made_of)
     shown = [_most_correlated_input(inputs, places, values[:, column]) for column, places in enumerate(made_of)]
     return _Contributions(values, base, inputs[:, shown], columns, exact=False)
 
@@ -181,7 +220,7 @@ def _predict(model: Any, inputs: np.ndarray) -> np.ndarray:
 
 
 def _estimate(
-    model: Any, inputs: np.ndarray, background: np.ndarray, made_of: list[np.ndarray]
+    predict: Callable[[np.ndarray], np.ndarray], inputs: np.ndarray, background: np.ndarray, made_of: list[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Estimate SHAP values and base from sampled permutations of the columns.
 
@@ -195,7 +234,7 @@ def _estimate(
     """
     random = np.random.default_rng(SEED)
     n, width, n_columns = len(inputs), inputs.shape[1], len(made_of)
-    starts, ends = _predict(model, background), _predict(model, inputs)
+    starts, ends = predict(background), predict(inputs)
     orders: list[tuple[int, np.ndarray]] = []
     for place in range(len(background)):
         order = random.permutation(n_columns)
@@ -212,7 +251,7 @@ def _estimate(
                 between[position, step] = mixed
         answers = np.empty((len(batch), n_columns - 1, n, ends.shape[1]))
         if between.size:
-            answers = _predict(model, between.reshape(-1, width)).reshape(answers.shape)
+            answers = predict(between.reshape(-1, width)).reshape(answers.shape)
         for (place, order), passed in zip(batch, answers, strict=True):
             path = np.concatenate([np.broadcast_to(starts[place], (1, *ends.shape)), passed, ends[np.newaxis]])
             total[:, order] += np.diff(path, axis=0).swapaxes(0, 1)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, DisplayNames
 from churn_kedro.evaluation.explanations.explained_customers import explain_outputs, with_cells
-from churn_kedro.evaluation.explanations.shap_values import Explanation
+from churn_kedro.evaluation.explanations.shap_values import Explanation, explain_probabilities
 from churn_kedro.models import ScoredCustomers
 
 
@@ -21,9 +21,10 @@ class ShownCustomer:
     Attributes:
         title: Reason for the choice, and the observed outcome.
         name: Identifiers; empty if none are declared.
-        explanation: SHAP values of this customer for one output; shape (1, n_columns).
+        explanation: SHAP values of this customer for one output, a probability or a number; shape (1, n_columns).
         cells: Raw cell of each column, as text.
         answer: Final prediction as text: the calibrated probability, or the number.
+        is_probability: Whether the explained output is a probability.
     """
 
     title: str
@@ -31,6 +32,7 @@ class ShownCustomer:
     explanation: Explanation
     cells: list[str]
     answer: str
+    is_probability: bool = False
 
 
 def choose_customers_to_show(scores: ScoredCustomers) -> dict[str, int]:
@@ -93,7 +95,13 @@ def explain_shown(
     chosen = choose_customers_to_show(scores)
     places = list(chosen.values())
     rows = customers.iloc[places]
-    outputs = explain_outputs(estimator, rows, declaration, customers)
+    names = DisplayNames.of(declaration)
+    classes = [names.outcome(str(label)) for label in declaration.classes]
+    outputs = (
+        explain_probabilities(estimator, rows, classes, customers)
+        if classes
+        else explain_outputs(estimator, rows, declaration, customers)
+    )
     explained = with_cells(outputs, rows, declaration, len(customers))
     shown = []
     for row, (reason, place) in enumerate(chosen.items()):
@@ -103,25 +111,26 @@ def explain_shown(
             one.values[row : row + 1], one.base, one.inputs[row : row + 1], one.columns, one.output, one.exact
         )
         cells = [write_cell(cell) for cell in explained.cells.iloc[row]]
-        name = ", ".join(f"{column} {write_cell(rows[column].iloc[row])}" for column in declaration.id_names)
-        outcome, answer = _describe_outcome(scores, place, code, declaration)
+        identifiers = rows[declaration.id_names].iloc[row]
+        name = ", ".join(f"{names.column(str(column))} {write_cell(cell)}" for column, cell in identifiers.items())
+        outcome, answer = _describe_outcome(scores, place, code, names, declaration.target)
         title = reason if "despite" in reason else f"{reason}; {outcome}"
-        shown.append(ShownCustomer(title, name, alone, cells, answer))
+        shown.append(ShownCustomer(title, name, alone, cells, answer, is_probability=bool(classes)))
     return shown
 
 
 def _describe_outcome(
-    scores: ScoredCustomers, place: int, code: int, declaration: CustomerDeclaration
+    scores: ScoredCustomers, place: int, code: int, names: DisplayNames, target_name: str
 ) -> tuple[str, str]:
     target, prediction = scores.target[place], scores.prediction[place]
     match scores.task:
         case "binary":
-            return ("left" if target == 1 else "stayed"), f"probability of leaving {prediction:.3f}"
+            return ("left" if target == 1 else "stayed"), f"probability of leaving {prediction:.1%}"
         case "multiclass":
-            truth = scores.classes[int(target)]
-            return f"is {truth}", f"probability of {scores.classes[code]} {prediction[code]:.3f}"
+            truth, predicted = names.outcome(scores.classes[int(target)]), names.outcome(scores.classes[code])
+            return f"is {truth}", f"probability of {predicted} {prediction[code]:.1%}"
         case "regression":
-            return f"actual {target:,.6g}", f"predicted {declaration.target} {prediction:,.6g}"
+            return f"actual {target:,.6g}", f"predicted {names.column(target_name)} {prediction:,.6g}"
 
 
 def write_cell(cell: Any) -> str:

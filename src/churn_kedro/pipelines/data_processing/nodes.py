@@ -10,6 +10,7 @@ from churn_kedro.customers import (
     CustomerDeclaration,
     CustomerParts,
     DataQuality,
+    DisplayNames,
     LeakageParameters,
     LeakageReport,
     NormalisedCustomers,
@@ -337,6 +338,7 @@ def draw_data(
     encoded: EncodedCustomers,
     report: LeakageReport,
     leakage: LeakageParameters,
+    declaration: CustomerDeclaration,
 ) -> dict[str, Figure]:
     """Draw the figures of the data report.
 
@@ -347,16 +349,18 @@ def draw_data(
         encoded: Model inputs of the training customers.
         report: Findings of the leakage checks.
         leakage: Limits of the checks.
+        declaration: The table's declaration, for the names of columns, levels and classes.
 
     Returns:
         Figures by file name.
     """
+    names = DisplayNames.of(declaration)
     return {
         "stages.png": draw_stages(profile),
-        "leakage.png": draw_findings(report, leakage),
-        "distributions.png": draw_distributions(profile),
-        "correlations.png": draw_correlations(correlations),
-        "treatment.png": draw_encoded(parts.train, encoded.table, encoded.sources),
+        **draw_findings(report, leakage, names),
+        **draw_distributions(profile, names),
+        "correlations.png": draw_correlations(correlations, names),
+        **draw_encoded(parts.train, encoded.table, encoded.sources, names),
     }
 
 

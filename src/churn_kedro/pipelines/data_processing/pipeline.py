@@ -122,6 +122,7 @@ def create_pipeline() -> Pipeline:
                     "encoded_customers",
                     "leakage_report",
                     "params:data_processing.leakage",
+                    "params:customers",
                 ],
                 outputs="data_figures",
                 name="draw_data",

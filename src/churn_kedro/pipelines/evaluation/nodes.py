@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from churn_kedro.customers import (
     TASKS,
     CustomerDeclaration,
     CustomerTableError,
+    DisplayNames,
     LeakageReport,
     SplitManifest,
     Task,
@@ -360,7 +362,11 @@ def measure_performance(
 
 
 def draw_evaluation(
-    scores: ScoredCustomers, evaluation: Evaluation, assessment: Assessment, compared: list[ComparedCustomers]
+    scores: ScoredCustomers,
+    evaluation: Evaluation,
+    assessment: Assessment,
+    compared: list[ComparedCustomers],
+    declaration: CustomerDeclaration,
 ) -> dict[str, Figure]:
     """Draw the figures of metrics, campaign, slices, fairness and comparison.
 
@@ -369,17 +375,20 @@ def draw_evaluation(
         evaluation: Metrics with their intervals.
         assessment: Campaign, groups, fairness.
         compared: The comparison with the baseline, if there is one.
+        declaration: The table's declaration, for the names of columns, levels and classes.
 
     Returns:
         Figures by file name; the selection depends on the task.
     """
-    figures = {**draw_performance(scores, evaluation), "slices.png": draw_slices(assessment.slices)}
+    names = DisplayNames.of(declaration)
+    scores = replace(scores, classes=tuple(map(names.outcome, scores.classes)))
+    figures = {**draw_performance(scores, evaluation), **draw_slices(assessment.slices, names)}
     if scores.task == "binary":
         figures |= draw_ranking(scores, evaluation)
     if assessment.campaign is not None:
         figures |= draw_campaign(assessment.campaign)
     if assessment.fairness is not None:
-        figures["fairness.png"] = draw_fairness(assessment.fairness)
+        figures |= draw_fairness(assessment.fairness, names)
     for one in compared[:1]:
         figures |= draw_comparison(scores, one)
     return figures
@@ -413,19 +422,20 @@ def explain_version(
     strongest = [name for name in explained.strengths.index if name in declaration.feature_names][:_STRONGEST]
     partners = find_partners(explained, list(explained.strengths.index), interactions)
     curves = partial_dependence(estimator, test, strongest, declaration, limits)
+    names = DisplayNames.of(declaration)
     answers: dict[Task, list[str]] = {
         "binary": ["Probability of leaving"],
-        "multiclass": [str(label) for label in declaration.classes],
-        "regression": [f"Predicted {declaration.target}"],
+        "multiclass": [names.outcome(str(label)) for label in declaration.classes],
+        "regression": [f"Predicted “{names.column(declaration.target)}”"],
     }
     figures = {
-        "feature_importance.png": draw_importance(*share_importance(estimator, shuffled)),
-        "permutation_importance.png": draw_permutation_importance(shuffled),
-        "shap_summary.png": draw_shap_summary(explained),
-        "shap_bars.png": draw_shap_bars(explained),
-        "shap_dependence.png": draw_dependence(explained, partners),
-        "shap_waterfalls.png": draw_waterfalls(explain_shown(estimator, test, scores, declaration)),
-        "partial_dependence.png": draw_partial_dependence(curves, answers[declaration.task]),
+        "feature_importance.png": draw_importance(*share_importance(estimator, shuffled), names),
+        "permutation_importance.png": draw_permutation_importance(shuffled, names),
+        "shap_summary.png": draw_shap_summary(explained, names),
+        "shap_bars.png": draw_shap_bars(explained, names),
+        **draw_dependence(explained, partners, names=names),
+        **draw_waterfalls(explain_shown(estimator, test, scores, declaration), names),
+        **draw_partial_dependence(curves, answers[declaration.task], names),
     }
     if declaration.task == "multiclass":
         # With several classes, the summary is the bar chart.

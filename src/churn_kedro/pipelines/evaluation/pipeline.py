@@ -120,7 +120,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.draw_evaluation,
-                inputs=["test_scores", "evaluation", "assessment", "compared_customers"],
+                inputs=["test_scores", "evaluation", "assessment", "compared_customers", "params:customers"],
                 outputs="performance_figures",
                 name="draw_evaluation",
             ),

@@ -16,7 +16,13 @@ from churn_kedro.registry import (
     check_test_table,
     decide,
 )
-from churn_kedro.reporting import Assessment
+from churn_kedro.reporting import (
+    Assessment,
+    VersionDocuments,
+    collect_decided_documents,
+    decide_markdown,
+    decide_page,
+)
 
 
 def check_on_test_customers(
@@ -70,3 +76,23 @@ def decide_promotion(
     """
     evidence = Evidence(evaluation, assessment.subject, assessment.leakage, assessment.simple_comparison)
     return decide(evidence, candidate, checked, declaration, parameters.gate, parameters.approval)
+
+
+def write_decision(
+    report: str, card: str, card_page: str, evaluation: Evaluation, decision: Decision
+) -> tuple[str, str, str, VersionDocuments]:
+    """Write the decision at the head of report and model card, which the evaluation wrote before it.
+
+    Args:
+        report: Evaluation report of the candidate.
+        card: Its model card, Markdown.
+        card_page: Its model card, HTML.
+        evaluation: Its evaluation.
+        decision: The decision.
+
+    Returns:
+        Report, both forms of the card, and the same as documents of the registered version.
+    """
+    page, text, html = decide_page(report, decision), decide_markdown(card, decision), decide_page(card_page, decision)
+    files = {"report.html": page, "model_card.md": text, "model_card.html": html}
+    return page, text, html, collect_decided_documents(evaluation, files)

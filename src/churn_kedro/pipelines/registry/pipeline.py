@@ -41,6 +41,12 @@ def create_pipeline() -> Pipeline:
                 outputs="promotion_decision",
                 name="decide_promotion",
             ),
+            Node(
+                nodes.write_decision,
+                inputs=["evaluation_report", "model_card", "model_card_page", "evaluation", "promotion_decision"],
+                outputs=["decided_report", "decided_card", "decided_card_page", "decided_documents"],
+                name="write_decision",
+            ),
             Node(draw_gate, inputs="promotion_decision", outputs="gate_figure", name="draw_gate"),
             Node(
                 describe_promotion,

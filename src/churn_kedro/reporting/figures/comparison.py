@@ -13,7 +13,17 @@ from churn_kedro.evaluation import (
     group_by_probability,
 )
 from churn_kedro.models import ScoredCustomers
-from churn_kedro.reporting.figures.style import MAIN, MUTED, SECOND, Figure, new_figure
+from churn_kedro.reporting.figures.style import (
+    MAIN,
+    MUTED,
+    SECOND,
+    SMALL,
+    Figure,
+    group_thousands,
+    label_axes,
+    new_figure,
+    new_row_figure,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,17 +42,13 @@ def draw_comparison(scores: ScoredCustomers, compared: ComparedCustomers) -> dic
     Returns:
         Figures by file name: overlaid curves, and differences with intervals.
     """
-    return {
-        "comparison_curves.png": draw_curves(scores, compared),
-        "comparison_differences.png": draw_differences(compared.comparison),
-    }
+    return {"comparison_differences.png": draw_differences(compared.comparison), **draw_curves(scores, compared)}
 
 
 def draw_differences(comparison: ModelComparison) -> Figure:
     """Draw the paired difference of each metric, standardised and oriented so that right is better.
 
-    Metrics have different units, so each difference is scaled by the half-width of its interval; its values are written
-    beside it.
+    Metrics have different units, so each difference is scaled by the half-width of its interval.
 
     Args:
         comparison: Comparison of the two models.
@@ -50,14 +56,13 @@ def draw_differences(comparison: ModelComparison) -> Figure:
     Returns:
         The figure.
     """
-    names = [name for name in comparison.differences if METRICS[name].ordered][::-1]
-    figure, axes = new_figure(f"Differences to {_shorten(comparison.baseline)}", 8.4, 1.6 + 0.3 * max(len(names), 1))
-    texts = []
+    names = [name for name in comparison.differences if METRICS[name].ordered]
+    title = f"Differences to {_shorten(comparison.baseline)}"
+    figure, axes = new_row_figure(title, [METRICS[name].title for name in names], 1.6)
     for place, name in enumerate(names):
         one = comparison.differences[name]
         sign = -1.0 if METRICS[name].lower_is_better else 1.0
         low, high = sorted((sign * one.low, sign * one.high))
-        texts.append(f"{one.value:+.4f} ({one.low:+.4f} to {one.high:+.4f})")
         half = (high - low) / 2
         if not np.isfinite(half) or half <= 0:
             axes.plot(0, place, "o", color=MUTED)
@@ -66,18 +71,15 @@ def draw_differences(comparison: ModelComparison) -> Figure:
         axes.plot([low / half, high / half], [place, place], color=color, linewidth=2)
         axes.plot(sign * one.value / half, place, "o", color=color)
     axes.axvline(0, color="black", linewidth=1)
-    axes.set_yticks(range(len(names)), [METRICS[name].title for name in names])
-    right = axes.secondary_yaxis("right")
-    right.set_yticks(range(len(names)), texts)
-    right.tick_params(length=0, labelsize=8)
-    right.spines["right"].set_visible(False)
-    axes.set_xlabel("Worse   \N{LEFTWARDS ARROW}   in half widths of the interval   \N{RIGHTWARDS ARROW}   better")
-    axes.set_xticks(axes.get_xticks(), [f"{abs(tick):g}" for tick in axes.get_xticks()])
-    axes.set_ylim(-0.6, max(len(names), 1) - 0.4)
+    axes.set_xlabel(
+        "\N{LEFTWARDS ARROW} worse    better \N{RIGHTWARDS ARROW}\nin half widths of the interval", fontsize=SMALL
+    )
+    axes.locator_params(axis="x", nbins=5)
+    axes.xaxis.set_major_formatter(lambda tick, _: f"{abs(tick):g}")
     return figure
 
 
-def draw_curves(scores: ScoredCustomers, compared: ComparedCustomers) -> Figure:
+def draw_curves(scores: ScoredCustomers, compared: ComparedCustomers) -> dict[str, Figure]:
     """Draw overlaid curves of both models.
 
     Args:
@@ -85,37 +87,42 @@ def draw_curves(scores: ScoredCustomers, compared: ComparedCustomers) -> Figure:
         compared: Scores of the baseline.
 
     Returns:
-        The figure. Binary: ROC, precision-recall and calibration curve; multiclass: calibration of the predicted class,
-        and distribution of the probability of the observed class; regression: distribution of the errors, and mean
-        error by prediction.
+        Figures by file name. Binary: ROC, precision-recall and calibration curve; multiclass: calibration of the
+        predicted class, and distribution of the probability of the observed class; regression: distribution of the
+        errors, and mean error by prediction.
     """
-    from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
-
-    panels = [_draw_roc, _draw_precision_recall, _draw_calibration]
+    panels = {
+        "roc": ("ROC", _draw_roc),
+        "precision_recall": ("Precision and recall", _draw_precision_recall),
+        "calibration": ("Calibration", _draw_calibration),
+    }
     if scores.task == "multiclass":
-        panels = [_draw_calibration, _draw_confidence]
+        panels = {
+            "calibration": ("Calibration", _draw_calibration),
+            "confidence": ("Probability of the true class", _draw_confidence),
+        }
     if scores.task == "regression":
-        panels = [_draw_error_sizes, _draw_mean_errors]
-    figure = Figure(figsize=(4.6 * len(panels), 4.6), layout="constrained")
+        panels = {
+            "error_sizes": ("Errors by size", _draw_error_sizes),
+            "mean_errors": ("Mean error", _draw_mean_errors),
+        }
     label = _shorten(compared.baseline.label)
-    for place, draw in enumerate(panels, start=1):
-        axes = figure.add_subplot(1, len(panels), place)
-        axes.spines[["top", "right"]].set_visible(False)
+    figures = {}
+    for name, (title, draw) in panels.items():
+        figure, axes = new_figure(title)
         draw(axes, compared.scores, SECOND, label)
         draw(axes, scores, MAIN, "this version")
-    handles, names = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles[::-1], names[::-1], loc="outside lower center", frameon=False, ncols=len(handles))
-    return figure
+        group_thousands(axes.xaxis)
+        group_thousands(axes.yaxis)
+        axes.locator_params(axis="x", nbins=5)
+        handles, labels = axes.get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="outside lower center", frameon=False, fontsize=SMALL)
+        figures[f"comparison_{name}.png"] = figure
+    return figures
 
 
 def _shorten(label: str) -> str:
     return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
-
-
-def _title(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
 
 
 def _draw_roc(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
@@ -124,7 +131,7 @@ def _draw_roc(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> No
     false_positive, true_positive, _ = roc_curve(scores.target, scores.prediction)
     axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1)
     axes.plot(false_positive, true_positive, color=color, linewidth=2, label=label)
-    _title(axes, "ROC", "False positive rate", "True positive rate")
+    label_axes(axes, "False positive rate", "True positive rate")
 
 
 def _draw_precision_recall(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
@@ -133,7 +140,7 @@ def _draw_precision_recall(axes: Axes, scores: ScoredCustomers, color: str, labe
     precision, recall, _ = precision_recall_curve(scores.target, scores.prediction)
     axes.plot(recall, precision, color=color, linewidth=2, label=label)
     axes.set_ylim(0, 1.02)
-    _title(axes, "Precision and recall", "Recall", "Precision")
+    label_axes(axes, "Recall", "Precision")
 
 
 def _draw_calibration(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
@@ -152,19 +159,19 @@ def _draw_calibration(axes: Axes, scores: ScoredCustomers, color: str, label: st
         linewidth=2,
         label=label,
     )
-    _title(axes, "Calibration", "Predicted, tenths of the customers", "Observed")
+    label_axes(axes, "Predicted, tenths of the customers", "Observed")
 
 
 def _draw_confidence(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
     predicted = scores.prediction[np.arange(len(scores.target)), scores.target]
     axes.plot(np.sort(predicted), np.linspace(0, 1, len(predicted)), color=color, linewidth=2, label=label)
-    _title(axes, "Probability of the true class", "Probability", "Share of the customers below")
+    label_axes(axes, "Probability", "Share of the customers below")
 
 
 def _draw_error_sizes(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
     errors = np.sort(np.abs(scores.prediction - scores.target))
     axes.plot(errors, np.linspace(0, 1, len(errors)), color=color, linewidth=2, label=label)
-    _title(axes, "Errors by size", "Absolute error", "Share of the customers below")
+    label_axes(axes, "Absolute error", "Share of the customers below")
 
 
 def _draw_mean_errors(axes: Axes, scores: ScoredCustomers, color: str, label: str) -> None:
@@ -180,4 +187,4 @@ def _draw_mean_errors(axes: Axes, scores: ScoredCustomers, color: str, label: st
         linewidth=2,
         label=label,
     )
-    _title(axes, "Mean error", "Predicted, tenths of the customers", "Predicted minus actual")
+    label_axes(axes, "Predicted, tenths of the customers", "Predicted minus actual")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, shorten_name
+from churn_kedro.customers import FILE_NAMES, CustomerDeclaration, DisplayNames, shorten_name
 from churn_kedro.evaluation import (
     AxisKind,
     ExplainedCustomers,
@@ -25,10 +25,21 @@ from churn_kedro.evaluation import (
     explain_customers,
 )
 from churn_kedro.models import SCORE_NAMES
-from churn_kedro.reporting.figures.style import MAIN, MOST_CURVES, MUTED, SECOND, Figure, new_figure
+from churn_kedro.reporting.figures.style import (
+    MAIN,
+    MOST_CURVES,
+    MUTED,
+    SECOND,
+    SMALL,
+    Figure,
+    group_thousands,
+    new_figure,
+    new_row_figure,
+    wrap,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from matplotlib.axes import Axes
 
@@ -41,12 +52,15 @@ _JITTER = 0.28
 _RISING = "viridis"
 
 
-def draw_importance(importance: pd.Series, measure: ImportanceMeasure = "gain") -> Figure:
+def draw_importance(
+    importance: pd.Series, measure: ImportanceMeasure = "gain", names: DisplayNames = FILE_NAMES
+) -> Figure:
     """Draw the importance of each column as bars.
 
     Args:
         importance: Shares by column name, largest first.
         measure: Basis of the shares.
+        names: Names of the columns.
 
     Returns:
         The figure; the twenty largest shares.
@@ -62,15 +76,19 @@ def draw_importance(importance: pd.Series, measure: ImportanceMeasure = "gain") 
         ),
     }
     title, label = titles[measure]
-    shown = importance.head(20)[::-1]
-    figure, axes = new_figure(title, 6.4, 1.4 + 0.28 * len(shown))
-    bars = axes.barh(np.arange(len(shown)), shown.to_numpy(), color=MAIN)
-    axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
-    axes.bar_label(bars, [f"{value:.1%}" for value in shown], padding=3, fontsize=8)
+    shown = importance.head(_MOST_BARS)
+    figure, axes = new_row_figure(title, [names.column(str(name)) for name in shown.index])
+    _draw_bars(axes, shown, [f"{value:.1%}" for value in shown])
     axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.set_xlabel(label)
-    axes.margins(x=0.12)
+    axes.set_xlabel(wrap(label, 40), fontsize=SMALL)
     return figure
+
+
+def _draw_bars(axes: Axes, shown: pd.Series, texts: list[str]) -> None:
+    bars = axes.barh(np.arange(len(shown)), shown.to_numpy(), color=MAIN)
+    axes.bar_label(bars, texts, padding=3, fontsize=SMALL)
+    axes.margins(x=0.22)
+    axes.locator_params(axis="x", nbins=4)
 
 
 def draw_contributions(estimator: CustomerModel, customers: pd.DataFrame, declaration: CustomerDeclaration) -> Figure:
@@ -86,7 +104,8 @@ def draw_contributions(estimator: CustomerModel, customers: pd.DataFrame, declar
         The figure: a beeswarm, or with several classes bars of the mean absolute SHAP values of each.
     """
     everyone = ExplanationParameters(max_explained=max(1, len(customers)))
-    return draw_shap_summary(explain_customers(estimator, customers, declaration, everyone))
+    names = DisplayNames.of(declaration)
+    return draw_shap_summary(explain_customers(estimator, customers, declaration, everyone), names)
 
 
 def _how(explanation: Explanation) -> str:
@@ -104,11 +123,12 @@ def _fixed_numpy_seed() -> Iterator[None]:
         np.random.set_state(state)
 
 
-def draw_beeswarm(explanation: Explanation) -> Figure:
+def draw_beeswarm(explanation: Explanation, names: DisplayNames = FILE_NAMES) -> Figure:
     """Draw a SHAP beeswarm: one dot per customer and column.
 
     Args:
         explanation: Explained customers.
+        names: Names of the columns.
 
     Returns:
         The figure; the fifteen strongest columns.
@@ -117,14 +137,14 @@ def draw_beeswarm(explanation: Explanation) -> Figure:
 
     shown = min(15, len(explanation.columns))
     title = f"SHAP values of {len(explanation.values):,} customers{_how(explanation)}"
-    figure, axes = new_figure(title, 8, 1.6 + 0.32 * shown)
+    figure, axes = new_figure(title, height=1.7 + 0.36 * shown)
     with _fixed_numpy_seed():
         shap.plots.beeswarm(
             shap.Explanation(
                 values=explanation.values,
                 base_values=np.full(len(explanation.values), explanation.base),
                 data=explanation.inputs,
-                feature_names=[shorten_name(name) for name in explanation.columns],
+                feature_names=[wrap(names.column(name)) for name in explanation.columns],
             ),
             max_display=shown,
             ax=axes,
@@ -132,15 +152,21 @@ def draw_beeswarm(explanation: Explanation) -> Figure:
             plot_size=None,
             group_remaining_features=False,
         )
-    axes.set_xlabel(f"Contribution to {explanation.output}")
+    axes.set_xlabel(wrap(f"Contribution to {explanation.output}", 36), fontsize=SMALL)
+    axes.tick_params(labelsize=SMALL)
+    # The colour scale of shap: its label would take the place of the dots.
+    for scale in figure.axes[1:]:
+        scale.set_ylabel("Value of the column", fontsize=SMALL, labelpad=-14)
+        scale.tick_params(labelsize=SMALL)
     return figure
 
 
-def draw_class_contributions(explanations: Sequence[Explanation]) -> Figure:
+def draw_class_contributions(explanations: Sequence[Explanation], names: DisplayNames = FILE_NAMES) -> Figure:
     """Draw the mean absolute SHAP value of each column as stacked bars by class.
 
     Args:
         explanations: One for each class, of the same customers.
+        names: Names of the columns.
 
     Returns:
         The figure; the fifteen strongest columns, and the eight classes with the largest values.
@@ -151,55 +177,59 @@ def draw_class_contributions(explanations: Sequence[Explanation]) -> Figure:
     )
     classes = strength.sum().nlargest(MOST_CURVES).index
     drawn = strength[[name for name in strength if name in classes]]
-    drawn = drawn.loc[drawn.sum(axis=1).nlargest(15).index[::-1]]
+    drawn = drawn.loc[drawn.sum(axis=1).nlargest(15).index]
     n_customers = len(explanations[0].values)
     title = f"Mean absolute SHAP value, {n_customers:,} customers{_how(explanations[0])}"
     if len(classes) < strength.shape[1]:
         title += f", {len(classes)} of {strength.shape[1]} classes"
-    figure, axes = new_figure(title, 8, 1.8 + 0.32 * len(drawn) + 0.2 * len(classes))
+    labels = [names.column(str(name)) for name in drawn.index]
+    figure, axes = new_row_figure(title, labels, 1.5 + 0.22 * len(classes))
     left = np.zeros(len(drawn))
     for position, name in enumerate(drawn):
-        axes.barh(drawn.index, drawn[name].to_numpy(), left=left, color=f"C{position}", label=name)
+        axes.barh(np.arange(len(drawn)), drawn[name].to_numpy(), left=left, color=f"C{position}", label=name)
         left += drawn[name].to_numpy()
-    axes.set_xlabel("Mean absolute contribution")
-    figure.legend(loc="outside lower center", frameon=False)
+    axes.set_xlabel("Mean absolute contribution", fontsize=SMALL)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
     return figure
 
 
-def draw_shap_summary(explained: ExplainedCustomers) -> Figure:
+def draw_shap_summary(explained: ExplainedCustomers, names: DisplayNames = FILE_NAMES) -> Figure:
     """Draw the SHAP values of explained customers.
 
     Args:
         explained: Explained customers.
+        names: Names of the columns.
 
     Returns:
         A beeswarm, or with several classes bars of the mean absolute SHAP values of each.
     """
-    return draw_beeswarm(explained.outputs[0]) if len(explained.outputs) == 1 else draw_shap_bars(explained)
+    if len(explained.outputs) == 1:
+        return draw_beeswarm(explained.outputs[0], names)
+    return draw_shap_bars(explained, names)
 
 
-def draw_shap_bars(explained: ExplainedCustomers) -> Figure:
+def draw_shap_bars(explained: ExplainedCustomers, names: DisplayNames = FILE_NAMES) -> Figure:
     """Draw the mean absolute SHAP value of each column as bars.
 
     Args:
         explained: Explained customers.
+        names: Names of the columns.
 
     Returns:
         The figure; the twenty strongest columns, or with several classes the one of :func:`draw_class_contributions`.
     """
     if len(explained.outputs) > 1:
-        return draw_class_contributions(explained.outputs)
+        return draw_class_contributions(explained.outputs, names)
     one = explained.outputs[0]
     strengths = column_strengths(explained.outputs)
-    shown = strengths.head(_MOST_BARS)[::-1]
+    shown = strengths.head(_MOST_BARS)
     title = f"Mean absolute SHAP value, {len(one.values):,} of {explained.total:,} customers{_how(one)}"
-    figure, axes = new_figure(title, 7.4, 1.4 + 0.28 * len(shown))
-    bars = axes.barh(np.arange(len(shown)), shown.to_numpy(), color=MAIN)
-    axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
-    axes.bar_label(bars, [_short(value) for value in shown], padding=3, fontsize=8)
-    _group_thousands(axes.xaxis)
-    axes.set_xlabel(f"Mean absolute contribution to {one.output}{_left_out(shown, strengths)}")
-    axes.margins(x=0.12)
+    figure, axes = new_row_figure(title, [names.column(str(name)) for name in shown.index], 1.5)
+    _draw_bars(axes, shown, [_short(value) for value in shown])
+    group_thousands(axes.xaxis)
+    axes.set_xlabel(
+        wrap(f"Mean absolute contribution to {one.output}{_left_out(shown, strengths)}", 40, lines=4), fontsize=SMALL
+    )
     return figure
 
 
@@ -207,22 +237,23 @@ def _left_out(shown: pd.Series, everything: pd.Series) -> str:
     return "" if len(shown) == len(everything) else f" (the {len(shown)} strongest of {len(everything)} columns)"
 
 
-def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
+def draw_permutation_importance(shuffled: PermutationImportance, names: DisplayNames = FILE_NAMES) -> Figure:
     """Draw the permutation importance of each column as bars with standard deviations.
 
     Args:
         shuffled: Permutation importance.
+        names: Names of the columns.
 
     Returns:
         The figure; the twenty most important columns.
     """
     means = shuffled.means
-    shown = means.head(_MOST_BARS)[::-1]
+    shown = means.head(_MOST_BARS)
     spreads = shuffled.spreads[shown.index]
-    name = SCORE_NAMES[shuffled.score]
+    loss = SCORE_NAMES[shuffled.score]
     n_repeats = shuffled.rises.shape[1]
-    title = f"Rise of the {name} when a column is shuffled"
-    figure, axes = new_figure(title, 7.4, 1.6 + 0.28 * len(shown))
+    title = f"Rise of the {loss} when a column is shuffled"
+    figure, axes = new_row_figure(title, [names.column(str(name)) for name in shown.index], 1.7)
     axes.barh(
         np.arange(len(shown)),
         shown.to_numpy(),
@@ -231,28 +262,18 @@ def draw_permutation_importance(shuffled: PermutationImportance) -> Figure:
         error_kw={"elinewidth": 1.2, "capsize": 3, "ecolor": SECOND},
     )
     axes.axvline(0, color=MUTED, linewidth=1)
-    _group_thousands(axes.xaxis)
-    axes.set_yticks(np.arange(len(shown)), [shorten_name(str(name)) for name in shown.index])
+    group_thousands(axes.xaxis)
+    axes.locator_params(axis="x", nbins=4)
     axes.set_xlabel(
-        f"Added to {_short(shuffled.loss)}, the {name} of {shuffled.customers:,} customers{_left_out(shown, means)}.\n"
-        f"Mean of {n_repeats} shuffles and their standard deviation"
+        wrap(
+            f"Added to {_short(shuffled.loss)}, the {loss} of {shuffled.customers:,} customers"
+            f"{_left_out(shown, means)}. Mean of {n_repeats} shuffles and their standard deviation",
+            40,
+            lines=5,
+        ),
+        fontsize=SMALL,
     )
     return figure
-
-
-def _grid_of(n_panels: int, title: str, width: float, height: float, across: int = 2) -> tuple[Figure, list[Axes]]:
-    """Create a figure with a grid of axes under one title; width and height of each in inches."""
-    from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
-
-    across = min(across, n_panels)
-    down = -(-n_panels // across)
-    figure = Figure(figsize=(width * across, height * down + 0.6), layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
-    grid = figure.add_gridspec(down, across)
-    panels = [figure.add_subplot(grid[place // across, place % across]) for place in range(n_panels)]
-    for axes in panels:
-        axes.spines[["top", "right"]].set_visible(False)
-    return figure, panels
 
 
 def _lump(cells: pd.Series, levels: list[str], most: int) -> tuple[pd.Series, list[str]]:
@@ -267,9 +288,8 @@ def _lump(cells: pd.Series, levels: list[str], most: int) -> tuple[pd.Series, li
 
 
 def _show_levels(axes: Axes, names: list[str]) -> None:
-    long = max(map(len, names), default=0) * len(names) > 44
-    labels = [shorten_name(name, 22) for name in names]
-    axes.set_xticks(range(len(names)), labels, fontsize=8 if long else 9)
+    long = max(map(len, names), default=0) * len(names) > 36
+    axes.set_xticks(range(len(names)), [shorten_name(name, 22) for name in names], fontsize=SMALL)
     if long:
         for label in axes.get_xticklabels():
             label.set(rotation=35, ha="right")
@@ -282,17 +302,17 @@ def _few_numbers(cells: pd.Series) -> list[str]:
     return [_short(float(value)) for value in distinct] if len(distinct) <= _MOST_COLOURS else []
 
 
-def _place(cells: pd.Series, axis: AxisKind, levels: list[str], axes: Axes) -> pd.Series:
+def _place(cells: pd.Series, axis: AxisKind, levels: list[str], axes: Axes, labels: Callable[[str], str]) -> pd.Series:
     """Label the x-axis and return the position of each cell; missing cells have a separate position."""
     if axis == "level":
         lumped, names = _lump(cells, levels, _MOST_TICKS)
-        _show_levels(axes, names)
+        _show_levels(axes, [labels(name) for name in names])
         shift = np.random.default_rng(0).uniform(-_JITTER, _JITTER, len(cells))
         return lumped.map({name: place for place, name in enumerate(names)}).astype(np.float64) + shift
     numbers = _as_numbers(cells, axis)
     if axis == "date":
         axes.xaxis_date()
-        axes.tick_params(axis="x", labelsize=8, labelrotation=25)
+        axes.tick_params(axis="x", labelsize=SMALL, labelrotation=25)
     else:
         numbers = _spread_few(numbers, axes)
     absent = numbers.isna()
@@ -308,7 +328,7 @@ def _place(cells: pd.Series, axis: AxisKind, levels: list[str], axes: Axes) -> p
             xycoords=("data", "axes fraction"),
             ha="center",
             va="top",
-            fontsize=7,
+            fontsize=SMALL,
             rotation=90,
             color="#5b6770",
         )
@@ -327,12 +347,6 @@ def _spread_few(numbers: pd.Series, axes: Axes) -> pd.Series:
     return numbers
 
 
-def _group_thousands(axis: Any) -> None:
-    """Format large numbers with commas."""
-    if max(map(abs, axis.get_data_interval())) >= 10_000:
-        axis.set_major_formatter("{x:,.0f}")
-
-
 def _as_numbers(cells: pd.Series, axis: AxisKind) -> pd.Series:
     """Convert to numbers; dates to days since the epoch, matplotlib's unit."""
     if axis == "date":
@@ -341,33 +355,42 @@ def _as_numbers(cells: pd.Series, axis: AxisKind) -> pd.Series:
     return pd.to_numeric(cells).astype(np.float64)
 
 
-def draw_dependence(explained: ExplainedCustomers, partners: Mapping[str, Partner], most: int = 4) -> Figure:
+def draw_dependence(
+    explained: ExplainedCustomers,
+    partners: Mapping[str, Partner],
+    most: int = 4,
+    names: DisplayNames = FILE_NAMES,
+) -> dict[str, Figure]:
     """Draw SHAP value against raw cell for the strongest columns, coloured by their interaction partners.
 
     Args:
         explained: Explained customers.
         partners: Interaction partner by column; columns without partner are drawn in one colour.
         most: Number of columns.
+        names: Names of columns and levels.
 
     Returns:
-        The figure, one pair of axes per column. With several classes, the output with the largest values.
+        Figures by file name, strongest column first. With several classes, the output with the largest values.
     """
-    columns = [str(name) for name in explained.strengths.index[:most]]
     first = explained.outputs[0]
-    title = f"SHAP value against the cell, {len(first.values):,} of {explained.total:,} customers{_how(first)}"
-    figure, panels = _grid_of(len(columns), title, 6.2, 4.2)
-    for axes, column in zip(panels, columns, strict=True):
+    figures = {}
+    for place, column in enumerate(map(str, explained.strengths.index[:most]), start=1):
         one = explained.strongest_output(column)
+        title = f"{names.column(column)}: SHAP values of {len(first.values):,} of {explained.total:,} customers"
+        figure, axes = new_figure(title + _how(first))
         values = one.values[:, one.columns.index(column)]
-        places = _place(explained.cells[column], explained.axes[column], explained.levels.get(column, []), axes)
+        levels = explained.levels.get(column, [])
+        labels = partial(names.level, column)
+        places = _place(explained.cells[column], explained.axes[column], levels, axes, labels)
         axes.axhline(0, color=MUTED, linewidth=0.8, linestyle="--")
-        _scatter(figure, axes, places.to_numpy(), values, explained, partners.get(column))
+        _scatter(figure, axes, places.to_numpy(), values, explained, partners.get(column), names)
         if explained.axes[column] == "number":
-            _group_thousands(axes.xaxis)
-        _group_thousands(axes.yaxis)
-        axes.set_xlabel(shorten_name(column, 50))
-        axes.set_ylabel(textwrap.fill(f"Contribution to {one.output}", 42), fontsize=9)
-    return figure
+            group_thousands(axes.xaxis)
+        group_thousands(axes.yaxis)
+        axes.set_xlabel(wrap(names.column(column), 44), fontsize=SMALL)
+        axes.set_ylabel(wrap(f"Contribution to {one.output}", 36), fontsize=SMALL)
+        figures[f"shap_dependence_{place}.png"] = figure
+    return figures
 
 
 def _scatter(
@@ -377,47 +400,54 @@ def _scatter(
     y: np.ndarray,
     explained: ExplainedCustomers,
     partner: Partner | None,
+    names: DisplayNames,
 ) -> None:
     look: dict[str, Any] = {"s": 11, "linewidths": 0, "alpha": float(np.clip(900 / len(x), 0.35, 0.8))}
     if partner is None:
         axes.scatter(x, y, color=MAIN, **look)
         return
-    name = shorten_name(partner.column, 30) + ("" if partner.exact else " (guessed)")
+    title = names.column(partner.column) + ("" if partner.exact else " (guessed)")
     cells, axis = explained.cells[partner.column], explained.axes[partner.column]
     few = _few_numbers(cells) if axis == "number" else []
     if axis == "level" or few:
         texts = cells.map(lambda cell: None if pd.isna(cell) else _short(float(cell))) if few else cells
-        lumped, names = _lump(texts, few or explained.levels[partner.column], _MOST_COLOURS)
-        _scatter_by_level(axes, x, y, lumped, names, name, look)
+        lumped, shown = _lump(texts, few or explained.levels[partner.column], _MOST_COLOURS)
+        labels = [names.level(partner.column, level) for level in shown]
+        _scatter_by_level(figure, axes, x, y, lumped, dict(zip(shown, labels, strict=True)), title, look)
     else:
-        _scatter_by_number(figure, axes, x, y, _as_numbers(cells, axis), axis, name, look)
+        _scatter_by_number(figure, axes, x, y, _as_numbers(cells, axis), axis, title, look)
 
 
 def _scatter_by_level(
-    axes: Axes, x: np.ndarray, y: np.ndarray, levels: pd.Series, names: list[str], title: str, look: dict[str, Any]
+    figure: Figure,
+    axes: Axes,
+    x: np.ndarray,
+    y: np.ndarray,
+    levels: pd.Series,
+    labels: Mapping[str, str],
+    title: str,
+    look: dict[str, Any],
 ) -> None:
     from matplotlib import colormaps
     from matplotlib.lines import Line2D
 
-    ordered = colormaps[_RISING](np.linspace(0, 0.92, len(names)))
-    colours = {level: MUTED if level == "missing" else ordered[place] for place, level in enumerate(names)}
+    ordered = colormaps[_RISING](np.linspace(0, 0.92, len(labels)))
+    colours = {level: MUTED if level == "missing" else ordered[place] for place, level in enumerate(labels)}
     axes.scatter(x, y, color=[colours[level] for level in levels], **look)
     handles = [
-        Line2D([], [], marker="o", linestyle="", color=colours[level], label=shorten_name(level, 24)) for level in names
+        Line2D([], [], marker="o", linestyle="", color=colours[level], label=shorten_name(label, 24))
+        for level, label in labels.items()
     ]
-    axes.legend(
+    figure.legend(
         handles=handles,
-        title=title,
+        title=wrap(title, 50),
         frameon=False,
-        fontsize=8,
-        title_fontsize=8,
-        ncols=len(names) if sum(map(len, names)) <= 36 else 3,
-        loc="lower left",
-        bbox_to_anchor=(0, 1.0),
-        alignment="left",
+        fontsize=SMALL,
+        title_fontsize=SMALL,
+        ncols=min(len(labels), 3),
+        loc="outside lower center",
         columnspacing=1,
         handletextpad=0.1,
-        borderaxespad=0.2,
     )
 
 
@@ -445,8 +475,8 @@ def _scatter_by_number(
     axes.scatter(x[~absent], y[~absent], c=known, cmap=_RISING, norm=scale, **look)
     # A separate, opaque colour scale.
     bar = figure.colorbar(ScalarMappable(scale, _RISING), ax=axes, pad=0.02, aspect=28)
-    bar.set_label(title, fontsize=8)
-    bar.ax.tick_params(labelsize=8)
+    bar.set_label(wrap(title, 36), fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL)
     bar.outline.set_visible(False)
     if axis == "date":
         bar.ax.yaxis_date()
@@ -454,64 +484,60 @@ def _scatter_by_number(
         bar.ax.yaxis.set_major_formatter("{x:,.0f}" if high >= 10_000 else "{x:g}")
 
 
-def draw_waterfalls(shown: Sequence[ShownCustomer]) -> Figure:
+def draw_waterfalls(shown: Sequence[ShownCustomer], names: DisplayNames = FILE_NAMES) -> dict[str, Figure]:
     """Draw SHAP waterfalls of example customers, from the expected output to the prediction.
 
     Args:
         shown: Explained customers.
+        names: Names of columns and levels.
 
     Returns:
-        The figure, one pair of axes per customer with the eight strongest columns and the sum of the others.
+        Figures by file name, one per customer, with the eight strongest columns and the sum of the others. The steps
+        of a probability are in percentage points.
     """
-    n_columns = len(shown[0].explanation.columns)
-    steps = min(_MOST_STEPS, n_columns) + (n_columns > _MOST_STEPS)
-    title = f"Explanations of example customers by SHAP values{_how(shown[0].explanation)}"
-    figure, panels = _grid_of(len(shown), title, 7.2, 1.9 + 0.3 * steps)
-    for axes, one in zip(panels, shown, strict=True):
-        _draw_waterfall(axes, one)
-    return figure
+    return {f"shap_waterfall_{place}.png": _draw_waterfall(one, names) for place, one in enumerate(shown, start=1)}
 
 
-def _draw_waterfall(axes: Axes, shown: ShownCustomer) -> None:
+def _draw_waterfall(shown: ShownCustomer, names: DisplayNames) -> Figure:
     one = shown.explanation
-    values = one.values[0]
+    scale = 100.0 if shown.is_probability else 1.0
+    values, base = scale * one.values[0], scale * one.base
     order = np.argsort(-np.abs(values), kind="stable")
     parts = [
-        (f"{shorten_name(one.columns[place], 24)} = {shorten_name(shown.cells[place], 20)}", float(values[place]))
+        (f"{names.column(one.columns[place])}: {names.level(one.columns[place], shown.cells[place])}", values[place])
         for place in order[:_MOST_STEPS]
     ]
     rest = order[_MOST_STEPS:]
     if len(rest):
-        parts.append((f"{len(rest)} other column{'s' if len(rest) > 1 else ''}", float(values[rest].sum())))
-    ends = one.base + np.cumsum([value for _, value in parts])
-    starts = np.append(one.base, ends[:-1])
+        parts.append((f"{len(rest)} other column{'s' if len(rest) > 1 else ''}", values[rest].sum()))
+    title = f"{shown.title} ({shown.name})" if shown.name else shown.title
     # The strongest column is at the top, where the path begins.
-    places = np.arange(len(parts))
+    figure, axes = new_row_figure(title, [label for label, _ in parts], 1.9)
+    ends = base + np.cumsum([value for _, value in parts])
+    starts = np.append(base, ends[:-1])
+    reach = [base, *ends]
+    span = max(reach) - min(reach) or 1.0
+    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
     for place, (start, (_, value)) in enumerate(zip(starts, parts, strict=True)):
         axes.barh(place, value, left=start, height=0.62, color=SECOND if value > 0 else MAIN)
         if place + 1 < len(parts):
             axes.plot([start + value] * 2, [place - 0.31, place + 1.31], color=MUTED, linewidth=0.7)
-    reach = [one.base, *ends]
-    span = max(reach) - min(reach) or 1.0
-    for place, (start, (_, value)) in enumerate(zip(starts, parts, strict=True)):
-        edge = max(start, start + value)
-        behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 0.6}
-        axes.text(edge + 0.015 * span, place, _signed(value), va="center", fontsize=8, bbox=behind)
-    axes.set_yticks(places, [label for label, _ in parts], fontsize=8)
-    axes.set_ylim(len(parts) - 0.3, -1.0)
-    axes.set_xlim(min(reach) - 0.04 * span, max(reach) + 0.16 * span)
-    axes.axvline(one.base, color=MUTED, linestyle="--", linewidth=0.9)
+        text = f"{value:+.1f}".replace("-", "\N{MINUS SIGN}") if shown.is_probability else _signed(value)
+        edge = max(start, start + value) + 0.015 * span
+        axes.text(edge, place, text, va="center", fontsize=SMALL, bbox=behind)
+    axes.set_xlim(min(reach) - 0.04 * span, max(reach) + 0.24 * span)
+    axes.axvline(base, color=MUTED, linestyle="--", linewidth=0.9)
     axes.axvline(ends[-1], color="black", linestyle=":", linewidth=0.9)
-    axes.set_xlabel(
-        f"{one.output[0].upper()}{one.output[1:]}: from {_short(one.base)} on average to {_short(ends[-1])};\n"
-        f"prediction: {shown.answer}",
-        fontsize=9,
-    )
-    heading = textwrap.shorten(shown.title, 78, placeholder="…")
-    named = f"{heading}\n{shorten_name(shown.name, 60)}" if shown.name else heading
-    axes.set_title(named, loc="left", fontsize=9.5)
-    axes.tick_params(axis="x", labelsize=8)
-    _group_thousands(axes.xaxis)
+    axes.locator_params(axis="x", nbins=4)
+    if shown.is_probability:
+        axes.xaxis.set_major_formatter("{x:.0f} %")
+        path = f"from {base:.1f} % on average to {ends[-1]:.1f} %, steps in percentage points"
+    else:
+        group_thousands(axes.xaxis)
+        path = f"from {_short(base)} on average to {_short(ends[-1])}; prediction: {shown.answer}"
+    output = one.output.removeprefix("the ")
+    axes.set_xlabel(wrap(f"{output[:1].upper()}{output[1:]}: {path}{_how(one)}", 44, lines=5), fontsize=SMALL)
+    return figure
 
 
 def _short(number: float) -> str:
@@ -523,37 +549,39 @@ def _signed(number: float) -> str:
     return f"{sign}{_short(abs(number))}"
 
 
-def draw_partial_dependence(curves: Sequence[PartialDependence], outputs: Sequence[str]) -> Figure:
+def draw_partial_dependence(
+    curves: Sequence[PartialDependence], outputs: Sequence[str], names: DisplayNames = FILE_NAMES
+) -> dict[str, Figure]:
     """Draw partial dependence: mean prediction over a grid of values of one column.
 
     Args:
         curves: One for each column.
         outputs: Name of the prediction, or of each class.
+        names: Names of columns and levels.
 
     Returns:
-        The figure, one pair of axes per column. A single output has a band of the 10th to 90th percentile of the
-        individual predictions and a rug of the observed values; of several outputs, the eight with the largest
-        variation are drawn.
+        Figures by file name, one per column, with a common scale. A single output has a band of the 10th to 90th
+        percentile of the individual predictions and a rug of the observed values; of several outputs, the eight with
+        the largest variation are drawn.
     """
     if not curves:
-        figure, axes = new_figure("No column has an observed value")
-        axes.set_axis_off()
-        return figure
-    customers = curves[0].customers
-    title = f"Mean prediction when a column is set to a value, {customers:,} customers"
-    figure, panels = _grid_of(len(curves), title, 5.0, 3.6, across=3)
+        return {}
     kept = _varying(curves)
     several = len(outputs) > 1
-    for axes, curve in zip(panels, curves, strict=True):
-        levels = [str(level) for level in curve.grid] if curve.axis == "level" else []
+    low, high = _range_of(curves, kept, several=several)
+    figures = {}
+    for place, curve in enumerate(curves, start=1):
+        column = names.column(curve.column)
+        title = f"{column}: mean prediction if it were the same for all {curve.customers:,} customers"
+        figure, axes = new_figure(title)
         if curve.axis == "level":
-            x = np.arange(len(levels), dtype=np.float64)
-            _show_levels(axes, levels)
+            x = np.arange(len(curve.grid), dtype=np.float64)
+            _show_levels(axes, [names.level(curve.column, str(level)) for level in curve.grid])
         else:
             x = _as_numbers(pd.Series(curve.grid), curve.axis).to_numpy()
             if curve.axis == "date":
                 axes.xaxis_date()
-                axes.tick_params(axis="x", labelsize=8, labelrotation=25)
+                axes.tick_params(axis="x", labelsize=SMALL, labelrotation=25)
         for position, output in enumerate(kept):
             colour = f"C{position}" if several else MAIN
             _draw_curve(axes, x, curve, output, colour, shorten_name(outputs[output]), band=not several)
@@ -561,24 +589,23 @@ def draw_partial_dependence(curves: Sequence[PartialDependence], outputs: Sequen
             _draw_rug(axes, curve, x)
         if curve.axis == "number":
             _label_numbers(axes, x)
-        axes.set_xlabel(shorten_name(curve.column, 40))
-    low, high = _range_of(curves, kept, several=several)
-    for axes in panels:
+        axes.set_xlabel(wrap(column, 44), fontsize=SMALL)
         # A common scale, so that the columns are comparable.
         axes.set_ylim(low - 0.06 * (high - low), high + 0.04 * (high - low))
-        _group_thousands(axes.yaxis)
-    for axes in panels[::3]:
-        axes.set_ylabel("Probability" if several else textwrap.fill(outputs[0][0].upper() + outputs[0][1:], 34))
-    handles, labels = panels[0].get_legend_handles_labels()
-    shown = f" ({len(kept)} of {len(outputs)} classes)" if len(kept) < len(outputs) else ""
-    figure.legend(
-        handles,
-        [*labels[:-1], labels[-1] + shown],
-        loc="outside lower center",
-        frameon=False,
-        ncols=min(4, len(labels)),
-    )
-    return figure
+        group_thousands(axes.yaxis)
+        axes.set_ylabel("Probability" if several else wrap(outputs[0][:1].upper() + outputs[0][1:], 34), fontsize=SMALL)
+        handles, labels = axes.get_legend_handles_labels()
+        shown = f" ({len(kept)} of {len(outputs)} classes)" if len(kept) < len(outputs) else ""
+        figure.legend(
+            handles,
+            [*labels[:-1], labels[-1] + shown],
+            loc="outside lower center",
+            frameon=False,
+            fontsize=SMALL,
+            ncols=min(3, len(labels)) if several else 1,
+        )
+        figures[f"partial_dependence_{place}.png"] = figure
+    return figures
 
 
 def _label_numbers(axes: Axes, grid: np.ndarray) -> None:
@@ -586,7 +613,7 @@ def _label_numbers(axes: Axes, grid: np.ndarray) -> None:
         axes.set_xticks(grid, [_short(float(value)) for value in grid])
     else:
         axes.locator_params(axis="x", nbins=5)
-        _group_thousands(axes.xaxis)
+        group_thousands(axes.xaxis)
 
 
 def _range_of(curves: Sequence[PartialDependence], kept: list[int], *, several: bool) -> tuple[float, float]:

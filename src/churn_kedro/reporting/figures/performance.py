@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from churn_kedro.customers import LeakageParameters, LeakageReport, shorten_name
+from churn_kedro.customers import FILE_NAMES, DisplayNames, LeakageParameters, LeakageReport
 from churn_kedro.evaluation import Estimate, Evaluation, group_by_probability
 from churn_kedro.models import ScoredCustomers
-from churn_kedro.reporting.figures.style import MAIN, MOST_CURVES, MUTED, SECOND, Figure, new_figure
+from churn_kedro.reporting.figures.style import (
+    MAIN,
+    MOST_CURVES,
+    MUTED,
+    SECOND,
+    SMALL,
+    Figure,
+    group_thousands,
+    label_axes,
+    new_figure,
+    new_row_figure,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.axes import Axes
 
 # Maximum number of classes for shares, and for counts, in the cells of a confusion matrix.
 _MOST_SHARES, _MOST_COUNTS = 16, 6
@@ -51,6 +63,17 @@ def draw_performance(scores: ScoredCustomers, evaluation: Evaluation) -> dict[st
     return {f"{name}.png": draw(scores, evaluation) for name, draw in drawings.items()}
 
 
+def _add_legend(figure: Figure) -> None:
+    """Add the legend below the axes, any part of which the curves can cover."""
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
+
+
+def _group_both(axes: Axes) -> None:
+    group_thousands(axes.xaxis)
+    group_thousands(axes.yaxis)
+    axes.locator_params(axis="x", nbins=5)
+
+
 def _flagged(scores: ScoredCustomers, evaluation: Evaluation) -> tuple[np.ndarray, float]:
     """Return whether each customer is flagged, and the decision threshold."""
     if evaluation.threshold is None:
@@ -83,8 +106,8 @@ def draw_confusion_matrix(scores: ScoredCustomers, evaluation: Evaluation) -> Fi
     np.add.at(counts, (scores.target, decided), 1)
     # A class without customers has an empty row.
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    side = max(4.6, 1.2 + 0.9 * min(n_classes, 10))
-    figure, axes = new_figure(title, side + 1, side)
+    side = 4.6 if n_classes <= _MOST_COUNTS else 1.2 + 0.6 * min(n_classes, 16)
+    figure, axes = new_figure(title, side + 0.6, side)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if n_classes <= _MOST_SHARES:
         for row in range(n_classes):
@@ -152,8 +175,11 @@ def draw_roc_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
             color=SECOND,
             label=f"decision threshold {threshold:.3f}",
         )
-        axes.set_xlabel("False positive rate: contacted among those who stay")
-        axes.set_ylabel("True positive rate: contacted among those who leave")
+        label_axes(
+            axes,
+            "False positive rate: contacted among those who stay",
+            "True positive rate: contacted among those who leave",
+        )
     else:
         drawn = _classes_to_draw(scores)
         figure, axes = new_figure(_title_of_curves("ROC curves", scores, len(drawn)))
@@ -162,10 +188,13 @@ def draw_roc_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
             false_positive, true_positive, _ = roc_curve(member, probability)
             own = f"{label}: area {roc_auc_score(member, probability):.3f}"
             axes.plot(false_positive, true_positive, linewidth=2, label=own)
-        axes.set_xlabel("False positive rate: share of the other customers listed")
-        axes.set_ylabel("True positive rate: share of the class listed")
+        label_axes(
+            axes,
+            "False positive rate: share of the other customers listed",
+            "True positive rate: share of the class listed",
+        )
         axes.plot([], [], " ", label=f"mean area {area}")
-    axes.legend(loc="lower right", frameon=False)
+    _add_legend(figure)
     return figure
 
 
@@ -197,13 +226,11 @@ def draw_precision_recall_curve(scores: ScoredCustomers, evaluation: Evaluation)
                 color=SECOND,
                 label=f"decision threshold {threshold:.3f}",
             )
-        axes.set_xlabel("Recall: contacted among those who leave")
-        axes.set_ylabel("Precision: leaving among those contacted")
-        axes.legend(loc="upper right", frameon=False)
+        label_axes(axes, "Recall: contacted among those who leave", "Precision: leaving among those contacted")
     else:
         drawn = _classes_to_draw(scores)
         title = _title_of_curves("Precision-recall curves", scores, len(drawn))
-        figure, axes = new_figure(title, 6.4, 4.8 + 0.22 * (len(drawn) + 1))
+        figure, axes = new_figure(title, height=4.2 + 0.2 * (len(drawn) + 1))
         for label, member, probability in drawn:
             precision, recall, _ = precision_recall_curve(member, probability)
             own = average_precision_score(member, probability)
@@ -212,10 +239,8 @@ def draw_precision_recall_curve(scores: ScoredCustomers, evaluation: Evaluation)
                 recall, precision, linewidth=2, label=f"{label}: average precision {own:.3f} (chance {chance:.3f})"
             )
         axes.plot([], [], " ", label=f"mean {average_precision}")
-        axes.set_xlabel("Recall: share of the class listed")
-        axes.set_ylabel("Precision: share of the listed that are of the class")
-        # The curves can cover any part of the axes, so the legend is outside.
-        figure.legend(loc="outside lower center", frameon=False)
+        label_axes(axes, "Recall: share of the class listed", "Precision: share of the listed that are of the class")
+    _add_legend(figure)
     axes.set_ylim(0, 1.02)
     return figure
 
@@ -267,13 +292,8 @@ def draw_calibration_curve(scores: ScoredCustomers, evaluation: Evaluation) -> F
     limit = min(1.0, max(predicted.max(), (observed + above).max()) * 1.1)
     axes.set_xlim(-0.02, limit)
     axes.set_ylim(-0.06, limit)
-    axes.set_xlabel(names[0])
-    axes.set_ylabel(names[1])
-    if scores.task == "binary":
-        axes.legend(loc="upper left", frameon=False)
-    else:
-        # The points of the predicted class are at the top, so the ticks are at the bottom.
-        axes.legend(loc="lower right", bbox_to_anchor=(1, 0.08), frameon=False)
+    label_axes(axes, names[0], names[1])
+    _add_legend(figure)
     return figure
 
 
@@ -292,7 +312,7 @@ def draw_predicted_against_actual(scores: ScoredCustomers, evaluation: Evaluatio
     Returns:
         The figure.
     """
-    figure, axes = new_figure("Predicted against actual", 5.6, 5.6)
+    figure, axes = new_figure("Predicted against actual", height=5.2)
     ends = [
         float(min(scores.target.min(), scores.prediction.min())),
         float(max(scores.target.max(), scores.prediction.max())),
@@ -301,9 +321,9 @@ def draw_predicted_against_actual(scores: ScoredCustomers, evaluation: Evaluatio
     axes.scatter(scores.prediction, scores.target, label=explained, **_dots(len(scores.target)))
     axes.plot(ends, ends, color=SECOND, linestyle="--", linewidth=1, label="perfect")
     axes.set_aspect("equal", adjustable="datalim")
-    axes.set_xlabel("Predicted")
-    axes.set_ylabel("Actual")
-    axes.legend(loc="upper left", frameon=False)
+    label_axes(axes, "Predicted", "Actual")
+    _group_both(axes)
+    _add_legend(figure)
     return figure
 
 
@@ -330,9 +350,9 @@ def draw_residuals_against_predicted(scores: ScoredCustomers, evaluation: Evalua
         linewidth=2,
         label="mean of each tenth of the customers",
     )
-    axes.set_xlabel("Predicted")
-    axes.set_ylabel("Actual minus predicted")
-    axes.legend(loc="best", frameon=False)
+    label_axes(axes, "Predicted", "Actual minus predicted")
+    _group_both(axes)
+    _add_legend(figure)
     return figure
 
 
@@ -347,62 +367,70 @@ def draw_residual_distribution(scores: ScoredCustomers, evaluation: Evaluation) 
         The figure.
     """
     residual = scores.target - scores.prediction
-    figure, axes = new_figure("Distribution of the residuals", 6.4, 5.6)
+    figure, axes = new_figure("Distribution of the residuals", height=5.0)
     axes.hist(residual, bins=min(50, max(5, round(2 * len(residual) ** (1 / 3)))), color=MAIN, alpha=0.85)
     axes.axvline(0, color=MUTED, linestyle="--", linewidth=1)
     axes.axvline(residual.mean(), color=SECOND, linewidth=2, label=f"mean {residual.mean():.4g}")
     for name, metric in (("RMSE", "rmse"), ("mean absolute error", "mae"), ("median absolute error", "median_ae")):
         estimate = evaluation.metrics[metric]
         axes.plot([], [], " ", label=f"{name} {estimate.value:.4g} ({estimate.low:.4g} to {estimate.high:.4g})")
-    axes.set_xlabel("Actual minus predicted")
-    axes.set_ylabel("Customers")
-    figure.legend(loc="outside lower center", frameon=False)
+    label_axes(axes, "Actual minus predicted", "Customers")
+    _group_both(axes)
+    _add_legend(figure)
     return figure
 
 
-def draw_findings(report: LeakageReport, parameters: LeakageParameters) -> Figure:
-    """Draw the evidence of the leakage checks: target over the row orders, and univariate strength of each feature.
+def draw_findings(
+    report: LeakageReport, parameters: LeakageParameters, names: DisplayNames = FILE_NAMES
+) -> dict[str, Figure]:
+    """Draw the evidence of the leakage checks: univariate strength of each feature, and target over the row orders.
 
     Args:
         report: Result of the checks.
         parameters: Limits of the checks, drawn as lines.
+        names: Names of columns and classes.
 
     Returns:
-        The figure; the twenty-five strongest features.
+        Figures by file name; of the features, the twenty-five strongest.
     """
-    from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
-
-    shown = report.strengths[:25][::-1]
-    rows = max(len(report.orders), 1)
-    figure = Figure(figsize=(12, max(2.4 * rows, 1.6 + 0.28 * len(shown))), layout="constrained")
-    grid = figure.add_gridspec(rows, 2)
-    for row, curve in enumerate(report.orders):
-        axes = figure.add_subplot(grid[row, 0])
+    figures = {"leakage_columns.png": _draw_strengths(report, parameters, names)}
+    for place, curve in enumerate(report.orders, start=1):
+        figure, axes = new_figure(f"Target over {names.column(curve.order)}", height=3.2)
         middles = (np.arange(len(curve.means[0])) + 0.5) / len(curve.means[0])
         for position, (series, means, overall) in enumerate(zip(curve.series, curve.means, curve.overall, strict=True)):
             color = MAIN if len(curve.series) == 1 else f"C{position}"
-            axes.step(middles, means, where="mid", color=color, linewidth=2, label=series)
+            axes.step(middles, means, where="mid", color=color, linewidth=2, label=_name_series(series, names))
             axes.axhline(overall, color=color if len(curve.series) > 1 else MUTED, linestyle="--", linewidth=1)
-        axes.set_title(f"Target over {shorten_name(curve.order)}", loc="left", fontsize=12, fontweight="bold")
-        axes.set_xlabel("Share of the rows, in that order; dashed: all rows")
+        axes.set_xlabel("Share of the rows, in that order; dashed: all rows", fontsize=SMALL)
         axes.xaxis.set_major_formatter("{x:.0%}")
+        group_thousands(axes.yaxis)
         if report.task != "regression":
             axes.set_ylim(-0.02, 1.02)
-        axes.legend(frameon=False, fontsize=8)
-        axes.spines[["top", "right"]].set_visible(False)
-    axes = figure.add_subplot(grid[:, 1])
+        _add_legend(figure)
+        figures[f"leakage_order_{place}.png"] = figure
+    return figures
+
+
+def _name_series(series: str, names: DisplayNames) -> str:
+    """Name the share of a class, which the report calls ``target = label``, or the target's mean."""
+    for label, title in names.classes.items():
+        if series.endswith(f" = {label}"):
+            return f"share of customers: {title}"
+    return f"mean of {names.column(series)}"
+
+
+def _draw_strengths(report: LeakageReport, parameters: LeakageParameters, names: DisplayNames) -> Figure:
+    shown = report.strengths[:25]
+    figure, axes = new_row_figure("One column alone", [names.column(strength.column) for strength in shown], 1.6)
     warning, leak = parameters.column_warning.of(report.task), parameters.column_leak.of(report.task)
     chance = 0.0 if report.task == "regression" else 0.5
     values = np.array([strength.value for strength in shown])
     colors = [SECOND if strength.low >= warning else MAIN for strength in shown]
-    places = np.arange(len(shown))
-    axes.barh(places, np.clip(values - chance, 0, None), left=chance, color=colors)
-    axes.set_yticks(places, [shorten_name(strength.column) for strength in shown])
+    axes.barh(np.arange(len(shown)), np.clip(values - chance, 0, None), left=chance, color=colors)
     for limit, name, style in ((warning, "warning", "--"), (leak, "leak", "-")):
         axes.axvline(limit, color=SECOND, linestyle=style, linewidth=1, label=f"{name} from {limit:g}")
     axes.set_xlim(chance, 1.01)
-    axes.set_xlabel("R² of the target's ranks" if report.task == "regression" else "ROC-AUC, on rows left out")
-    axes.set_title("One column alone", loc="left", fontsize=12, fontweight="bold")
-    axes.legend(loc="lower right", frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    label = "R² of the target's ranks" if report.task == "regression" else "ROC-AUC, on rows left out"
+    axes.set_xlabel(label, fontsize=SMALL)
+    _add_legend(figure)
     return figure

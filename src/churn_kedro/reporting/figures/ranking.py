@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from churn_kedro.campaigns import Alternative, CampaignReport, Lever, PolicyName
-from churn_kedro.customers import shorten_name
+from churn_kedro.campaigns import CampaignReport, Lever, PolicyName
+from churn_kedro.customers import FILE_NAMES, DisplayNames
 from churn_kedro.evaluation import (
     METRICS,
     TOP_PERCENTS,
@@ -21,15 +21,26 @@ from churn_kedro.evaluation import (
     metrics_over_thresholds,
 )
 from churn_kedro.models import ScoredCustomers
-from churn_kedro.reporting.figures.style import MAIN, MUTED, SECOND, Figure, new_figure
+from churn_kedro.reporting.figures.style import (
+    MAIN,
+    MUTED,
+    SECOND,
+    SMALL,
+    Figure,
+    label_axes,
+    new_figure,
+    new_row_figure,
+    wrap,
+)
+from churn_kedro.reporting.wording import name_group, write_money
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Maximum number of points of a curve.
 _POINTS = 2000
-# Maximum number of groups in a figure (the worst ones), and maximum length of a name.
-_MOST_SLICES, _LONGEST = 25, 60
+# Maximum number of groups in a figure, the worst ones.
+_MOST_SLICES = 25
 _LEVER_TITLES: dict[Lever, str] = {
     "contact_cost": "Cost of a contact",
     "offer_cost": "Cost of the offer",
@@ -67,7 +78,7 @@ def draw_gain_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
     """
     _, listed, gained = _gains(scores)
     rate = float((scores.target == 1).mean())
-    figure, axes = new_figure("Leavers found among the highest scores", 7, 5.6)
+    figure, axes = new_figure("Leavers found among the highest scores", height=5.0)
     shown = _thinned(len(listed))
     axes.plot([0, rate, 1], [0, 1, 1], color=MUTED, linewidth=1, label="perfect order")
     axes.plot([0, 1], [0, 1], color=MUTED, linestyle="--", linewidth=1, label="chance")
@@ -89,10 +100,9 @@ def draw_gain_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("Share of the customers, highest scores first")
-    axes.set_ylabel("Share of all leavers among them")
+    label_axes(axes, "Share of the customers, highest scores first", "Share of all leavers among them")
     # The curves may be anywhere in the axes.
-    figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=2)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
     return figure
 
 
@@ -111,7 +121,7 @@ def draw_ks_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
     passed = (listed - rate * hits) / max(1 - rate, 1e-12)
     farthest = int(np.abs(hits - passed).argmax())
     shown = np.unique(np.append(_thinned(len(ranked)), farthest))
-    figure, axes = new_figure("Separation of leavers and stayers (KS)", 6.4, 5.2)
+    figure, axes = new_figure("Separation of leavers and stayers (KS)", height=4.8)
     for share, color, name in ((hits, SECOND, "customers who left"), (passed, MAIN, "customers who stayed")):
         axes.plot([1, *ranked[shown], 0], [0, *share[shown], 1], color=color, linewidth=2, label=name)
     axes.vlines(
@@ -125,13 +135,12 @@ def draw_ks_curve(scores: ScoredCustomers, evaluation: Evaluation) -> Figure:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.yaxis.set_major_formatter("{x:.0%}")
-    axes.set_xlabel("Probability of leaving")
-    axes.set_ylabel("Share with at least this probability")
-    axes.legend(loc="upper right", frameon=False, fontsize=9)
+    label_axes(axes, "Probability of leaving", "Share with at least this probability")
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
     return figure
 
 
-def draw_metrics_over_thresholds(metrics: pd.DataFrame, threshold: float) -> Figure:
+def draw_metrics_over_thresholds(metrics: pd.DataFrame, threshold: float) -> dict[str, Figure]:
     """Draw decision metrics over the threshold, with intervals as bands.
 
     Args:
@@ -139,19 +148,19 @@ def draw_metrics_over_thresholds(metrics: pd.DataFrame, threshold: float) -> Fig
         threshold: Decision threshold, marked.
 
     Returns:
-        The figure, in two panels: metrics, and share flagged.
+        Figures by file name: share flagged with precision and recall, and summary metrics.
     """
-    from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
-
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
-    panels = (
-        ("Flagged, found", ("precision", "recall", "flagged_share")),
-        ("Quality of the decisions", ("f1", "balanced_accuracy", "accuracy", "mcc")),
-    )
+    panels = {
+        "metrics_over_thresholds.png": ("Flagged and found by threshold", ("precision", "recall", "flagged_share")),
+        "quality_over_thresholds.png": (
+            "Quality of the decisions by threshold",
+            ("f1", "balanced_accuracy", "accuracy", "mcc"),
+        ),
+    }
     titles = {**{name: metric.title for name, metric in METRICS.items()}, "flagged_share": "share flagged"}
-    for axes, (title, names) in zip(figure.subplots(1, 2), panels, strict=True):
-        axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-        axes.spines[["top", "right"]].set_visible(False)
+    figures = {}
+    for file, (title, names) in panels.items():
+        figure, axes = new_figure(title, height=4.4)
         for name, color in zip(names, (MAIN, SECOND, MUTED, "#5b8c5a"), strict=False):
             axes.fill_between(
                 metrics["threshold"],
@@ -166,10 +175,10 @@ def draw_metrics_over_thresholds(metrics: pd.DataFrame, threshold: float) -> Fig
         axes.set_xlim(0, 1)
         lowest = float(np.nanmin([metrics[f"{name}_low"].min() for name in names]))
         axes.set_ylim(min(0.0, lowest) - 0.02, 1.02)
-        axes.set_xlabel("Decision threshold")
-        # The curves may be anywhere in the axes.
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3, frameon=False, fontsize=9)
-    return figure
+        axes.set_xlabel("Decision threshold", fontsize=SMALL)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=SMALL)
+        figures[file] = figure
+    return figures
 
 
 def draw_profit_over_threshold(report: CampaignReport) -> Figure:
@@ -181,7 +190,7 @@ def draw_profit_over_threshold(report: CampaignReport) -> Figure:
     Returns:
         The figure.
     """
-    figure, axes = new_figure("Expected profit over the decision threshold", 7, 5)
+    figure, axes = new_figure("Expected profit over the decision threshold", height=4.8)
     axes.axhline(0, color=MUTED, linewidth=1)
     axes.plot(
         [point.threshold for point in report.curve],
@@ -200,15 +209,18 @@ def draw_profit_over_threshold(report: CampaignReport) -> Figure:
         color=MAIN,
         markerfacecolor="white",
         markersize=8,
-        label=f"best on these customers (optimistic): {report.best.profit_per_customer:,.2f} at "
-        f"{report.best.threshold:.3f}",
+        label=f"best on these customers (optimistic): "
+        f"{write_money(report.best.profit_per_customer, report.economics.currency)} at {report.best.threshold:.3f}",
     )
     _mark_chosen(axes, report, report.chosen.threshold)
     axes.set_xlim(0, 1)
-    axes.set_xlabel("Decision threshold")
-    axes.set_ylabel("Expected profit per customer of the table")
-    figure.legend(loc="outside lower center", frameon=False, fontsize=9)
+    label_axes(axes, "Decision threshold", _profit_label(report, "Expected profit per customer of the table"))
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
     return figure
+
+
+def _profit_label(report: CampaignReport, label: str) -> str:
+    return label if report.economics.currency is None else f"{label}, {report.economics.currency}"
 
 
 def _mark_chosen(axes: Axes, report: CampaignReport, place: float) -> None:
@@ -221,7 +233,8 @@ def _mark_chosen(axes: Axes, report: CampaignReport, place: float) -> None:
         marker="o",
         capsize=3,
         linestyle="none",
-        label=f"model: {profit.value:,.2f} ({profit.low:,.2f} to {profit.high:,.2f}) at {report.chosen.threshold:.3f}",
+        label=f"model: {write_money(profit.value, report.economics.currency)} ({write_money(profit.low)} to "
+        f"{write_money(profit.high)}) at {report.chosen.threshold:.3f}",
     )
 
 
@@ -235,7 +248,7 @@ def draw_profit_over_share(report: CampaignReport) -> Figure:
         The figure.
     """
     by_name = {alternative.policy: alternative for alternative in report.alternatives}
-    figure, axes = new_figure("Expected profit over the share contacted", 7, 5.4)
+    figure, axes = new_figure("Expected profit over the share contacted", height=5.6)
     axes.axhline(0, color=MUTED, linewidth=1)
     axes.plot(
         [point.contacted_share for point in report.curve],
@@ -264,19 +277,18 @@ def draw_profit_over_share(report: CampaignReport) -> Figure:
             marker,
             color=MAIN if name == "perfect" else "#5b6b7a",
             markersize=11 if name == "perfect" else 7,
-            label=_say_alternative(alternative),
+            label=f"{alternative.title.lower()}: {write_money(alternative.profit_per_customer.value)}",
         )
     _mark_chosen(axes, report, report.chosen.contacted_share)
     axes.set_xlim(-0.01, 1.01)
     axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.set_xlabel("Share of the customers that is contacted")
-    axes.set_ylabel("Expected profit per customer of the table")
-    figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=2)
+    label_axes(
+        axes,
+        "Share of the customers that is contacted",
+        _profit_label(report, "Expected profit per customer of the table"),
+    )
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
     return figure
-
-
-def _say_alternative(alternative: Alternative) -> str:
-    return f"{alternative.title.lower()}: {alternative.profit_per_customer.value:,.2f}"
 
 
 def draw_sensitivity(report: CampaignReport) -> Figure:
@@ -292,8 +304,9 @@ def draw_sensitivity(report: CampaignReport) -> Figure:
     by_lever: dict[Lever, list[tuple[float, float, float]]] = {}
     for point in report.sensitivity:
         by_lever.setdefault(point.lever, []).append((point.factor, point.profit_at_threshold, point.best_profit))
-    levers = sorted(by_lever, key=lambda lever: np.ptp([profit for _, profit, _ in by_lever[lever]]))
-    figure, axes = new_figure("Sensitivity of the profit", 7.6, 2.2 + 0.6 * max(len(levers), 1))
+    levers = sorted(by_lever, key=lambda lever: -np.ptp([profit for _, profit, _ in by_lever[lever]]))
+    labels = [_LEVER_TITLES[lever] for lever in levers]
+    figure, axes = new_row_figure("Sensitivity of the profit", labels, 2.0 + 0.2 * len(levers))
     for place, lever in enumerate(levers):
         points = sorted(by_lever[lever])
         for (factor, profit, best), color in ((points[0], MUTED), (points[-1], MAIN)):
@@ -307,73 +320,80 @@ def draw_sensitivity(report: CampaignReport) -> Figure:
                 textcoords="offset points",
                 ha="left" if right else "right",
                 va="center",
-                fontsize=8,
+                fontsize=SMALL,
             )
-    axes.axvline(base, color="black", linewidth=1, label=f"as given: {base:,.2f}")
+    as_given = write_money(base, report.economics.currency)
+    axes.axvline(base, color="black", linewidth=1, label=f"as given: {as_given}")
     axes.plot([], [], "|", color=SECOND, markersize=12, markeredgewidth=2, label="with the threshold that is best then")
-    axes.set_yticks(range(len(levers)), [_LEVER_TITLES[lever] for lever in levers])
-    axes.set_ylim(-0.6, max(len(levers), 1) - 0.4)
-    axes.margins(x=0.14)
-    axes.set_xlabel("Expected profit per customer of the table, at the present threshold")
-    figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=2)
+    axes.margins(x=0.18)
+    label = "Expected profit per customer of the table, at the present threshold"
+    axes.set_xlabel(wrap(_profit_label(report, label), 40), fontsize=SMALL)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
     return figure
 
 
-def draw_slices(report: SliceReport) -> Figure:
+def draw_slices(report: SliceReport, names: DisplayNames = FILE_NAMES) -> dict[str, Figure]:
     """Draw metric and calibration of groups of customers.
 
     Args:
         report: The groups.
+        names: Names of columns and levels.
 
     Returns:
-        The figure, worst groups on top, at most twenty-five.
+        Figures by file name, worst groups on top, at most twenty-five; empty without groups.
     """
-    from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
-
-    shown = [group for group in report.slices if group.metric is not None][:_MOST_SLICES][::-1]
-    figure = Figure(figsize=(13, 2.2 + 0.3 * max(len(shown), 2)), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True, gridspec_kw={"width_ratios": [3, 2]})
-    places = np.arange(len(shown))
+    shown = [group for group in report.slices if group.metric is not None][:_MOST_SLICES]
+    if not shown:
+        return {}
+    labels = [f"{name_group(group, names)} ({group.rows:,})" for group in shown]
     title = METRICS[report.metric].title
-    for axes, text in ((left, f"{title[0].upper()}{title[1:]} by group"), (right, "Calibration")):
-        axes.set_title(text, loc="left", fontsize=12, fontweight="bold")
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.grid(axis="y", color=MUTED, alpha=0.2)
+    return {
+        "slices.png": _draw_slice_metric(report, shown, labels, title),
+        "slices_calibration.png": _draw_slice_calibration(shown, labels),
+    }
+
+
+def _draw_slice_metric(report: SliceReport, shown: Sequence[Slice], labels: Sequence[str], title: str) -> Figure:
+    figure, axes = new_row_figure(f"{title[0].upper()}{title[1:]} by group", labels, 2.4, most_lines=3)
+    axes.grid(axis="y", color=MUTED, alpha=0.2)
     if report.whole is not None:
-        left.axvline(report.whole.value, color=MUTED, linestyle="--", linewidth=1, label="all customers")
+        axes.axvline(report.whole.value, color=MUTED, linestyle="--", linewidth=1, label="all customers")
     for place, group in enumerate(shown):
         color = SECOND if group.worse else MAIN
-        _draw_estimate(left, place, group.metric, group, color, hollow=group.by_nature)
+        _draw_estimate(axes, place, group.metric, group, color, hollow=group.by_nature)
         if group.by_nature and group.expected is not None:
-            left.plot(group.expected, place, "|", color="black", markersize=11)
-        calibration = group.calibration
-        if calibration is not None:
-            color = SECOND if calibration.miscalibrated else MAIN
-            _draw_estimate(right, place, calibration.difference, group, color)
-    right.axvline(0, color=MUTED, linestyle="--", linewidth=1)
-    left.set_yticks(places, [f"{_shorten_slice(group)}  ({group.rows:,})" for group in shown])
-    left.set_ylim(-0.7, max(len(shown), 1) - 0.3)
-    left.set_xlabel(f"{title}{' (lower is better)' if report.lower_is_better else ''}")
-    right.set_xlabel("Observed minus predicted")
-    for marker, color, name in (
-        ("o", MAIN, "declared group"),
-        ("D", MAIN, "found group"),
-        ("o", SECOND, "significantly worse, or miscalibrated"),
-    ):
-        left.plot([], [], marker, color=color, label=name)
+            axes.plot(group.expected, place, "|", color="black", markersize=11)
+    axes.set_xlabel(f"{title}{' (lower is better)' if report.lower_is_better else ''}", fontsize=SMALL)
+    _label_groups(axes, shown, "significantly worse", worse=any(group.worse for group in shown))
     if any(group.by_nature for group in shown):
-        left.plot([], [], "|", color="black", markersize=11, label="expected with correct probabilities")
-        left.plot([], [], "o", color=SECOND, markerfacecolor="white", label="worse, but as expected")
-    figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=3)
+        axes.plot([], [], "|", color="black", markersize=11, label="expected with correct probabilities")
+        axes.plot([], [], "o", color=SECOND, markerfacecolor="white", label="worse, but as expected")
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
     return figure
 
 
-def _shorten_slice(group: Slice) -> str:
-    """Shorten each condition of the name of a group."""
-    parts = group.name.split(" and ")
-    if len(parts) == 1 or len(parts) != len(group.conditions) or len(group.name) <= _LONGEST:
-        return shorten_name(group.name, _LONGEST)
-    return " and ".join(shorten_name(part, (_LONGEST - 5) // 2) for part in parts)
+def _draw_slice_calibration(shown: Sequence[Slice], labels: Sequence[str]) -> Figure:
+    figure, axes = new_row_figure("Calibration by group", labels, 2.0, most_lines=3)
+    axes.grid(axis="y", color=MUTED, alpha=0.2)
+    odd = False
+    for place, group in enumerate(shown):
+        if group.calibration is not None:
+            odd |= group.calibration.miscalibrated
+            color = SECOND if group.calibration.miscalibrated else MAIN
+            _draw_estimate(axes, place, group.calibration.difference, group, color)
+    axes.axvline(0, color=MUTED, linestyle="--", linewidth=1)
+    axes.set_xlabel("Observed minus predicted", fontsize=SMALL)
+    _label_groups(axes, shown, "miscalibrated", worse=odd)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL)
+    return figure
+
+
+def _label_groups(axes: Axes, shown: Sequence[Slice], finding: str, *, worse: bool) -> None:
+    axes.plot([], [], "o", color=MAIN, label="declared group")
+    if not all(group.declared for group in shown):
+        axes.plot([], [], "D", color=MAIN, label="found group")
+    if worse:
+        axes.plot([], [], "o", color=SECOND, label=finding)
 
 
 def _draw_estimate(
@@ -402,70 +422,51 @@ def _reach(estimate: Estimate) -> list[list[float]]:
     ]
 
 
-def draw_fairness(report: FairnessReport) -> Figure:
+def draw_fairness(report: FairnessReport, names: DisplayNames = FILE_NAMES) -> dict[str, Figure]:
     """Draw the rates of each group of each protected column.
 
     Args:
         report: The groups.
+        names: Names of columns and levels.
 
     Returns:
-        The figure, one block of rows per column; groups with too few customers are pale.
+        Figures by file name, one per column; groups with too few customers are pale.
     """
-    from churn_kedro.reporting.figures.text_figure import PlainTextFigure as Figure
-
-    labels: list[str] = []
-    rows: list[tuple[int, dict[str, Estimate | None], bool]] = []
-    headers: list[int] = []
-    for column in report.columns:
-        headers.append(len(labels))
-        labels.append(shorten_name(column.column))
-        for group in column.groups:
-            rates = {
-                "selection_rate": group.selection_rate,
-                "true_positive_rate": group.true_positive_rate,
-                "false_positive_rate": group.false_positive_rate,
-            }
-            rows.append((len(labels), rates, group.group in column.left_out))
-            labels.append(f"{shorten_name(group.group, 30)}  ({group.rows:,})")
-    figure = Figure(figsize=(12, 2.0 + 0.3 * max(len(labels), 3)), layout="constrained")
-    titles = {
-        "selection_rate": "Customers flagged",
-        "true_positive_rate": "Leavers flagged",
-        "false_positive_rate": "Stayers flagged",
+    rates = {
+        "of all customers": ("o", MAIN, "selection_rate"),
+        "of those who left": ("^", SECOND, "true_positive_rate"),
+        "of those who stayed": ("s", "#5b8c5a", "false_positive_rate"),
     }
-    panels = _panels(figure)
-    for axes, (name, title) in zip(panels, titles.items(), strict=True):
-        axes.set_title(title, loc="left", fontsize=12, fontweight="bold")
-        axes.spines[["top", "right"]].set_visible(False)
+    figures = {}
+    for number, column in enumerate(report.columns, start=1):
+        labels = [f"{names.level(column.column, group.group)} ({group.rows:,})" for group in column.groups]
+        title = f"{names.column(column.column)}: share that is contacted"
+        figure, axes = new_row_figure(title, labels, 1.7 + 0.15 * len(labels))
         axes.grid(axis="x", color=MUTED, alpha=0.3)
-        for place, rates, left_out in rows:
-            estimate = rates[name]
-            if estimate is not None:
-                axes.errorbar(
-                    estimate.value,
-                    -place,
-                    xerr=_reach(estimate),
-                    color=MUTED if left_out else MAIN,
-                    marker="o",
-                    markersize=5,
-                    capsize=2,
-                    linestyle="none",
-                )
+        for place, group in enumerate(column.groups):
+            for shift, (marker, color, name) in zip((-0.22, 0.0, 0.22), rates.values(), strict=True):
+                estimate = getattr(group, name)
+                if estimate is not None:
+                    axes.errorbar(
+                        estimate.value,
+                        place + shift,
+                        xerr=_reach(estimate),
+                        color=color,
+                        alpha=0.35 if group.group in column.left_out else 1.0,
+                        marker=marker,
+                        markersize=5,
+                        capsize=2,
+                        linestyle="none",
+                    )
+        for label, (marker, color, _) in rates.items():
+            axes.plot([], [], marker, color=color, label=label)
         axes.set_xlim(-0.02, 1.02)
         axes.xaxis.set_major_formatter("{x:.0%}")
-        axes.set_ylim(-len(labels) + 0.3, 0.7)
-    # The panels share their rows.
-    panels[0].set_yticks(-np.arange(len(labels)), labels)
-    for header in headers:
-        panels[0].get_yticklabels()[header].set_fontweight("bold")
-    figure.supxlabel(
-        f"Decisions at the threshold of {report.threshold:.3f}; grey: too few customers for a comparison", fontsize=9
-    )
-    return figure
-
-
-def _panels(figure: Figure) -> Sequence[Axes]:
-    return list(figure.subplots(1, 3, sharey=True))
+        note = "; pale: too few customers for a comparison" if column.left_out else ""
+        axes.set_xlabel(wrap(f"Contacted at the threshold of {report.threshold:.3f}{note}", 40), fontsize=SMALL)
+        figure.legend(loc="outside lower center", frameon=False, fontsize=SMALL, ncols=1)
+        figures[f"fairness_{number}.png"] = figure
+    return figures
 
 
 def draw_ranking(scores: ScoredCustomers, evaluation: Evaluation) -> dict[str, Figure]:
@@ -484,7 +485,7 @@ def draw_ranking(scores: ScoredCustomers, evaluation: Evaluation) -> dict[str, F
     return {
         "gain_curve.png": draw_gain_curve(scores, evaluation),
         "ks_curve.png": draw_ks_curve(scores, evaluation),
-        "metrics_over_thresholds.png": draw_metrics_over_thresholds(over_thresholds, evaluation.threshold),
+        **draw_metrics_over_thresholds(over_thresholds, evaluation.threshold),
     }
 
 
