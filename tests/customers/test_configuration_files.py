@@ -150,9 +150,20 @@ def test_text_without_a_form_in_yaml_is_refused_by_name() -> None:
 def test_a_comment_shows_what_it_escapes() -> None:
     text = write_configuration({"a": 1}, {(): ["caf\udce9 \u202egnp.exe \x1b[31m"], ("a",): ["x" * 500]})
 
-    first, second, _ = text.splitlines()
+    first, *others, last = text.splitlines()
     assert first == r"# caf\udce9 \u202egnp.exe \x1b[31m"
-    assert second == f"# {'x' * 117}…"
+    assert others == [f"# {'x' * 112}", f"# {'x' * 112}", "# …"]
+    assert last == "a: 1"
+
+
+def test_a_long_comment_is_wrapped() -> None:
+    text = write_configuration({"a": 1}, {("a",): ["why " * 40]})
+
+    first, second, last = text.splitlines()
+    assert first.startswith("# why why")
+    assert second.startswith("# why why")
+    assert max(map(len, (first, second))) <= 120
+    assert last == "a: 1"
 
 
 def test_text_that_yaml_or_its_dialects_read_as_another_type_is_quoted() -> None:

@@ -7,6 +7,7 @@ and reads its output back.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,7 +20,8 @@ from churn_kedro.customers.declaration import CustomerTableError
 KeyPath = tuple[str | int, ...]
 Comments = Mapping[KeyPath, Sequence[str]]
 
-_WIDTH = 118
+# Characters of a line of a comment, and lines of a comment.
+_WIDTH, _LINES = 112, 3
 # Single words need no quotation marks; all other text gets them, also where YAML does not require it.
 _PLAIN = re.compile(r"[^\W\d_][\w.-]*")
 _TYPED_WORDS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf", "infinity"})
@@ -108,16 +110,17 @@ def write_configuration(values: Mapping[str, Any], comments: Comments) -> str:
     for path in sorted(comments, key=lambda path: (places[path], len(path)), reverse=True):
         line = lines[places[path]]
         indent = line[: len(line) - len(line.lstrip(" "))]
-        lines[places[path] : places[path]] = [f"{indent}{_comment(one)}".rstrip() for one in comments[path]]
+        lines[places[path] : places[path]] = [
+            f"{indent}{line}" if line else "" for one in comments[path] for line in _comment(one)
+        ]
     commented = "\n".join(lines) + "\n"
     if _load(commented) != values:
         raise RuntimeError("a comment has changed the configuration")
     return commented
 
 
-def _comment(text: str) -> str:
-    flat = one_line(text)
-    return f"# {flat if len(flat) <= _WIDTH else flat[: _WIDTH - 1] + '…'}" if flat else ""
+def _comment(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(one_line(text), _WIDTH, max_lines=_LINES, placeholder=" …")] or [""]
 
 
 def _load(text: str) -> Any:
