@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from churn_kedro.customers.leakage.findings import Finding, Severity
 from churn_kedro.customers.tasks import Task
 from churn_kedro.evaluation.metrics.definitions import task_metrics
 from churn_kedro.evaluation.metrics.estimates import Estimate
@@ -186,6 +187,20 @@ def test_limits_name_what_was_found() -> None:
     assert "uncommitted changes" in text
     assert "Protected columns are inputs of the model: “Country”" in text
     assert "another split" not in " ".join(list_limits(results))
+
+
+@pytest.mark.parametrize(("severity", "times"), [("warning", 1), ("leak", 1), ("notice", 0)])
+def test_near_duplicates_in_the_test_set_are_in_the_summary_and_among_the_limits(
+    severity: Severity, times: int
+) -> None:
+    results = results_of("binary")
+    evidence = "26 of 150 test rows (17.3%) have the features of a row that the final model learns from."
+    finding = Finding(check="near_duplicates", severity=severity, evidence=evidence, advice="None.")
+    leakage = results.assessment.leakage.model_copy(update={"findings": [finding]})
+    changed = reassess(results, leakage=leakage)
+
+    for sentences in (summarise(changed), list_limits(changed)):
+        assert " ".join(sentences).count(evidence) == times
 
 
 def test_weak_groups_are_named_in_tiles_sentences_and_limits() -> None:

@@ -591,7 +591,7 @@ def _limits_of_the_test(results: EvaluationResults) -> list[str]:
         named = _join([f"{results.names.outcome(label)} ({count:,})" for label, count in list(rare.items())[:6]])
         limits.append(f"Few test customers of some classes, so results on these are uncertain: {named}.")
     if card.split_method is not None and card.split_method != "time":
-        by = "by chance" if card.split_method == "random" else f"by {card.split_method}"
+        by = "by chance" if card.split_method in ("random", "copies") else f"by {card.split_method}"
         limits.append(
             f"The test customers were selected {by}, not by time: performance on later customers is not tested."
         )
