@@ -186,6 +186,7 @@ def _onboard_events(
         render_catalog,
         render_data_processing,
         render_declaration,
+        render_event_catalog,
         render_event_globals,
         render_snapshots,
     )
@@ -199,6 +200,7 @@ def _onboard_events(
     texts = {
         "parameters/snapshots.yml": render_snapshots(found.snapshots, found.doubts),
         "parameters/customers.yml": render_declaration(onboarding, f"the snapshots of {source}"),
+        "catalog/data_processing.yml": render_event_catalog(),
         "catalog/snapshots.yml": render_catalog(reading, ["events"]) if reading else "",
         "parameters/data_processing.yml": render_data_processing(
             onboarding.rejected_share, by_time=onboarding.by_time, gap_days=found.gap_days

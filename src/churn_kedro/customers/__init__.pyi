@@ -30,6 +30,7 @@ from .onboarding.configuration_files import (
     render_catalog as render_catalog,
     render_data_processing as render_data_processing,
     render_declaration as render_declaration,
+    render_event_catalog as render_event_catalog,
     render_event_globals as render_event_globals,
     render_globals as render_globals,
     render_snapshots as render_snapshots,

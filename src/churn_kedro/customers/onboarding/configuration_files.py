@@ -111,6 +111,18 @@ def render_event_globals(name: str, source: str, table: str) -> str:
     )
 
 
+def render_event_catalog() -> str:
+    """Render ``catalog/data_processing.yml`` of a use case whose customers are made from events.
+
+    Returns:
+        YAML text: what to do where there are no customers yet.
+    """
+    made = {"expected": "It is made from the events: `kedro run --pipelines snapshots`."}
+    return write_configuration(
+        {"raw_customers": made, "new_customers": made}, {(): ["Tables that are made from events."]}
+    )
+
+
 def render_snapshots(parameters: SnapshotParameters, doubts: Sequence[str]) -> str:
     """Render ``parameters/snapshots.yml``.
 
