@@ -73,11 +73,10 @@ def test_runs_experiment_and_model_are_named_and_described(main_job: MainJob) ->
     assert [run.info.run_name for run in (first, second)] == [
         f"bank · main job · version {number}" for number in (1, 2)
     ]
-    assert printed[0].strip() in first.data.tags["mlflow.note.content"]
-    assert (
-        f"/#/experiments/{first.info.experiment_id}/runs/{first.info.run_id}?workflowType=machine_learning"
-        in printed[0]
-    )
+    summary = printed[0][printed[0].index("bank: what this run did") :].strip()
+    assert first.data.tags["mlflow.note.content"] == f"```\n{summary}\n```"
+    page = f"/#/experiments/{first.info.experiment_id}/runs/{first.info.run_id}?workflowType=machine_learning"
+    assert f"http://127.0.0.1:5000{page}" in summary
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
     assert experiment.tags["mlflow.note.content"] == described == "Customers of a bank, in the public bank-churn shape"
 
