@@ -1,6 +1,7 @@
 """`kedro run` on the sample, twice, as a user sees it: in the terminal, on disk and in MLflow."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,11 +53,40 @@ def test_the_summary_says_what_a_person_wants_to_know(main_job: MainJob) -> None
     assert "against logistic_regression (trained here)" in first
     assert "report: data/08_reporting/bank/evaluation_report.html" in first
     assert "data/07_model_output/bank/predictions.csv" in first
+    assert re.search(r"read +data/01_raw/bank/customers.csv: 10,000 rows, digest \w{8}, .* old\n", first)
+    assert re.search(r" data/01_raw/bank/new_customers.csv: 1,000 rows, digest \w{8}, .* old\n", first)
+    assert "data/05_model_input/bank: split_manifest.json, test.parquet, train.parquet, validation.parquet" in first
+    assert "no list to act on" not in first
     assert "kedro mlflow ui" in first
     assert "kedro viz" in first
     assert "bank_churn version 2" in second
     assert "ROC-AUC +0.0000 (+0.0000 to +0.0000) against version 1 (champion)" in second
     assert "of champion version 1: gain +0.0000" in second
+
+
+def test_runs_experiment_and_model_are_named_and_described(main_job: MainJob) -> None:
+    project, printed = main_job
+    first, second = project.runs("bank")[:2]
+    experiment = project.client.get_experiment(first.info.experiment_id)
+    described = project.client.get_registered_model("bank_churn").description
+
+    assert [run.info.run_name for run in (first, second)] == [
+        f"bank · main job · version {number}" for number in (1, 2)
+    ]
+    summary = printed[0][printed[0].index("bank: what this run did") :].strip()
+    assert first.data.tags["mlflow.note.content"] == f"```\n{summary}\n```"
+    page = f"/#/experiments/{first.info.experiment_id}/runs/{first.info.run_id}?workflowType=machine_learning"
+    assert f"http://127.0.0.1:5000{page}" in summary
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    assert experiment.tags["mlflow.note.content"] == described == "Customers of a bank, in the public bank-churn shape"
+
+
+def test_the_log_file_has_the_records_that_the_console_leaves_out(main_job: MainJob) -> None:
+    text = (main_job[0].path / "logs" / "bank.log").read_text(encoding="utf-8")
+
+    assert "kedro.io.data_catalog: Loading data from raw_customers" in text
+    assert "kedro.pipeline.node: Running node: train_model" in text
+    assert text.count("churn_kedro.hooks.progress: training: 9 nodes done") == 2
 
 
 def test_the_same_seed_gives_the_same_model(main_job: MainJob) -> None:

@@ -1,6 +1,7 @@
 """The main job on real customers, if the tables are available; no table is committed."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def test_a_real_table_is_learned_as_well_as_it_honestly_can_be(
     rows = len(pd.read_csv(path))
     assert f"{rows:,} rows read, 0 rejected, 0 duplicates dropped" in printed
     assert expected[0] < project.runs(use_case)[-1].data.metrics["evaluation/roc_auc"] < expected[1]
-    assert len(pd.read_csv(project.path / f"data/07_model_output/{use_case}/predictions.csv")) == rows
+    predictions = pd.read_csv(project.path / f"data/07_model_output/{use_case}/predictions.csv")
+    assert len(predictions) == predictions["outcome_known"].sum() == rows
+    assert f"no list to act on: the outcome of {rows:,} of them is in the table" in printed
     assert differences(read_recorded(f"real_{use_case}"), summarise_outputs(project.path, use_case)) == []
 
 
@@ -78,6 +81,8 @@ def test_a_real_table_is_onboarded_and_runs_without_an_edit(
     printed = project.kedro("run", "--env", name, "--params", QUICK).stdout
 
     assert " leaks" not in printed
+    assert re.search(r"read +/.*rows.*\n +data/05_model_input/\w+/test.parquet: ", printed)
+    assert "no list to act on" in printed
     assert expected[0] < project.runs(name)[-1].data.metrics[f"evaluation/{metric}"] < expected[1]
     assert project.aliases(name)["champion"] == 1
 

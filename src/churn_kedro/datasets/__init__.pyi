@@ -16,6 +16,7 @@ from .mlflow.descriptions import (
     describe_experiment as describe_experiment,
     describe_run as describe_run,
     find_registered_version as find_registered_version,
+    run_page as run_page,
 )
 from .mlflow.evaluations import EvaluationDataset as EvaluationDataset
 from .mlflow.failures import (

@@ -91,10 +91,10 @@ class SummaryHooks:
         """Log the times in the active run, name it, and print the summary, which becomes its description."""
         import mlflow
 
-        from churn_kedro.datasets import describe_run, find_registered_version, log_run_metrics
+        from churn_kedro.datasets import describe_run, find_registered_version, log_run_metrics, run_page
 
         run = mlflow.active_run()
-        text = self._summarise(run.info.run_id if run else None)
+        text = self._summarise(run_page(run) if run else None)
         if run is not None:
             run_id = run.info.run_id
             log_run_metrics(run_id, {f"time/{name}": value for name, value in self._seconds.items()})
@@ -109,7 +109,7 @@ class SummaryHooks:
         if self._reports:
             sys.stdout.write(self._summarise(None))
 
-    def _summarise(self, run_id: str | None) -> str:
+    def _summarise(self, page: str | None) -> str:
         from churn_kedro.hooks.summary_text import summarise
 
         return summarise(
@@ -117,7 +117,7 @@ class SummaryHooks:
             {name: self._shorten(path) for name, path in self._files.items() if name in self._saved},
             self._seconds,
             self._use_case,
-            run_id,
+            page,
             self._env,
             [self._describe_input(name) for name in self._lineage.inputs if name not in self._saved],
         )

@@ -308,7 +308,7 @@ def summarise(
     files: Mapping[str, str],
     seconds: Mapping[str, float],
     use_case: str,
-    run_id: str | None,
+    page: str | None,
     env: str | None,
     inputs: Sequence[str] = (),
 ) -> str:
@@ -319,7 +319,7 @@ def summarise(
         files: Path of each saved file, by dataset name.
         seconds: Seconds spent in each pipeline.
         use_case: Name of the use case.
-        run_id: MLflow run, or None without tracking.
+        page: Address of the MLflow run, or None without tracking.
         env: Kedro environment to name in the commands, or None for the default one.
         inputs: Descriptions of the tables that were read.
 
@@ -335,8 +335,8 @@ def summarise(
     if seconds:
         shares = ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())
         lines.append(_line("seconds", f"{sum(seconds.values()):.1f} ({shares})"))
-    if run_id:
-        lines.append(_line("run", run_id))
+    if page:
+        lines.append(_line("run", page))
     lines.append(_line("see more", f"kedro mlflow ui{option}    runs, metrics, figures and versions"))
     lines.append(_line("", f"kedro viz{option}          the pipelines as a picture"))
     return "\n".join(lines) + "\n"

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from churn_kedro.base import hide_secrets
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+# Host and port of conf/base/mlflow.yml.
+_LOCAL_PAGES = "http://127.0.0.1:5000"
 _NOTE_TAG = "mlflow.note.content"
 _KIND_TAG = "mlflow.experimentKind"
 # MLflow opens such an experiment with runs and models, not with traces of language models.
@@ -52,6 +61,23 @@ def describe_registered_model(name: str, description: str) -> None:
     client = MlflowClient()
     if not client.get_registered_model(name).description:
         client.update_registered_model(name, description)
+
+
+def run_page(run: Run) -> str:
+    """Return the address of a run in MLflow's pages, which open as model training.
+
+    Args:
+        run: The run.
+
+    Returns:
+        An address of the tracking server, or of the one that ``kedro mlflow ui`` starts.
+    """
+    import mlflow
+
+    uri = mlflow.get_tracking_uri()
+    server = hide_secrets(uri.rstrip("/")) if uri.startswith("http") else _LOCAL_PAGES
+    place = f"experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+    return f"{server}/#/{place}?workflowType=machine_learning"
 
 
 def find_registered_version(run_id: str) -> int | None:
