@@ -317,7 +317,8 @@ def test_report_and_card_are_files_artifacts_and_attached_to_the_version(main_jo
     assert (folder / "evaluation_report.html").stat().st_size > 500_000
     assert card.startswith("# Model card: bank_churn, version 2")
     stored = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/evaluation/model_card.md")
-    with_version = mlflow.artifacts.load_text(f"models:/{model_id}/evaluation/model_card.md")
+    location = project.client.get_logged_model(model_id).artifact_location
+    with_version = mlflow.artifacts.load_text(f"{location}/evaluation/model_card.md")
     assert "**Gate: promoted.**" in card
     assert card == stored == with_version
     assert f"{float(version.tags['roc_auc']):.3f}" in card

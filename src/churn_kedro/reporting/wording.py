@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import re
+
+import pandas as pd
 
 from churn_kedro.customers import DisplayNames
 from churn_kedro.evaluation import Estimate, Slice
 
 # Smaller numbers are formatted with significant digits.
 _SMALL = 5e-4
+_ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$")
 
 
 def write_number(value: float) -> str:
@@ -63,11 +66,9 @@ def write_date(time: str) -> str:
     Returns:
         ``28 November 2026, 20:29 UTC``.
     """
-    try:
-        moment = datetime.fromisoformat(time).astimezone(UTC)
-    except ValueError:
+    if not _ISO_TIME.match(time):
         return time
-    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+    return f"{pd.Timestamp(time).tz_convert('UTC'):%-d %B %Y, %H:%M} UTC"
 
 
 def name_group(group: Slice, names: DisplayNames) -> str:
