@@ -68,7 +68,8 @@ def write_date(time: str) -> str:
     """
     if not _ISO_TIME.match(time):
         return time
-    return f"{pd.Timestamp(time).tz_convert('UTC'):%-d %B %Y, %H:%M} UTC"
+    moment = pd.Timestamp(time).tz_convert("UTC")
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 
 def name_group(group: Slice, names: DisplayNames) -> str:
