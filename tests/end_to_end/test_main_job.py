@@ -259,7 +259,7 @@ def test_the_stages_of_the_table_are_metrics_and_its_report_and_splits_are_artif
     artifacts = {file.path for file in project.client.list_artifacts(first.info.run_id, "data")}
     assert {
         "data/data_report.html",
-        "data/distributions.png",
+        "data/distribution_01.png",
         "data/leakage.json",
         "data/split_manifest.json",
         "data/table_schema.json",
@@ -302,19 +302,22 @@ def test_figures_are_on_disk_and_in_mlflow(main_job: MainJob) -> None:
     folders = {
         "explanations": {
             "feature_importance",
-            "partial_dependence",
+            *(f"partial_dependence_{place}" for place in range(1, 7)),
             "permutation_importance",
             "shap_bars",
-            "shap_dependence",
+            *(f"shap_dependence_{place}" for place in range(1, 5)),
             "shap_summary",
-            "shap_waterfalls",
+            *(f"shap_waterfall_{place}" for place in range(1, 5)),
         },
         "performance": {
             "calibration_curve",
-            "comparison_curves",
+            "comparison_calibration",
             "comparison_differences",
+            "comparison_precision_recall",
+            "comparison_roc",
             "confusion_matrix",
-            "fairness",
+            "fairness_1",
+            "fairness_2",
             "gain_curve",
             "ks_curve",
             "metrics_over_thresholds",
@@ -322,8 +325,10 @@ def test_figures_are_on_disk_and_in_mlflow(main_job: MainJob) -> None:
             "profit_over_share",
             "profit_over_threshold",
             "profit_sensitivity",
+            "quality_over_thresholds",
             "roc_curve",
             "slices",
+            "slices_calibration",
         },
     }
 
@@ -350,6 +355,11 @@ def test_report_and_card_are_files_artifacts_and_attached_to_the_version(main_jo
     assert attached == {"report.html", "model_card.md", "model_card.html"}
     assert (folder / "evaluation_report.html").stat().st_size > 500_000
     assert card.startswith("# Model card: bank_churn, version 2")
+    stored = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/evaluation/model_card.md")
+    location = project.client.get_logged_model(model_id).artifact_location
+    with_version = mlflow.artifacts.load_text(f"{location}/evaluation/model_card.md")
+    assert "**Gate: promoted.**" in card
+    assert card == stored == with_version
     assert f"{float(version.tags['roc_auc']):.3f}" in card
     assert "Its predictions depend most on" in str(version.description)
 

@@ -43,8 +43,10 @@ def test_a_shipped_use_case_runs_from_table_to_list(
     predictions = pd.read_csv(project.path / f"data/07_model_output/{use_case}/predictions.csv")
     assert columns <= set(predictions.columns)
     assert project.aliases(use_case)["champion"] == 1
-    page = (project.path / f"data/08_reporting/{use_case}/data_report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/png;base64,") == 5
+    reports = project.path / f"data/08_reporting/{use_case}"
+    page = (reports / "data_report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/png;base64,") == len(list((reports / "data").glob("*.png")))
+    assert "Gate: promoted" in (reports / "evaluation_report.html").read_text(encoding="utf-8")
     assert differences(read_recorded(f"quick_{use_case}"), summarise_outputs(project.path, use_case)) == []
 
 

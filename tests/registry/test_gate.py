@@ -651,7 +651,7 @@ def test_a_candidate_that_is_worse_in_one_segment_is_refused(scored: pd.DataFram
     assert decision.verdict == "refused"
     assert list(failed(decision)) == ["no segment worse than with the champion"]
     reason = failed(decision)["no segment worse than with the champion"]
-    assert "Region = south" in reason
+    assert "Region: south" in reason
     assert "Region = north" not in reason
     assert "1 with too few customers were not tested" in reason
 

@@ -167,7 +167,7 @@ def test_markdown_has_no_element_of_a_name(text: str) -> None:
     harmless = Page(parser.render(render_model_card_markdown(hostile_results("x"), DATE)))
 
     assert {tag for tag, _ in page.elements} == {tag for tag, _ in harmless.elements} <= ELEMENTS
-    assert {tag for tag, _ in Page(parser.render(str(description))).elements} <= ELEMENTS
+    assert {tag for tag, _ in Page(parser.render(description or "")).elements} <= ELEMENTS
     assert not re.search(r"(?<!\\)://|www\.", card.partition("```python")[0])
     code = card.partition("```python\n")[2].removesuffix("```\n")
     names = [node.value for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Constant)]

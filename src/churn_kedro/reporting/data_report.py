@@ -79,7 +79,7 @@ def render_data_report(
             ],
             quality=quality,
             reading=_describe_reading(quality.reading) if quality.reading else "",
-            quality_lines=describe_findings(quality),
+            quality_lines=describe_findings(quality, names),
             profile=profile,
             columns=[_describe_column(column, declaration) for column in profile.columns],
             schema=schema,
@@ -120,11 +120,12 @@ def _describe_reading(reading: Reading) -> str:
     return ", ".join(parts)
 
 
-def describe_findings(quality: DataQuality) -> list[str]:
+def describe_findings(quality: DataQuality, names: DisplayNames) -> list[str]:
     """Describe notable facts about reading a table.
 
     Args:
         quality: Counts of the table.
+        names: Names of the columns.
 
     Returns:
         One sentence per finding.
@@ -145,6 +146,6 @@ def describe_findings(quality: DataQuality) -> list[str]:
     lines += list(quality.rejection_examples)
     for name, words in quality.suspected_missing.items():
         counted_words = ", ".join(f"{word!r} ({count:,})" for word, count in words.items())
-        lines.append(f"{name}: {counted_words} may mean missing; if it does, declare it in 'missing'")
-    lines += [f"{name}: {count:,} missing cells" for name, count in quality.missing_cells.items()]
+        lines.append(f"“{names.column(name)}”: {counted_words} may mean missing; if it does, declare it in 'missing'")
+    lines += [f"“{names.column(name)}”: {count:,} missing cells" for name, count in quality.missing_cells.items()]
     return lines

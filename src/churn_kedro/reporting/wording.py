@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 
 from churn_kedro.customers import DisplayNames
@@ -9,6 +11,7 @@ from churn_kedro.evaluation import Estimate, Slice
 
 # Smaller numbers are formatted with significant digits.
 _SMALL = 5e-4
+_ISO_TIME = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}.*(Z|[+-]\d{2}:?\d{2})$")
 
 
 def write_number(value: float) -> str:
@@ -63,10 +66,9 @@ def write_date(time: str) -> str:
     Returns:
         ``28 November 2026, 20:29 UTC``.
     """
-    try:
-        moment = pd.Timestamp(time).tz_convert("UTC")
-    except (TypeError, ValueError):
+    if not _ISO_TIME.match(time):
         return time
+    moment = pd.Timestamp(time).tz_convert("UTC")
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _BARS, _RATE, _MUTED = "#9db7d1", "#c8553d", "#5b6770"
-_LABEL_CHARACTERS = 18
+_LABEL_CHARACTERS = 26
 _WRITTEN_COEFFICIENTS = 11
 _MOST_DRAWN, _MOST_TREATED = 60, 24
 _LEAST_ROWS = 10
@@ -104,8 +104,8 @@ def draw_correlations(correlations: pd.DataFrame, names: DisplayNames = FILE_NAM
         The figure; the columns are numbered above it.
     """
     size = len(correlations)
-    labels = [f"{number}  {names.column(str(name))}" for number, name in enumerate(correlations.columns, start=1)]
-    figure, axes = new_row_figure("Rank correlations (Spearman)", labels, 1.2)
+    labels = [f"{number} {names.column(str(name))}" for number, name in enumerate(correlations.columns, start=1)]
+    figure, axes = new_row_figure("Rank correlations (Spearman)", labels, 1.2, most_lines=1, characters=34)
     image = axes.imshow(correlations.to_numpy(), cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
     axes.xaxis.tick_top()
     shown = range(0, size, max(1, math.ceil(size / 15)))

@@ -354,7 +354,7 @@ def draw_slices(report: SliceReport, names: DisplayNames = FILE_NAMES) -> dict[s
 
 
 def _draw_slice_metric(report: SliceReport, shown: Sequence[Slice], labels: Sequence[str], title: str) -> Figure:
-    figure, axes = new_row_figure(f"{title[0].upper()}{title[1:]} by group", labels, 2.4, most_lines=3)
+    figure, axes = new_row_figure(f"{title[0].upper()}{title[1:]} by group", labels, 2.4, most_lines=4, characters=28)
     axes.grid(axis="y", color=MUTED, alpha=0.2)
     if report.whole is not None:
         axes.axvline(report.whole.value, color=MUTED, linestyle="--", linewidth=1, label="all customers")
@@ -373,7 +373,7 @@ def _draw_slice_metric(report: SliceReport, shown: Sequence[Slice], labels: Sequ
 
 
 def _draw_slice_calibration(shown: Sequence[Slice], labels: Sequence[str]) -> Figure:
-    figure, axes = new_row_figure("Calibration by group", labels, 2.0, most_lines=3)
+    figure, axes = new_row_figure("Calibration by group", labels, 2.0, most_lines=4, characters=28)
     axes.grid(axis="y", color=MUTED, alpha=0.2)
     odd = False
     for place, group in enumerate(shown):

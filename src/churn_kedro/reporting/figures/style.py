@@ -56,7 +56,9 @@ def new_figure(title: str, width: float = WIDTH, height: float = 4.2) -> tuple[F
     return figure, axes
 
 
-def new_row_figure(title: str, labels: Sequence[str], extra: float = 1.3, most_lines: int = 2) -> tuple[Figure, Axes]:
+def new_row_figure(
+    title: str, labels: Sequence[str], extra: float = 1.3, most_lines: int = 2, characters: int = _LABEL_CHARACTERS
+) -> tuple[Figure, Axes]:
     """Create a figure with one row per label, the first one on top.
 
     Args:
@@ -64,11 +66,12 @@ def new_row_figure(title: str, labels: Sequence[str], extra: float = 1.3, most_l
         labels: Labels beside the axes; long ones take several lines.
         extra: Height in inches of title and horizontal axis.
         most_lines: Maximum number of lines of a label.
+        characters: Maximum characters of a line.
 
     Returns:
         The figure and its axes; row i is at height i, and heights increase downwards.
     """
-    wrapped = [wrap(label, lines=most_lines) for label in labels]
+    wrapped = [wrap(label, characters, most_lines) for label in labels]
     rows = max(1, len(labels))
     n_lines = max((label.count("\n") + 1 for label in wrapped), default=1)
     figure, axes = new_figure(title, height=extra + rows * (0.15 + 0.13 * n_lines))
