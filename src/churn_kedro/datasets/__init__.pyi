@@ -45,7 +45,6 @@ from .mlflow.runs import (
     ChildRunsDataset as ChildRunsDataset,
     RunParametersDataset as RunParametersDataset,
     close_abandoned_runs as close_abandoned_runs,
-    loggable_name as loggable_name,
 )
 from .mlflow.stored_files import find_place as find_place
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset

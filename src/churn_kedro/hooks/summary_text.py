@@ -286,7 +286,7 @@ _POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
 def _describe_files(paths: Iterable[str]) -> list[str]:
     """List the written files by folder."""
     folders: dict[str, list[str]] = {}
-    for path in sorted(paths):
+    for path in sorted(set(paths)):
         folder, _, name = path.rpartition("/")
         folders.setdefault(folder, []).append(name)
     return [
