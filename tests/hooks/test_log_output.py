@@ -18,6 +18,7 @@ if len(sys.argv) > 2:
     show_all_records()
 logging.getLogger("kedro.io").info("a dataset is loaded")
 logging.getLogger("kedro.io").warning("a dataset is replaced")
+logging.getLogger("kedro.pipeline.node").error("a node has failed")
 logging.getLogger("churn_kedro.training").info("a trial has ended")
 logging.getLogger("churn_kedro.training").debug("a detail")
 logging.getLogger("mlflow.store").info("a table is created")
@@ -44,6 +45,7 @@ def test_the_console_shows_what_matters_and_the_file_has_everything_once(tmp_pat
     assert [line.split(maxsplit=2)[2] for line in path.read_text(encoding="utf-8").splitlines()] == [
         "INFO    kedro.io: a dataset is loaded",
         "WARNING kedro.io: a dataset is replaced",
+        "ERROR   kedro.pipeline.node: a node has failed",
         "INFO    churn_kedro.training: a trial has ended",
     ]
 
@@ -53,6 +55,7 @@ def test_verbose_shows_the_records_of_kedro_and_details(tmp_path: Path) -> None:
 
     assert "a dataset is loaded" in console
     assert "a detail" in console
+    assert console.count("a node has failed") == 1
 
 
 def test_a_log_file_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:

@@ -65,5 +65,9 @@ def show_all_records() -> None:
     """Show the records of all levels on the console, those of Kedro included, and debug records of this project."""
     logging.getLogger("churn_kedro").setLevel(logging.DEBUG)
     for target in _handling_loggers():
+        if any(isinstance(handler, logging.NullHandler) for handler in target.handlers):
+            # The console leaves out what it reports.
+            target.handlers.clear()
+            target.propagate = True
         for handler in target.handlers:
             handler.setLevel(logging.NOTSET)
