@@ -79,5 +79,7 @@ def test_a_whole_or_absent_file_is_not_damaged_and_an_empty_one_is(tmp_path: Pat
         store.commit()
     assert find_damage(file, thorough=True) is None
     assert find_damage(tmp_path) == "it is not a file"
+    assert find_damage(file / "x.db") == f"{file} is not a folder"
+    assert find_damage(tmp_path / "new" / "x.db") is None
     file.write_bytes(b"")
     assert find_damage(file) == "it is empty"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 import sys
@@ -43,7 +44,10 @@ def find_damage(file: Path, *, thorough: bool = False) -> str | None:
         What is wrong; None if nothing was found.
     """
     if not file.exists():
-        return None
+        folder = next(parent for parent in file.absolute().parents if parent.exists())
+        if not folder.is_dir():
+            return f"{folder} is not a folder"
+        return None if os.access(folder, os.W_OK) else f"the folder {folder} cannot be written"
     if not file.is_file():
         return "it is not a file"
     if file.stat().st_size == 0:
