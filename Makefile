@@ -22,23 +22,28 @@ help: ## List the targets
 
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-install: $(VENV)/.installed ## Create .venv with what runs need; GPU=1 replaces XGBoost by the one with CUDA
+install: $(VENV)/.installed $(if $(GPU),$(VENV)/.installed-gpu) ## Create .venv with what runs need; GPU=1 replaces XGBoost by the one with CUDA
 
 install-dev: $(VENV)/.installed-dev ## Add what tests, notebooks, S3 and further algorithms need
 
-$(VENV)/.installed: requirements.lock requirements-gpu.lock pyproject.toml
+$(VENV)/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP_INSTALL) --require-hashes --requirement requirements.lock
-ifdef GPU
-	$(BIN)/python -m pip uninstall --quiet --yes xgboost-cpu
-	$(PIP_INSTALL) --require-hashes --requirement requirements-gpu.lock
-endif
 	@# What an editable installation writes, without a build.
 	echo "$(CURDIR)/src" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/churn_kedro.pth"
 	touch $@
 
+# Both packages have the same files, so one is removed before the other is installed.
+USE_GPU := $(BIN)/python -m pip uninstall --quiet --yes xgboost-cpu xgboost && \
+	$(PIP_INSTALL) --require-hashes --requirement requirements-gpu.lock
+
+$(VENV)/.installed-gpu: $(VENV)/.installed requirements-gpu.lock
+	$(USE_GPU)
+	touch $@
+
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
 	$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
+	if [ -e $(VENV)/.installed-gpu ]; then $(USE_GPU); fi
 	touch $@
 
 run: install ## The main job: all five pipelines

@@ -258,7 +258,7 @@ def test_no_password_of_any_address_is_shown_or_stored(
 
     printed = project.kedro(
         *("run", "--pipelines", "data_processing"),
-        *("--params", small),
+        *("--params", f"{small},events=http://ann:{PLANTED}@127.0.0.1:9/events.csv"),
         MLFLOW_TRACKING_URI=uri,
         CHURN_STUDY_URL=study,
     )
@@ -278,7 +278,9 @@ def test_no_password_of_any_address_is_shown_or_stored(
     experiment = runs.get_experiment_by_name("bank_churn")
     assert experiment is not None
     found = runs.search_runs([experiment.experiment_id], SESSIONS)
-    assert len(found) == 2
+    # The second command fails before its run begins.
+    assert len(found) == 1
+    assert "127.0.0.1:9/events.csv" in found[0].data.tags["runtime_params"]
     assert PLANTED not in str([run.to_dictionary() for run in found])
     # Store and artifacts of the server.
     assert _find_files(served) == []

@@ -167,7 +167,7 @@ def test_the_list_for_programs_is_what_the_registry_says(story: Story) -> None:
     ]
     logged = story.project.runs("bank")[0].data.metrics
     for end, suffix in (("value", ""), ("low", "_low"), ("high", "_high")):
-        assert rows[1]["metrics"]["roc_auc"][end] == pytest.approx(logged[f"roc_auc{suffix}"], rel=1e-5)
+        assert rows[1]["metrics"]["roc_auc"][end] == pytest.approx(logged[f"evaluation/roc_auc{suffix}"], rel=1e-5)
     assert pd.Timestamp(rows[1]["created"]).timestamp() == first.creation_timestamp // 1000
     assert 0 <= rows[0]["age_days"] <= rows[1]["age_days"] < 1
     assert rows[0]["metrics"]["roc_auc"]["value"] < rows[1]["metrics"]["roc_auc"]["value"]
@@ -207,7 +207,7 @@ def test_a_comparison_has_the_numbers_of_scikit_learn(story: Story) -> None:
     # The second version was deleted in the end; its own evaluation is kept.
     second = story.project.runs("bank")[1].data.metrics
     assert {name: values[name][1] for name in ("roc_auc", "brier")} == pytest.approx(
-        {name: second[name] for name in ("roc_auc", "brier")}
+        {name: second[f"evaluation/{name}"] for name in ("roc_auc", "brier")}
     )
     difference = compared["differences"]["roc_auc"]
     assert difference["value"] == pytest.approx(values["roc_auc"][0] - values["roc_auc"][1])

@@ -12,7 +12,7 @@ from pathlib import Path
 import churn_kedro.settings
 from churn_kedro.hooks.log_output import show_all_records, write_log_file
 
-write_log_file(Path(sys.argv[1]))
+write_log_file(Path(sys.argv[1]).with_name("former.log"))
 write_log_file(Path(sys.argv[1]))
 if len(sys.argv) > 2:
     show_all_records()

@@ -17,7 +17,8 @@ from kedro.runner import SequentialRunner
 from churn_estimators.value import ContactValue
 from churn_kedro.campaigns.parameters import CampaignParameters
 from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
-from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
+from churn_kedro.customers.declaration import Column, CustomerDeclaration, CustomerTableError
+from churn_kedro.customers.normalisation import find_known_outcomes, name_columns
 from churn_kedro.customers.parameters import DataProcessingParameters
 from churn_kedro.customers.splits import SplitManifest, SplitParameters
 from churn_kedro.customers.tasks import Task
@@ -654,6 +655,20 @@ def test_inference_marks_customers_whose_outcome_is_in_the_table(
     known = made["predictions"]["outcome_known"]
     assert (known.sum(), known[3]) == (399, False)
     assert made["scoring_report"].known_outcomes == made["scoring_metrics"].values["known_outcomes"] == 399
+
+
+def test_an_outcome_is_known_although_other_columns_of_the_training_table_are_absent(
+    raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    segment = Column(name="Segment", role="segment", description="Segment")
+    wider = declaration.model_copy(update={"columns": [*declaration.columns, segment]})
+
+    named = name_columns(raw_customers, wider, with_target=False)
+
+    assert find_known_outcomes(named, wider).all()
+    assert not find_known_outcomes(
+        name_columns(raw_customers.drop(columns="Left"), wider, with_target=False), wider
+    ).any()
 
 
 def test_scored_customers_without_declared_identifiers_have_the_row_of_the_file(

@@ -669,7 +669,7 @@ def _rebuild(version: str, project: _Project, *, show_progress: bool) -> Rebuild
     context = SearchContext(NoArchive(), TerminalProgress() if show_progress else NoProgress(), time.perf_counter)
     rebuilt = train_again(tables, manifest, recorded.summary, context, project.context.catalog.load("matrix_parts"))
     stored = _load_stored(recorded)
-    now = describe_code(project.path)
+    now = describe_code(project.path, str(project.context.config_loader["globals"]["use_case"]))
     return compare_trainings(
         recorded.name,
         recorded.version,

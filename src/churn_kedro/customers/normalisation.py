@@ -174,12 +174,14 @@ def find_known_outcomes(named: NamedCustomers, declaration: CustomerDeclaration)
         Whether the target is not missing, for each row; false where the table has no such column.
     """
     header = _clean_header(named.raw)
+    target = next(column for column in declaration.columns if column.role == "target")
     try:
-        in_file = match_header(header, declaration, with_target=True)[declaration.target]
+        # Other columns of the training table may be absent.
+        alone = declaration.model_copy(update={"columns": [target]})
+        in_file = match_header(header, alone, with_target=True)[target.name]
     except CustomerTableError:
         return pd.Series(False, index=named.cells.index)
     cells = named.raw.iloc[:, header.index(in_file)].loc[named.cells.index]
-    target = next(column for column in declaration.columns if column.role == "target")
     return read_levels(cells, target.missing).notna()
 
 

@@ -41,10 +41,10 @@ def describe_age(filepath: str) -> str:
         Days, hours or minutes since the file was modified, such as ``3 days old``; empty if the file system does not
         tell.
     """
-    filesystem, path = open_filesystem(filepath, None)
     try:
+        filesystem, path = open_filesystem(filepath, None)
         modified: datetime = filesystem.modified(str(path))
-    except (OSError, NotImplementedError):
+    except Exception:  # Each file system raises errors of its own, for example without the credentials of the catalog.
         return ""
     minutes = max(0, round((datetime.now(UTC) - modified).total_seconds() / 60))
     for size, unit in ((24 * 60, "day"), (60, "hour"), (1, "minute")):

@@ -1,4 +1,4 @@
-"""Hooks of a Kedro session: configuration, hidden passwords, lineage, parameters, server check and summary."""
+"""Hooks of a Kedro session: configuration, checks, MLflow run, lineage, parameters, progress, logs, summary."""
 
 import lazy_loader
 

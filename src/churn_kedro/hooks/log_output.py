@@ -25,13 +25,17 @@ def _handling_loggers() -> Iterator[logging.Logger]:
 
 
 def write_log_file(path: Path) -> None:
-    """Append all records of this process to a file.
+    """Append all records of this process to a file, in place of a former one.
 
-    The file is rotated at 10 MB; five former ones are kept.
+    The file is rotated at 10 MB; five older ones are kept.
 
     Args:
         path: The file. If it cannot be written, there is a warning and the run goes on.
     """
+    for target in _handling_loggers():
+        for former in [one for one in target.handlers if isinstance(one, RotatingFileHandler)]:
+            target.removeHandler(former)
+            former.close()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8")
@@ -40,9 +44,7 @@ def write_log_file(path: Path) -> None:
         return
     handler.setFormatter(logging.Formatter(_FORMAT))
     for target in _handling_loggers():
-        former = [one for one in target.handlers if isinstance(one, RotatingFileHandler)]
-        if not any(one.baseFilename == handler.baseFilename for one in former):
-            target.addHandler(handler)
+        target.addHandler(handler)
 
 
 def show_in_colour() -> None:

@@ -25,8 +25,8 @@ class ParameterHooks:
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        """Store all parameters."""
-        self._parameters = parameters
+        """Store all parameters; Kedro adds each nested one under its dotted name."""
+        self._parameters = {name: value for name, value in parameters.items() if "." not in name}
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
@@ -56,9 +56,11 @@ class ParameterHooks:
 
 
 def _dump(value: Any) -> Any:
-    """Convert typed parameters within dictionaries to plain values."""
+    """Convert typed parameters within dictionaries and lists to plain values."""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", exclude_none=True)
+    if isinstance(value, list):
+        return [_dump(one) for one in value]
     return {name: _dump(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 

@@ -95,13 +95,13 @@ class SummaryHooks:
 
         run = mlflow.active_run()
         text = self._summarise(run_page(run) if run else None)
+        sys.stdout.write(text)
         if run is not None:
             run_id = run.info.run_id
             log_run_metrics(run_id, {f"time/{name}": value for name, value in self._seconds.items()})
             used = [report.model_version for report in self._reports.values() if hasattr(report, "model_version")]
             version = used[0] if used else find_registered_version(run_id)
             describe_run(run_id, name_run(self._use_case, self._requested, version), text)
-        sys.stdout.write(text)
 
     @hook_impl
     def on_pipeline_error(self) -> None:

@@ -290,7 +290,7 @@ def _describe_files(paths: Iterable[str]) -> list[str]:
         folder, _, name = path.rpartition("/")
         folders.setdefault(folder, []).append(name)
     return [
-        _line("" if position else "written", f"{folder}: {', '.join(names)}")
+        _line("" if position else "written", f"{folder}: {', '.join(names)}" if folder else ", ".join(names))
         for position, (folder, names) in enumerate(folders.items())
     ]
 

@@ -32,6 +32,7 @@ from .model_card import (
     render_model_card_html as render_model_card_html,
     render_model_card_markdown as render_model_card_markdown,
 )
+from .pages import escape_markdown as escape_markdown
 from .report_content import metric_title as metric_title
 from .verdict import decide_markdown as decide_markdown, decide_page as decide_page
 from .version_documents import (

@@ -52,7 +52,8 @@ def describe_decision(decision: Decision) -> Verdict:
         "awaiting_approval": (
             "warning",
             "passed, awaits approval",
-            f"A person has to decide: `kedro models approve {version}` or `kedro models reject {version}`.",
+            f"A person has to decide: `kedro models approve {version}` or `kedro models reject {version} --reason "
+            "TEXT`, with the --env of this use case.",
         ),
         "refused": ("bad", "refused", f"Version {version} does not score new customers."),
         "unchanged": ("good", "champion already", f"Version {version} scores new customers; nothing changes."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from churn_kedro.base import hide_secrets
+from churn_kedro.reporting import escape_markdown
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -22,13 +23,13 @@ def describe_experiment(experiment_id: str, description: str) -> None:
 
     Args:
         experiment_id: The experiment.
-        description: Text in Markdown.
+        description: Plain text.
     """
     from mlflow import MlflowClient
 
     client = MlflowClient()
     known = client.get_experiment(experiment_id).tags
-    for tag, value in ((_NOTE_TAG, description), (_KIND_TAG, _MODEL_TRAINING)):
+    for tag, value in ((_NOTE_TAG, escape_markdown(description)), (_KIND_TAG, _MODEL_TRAINING)):
         if tag not in known:
             client.set_experiment_tag(experiment_id, tag, value)
 
@@ -54,13 +55,13 @@ def describe_registered_model(name: str, description: str) -> None:
 
     Args:
         name: The registered model.
-        description: Text in Markdown.
+        description: Plain text.
     """
     from mlflow import MlflowClient
 
     client = MlflowClient()
     if not client.get_registered_model(name).description:
-        client.update_registered_model(name, description)
+        client.update_registered_model(name, escape_markdown(description))
 
 
 def run_page(run: Run) -> str:
