@@ -117,6 +117,8 @@ def guess_column(cells: Cells, distinct_rows: int) -> ColumnGuess:
     if cells.distinct == 1 and cells.missing >= _FLAG_SHARE * len(cells.text):
         only = cells.numbers.iloc[0]
         guess.fields |= {"kind": "categorical", "domain": [cells.levels[0] if np.isnan(only) else _number(only)]}
+        if not np.isnan(only):
+            declare_format(cells, guess)
         guess.doubts.append("one value or missing: check when it is filled, which may be after the outcome")
         guess.seen = f"{cells.levels[0]!r} or nothing"
     elif cells.distinct <= 1:
@@ -220,6 +222,7 @@ def _guess_numbers(cells: Cells, guess: ColumnGuess) -> str:
     if len(known) == 1:
         guess.fields["role"] = "ignored"
         return f"always {low:.15g}: no information"
+    declare_format(cells, guess)
     if len(known) == 2 and whole:
         guess.fields |= {"kind": "binary", "domain": [_number(low), _number(high)]}
         return f"{low:.15g} or {high:.15g}"
@@ -231,7 +234,6 @@ def _guess_numbers(cells: Cells, guess: ColumnGuess) -> str:
     # Counts and amounts are near zero; values far from it (latitudes, years) may be negative in other rows.
     if 0 <= low <= 0.2 * high:
         guess.fields["domain"] = {"min": 0}
-    declare_format(cells, guess)
     guess.doubts += _find_sentinels(cells)
     return spread
 

@@ -265,7 +265,11 @@ def declare_format(cells: Cells, guess: ColumnGuess) -> None:
     if written.thousands:
         guess.fields["thousands"] = written.thousands
     if written.remove or written.thousands:
-        level, number = next(pair for pair in zip(cells.levels, cells.numbers, strict=True) if not is_number(pair[0]))
+        level, number = next(
+            (level, number)
+            for level, number in zip(cells.levels, cells.numbers, strict=True)
+            if not np.isnan(number) and not is_number(level)
+        )
         guess.doubts.append(f"amounts such as {level!r} are read as {number:.15g}")
 
 
