@@ -156,7 +156,11 @@ def test_the_user_can_name_the_positive_label_and_the_task() -> None:
     ("raw", "arguments", "message"),
     [
         (table(), {"target": "churn"}, "There is no column 'churn'; the nearest is 'Churn'"),
-        (table().assign(Churn="1"), {"target": "Churn"}, "has 1 different values: a model cannot be trained on it"),
+        (table().assign(Churn="1"), {"target": "Churn"}, "has 1 different values .*: a model cannot be trained on it"),
+        (table().assign(Churn=cycle("Yes", "yes")), {"target": "Churn"}, "has 1 different values"),
+        (table().assign(Churn=cycle("1", "1.0")), {"target": "Churn"}, "has 1 different values"),
+        (table().assign(Churn=cycle("1", "1.0")), {"target": "Churn", "task": "regression"}, "has 1 different values"),
+        (table().assign(Churn=""), {"target": "Churn"}, "has 0 different values"),
         (table().head(0), {"target": "Churn"}, "a header but no rows"),
         (table(), {"target": "Churn", "positive": "left"}, "has no label 'left'; it has 0 and 1"),
         (table(City=cycle("a", "b", "c")), {"target": "City", "task": "regression"}, "is not numeric, for example"),

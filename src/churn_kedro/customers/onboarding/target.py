@@ -73,9 +73,11 @@ def guess_target(cells: Cells, *, positive: str | None, task: Task | None) -> Ta
     Raises:
         CustomerTableError: The column has one value only, or does not fit the task.
     """
-    if cells.distinct < 2:
+    distinct = len(_spellings(cells))
+    if distinct < 2:
         raise CustomerTableError(
-            f"The target '{cells.name}' has {cells.distinct} different values: a model cannot be trained on it."
+            f"The target '{cells.name}' has {distinct} different values (spellings of a word or number are one): "
+            "a model cannot be trained on it."
         )
     fields: dict[str, Any] = {"name": cells.name, "role": "target", "description": describe_name(cells.name)}
     if cells.markers:
