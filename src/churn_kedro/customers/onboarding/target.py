@@ -11,7 +11,7 @@ import pandas as pd
 
 from churn_estimators.cells import is_number
 from churn_kedro.customers.declaration import CustomerTableError, Level
-from churn_kedro.customers.onboarding.cells import MOSTLY, Cells, ColumnGuess, describe_name, listed
+from churn_kedro.customers.onboarding.cells import MOSTLY, Cells, ColumnGuess, as_level, describe_name, listed
 from churn_kedro.customers.tasks import Task
 
 _MAX_CLASSES = 20
@@ -92,7 +92,9 @@ def guess_target(cells: Cells, *, positive: str | None, task: Task | None) -> Ta
     if strays:
         values = values.drop(strays)
         _set_aside(cells, strays, column)
-    levels: list[Level] = [_number(value) for value in values.index] if _all_numbers(values) else list(values.index)
+    levels: list[Level] = (
+        [as_level(float(value)) for value in values.index] if _all_numbers(values) else list(values.index)
+    )
     if not _all_numbers(values):
         _require_words(cells, values)
     else:
@@ -125,11 +127,6 @@ def _guess_binary(
 
 def _all_numbers(values: pd.Series) -> bool:
     return all(is_number(str(value)) for value in values.index)
-
-
-def _number(text: str) -> Level:
-    value = float(text)
-    return int(value) if value.is_integer() else value
 
 
 def _count_values(cells: Cells, column: ColumnGuess) -> pd.Series:
