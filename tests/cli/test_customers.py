@@ -92,3 +92,16 @@ def test_events_are_onboarded_with_the_two_commands_to_run(project: Path) -> Non
     assert result.exit_code == 0, result.output
     assert result.output.strip().endswith("next: kedro run --env shop --pipelines snapshots, then kedro run --env shop")
     assert (project / "conf/shop/parameters/snapshots.yml").is_file()
+
+    TABLE.to_csv(project / "table.csv", index=False)
+    (project / "conf/shop/parameters/campaigns.yml").write_text("campaigns: {}\n")
+    again = onboard("table.csv", "--target", "Left", "--name", "shop", "--force")
+
+    # Configuration of the events must not stay in force.
+    assert again.exit_code == 0, again.output
+    deleted = again.output.partition("deleted, since this table needs no such file:")[2].partition("next:")[0].split()
+    stale = ["parameters/snapshots.yml", "catalog/data_processing.yml", "parameters/data_processing.yml"]
+    assert deleted == [f"conf/shop/{file}" for file in stale]
+    kept = {"globals.yml", "parameters/customers.yml", "parameters/campaigns.yml"}
+    folder = project / "conf/shop"
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*.yml")} == kept

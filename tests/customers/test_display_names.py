@@ -70,7 +70,8 @@ def test_classes_are_left_and_stayed_or_have_their_labels() -> None:
 
 
 def test_labels_survive_json() -> None:
-    declaration = declare([ACTIVE, LEFT])
+    plan = {**ACTIVE, "name": "Plan", "domain": [1000001, 1000002], "level_labels": {1000001: "a", 1000002: "b"}}
+    declaration = declare([ACTIVE, plan, LEFT])
 
     assert CustomerDeclaration.model_validate_json(declaration.model_dump_json()) == declaration
 
@@ -81,6 +82,9 @@ def test_labels_survive_json() -> None:
         ([{**ACTIVE, "level_labels": {2: "maybe"}}, LEFT], r"level_labels of \['2'\], which are not in \[0, 1\]"),
         ([{**ACTIVE, "level_labels": {True: "yes"}}, LEFT], "read as a boolean"),
         ([AGE, {**LEFT, "level_labels": {1: "gone"}}], "called left and stayed"),
+        ([{**ACTIVE, "level_labels": {0: "x", 1: "x"}}, LEFT], r"several levels named \['x'\]"),
+        ([{**COUNTRY, "level_labels": {"FR": "DE"}}, LEFT], r"several levels named \['DE'\]"),
+        ([{**COUNTRY, "domain": None, "level_labels": {"FR": "x", "DE": "x"}}, LEFT], r"several levels named \['x'\]"),
         ([{"name": "Id", "role": "id", "level_labels": {1: "x"}, "description": "Id"}, AGE, LEFT], "has level_labels"),
     ],
 )

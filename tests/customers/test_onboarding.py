@@ -76,6 +76,9 @@ def guess(name: str, cells: Any) -> dict[str, Any]:
         ("Seniority", cycle("1 year", "2 years", "3 years"), {"kind": "numeric", "remove": ["year", "years"]}),
         ("Term", cycle("36 months", "60 months"), {"kind": "binary", "domain": ["36 months", "60 months"]}),
         ("Traffic", cycle("5 MB", "2 GB", "3 GB"), {"kind": "categorical"}),
+        ("DataPlan", cycle("5 GB", "10 GB", "20 GB"), {"domain": [5, 10, 20], "remove": ["GB"]}),
+        ("Limit", cycle("1,000", "2,000"), {"kind": "binary", "domain": [1000, 2000], "thousands": ","}),
+        ("Voucher", cycle("1,000", ""), {"kind": "categorical", "domain": [1000], "nullable": True, "thousands": ","}),
         ("PostCode", [f"0{n % 40 + 1000}" for n in range(ROWS)], {"kind": "categorical"}),
         ("Since", [20250101 + n % 28 for n in range(ROWS)], {"kind": "date", "date_format": "%Y%m%d"}),
         ("customer_income", np.arange(ROWS) ** 2 % 7919 + 20_000, {"kind": "numeric"}),
@@ -153,7 +156,11 @@ def test_the_user_can_name_the_positive_label_and_the_task() -> None:
     ("raw", "arguments", "message"),
     [
         (table(), {"target": "churn"}, "There is no column 'churn'; the nearest is 'Churn'"),
-        (table().assign(Churn="1"), {"target": "Churn"}, "has 1 different values: a model cannot be trained on it"),
+        (table().assign(Churn="1"), {"target": "Churn"}, "has 1 different values .*: a model cannot be trained on it"),
+        (table().assign(Churn=cycle("Yes", "yes")), {"target": "Churn"}, "has 1 different values"),
+        (table().assign(Churn=cycle("1", "1.0")), {"target": "Churn"}, "has 1 different values"),
+        (table().assign(Churn=cycle("1", "1.0")), {"target": "Churn", "task": "regression"}, "has 1 different values"),
+        (table().assign(Churn=""), {"target": "Churn"}, "has 0 different values"),
         (table().head(0), {"target": "Churn"}, "a header but no rows"),
         (table(), {"target": "Churn", "positive": "left"}, "has no label 'left'; it has 0 and 1"),
         (table(City=cycle("a", "b", "c")), {"target": "City", "task": "regression"}, "is not numeric, for example"),
@@ -304,6 +311,26 @@ def test_mostly_zero_amounts_are_a_regression() -> None:
     assert infer_declaration(table().assign(Churn=pd.Series(spent).astype("str")), "Churn").declaration.task == (
         "regression"
     )
+
+
+@pytest.mark.parametrize(
+    "cells", [cycle("5 GB", "10 GB", "20 GB"), cycle("1,000", "2,000"), cycle("1,000", ""), cycle("Y", "")]
+)
+def test_every_filled_cell_of_a_column_of_levels_is_readable_as_declared(cells: list[str]) -> None:
+    raw = table(DataPlan=cells)
+
+    normalised = normalise(raw, infer_declaration(raw, "Churn").declaration, with_target=True)
+
+    assert normalised.unreadable.empty
+    assert (normalised.table["DataPlan"].notna() == (raw["DataPlan"] != "")).all()
+
+
+def test_the_example_of_an_amount_is_a_number() -> None:
+    raw = table(Fee=["refused"] * 15 + [f"${n}.50" for n in range(ROWS - 15)])
+
+    fee = next(column for column in infer_declaration(raw, "Churn").columns if column.name == "Fee")
+
+    assert "amounts such as '$0.50' are read as 0.5" in fee.doubts
 
 
 def test_a_positive_class_of_the_majority_is_doubted_with_the_way_to_turn_it() -> None:

@@ -60,6 +60,16 @@ def test_columns_windows_and_gap_are_inferred_and_the_split_has_every_part(
         assert (later["snapshot_date"].min() - earlier["snapshot_date"].max()).days >= found.snapshots.label_days
 
 
+def test_snapshots_find_the_columns_that_onboarding_found() -> None:
+    table = events(days=60, customers=400)
+    as_written = table.set_axis(["\ufeffbuyer", ' "bought"', " total_price "], axis=1)
+
+    found = infer_snapshots(as_written, "buyer", "bought")
+
+    labelled, _, _ = build_snapshots(as_written, found.snapshots)
+    pd.testing.assert_frame_equal(labelled, build_snapshots(table, found.snapshots)[0])
+
+
 def test_short_events_get_shorter_windows_with_a_doubt() -> None:
     found = infer_snapshots(events(days=60, customers=400), "buyer", "bought")
 
@@ -74,6 +84,7 @@ def test_short_events_get_shorter_windows_with_a_doubt() -> None:
         (events(), ("buyer", "buyer"), "'buyer' has no times that can be read, for example 'c"),
         (events(days=30), ("buyer", "bought"), "The events cover .. days. At least 35 are needed"),
         (events().assign(bought=""), ("buyer", "bought"), "'bought' has no times that can be read"),
+        (events().assign(**{" buyer": "x"}), ("buyer", "bought"), "more than one column named 'buyer'"),
     ],
 )
 def test_events_that_give_no_use_case_are_refused(table: pd.DataFrame, columns: tuple[str, str], message: str) -> None:

@@ -145,6 +145,7 @@ def test_events_that_cannot_be_read_are_counted_and_too_many_are_refused() -> No
         (BY_HAND, {"last_cutoff": "2026-03-15"}, r"labelled on an incomplete window. Use at most 2026-03-01"),
         (BY_HAND, {"history_days": 365}, "too short for history_days 365 and label_days 30"),
         (BY_HAND.head(0), {}, "0 of 0 events"),
+        (BY_HAND.assign(**{" who": "x"}), {}, "more than one column named 'who'"),
     ],
 )
 def test_events_that_cannot_be_used_are_refused(table: pd.DataFrame, changes: dict[str, Any], message: str) -> None:

@@ -695,4 +695,4 @@ def test_levels_and_cells_are_written_as_people_do() -> None:
     assert [write_cell(cell) for cell in (46.0, 0.5, 1234567.0, None, np.nan, "x", pd.Timestamp("2026-01-31"))] == [
         *("46", "0.5", "1234567", "missing", "missing", "x", "2026-01-31")
     ]
-    assert cells_as_text(pd.Series([1.0, np.nan, 2.5])).tolist() == ["1", None, "2.5"]
+    assert cells_as_text(pd.Series([1.0, np.nan, 2.5, 2000001.0])).tolist() == ["1", None, "2.5", "2000001"]

@@ -62,6 +62,9 @@ def test_levels_are_in_declared_order_or_by_frequency() -> None:
     assert next(iter(sizes(group_customers(cells, column(kind="categorical"))))) == "c"
     numbers = group_customers(pd.Series([1.0, 0.0, 1.0]), column(kind="binary", domain=[0, 1]))
     assert sizes(numbers) == {"0": 1, "1": 2}
+    # The text of a level is the key of its label.
+    codes = group_customers(pd.Series([1001.0, 2000001.0]), column(kind="categorical", domain=[1001, 2000001]))
+    assert sizes(codes) == {"1001": 1, "2000001": 1}
 
 
 def test_rare_levels_are_put_together_unless_there_is_only_one() -> None:

@@ -656,6 +656,17 @@ def test_a_candidate_that_is_worse_in_one_segment_is_refused(scored: pd.DataFram
     assert "1 with too few customers were not tested" in reason
 
 
+def test_groups_of_the_same_name_are_all_compared(scored: pd.DataFrame) -> None:
+    declared = segments("patchy", "chance").model_dump()
+    next(column for column in declared["columns"] if column["name"] == "Region")["level_labels"] = {"south": "north"}
+
+    decision = Case(in_regions(scored, rows=60), CustomerDeclaration.model_validate(declared)).decide(
+        model("good", 2), model("good", 1)
+    )
+
+    assert "in none of 2 segments" in decision.checks[-1].reason
+
+
 def test_a_candidate_that_is_equal_in_every_segment_is_promoted(scored: pd.DataFrame) -> None:
     table = in_regions(scored, rows=60)
 

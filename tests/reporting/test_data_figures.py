@@ -70,6 +70,16 @@ def test_ranges_of_numbers_have_round_bounds(values: np.ndarray, labels: list[st
     assert sum(histogram.rows) == len(cells)
 
 
+def test_levels_are_written_as_the_keys_of_their_labels() -> None:
+    column = Column(
+        name="x", kind="binary", domain=[1.0, 2000001], level_labels={1: "a", 2000001: "b"}, description="x"
+    )
+
+    histogram = count_values(pd.Series([1.0, 2000001.0]), pd.Series(np.zeros(2)), column)
+
+    assert histogram.labels == list(column.level_labels) == ["1", "2000001"]
+
+
 def test_only_values_with_an_order_are_joined_by_a_line() -> None:
     figures = draw_distributions(profile(), DisplayNames.of(declare()))
 

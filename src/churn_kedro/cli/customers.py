@@ -22,6 +22,15 @@ _USE_CASE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _NO_USE_CASES = ("base", "local")
 _SHOWN_WIDTH, _NAME_WIDTH = 64, 40
 _SHOWN_COLUMNS = 8
+# Files that onboarding writes; which of them depends on the table.
+_FILES = (
+    "parameters/snapshots.yml",
+    "parameters/customers.yml",
+    "catalog/data_processing.yml",
+    "catalog/snapshots.yml",
+    "parameters/data_processing.yml",
+    "globals.yml",
+)
 
 
 @click.group()
@@ -47,7 +56,7 @@ def customers() -> None:
 @click.option("--encoding", metavar="NAME", help="Character encoding, such as cp1251; detected if left out.")
 @click.option("--delimiter", metavar="CHARACTER", help="Delimiter; detected if left out.")
 @click.option("--sheet", metavar="SHEET", help="Sheet of an Excel file; that with the columns if left out.")
-@click.option("--force", is_flag=True, help="Overwrite the files of an existing use case.")
+@click.option("--force", is_flag=True, help="Overwrite the files of an existing use case, and delete those not needed.")
 @show_user_errors
 def onboard(
     path: Path,
@@ -90,8 +99,11 @@ def onboard(
         onboarding, texts = _onboard_table(
             raw, str(target), positive, task, description, name, path.name, table, reading
         )
-    _write(folder, texts)
-    files = [f"conf/{name}/{file}" for file in texts]
+    texts = {file: text for file, text in texts.items() if text}
+    stale = [file for file in _FILES if file not in texts and (folder / file).is_file()]
+    _write(folder, texts, stale)
+    changed = {"written": list(texts), "deleted, since this table needs no such file": stale}
+    files = {title: [f"conf/{name}/{file}" for file in listed] for title, listed in changed.items() if listed}
     steps = [f"kedro run --env {name} --pipelines snapshots"] if events else []
     steps.append(f"kedro run --env {name}")
     click.echo(_describe_onboarding(onboarding, raw.shape, path, doubts, files, steps))
@@ -210,12 +222,12 @@ def _onboard_events(
     return onboarding, texts, [counted, *found.doubts]
 
 
-def _write(folder: Path, texts: dict[str, str]) -> None:
-    """Write the files; globals.yml is last, since it makes the folder a use case."""
+def _write(folder: Path, texts: Mapping[str, str], stale: Sequence[str]) -> None:
+    """Delete stale files and write the others; globals.yml is last, since it makes the folder a use case."""
     from churn_kedro.datasets import DocumentDataset
 
-    for file in [file for file, text in texts.items() if not text]:
-        del texts[file]
+    for file in stale:
+        (folder / file).unlink()
     for file, text in texts.items():
         DocumentDataset(filepath=(folder / file).as_posix()).save(text)
 
@@ -250,7 +262,7 @@ def _describe_onboarding(
     shape: tuple[int, int],
     path: Path,
     further: Sequence[str],
-    files: Sequence[str],
+    files: Mapping[str, Sequence[str]],
     steps: Sequence[str],
 ) -> str:
     names = {guess.name: _short(one_line(guess.name), _NAME_WIDTH) for guess in onboarding.columns}
@@ -268,5 +280,7 @@ def _describe_onboarding(
     doubts += [f"{names[guess.name]}: {doubt}" for guess in onboarding.columns for doubt in guess.doubts]
     if doubts:
         lines += ["", "please review:", *[f"  (?) {one_line(doubt)}" for doubt in doubts]]
-    lines += ["", "written:", *[f"  {file}" for file in files], "", f"next: {', then '.join(steps)}"]
+    for title, listed in files.items():
+        lines += ["", f"{title}:", *[f"  {file}" for file in listed]]
+    lines += ["", f"next: {', then '.join(steps)}"]
     return "\n".join(map(escape_controls, lines))

@@ -7,6 +7,7 @@ from .declaration import (
     Kind as Kind,
     Level as Level,
     Range as Range,
+    level_text as level_text,
 )
 from .digests import row_digests as row_digests, table_digest as table_digest
 from .display_names import FILE_NAMES as FILE_NAMES, DisplayNames as DisplayNames

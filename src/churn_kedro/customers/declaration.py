@@ -59,9 +59,9 @@ def level_text(level: Level) -> str:
         level: Text or number.
 
     Returns:
-        The text; of a number, in short form.
+        The text; of a number, without a decimal point where it is whole.
     """
-    return level if isinstance(level, str) else f"{level:g}"
+    return level if isinstance(level, str) else f"{level:.15g}"
 
 
 def _write_levels(labels: Any) -> Any:
@@ -144,7 +144,7 @@ class Column(Parameters):
 
     @model_validator(mode="after")
     def _fitting_kind(self) -> Self:
-        # What an ignored column was declared as before is documentation.
+        # The other keys of an ignored column are documentation.
         if self.role == "ignored":
             return self
         if self.role == "feature" and self.kind is None:
@@ -263,6 +263,11 @@ class Column(Parameters):
         unknown = sorted(set(self.level_labels) - set(map(level_text, self.levels))) if self.levels else []
         if unknown:
             raise ValueError(f"column '{self.name}' has level_labels of {unknown}, which are not in {self.levels}")
+        shown = [self.level_labels.get(text, text) for text in map(level_text, self.levels)]
+        shown = shown or list(self.level_labels.values())
+        repeated = sorted({label for label in shown if shown.count(label) > 1})
+        if self.level_labels and repeated:
+            raise ValueError(f"column '{self.name}' has several levels named {repeated} in level_labels; name each one")
         return self
 
     @property

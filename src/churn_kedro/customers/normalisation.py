@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,9 +125,33 @@ def find_header_rows(raw: pd.DataFrame) -> pd.Index:
     return candidates.index[repeated.to_numpy(dtype=bool)]
 
 
-def _clean_header(raw: pd.DataFrame) -> list[str]:
-    """Return the names of the columns without a byte order mark, quotation marks and blanks around them."""
+def clean_header(raw: pd.DataFrame) -> list[str]:
+    """Return the names of the columns without a byte order mark, quotation marks and blanks around them.
+
+    Args:
+        raw: Table as read from a file.
+
+    Returns:
+        The names in the order of the file.
+    """
     return [str(name).strip().lstrip("\ufeff").strip('"').strip() for name in raw.columns]
+
+
+def require_distinct_names(header: Sequence[str]) -> None:
+    """Require that no name of a column is repeated; columns may be without a name.
+
+    Args:
+        header: Names as returned by :func:`clean_header`.
+
+    Raises:
+        CustomerTableError: A name is repeated.
+    """
+    repeated = sorted({name for name in header if name and header.count(name) > 1})
+    if repeated:
+        raise CustomerTableError(
+            f"The file has more than one column named {', '.join(map(repr, repeated))} (ignoring blanks around names): "
+            "rename or remove the others."
+        )
 
 
 def name_columns(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_target: bool) -> NamedCustomers:
@@ -143,7 +168,7 @@ def name_columns(raw: pd.DataFrame, declaration: CustomerDeclaration, *, with_ta
     Raises:
         CustomerTableError: A declared column is absent.
     """
-    header = _clean_header(raw)
+    header = clean_header(raw)
     header_rows = find_header_rows(raw)
     named = raw.set_axis(header, axis=1)
     body = named.drop(index=header_rows) if len(header_rows) else named
@@ -173,7 +198,7 @@ def find_known_outcomes(named: NamedCustomers, declaration: CustomerDeclaration)
     Returns:
         Whether the target is not missing, for each row; false where the table has no such column.
     """
-    header = _clean_header(named.raw)
+    header = clean_header(named.raw)
     target = next(column for column in declaration.columns if column.role == "target")
     try:
         # Other columns of the training table may be absent.

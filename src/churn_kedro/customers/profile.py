@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from churn_estimators.cells import as_text
 from churn_kedro.base import Parameters, Record, one_line
-from churn_kedro.customers.declaration import Column, CustomerDeclaration
+from churn_kedro.customers.declaration import Column, CustomerDeclaration, level_text
 from churn_kedro.customers.display_names import DisplayNames
 from churn_kedro.customers.normalisation import NormalisedCustomers
 from churn_kedro.customers.splits import SplitManifest
@@ -298,7 +298,7 @@ def count_values(cells: pd.Series, rates: pd.Series, column: Column) -> Histogra
         return Histogram(labels=[], rows=[], rates=[])
     if column.levels:
         groups = cells.map({level: position for position, level in enumerate(column.levels)})
-        labels = [str(level) for level in column.levels]
+        labels = [level_text(level) for level in column.levels]
     elif column.cells == "text":
         frequent = cells.value_counts().head(_MOST_LEVELS).index
         positions = {level: position for position, level in enumerate(frequent)}

@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from churn_estimators.cells import TEXT, as_text, read_dates, read_numbers
 from churn_kedro.base import Parameters, Record
 from churn_kedro.customers.declaration import CustomerTableError
+from churn_kedro.customers.normalisation import clean_header, require_distinct_names
 
 SNAPSHOT = "snapshot_date"
 LABEL = "churn"
@@ -111,8 +112,8 @@ def build_snapshots(
         after the last event, and the report.
 
     Raises:
-        CustomerTableError: A column is absent, too many events are unreadable, or no cut-off has enough history and a
-            complete label window.
+        CustomerTableError: A column is absent or repeated, too many events are unreadable, or no cut-off has enough
+            history and a complete label window.
     """
     readable, unreadable = _read_events(events, parameters)
     moments = readable["moment"]
@@ -169,12 +170,15 @@ def describe_columns(parameters: SnapshotParameters) -> dict[str, str]:
 def _read_events(events: pd.DataFrame, parameters: SnapshotParameters) -> tuple[pd.DataFrame, int]:
     columns = parameters.columns
     wanted = [name for name in (columns.customer, columns.timestamp, columns.amount) if name is not None]
-    absent = [name for name in wanted if name not in events]
+    header = clean_header(events)
+    absent = [name for name in wanted if name not in header]
     if absent:
         raise CustomerTableError(
-            f"The event table lacks {', '.join(map(repr, absent))}; it has {', '.join(map(str, events.columns))}. "
+            f"The event table lacks {', '.join(map(repr, absent))}; it has {', '.join(header)}. "
             "Name its columns in snapshots.columns."
         )
+    require_distinct_names([name for name in header if name in wanted])
+    events = events.set_axis(header, axis=1)
     customers = as_text(events[columns.customer])
     moments, _ = read_dates(events[columns.timestamp], [], columns.timestamp_format)
     readable = customers.notna() & (customers != "") & moments.notna()

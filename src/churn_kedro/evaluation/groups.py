@@ -9,7 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import Column
+from churn_kedro.customers import Column, level_text
 
 # Groups of missing values and of rare levels.
 MISSING, OTHER = "missing", "other"
@@ -139,6 +139,6 @@ def _list_levels(cells: pd.Series, column: Column, missing: np.ndarray, min_rows
         kept = levels
     positions = {level: place for place, level in enumerate(kept)}
     codes = cells.map(positions).to_numpy(dtype=np.float64, na_value=np.nan)
-    labels = [_number(level) if isinstance(level, (int, float)) else str(level) for level in kept]
+    labels = [level_text(level) for level in kept]
     codes = np.where(np.isnan(codes), len(labels), codes).astype(np.int64)
     return _collect(column.name, codes, [*labels, OTHER], missing, ranges=False)

@@ -513,27 +513,27 @@ def _fair_to_both(
     return fresh, f" (on the {len(fresh):,} of {len(test):,} test customers that the champion was not trained on)"
 
 
-def _declared_segments(test: pd.DataFrame, declaration: CustomerDeclaration) -> dict[str, np.ndarray]:
-    """Return the members of each group of each segment column, by name."""
+def _declared_segments(test: pd.DataFrame, declaration: CustomerDeclaration) -> list[tuple[str, np.ndarray]]:
+    """Return the name and the members of each group of each segment column; names may be equal."""
     names = DisplayNames.of(declaration)
-    members: dict[str, np.ndarray] = {}
+    members: list[tuple[str, np.ndarray]] = []
     for column in declaration.segments:
         groups = group_customers(test[column.name], column, _FEWEST_IN_SEGMENT)
-        members |= {names.group(column.name, label): groups.codes == code for code, label in enumerate(groups.labels)}
+        members += [(names.group(column.name, label), groups.codes == code) for code, label in enumerate(groups.labels)]
     return members
 
 
 def _compare_segments(
-    scores: list[ScoredCustomers], segments: dict[str, np.ndarray], required: TaskGate, gate: GateParameters
+    scores: list[ScoredCustomers], segments: list[tuple[str, np.ndarray]], required: TaskGate, gate: GateParameters
 ) -> GateCheck:
-    compared = {
-        name: [one.of(members) for one in scores]
-        for name, members in segments.items()
+    compared = [
+        (name, [one.of(members) for one in scores])
+        for name, members in segments
         if _is_evaluable(scores[0].of(members))
-    }
+    ]
     share = (1 - gate.confidence) / max(1, len(compared))
     worst, lost = (0.0, ""), []
-    for name, (first, second) in compared.items():
+    for name, (first, second) in compared:
         gain, resampled, _ = _gains(first, second, required.metric, _resampling(gate, _SEGMENT_RESAMPLES))
         if gain < worst[0]:
             worst = gain, name

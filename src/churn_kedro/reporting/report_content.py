@@ -620,11 +620,10 @@ def _describe_miscalibrated(group: Slice, task: Task, names: DisplayNames) -> st
     if group.calibration is None:
         return f"Miscalibrated: {name}."
     difference = group.calibration.difference
+    way = "low" if difference.value > 0 else "high"
     if task == "regression":
-        way = "low" if difference.value > 0 else "high"
         size = f"{write_number(abs(difference.value))} more than elsewhere"
     else:
-        way = "low" if difference.value > 0 else "high"
         size = f"{100 * abs(difference.value):.1f} percentage points"
     return f"Predictions are too {way} for {name} ({group.rows:,} customers), by {size}."
 

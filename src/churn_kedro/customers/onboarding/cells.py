@@ -13,6 +13,7 @@ import pandas as pd
 
 from churn_estimators.cells import TEXT, as_text, read_numbers
 from churn_kedro.base import one_line
+from churn_kedro.customers.declaration import Level
 from churn_kedro.customers.normalisation import MISSING_WORDS
 
 # Minimum share of cells that are numbers (dates) for the others to be missing or errors.
@@ -158,6 +159,18 @@ def listed(words: Sequence[Any]) -> str:
     """
     shown = ", ".join(repr(str(word)) for word in words[:_SHOWN])
     return shown + (", …" if len(words) > _SHOWN else "")
+
+
+def as_level(number: float) -> Level:
+    """Return a number as a level of a declaration.
+
+    Args:
+        number: A finite number.
+
+    Returns:
+        An integer where it is whole.
+    """
+    return int(number) if float(number).is_integer() else float(number)
 
 
 def divide_name(name: str) -> list[str]:

@@ -11,9 +11,16 @@ import numpy as np
 import pandas as pd
 
 from churn_estimators.cells import is_number, read_dates
-from churn_kedro.customers.declaration import Level
 from churn_kedro.customers.identifiers import resembles_a_key
-from churn_kedro.customers.onboarding.cells import MOSTLY, Cells, ColumnGuess, describe_name, listed, missing_words
+from churn_kedro.customers.onboarding.cells import (
+    MOSTLY,
+    Cells,
+    ColumnGuess,
+    as_level,
+    describe_name,
+    listed,
+    missing_words,
+)
 from churn_kedro.customers.onboarding.target import declare_format, names_positive
 
 # Maximum number of levels, and of words for "missing", that are declared.
@@ -116,7 +123,9 @@ def guess_column(cells: Cells, distinct_rows: int) -> ColumnGuess:
     guess = ColumnGuess({"name": cells.name}, "")
     if cells.distinct == 1 and cells.missing >= _FLAG_SHARE * len(cells.text):
         only = cells.numbers.iloc[0]
-        guess.fields |= {"kind": "categorical", "domain": [cells.levels[0] if np.isnan(only) else _number(only)]}
+        guess.fields |= {"kind": "categorical", "domain": [cells.levels[0] if np.isnan(only) else as_level(only)]}
+        if not np.isnan(only):
+            declare_format(cells, guess)
         guess.doubts.append("one value or missing: check when it is filled, which may be after the outcome")
         guess.seen = f"{cells.levels[0]!r} or nothing"
     elif cells.distinct <= 1:
@@ -220,18 +229,18 @@ def _guess_numbers(cells: Cells, guess: ColumnGuess) -> str:
     if len(known) == 1:
         guess.fields["role"] = "ignored"
         return f"always {low:.15g}: no information"
+    declare_format(cells, guess)
     if len(known) == 2 and whole:
-        guess.fields |= {"kind": "binary", "domain": [_number(low), _number(high)]}
+        guess.fields |= {"kind": "binary", "domain": [as_level(low), as_level(high)]}
         return f"{low:.15g} or {high:.15g}"
     if whole and len(known) <= _MAX_CODES and _CODE_NAME.search(cells.words):
-        guess.fields |= {"kind": "categorical", "domain": [_number(value) for value in known]}
+        guess.fields |= {"kind": "categorical", "domain": [as_level(value) for value in known]}
         guess.doubts.append("whole numbers taken for codes by the column's name; if they are ordered, use kind numeric")
         return f"{len(known)} codes from {low:.15g} to {high:.15g}"
     guess.fields["kind"] = "numeric"
     # Counts and amounts are near zero; values far from it (latitudes, years) may be negative in other rows.
     if 0 <= low <= 0.2 * high:
         guess.fields["domain"] = {"min": 0}
-    declare_format(cells, guess)
     guess.doubts += _find_sentinels(cells)
     return spread
 
@@ -260,10 +269,6 @@ def _find_sentinels(cells: Cells) -> list[str]:
                 f"{neighbour:.15g}: if it means missing, add it to missing"
             )
     return doubts
-
-
-def _number(value: float) -> Level:
-    return int(value) if float(value).is_integer() else float(value)
 
 
 def _guess_dates(cells: Cells, guess: ColumnGuess) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 import pandas as pd
 
 from churn_estimators.cells import as_text, read_dates
 from churn_kedro.customers.declaration import CustomerTableError
+from churn_kedro.customers.normalisation import clean_header, require_distinct_names
 from churn_kedro.customers.onboarding.cells import MOSTLY, Cells, divide_name, find_decimal, summarise_cells
 from churn_kedro.customers.onboarding.columns import guess_column
-from churn_kedro.customers.onboarding.inference import Onboarding, infer_declaration
+from churn_kedro.customers.onboarding.inference import Onboarding, infer_declaration, require_column
 from churn_kedro.customers.snapshots import (
     LABEL,
     EventColumns,
@@ -69,11 +69,13 @@ def infer_snapshots(
         Parameters of the snapshots, and the declaration of the customers.
 
     Raises:
-        CustomerTableError: A column is absent, the times cannot be read, or the events cover too few days.
+        CustomerTableError: A column is absent or repeated, the times cannot be read, or the events cover too few days.
     """
-    named = events.set_axis([str(name).strip() for name in events.columns], axis=1)
+    header = clean_header(events)
+    named = events.set_axis(header, axis=1)
     for name in (customer, timestamp, *([amount] if amount is not None else [])):
-        _require_column(named, name)
+        require_column(header, name)
+    require_distinct_names(header)
     doubts: list[str] = []
     decimal = find_decimal(named.head(_SAMPLE))
     date_format = _find_time_format(named, timestamp, decimal)
@@ -119,15 +121,6 @@ def infer_snapshots(
         label_days=days,
     )
     return EventOnboarding(parameters, report, customers, days if customers.by_time else 0, doubts)
-
-
-def _require_column(events: pd.DataFrame, name: str) -> None:
-    if name not in events.columns:
-        nearest = get_close_matches(name, list(events.columns), n=1, cutoff=0.5)
-        raise CustomerTableError(
-            f"There is no column '{name}'{f'; the nearest is {nearest[0]!r}' if nearest else ''}. The file has: "
-            f"{', '.join(events.columns)}."
-        )
 
 
 def _sample(events: pd.DataFrame, name: str, decimal: str) -> Cells:

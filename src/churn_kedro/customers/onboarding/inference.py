@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from churn_kedro.base import one_line
 from churn_kedro.customers.declaration import RESERVED_NAMES, CustomerDeclaration, CustomerTableError
-from churn_kedro.customers.normalisation import find_header_rows
+from churn_kedro.customers.normalisation import clean_header, find_header_rows, require_distinct_names
 from churn_kedro.customers.onboarding.cells import ColumnGuess, divide_name, find_decimal, summarise_cells
 from churn_kedro.customers.onboarding.columns import CUSTOMER_ID_NAME, guess_column
 from churn_kedro.customers.onboarding.target import guess_target
@@ -78,10 +78,12 @@ def infer_declaration(
     Raises:
         CustomerTableError: The target is absent or has one value only, or the table has no rows or no usable feature.
     """
-    header = [str(name).strip().lstrip("\ufeff").strip('"').strip() for name in raw.columns]
+    header = clean_header(raw)
     body = raw.drop(index=find_header_rows(raw)).set_axis(header, axis=1)
-    _require_target(header, target, len(body))
-    _require_distinct_names(header)
+    require_column(header, target)
+    if not len(body):
+        raise CustomerTableError("The table has a header but no rows: there is nothing to infer a declaration from.")
+    require_distinct_names(header)
     doubts: list[str] = []
     # Repeated rows are ignored in the search for a key.
     distinct_rows = len(body) - int(body.duplicated().sum())
@@ -170,14 +172,6 @@ def _validate(declared: dict[str, Any]) -> CustomerDeclaration:
         raise CustomerTableError(f"The table cannot be declared: {reasons}. Correct it in the file.") from error
 
 
-def _require_distinct_names(header: list[str]) -> None:
-    repeated = sorted({name for name in header if name and header.count(name) > 1})
-    if repeated:
-        raise CustomerTableError(
-            f"The file has more than one column named {', '.join(map(repr, repeated))}: rename or remove the others."
-        )
-
-
 def _declare_identifier(guess: ColumnGuess) -> ColumnGuess:
     kept = {key: guess.fields[key] for key in ("name", "nullable", "missing", "description") if key in guess.fields}
     return ColumnGuess(kept | {"role": "id"}, guess.seen)
@@ -221,12 +215,19 @@ def _choose_identifier(
     return (repeating, chosen) if counts_rows else (chosen, None)
 
 
-def _require_target(header: Sequence[str], target: str, rows: int) -> None:
-    if not target or target not in header:
-        nearest = get_close_matches(target, list(filter(None, header)), n=1, cutoff=0.5)
+def require_column(header: Sequence[str], name: str) -> None:
+    """Require a column that the user names.
+
+    Args:
+        header: Names of the columns.
+        name: The column.
+
+    Raises:
+        CustomerTableError: There is none; the message has the nearest name.
+    """
+    if not name or name not in header:
+        nearest = get_close_matches(name, list(filter(None, header)), n=1, cutoff=0.5)
         raise CustomerTableError(
-            f"There is no column '{target}'{f'; the nearest is {nearest[0]!r}' if nearest else ''}. The file has: "
+            f"There is no column '{name}'{f'; the nearest is {nearest[0]!r}' if nearest else ''}. The file has: "
             f"{', '.join(header)}."
         )
-    if not rows:
-        raise CustomerTableError("The table has a header but no rows: there is nothing to infer a declaration from.")

@@ -11,7 +11,7 @@ import pandas as pd
 
 from churn_estimators.cells import is_number
 from churn_kedro.customers.declaration import CustomerTableError, Level
-from churn_kedro.customers.onboarding.cells import MOSTLY, Cells, ColumnGuess, describe_name, listed
+from churn_kedro.customers.onboarding.cells import MOSTLY, Cells, ColumnGuess, as_level, describe_name, listed
 from churn_kedro.customers.tasks import Task
 
 _MAX_CLASSES = 20
@@ -73,9 +73,11 @@ def guess_target(cells: Cells, *, positive: str | None, task: Task | None) -> Ta
     Raises:
         CustomerTableError: The column has one value only, or does not fit the task.
     """
-    if cells.distinct < 2:
+    distinct = len(_spellings(cells))
+    if distinct < 2:
         raise CustomerTableError(
-            f"The target '{cells.name}' has {cells.distinct} different values: a model cannot be trained on it."
+            f"The target '{cells.name}' has {distinct} different values (spellings of a word or number are one): "
+            "a model cannot be trained on it."
         )
     fields: dict[str, Any] = {"name": cells.name, "role": "target", "description": describe_name(cells.name)}
     if cells.markers:
@@ -90,7 +92,9 @@ def guess_target(cells: Cells, *, positive: str | None, task: Task | None) -> Ta
     if strays:
         values = values.drop(strays)
         _set_aside(cells, strays, column)
-    levels: list[Level] = [_number(value) for value in values.index] if _all_numbers(values) else list(values.index)
+    levels: list[Level] = (
+        [as_level(float(value)) for value in values.index] if _all_numbers(values) else list(values.index)
+    )
     if not _all_numbers(values):
         _require_words(cells, values)
     else:
@@ -123,11 +127,6 @@ def _guess_binary(
 
 def _all_numbers(values: pd.Series) -> bool:
     return all(is_number(str(value)) for value in values.index)
-
-
-def _number(text: str) -> Level:
-    value = float(text)
-    return int(value) if value.is_integer() else value
 
 
 def _count_values(cells: Cells, column: ColumnGuess) -> pd.Series:
@@ -265,7 +264,11 @@ def declare_format(cells: Cells, guess: ColumnGuess) -> None:
     if written.thousands:
         guess.fields["thousands"] = written.thousands
     if written.remove or written.thousands:
-        level, number = next(pair for pair in zip(cells.levels, cells.numbers, strict=True) if not is_number(pair[0]))
+        level, number = next(
+            (level, number)
+            for level, number in zip(cells.levels, cells.numbers, strict=True)
+            if not np.isnan(number) and not is_number(level)
+        )
         guess.doubts.append(f"amounts such as {level!r} are read as {number:.15g}")
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, level_text
 from churn_kedro.evaluation.explanations.interface import ExplanationParameters, take_sample
 from churn_kedro.evaluation.explanations.shap_values import Explanation, choose_explained, explain, explain_classes
 
@@ -151,13 +151,7 @@ def cells_as_text(cells: pd.Series) -> pd.Series:
     Returns:
         Objects: text or None.
     """
-    return pd.Series([_level_text(cell) for cell in cells], index=cells.index, dtype="object")
-
-
-def _level_text(cell: Any) -> str | None:
-    if pd.isna(cell):
-        return None
-    return f"{cell:g}" if isinstance(cell, (int, float, np.number)) and not isinstance(cell, bool) else str(cell)
+    return pd.Series([None if pd.isna(cell) else level_text(cell) for cell in cells], index=cells.index, dtype="object")
 
 
 def order_levels(texts: pd.Series, column: str, declaration: CustomerDeclaration) -> list[str]:
@@ -172,5 +166,5 @@ def order_levels(texts: pd.Series, column: str, declaration: CustomerDeclaration
         Observed declared levels, followed by undeclared levels by decreasing frequency.
     """
     frequent = [str(level) for level in texts.value_counts().index]
-    declared = [str(_level_text(level)) for one in declaration.features if one.name == column for level in one.levels]
+    declared = [level_text(level) for one in declaration.features if one.name == column for level in one.levels]
     return [level for level in declared if level in frequent] + [level for level in frequent if level not in declared]
