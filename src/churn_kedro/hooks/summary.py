@@ -11,7 +11,6 @@ from kedro.framework.hooks import hook_impl
 
 from churn_kedro.base import Record, hide_secrets
 from churn_kedro.hooks.lineage import name_run
-from churn_kedro.pipelines import MAIN_JOB
 
 if TYPE_CHECKING:
     from kedro.framework.context import KedroContext
@@ -37,7 +36,6 @@ class SummaryHooks:
         self._reports: dict[type, Any] = {}
         self._saved: set[str] = set()
         self._seconds: dict[str, float] = {}
-        self._pipelines: dict[str, str] = {}
         self._mark = 0.0
         self._requested: list[str] | None = None
 
@@ -56,12 +54,8 @@ class SummaryHooks:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
-        """Reset the measurements, and map nodes to pipelines."""
-        from kedro.framework.project import pipelines
-
+        """Reset the measurements."""
         self._requested = run_params.get("pipeline_names")
-        names = self._requested or MAIN_JOB
-        self._pipelines = {node.name: name for name in names if name in pipelines for node in pipelines[name].nodes}
         self._reports, self._saved, self._seconds = {}, set(), {}
         self._mark = time.perf_counter()
 
@@ -81,7 +75,7 @@ class SummaryHooks:
 
     def _add_time(self, node: Node) -> None:
         now = time.perf_counter()
-        pipeline = self._pipelines.get(node.name, node.name)
+        pipeline = str(node.namespace)
         # Removed and inserted again, so that pipelines are listed in the order in which they ended.
         self._seconds[pipeline] = self._seconds.pop(pipeline, 0.0) + now - self._mark
         self._mark = now
