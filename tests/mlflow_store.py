@@ -46,7 +46,7 @@ def register_trained(trained: TrainedModel, name: str, project: Path) -> ModelIn
         name="churn_model",
         registered_model_name=name,
         use_case="test",
-        description="Customers",
+        declaration={"description": "Customers"},
         project_path=project.as_posix(),
     )
     with mlflow.start_run():

@@ -25,8 +25,8 @@ class ParameterHooks:
 
     @hook_impl
     def after_catalog_created(self, parameters: dict[str, Any]) -> None:
-        """Store all parameters; Kedro adds each nested one under its dotted name."""
-        self._parameters = {name: value for name, value in parameters.items() if "." not in name}
+        """Store all parameters, without the single ones that Kedro adds."""
+        self._parameters = parameters["parameters"]
 
     @hook_impl(tryfirst=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:

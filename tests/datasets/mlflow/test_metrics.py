@@ -30,7 +30,7 @@ def test_an_evaluation_in_a_run_of_its_own_is_linked_to_the_model(
         name="churn_model",
         registered_model_name="linked",
         use_case="test",
-        description="Customers",
+        declaration={"description": "Customers"},
         project_path=tmp_path.as_posix(),
     )
     with mlflow.start_run():

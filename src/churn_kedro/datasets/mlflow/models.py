@@ -76,7 +76,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
         name: Name of the logged model within its run.
         registered_model_name: Registered model that gets the version.
         use_case: Name of the use case, stored as a tag.
-        description: Description of the customers, for the registered model.
+        declaration: Declaration of the customers, whose description is that of the registered model.
         project_path: Folder of the project, whose git commit is stored as a tag.
         metadata: For plugins; Kedro ignores it.
     """
@@ -89,7 +89,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
         name: str,
         registered_model_name: str,
         use_case: str,
-        description: str,
+        declaration: dict[str, Any],
         project_path: str,
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -103,7 +103,7 @@ class TrackedModelDataset(MlflowModelTrackingDataset):
             metadata=metadata,
         )
         self._use_case = use_case
-        self._description = description
+        self._description = str(declaration["description"])
         self._project_path = project_path
 
     def _save(self, model: TrainedModel) -> None:
