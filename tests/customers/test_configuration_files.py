@@ -29,7 +29,7 @@ def load(text: str, conf: Path) -> Any:
 
 @pytest.mark.slow
 @given(values=st.lists(LEAVES, min_size=1, max_size=4), comment=hostile_text(min_size=0))
-@settings(max_examples=60)
+@settings(max_examples=30)
 @example(values=["???", "\\???", "\\${x}", "\\\\${x}", "${x", "$${x}", "\\"], comment="a\rdata_root: elsewhere")
 @example(values=["", " x ", "x\n", "\t", "a\x85b", "\x00"], comment="\ufffe\ufeff\x00\x1b")
 def test_what_is_written_is_read_back_and_comments_are_no_configuration(
@@ -73,7 +73,7 @@ def write_use_case(conf: Path, texts: dict[str, str]) -> ProjectConfigLoader:
     description=hostile_text(),
     file=hostile_text(),
 )
-@settings(max_examples=12)
+@settings(max_examples=8)
 def test_the_declaration_of_a_hostile_table_is_the_same_in_parameters_globals_and_catalog(
     conf: Path, names: list[str], levels: list[str], description: str, file: str
 ) -> None:

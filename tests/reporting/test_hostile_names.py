@@ -131,7 +131,7 @@ class DataReport:
 
 @pytest.mark.slow
 @given(text=hostile_text())
-@settings(max_examples=25)
+@settings(max_examples=10)
 @example(text=EVERYTHING)
 def test_pages_have_the_elements_and_attributes_of_the_template_alone(data_report: DataReport, text: str) -> None:
     results, plain = hostile_results(text), [hostile_results("x"), hostile_results("x" * 100)]
@@ -153,7 +153,7 @@ def test_pages_have_the_elements_and_attributes_of_the_template_alone(data_repor
 
 @pytest.mark.slow
 @given(text=hostile_text())
-@settings(max_examples=25)
+@settings(max_examples=15)
 @example(text=EVERYTHING)
 @example(text="- a")
 @example(text="1. www.example.com https://example.com")
