@@ -38,7 +38,7 @@ from churn_kedro.hooks import (  # noqa: E402 - imports MLflow, which reads the 
     TrackingServerHooks,
 )
 
-# MlflowHooks replaces them; the name depends on the version of pip that installed the plugin.
+# MlflowHooks replaces them. Kedro compares the name in the metadata of the plugin, which has an underscore at present.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-mlflow", "kedro_mlflow")
 _lineage = LineageHooks()
 # The last one goes first, before or after those that are marked as first or last.

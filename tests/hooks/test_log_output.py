@@ -7,11 +7,13 @@ from pathlib import Path
 from tests import ROOT
 
 SCRIPT = """
-import logging, sys
+import logging, logging.handlers, sys
 from pathlib import Path
 import churn_kedro.settings
 from churn_kedro.hooks.log_output import show_all_records, write_log_file
 
+own = logging.handlers.RotatingFileHandler(Path(sys.argv[1]).with_name("own.log"), delay=True)
+logging.getLogger().addHandler(own)
 write_log_file(Path(sys.argv[1]).with_name("former.log"))
 write_log_file(Path(sys.argv[1]))
 if len(sys.argv) > 2:
@@ -48,6 +50,13 @@ def test_the_console_shows_what_matters_and_the_file_has_everything_once(tmp_pat
         "ERROR   kedro.pipeline.node: a node has failed",
         "INFO    churn_kedro.training: a trial has ended",
     ]
+
+
+def test_a_file_of_the_logging_configuration_is_kept(tmp_path: Path) -> None:
+    run(str(tmp_path / "bank.log"))
+
+    assert "a trial has ended" in (tmp_path / "own.log").read_text(encoding="utf-8")
+    assert not (tmp_path / "former.log").read_text(encoding="utf-8")
 
 
 def test_verbose_shows_the_records_of_kedro_and_details(tmp_path: Path) -> None:

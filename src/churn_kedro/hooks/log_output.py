@@ -16,6 +16,10 @@ _FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 _MAX_BYTES, _BACKUPS = 10_000_000, 5
 
 
+class _RunLog(RotatingFileHandler):
+    """The log file of this project, which is told apart from handlers of the logging configuration."""
+
+
 def _handling_loggers() -> Iterator[logging.Logger]:
     """Yield the loggers that pass records to handlers of their own: the root, and those that do not propagate."""
     yield logging.getLogger()
@@ -33,12 +37,12 @@ def write_log_file(path: Path) -> None:
         path: The file. If it cannot be written, there is a warning and the run goes on.
     """
     for target in _handling_loggers():
-        for former in [one for one in target.handlers if isinstance(one, RotatingFileHandler)]:
+        for former in [one for one in target.handlers if isinstance(one, _RunLog)]:
             target.removeHandler(former)
             former.close()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = RotatingFileHandler(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8")
+        handler = _RunLog(path, maxBytes=_MAX_BYTES, backupCount=_BACKUPS, encoding="utf-8")
     except OSError as error:
         logger.warning("No log file is written to %s: %s.", path, error.strerror)
         return

@@ -38,11 +38,11 @@ def test_an_evaluation_in_a_run_of_its_own_is_linked_to_the_model(
     model_id = str(MlflowClient().get_model_version("linked", "1").source).removeprefix("models:/")
 
     with mlflow.start_run() as evaluation:
-        RunMetricsDataset().save(RunMetrics({"roc_auc": 0.75}, model_id))
+        RunMetricsDataset(group="evaluation").save(RunMetrics({"roc_auc": 0.75}, model_id))
 
     metrics = mlflow.get_logged_model(model_id).metrics or []
     assert [(metric.key, metric.value, metric.run_id) for metric in metrics] == [
-        ("roc_auc", 0.75, evaluation.info.run_id)
+        ("evaluation/roc_auc", 0.75, evaluation.info.run_id)
     ]
     inputs = mlflow.get_run(evaluation.info.run_id).inputs
     assert inputs is not None

@@ -36,13 +36,20 @@ def _record(*children: ChildRun) -> tuple[Run, list[Run]]:
     return client.get_run(parent.info.run_id), [client.get_run(run.info.run_id) for run in found]
 
 
+def _params_of(run: mlflow.ActiveRun) -> dict[str, str]:
+    """Parameters of the group, which all of the run are in."""
+    logged = mlflow.get_run(run.info.run_id).data.params
+    assert all(name.startswith("model/") for name in logged)
+    return {name.removeprefix("model/"): value for name, value in logged.items()}
+
+
 def test_parameters_are_logged_to_the_active_run(tracking: str) -> None:
     many = {f"number_{number}": number for number in range(150)}  # more than MLflow takes at a time
 
     with mlflow.start_run() as run:
-        RunParametersDataset().save({"depth": 3, "eta": 0.1, "booster": None, **many})
+        RunParametersDataset(group="model").save({"depth": 3, "eta": 0.1, "booster": None, **many})
 
-    logged = mlflow.get_run(run.info.run_id).data.params
+    logged = _params_of(run)
     assert logged == {"depth": "3", "eta": "0.1", "booster": "None"} | {name: str(n) for name, n in many.items()}
 
 
@@ -54,9 +61,9 @@ def test_names_and_values_that_mlflow_refuses_are_logged_all_the_same(
     names = ["Größe (cm) 100%", "a" * 300, "rate//year", "../up", "..", ".", "/root", "end/"]
 
     with mlflow.start_run() as run:
-        RunParametersDataset().save(dict.fromkeys(names, "x" * 10000))
+        RunParametersDataset(group="model").save(dict.fromkeys(names, "x" * 10000))
 
-    logged = mlflow.get_run(run.info.run_id).data.params
+    logged = _params_of(run)
     assert len(logged) == len(names)
     assert {"Größe _cm_ 100_", "rate__year", "___up", "__", "_", "_root", "end_"} < logged.keys()
     assert set(logged.values()) == {"x" * 6000}
@@ -73,12 +80,12 @@ def test_of_a_long_name_the_ends_are_kept() -> None:
 
 def test_a_parameter_that_would_change_is_refused(tracking: str) -> None:
     with mlflow.start_run() as run:
-        RunParametersDataset().save({"depth": 3})
-        RunParametersDataset().save({"depth": 3})
+        RunParametersDataset(group="model").save({"depth": 3})
+        RunParametersDataset(group="model").save({"depth": 3})
         with pytest.raises(DatasetError, match="Changing param values is not allowed"):
-            RunParametersDataset().save({"depth": 4})
+            RunParametersDataset(group="model").save({"depth": 4})
 
-    assert mlflow.get_run(run.info.run_id).data.params == {"depth": "3"}
+    assert _params_of(run) == {"depth": "3"}
 
 
 def test_a_child_run_has_parameters_and_status(tracking: str) -> None:
@@ -156,7 +163,7 @@ def test_no_child_runs_are_no_runs(tracking: str) -> None:
 
 
 def test_what_is_switched_off_writes_nothing(tracking: str) -> None:
-    child, parameters = ChildRunsDataset(), RunParametersDataset()
+    child, parameters = ChildRunsDataset(), RunParametersDataset(group="model")
     # As kedro-mlflow does where tracking is off for a pipeline; there is no active run then.
     child._logging_activated = parameters._logging_activated = False
 
@@ -172,14 +179,14 @@ def test_what_is_switched_off_writes_nothing(tracking: str) -> None:
 
 def test_without_a_run_there_is_nothing_to_log_to(tracking: str) -> None:
     with pytest.raises(DatasetError, match="No active MLflow run to log parameters to"):
-        RunParametersDataset().save({"depth": 3})
+        RunParametersDataset(group="model").save({"depth": 3})
     with pytest.raises(DatasetError, match="No active MLflow run to log child runs to"):
         ChildRunsDataset().save([ChildRun("one")])
 
 
 def test_neither_is_read_back(tracking: str) -> None:
     with pytest.raises(DatasetError, match="in MLflow"):
-        RunParametersDataset().load()
+        RunParametersDataset(group="model").load()
     with pytest.raises(DatasetError, match="in MLflow"):
         ChildRunsDataset().load()
 

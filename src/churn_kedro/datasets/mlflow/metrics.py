@@ -14,18 +14,16 @@ from mlflow.entities import LoggedModelInput, Metric
 from churn_kedro.evaluation import RunMetrics
 
 
-def group_metrics(group: str | None, values: Mapping[str, float]) -> dict[str, float]:
+def group_metrics(group: str, values: Mapping[str, float]) -> dict[str, float]:
     """Put metrics into the groups in which MLflow shows them.
 
     Args:
-        group: Name of the group; None: names stay as they are.
+        group: Name of the group.
         values: Metric by name.
 
     Returns:
         Metric by ``GROUP/NAME``; ``seconds_NAME`` becomes ``time/NAME``.
     """
-    if group is None:
-        return dict(values)
     return {
         f"time/{name.removeprefix('seconds_')}" if name.startswith("seconds_") else f"{group}/{name}": value
         for name, value in values.items()
@@ -53,7 +51,7 @@ class RunMetricsDataset(AbstractDataset[RunMetrics, RunMetrics]):
         metadata: For plugins; Kedro ignores it.
     """
 
-    def __init__(self, *, group: str | None = None, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, group: str, metadata: dict[str, Any] | None = None) -> None:
         self._group = group
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True

@@ -93,12 +93,12 @@ def _active_run(what: str) -> ActiveRun:
     return run
 
 
-def _params(values: Mapping[str, Any]) -> list[Param]:
+def _params(values: Mapping[str, Any], prefix: str = "") -> list[Param]:
     from mlflow.entities import Param
     from mlflow.utils.validation import MAX_ENTITY_KEY_LENGTH, MAX_PARAM_VAL_LENGTH
 
     return [
-        Param(loggable_name(name, MAX_ENTITY_KEY_LENGTH), str(value)[:MAX_PARAM_VAL_LENGTH])
+        Param(prefix + loggable_name(name, MAX_ENTITY_KEY_LENGTH - len(prefix)), str(value)[:MAX_PARAM_VAL_LENGTH])
         for name, value in values.items()
     ]
 
@@ -110,11 +110,11 @@ class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
     run already has with another value.
 
     Args:
-        group: Group that the names begin with: ``GROUP/NAME``; None: no group.
+        group: Group that the names begin with: ``GROUP/NAME``.
         metadata: For plugins; Kedro ignores it.
     """
 
-    def __init__(self, *, group: str | None = None, metadata: dict[str, Any] | None = None) -> None:
+    def __init__(self, *, group: str, metadata: dict[str, Any] | None = None) -> None:
         self._group = group
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
@@ -138,10 +138,7 @@ class RunParametersDataset(AbstractDataset[dict[str, Any], dict[str, Any]]):
         from mlflow import MlflowClient
 
         run = _active_run("parameters")
-        prefix = "" if self._group is None else f"{self._group}/"
-        MlflowClient().log_batch(
-            run.info.run_id, params=_params({f"{prefix}{name}": value for name, value in data.items()})
-        )
+        MlflowClient().log_batch(run.info.run_id, params=_params(data, f"{self._group}/"))
 
     def _describe(self) -> dict[str, Any]:
         return {"group": self._group}
