@@ -10,6 +10,7 @@ from .economics import (
     profit_curve as profit_curve,
     threshold_steps as threshold_steps,
 )
+from .logged_predictions import LoggedBatch as LoggedBatch, LoggedPrediction as LoggedPrediction
 from .parameters import CampaignParameters as CampaignParameters, Economics as Economics, ValueColumn as ValueColumn
 from .scored_list import (
     InferenceParameters as InferenceParameters,

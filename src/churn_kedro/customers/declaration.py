@@ -127,6 +127,9 @@ class Column(Parameters):
         False,
         description="Whether evaluation compares decisions between the groups of this column; implies segment.",
     )
+    private: bool = Field(
+        False, description="Whether the prediction log stores a keyed hash of each cell instead of the cell."
+    )
     bands: list[float] | None = Field(
         None,
         min_length=1,

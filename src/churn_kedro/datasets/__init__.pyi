@@ -4,6 +4,7 @@ from .files import describe_age as describe_age
 from .mlflow.addresses import (
     TrackingServerError as TrackingServerError,
     artifact_location as artifact_location,
+    prediction_log_url as prediction_log_url,
     protect_addresses as protect_addresses,
     require_answer as require_answer,
     require_database as require_database,
@@ -48,6 +49,11 @@ from .mlflow.runs import (
 )
 from .mlflow.stored_files import find_place as find_place
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
+from .prediction_log import (
+    PredictionLog as PredictionLog,
+    PredictionLogDataset as PredictionLogDataset,
+    open_prediction_log as open_prediction_log,
+)
 from .reports import ReportDataset as ReportDataset
 from .runtime.matrix_parts import PartsDataset as PartsDataset
 from .runtime.processes import describe_process as describe_process
