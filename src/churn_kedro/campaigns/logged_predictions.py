@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from churn_kedro.campaigns.batch_report import BatchIdentity
+from churn_kedro.campaigns.campaign_list import customer_keys
+from churn_kedro.models import RegisteredModel
+
 Source = Literal["batch", "stream", "online"]
 
 
@@ -62,3 +66,50 @@ class LoggedPrediction:
     holdout: bool = False
     treatment: str | None = None
     latency_ms: float | None = None
+
+
+def list_logged_predictions(
+    ranked: pd.DataFrame, ids: pd.DataFrame, batch: BatchIdentity, model: RegisteredModel
+) -> pd.DataFrame:
+    """Write predictions of a batch as the prediction log stores them.
+
+    Args:
+        ranked: Predictions with bands and campaign; the index is the position in the table.
+        ids: Columns that identify the same customers.
+        batch: Which batch it is.
+        model: The version that predicted.
+
+    Returns:
+        Columns of :class:`LoggedPrediction`, except for ``features``.
+    """
+    columns: dict[str, Any] = {
+        "prediction_id": [f"{batch.batch_id}:{position}" for position in ranked.index],
+        "source": "batch",
+        "batch_id": batch.batch_id,
+        "customer_id": customer_keys(ids).to_numpy(),
+        "predicted_at": batch.scored_at,
+        "model_name": model.name,
+        "model_version": model.version,
+        "score": _scores(ranked, model),
+        "holdout": False,
+    }
+    optional = {"decision": "decision", "expected_value": "expected_value", "risk_band": "risk_band"}
+    columns |= {name: ranked[column].to_numpy() for name, column in optional.items() if column in ranked}
+    if model.estimator.task == "multiclass":
+        columns["decision"] = ranked["prediction"].astype("str").to_numpy()
+    if "campaign" in ranked:
+        columns["holdout"] = (ranked["campaign"] == "holdout").to_numpy()
+        columns["treatment"] = (
+            pd.Series("contact", index=ranked.index).where(ranked["campaign"] == "contact").to_numpy()
+        )
+    return pd.DataFrame(columns)
+
+
+def _scores(ranked: pd.DataFrame, model: RegisteredModel) -> Any:
+    match model.estimator.task:
+        case "binary":
+            return ranked["probability"].to_numpy()
+        case "multiclass":
+            return ranked[[f"probability_{label}" for label in model.estimator.classes]].max(axis=1).to_numpy()
+        case "regression":
+            return ranked["prediction"].to_numpy()

@@ -1,3 +1,8 @@
+from .batch_reports import (
+    BatchReportDataset as BatchReportDataset,
+    EarlierBatchesDataset as EarlierBatchesDataset,
+)
+from .campaign_lists import CampaignListDataset as CampaignListDataset
 from .documents import DocumentDataset as DocumentDataset
 from .figure_folders import FiguresDataset as FiguresDataset
 from .files import describe_age as describe_age
@@ -59,6 +64,8 @@ from .runtime.matrix_parts import PartsDataset as PartsDataset
 from .runtime.processes import describe_process as describe_process
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
 from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
+from .scored_tables import ScoredTableDataset as ScoredTableDataset
+from .table_parts import RawTablePartsDataset as RawTablePartsDataset
 from .tables import (
     RawTableDataset as RawTableDataset,
     TableDataset as TableDataset,

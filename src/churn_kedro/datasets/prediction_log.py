@@ -96,9 +96,9 @@ class PredictionLog:
         names = [name for name in _columns() if name != "features"]
         for begin in range(0, len(table), 50_000):
             part = table.iloc[begin : begin + 50_000].reindex(columns=names)
-            cells = features.iloc[begin : begin + 50_000]
+            cells = features.iloc[begin : begin + 50_000].copy()
             for name in self._private.intersection(cells.columns):
-                cells = cells.assign(**{name: [self._hide(cell) for cell in cells[name]]})
+                cells[name] = cells[name].astype(object).map(self._hide)
             written = cells.to_json(
                 orient="records", lines=True, date_format="iso", double_precision=15, force_ascii=False
             )
