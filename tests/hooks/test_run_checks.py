@@ -40,7 +40,10 @@ def test_nodes_without_the_makers_of_their_inputs_are_refused_with_the_options_t
 
     message = str(raised.value)
     assert "ranked_customers (inference.rank_scored_customers)" in message
-    assert "`kedro run --nodes inference.explain_contacts,inference.rank_scored_customers`" in message
+    assert (
+        "`kedro run --nodes inference.explain_contacts,inference.rank_scored_customers,inference.list_unscored`"
+        in message
+    )
 
 
 def test_a_whole_pipeline_and_its_end_are_accepted() -> None:
