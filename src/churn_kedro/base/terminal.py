@@ -32,3 +32,19 @@ def progress_bar() -> Progress:
         refresh_per_second=4,
         transient=True,
     )
+
+
+def rows_bar() -> Progress:
+    """Make a progress bar for a table: bar, rows (field ``rows``), rows per second (``speed``) and time left."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        TextColumn("{task.fields[rows]:,} rows, {task.fields[speed]:,.0f} rows/s", markup=False),
+        TimeRemainingColumn(),
+        TextColumn("left", markup=False),
+        console=terminal(),
+        refresh_per_second=4,
+        transient=True,
+    )

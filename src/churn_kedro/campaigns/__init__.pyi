@@ -5,17 +5,52 @@ from .backtest import (
     PolicyName as PolicyName,
     measure_campaign as measure_campaign,
 )
+from .batch_report import (
+    BatchIdentity as BatchIdentity,
+    BatchReport as BatchReport,
+    find_previous_batch as find_previous_batch,
+    identify_batch as identify_batch,
+    report_batch as report_batch,
+)
+from .campaign_list import (
+    CampaignCounts as CampaignCounts,
+    Selection as Selection,
+    customer_keys as customer_keys,
+    in_holdout as in_holdout,
+    list_contacts as list_contacts,
+    select_contacts as select_contacts,
+)
 from .economics import (
+    campaign_economics as campaign_economics,
     fit_contact_value as fit_contact_value,
     profit_curve as profit_curve,
     threshold_steps as threshold_steps,
 )
-from .parameters import CampaignParameters as CampaignParameters, Economics as Economics, ValueColumn as ValueColumn
-from .scored_list import (
+from .logged_predictions import (
+    LoggedBatch as LoggedBatch,
+    LoggedPrediction as LoggedPrediction,
+    list_logged_predictions as list_logged_predictions,
+)
+from .parameters import (
+    CampaignParameters as CampaignParameters,
+    Economics as Economics,
     InferenceParameters as InferenceParameters,
-    ScoringReport as ScoringReport,
-    count_unusual_cells as count_unusual_cells,
+    ValueColumn as ValueColumn,
+)
+from .reasons import Reason as Reason, explain_reasons as explain_reasons, limit_explained as limit_explained
+from .scored_list import (
     list_predictions as list_predictions,
+    rank_customers as rank_customers,
+    risk_bands as risk_bands,
+)
+from .scored_parts import (
+    ScoredPart as ScoredPart,
+    ScoredTable as ScoredTable,
+    ScoringCounts as ScoringCounts,
+    count_unusual_cells as count_unusual_cells,
     require_readable as require_readable,
+    score_parts as score_parts,
+    unusual_cells as unusual_cells,
+    warn_of_unusual_cells as warn_of_unusual_cells,
 )
 from .thresholds import ThresholdChoice as ThresholdChoice, choose_threshold as choose_threshold

@@ -84,3 +84,36 @@ class CampaignParameters(Parameters):
                 "null, or choose objective recall_at_precision"
             )
         return self
+
+
+class BandParameters(Parameters):
+    """Lower bounds of the risk bands."""
+
+    medium: float = Field(gt=0, lt=1, description="Minimum probability of the medium band.")
+    high: float = Field(gt=0, lt=1, description="Minimum probability of the high band.")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.medium >= self.high:
+            raise ValueError(f"the medium band ({self.medium:g}) must begin below the high band ({self.high:g})")
+        return self
+
+
+class ReasonParameters(Parameters):
+    """Reasons of single customers."""
+
+    count: int = Field(3, ge=0, le=10, description="Maximum number of reasons per customer.")
+    max_customers: int = Field(
+        100_000, ge=0, description="Customers of the campaign list that get reasons, best first; 0: none."
+    )
+
+
+class InferenceParameters(Parameters):
+    """Parameters of the inference pipeline."""
+
+    bands: BandParameters
+    max_unscored_share: float = Field(ge=0, le=1, description="Largest share of customers that may be left unscored.")
+    holdout_share: float = Field(
+        0.0, ge=0, lt=1, description="Share of the customers worth a contact who are deliberately not contacted."
+    )
+    reasons: ReasonParameters = Field(default_factory=ReasonParameters)

@@ -39,6 +39,7 @@ from .onboarding.configuration_files import (
 from .onboarding.events import infer_snapshots as infer_snapshots
 from .onboarding.inference import Onboarding as Onboarding, infer_declaration as infer_declaration
 from .parameters import DataProcessingParameters as DataProcessingParameters
+from .parts import TableParts as TableParts, as_parts as as_parts
 from .profile import (
     ColumnProfile as ColumnProfile,
     Histogram as Histogram,
@@ -63,6 +64,7 @@ from .quality import (
 from .reading import (
     READING as READING,
     Reading as Reading,
+    iterate_delimited as iterate_delimited,
     read_delimited as read_delimited,
     read_header as read_header,
 )

@@ -29,8 +29,15 @@ RESERVED_NAMES = frozenset(
         "expected_value",
         "risk_band",
         "rank",
+        "decile",
+        "campaign",
+        "model_name",
         "model_version",
+        "data_digest",
         "scored_at",
+        "outcome_known",
+        "place",
+        "suggestion",
         "unreadable",
     }
 )
@@ -127,6 +134,9 @@ class Column(Parameters):
         False,
         description="Whether evaluation compares decisions between the groups of this column; implies segment.",
     )
+    private: bool = Field(
+        False, description="Whether the prediction log stores a keyed hash of each cell instead of the cell."
+    )
     bands: list[float] | None = Field(
         None,
         min_length=1,
@@ -135,6 +145,15 @@ class Column(Parameters):
     level_labels: Annotated[dict[str, str], BeforeValidator(_write_levels)] = Field(
         default_factory=dict,
         description="Names of levels in reports, by level; of the target of task multiclass, names of its classes.",
+    )
+    phrase: Annotated[str | dict[str, str] | None, BeforeValidator(_write_levels)] = Field(
+        None,
+        description="How a call agent says that a cell of this column is a reason: text with {value}, or by level.",
+    )
+    suggestion: str | None = Field(
+        None,
+        min_length=1,
+        description="What a call agent can offer or ask if this column is the strongest reason.",
     )
     description: str = Field(
         min_length=1,
@@ -268,6 +287,16 @@ class Column(Parameters):
         repeated = sorted({label for label in shown if shown.count(label) > 1})
         if self.level_labels and repeated:
             raise ValueError(f"column '{self.name}' has several levels named {repeated} in level_labels; name each one")
+        return self
+
+    @model_validator(mode="after")
+    def _fitting_phrase(self) -> Self:
+        if self.role != "feature" and (self.phrase is not None or self.suggestion is not None):
+            raise ValueError(f"column '{self.name}' has role {self.role}; only features take phrase or suggestion")
+        if isinstance(self.phrase, dict) and self.levels:
+            unknown = sorted(set(self.phrase) - set(map(level_text, self.levels)))
+            if unknown:
+                raise ValueError(f"column '{self.name}' has phrases of {unknown}, which are not in {self.levels}")
         return self
 
     @property

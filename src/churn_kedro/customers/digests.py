@@ -31,6 +31,47 @@ def table_digest(table: pd.DataFrame) -> str:
     return digest.hexdigest()[:32]
 
 
+class TableDigest:
+    """Digest of a table that is read in parts: of column names, cells and their order, whatever the parts.
+
+    Examples:
+        >>> table = pd.DataFrame({"id": ["a", "b", "c"], "age": [30.0, 41.0, None]})
+        >>> whole, parts = TableDigest(), TableDigest()
+        >>> whole.update(table)
+        >>> parts.update(table[:1])
+        >>> parts.update(table[1:])
+        >>> whole.hexdigest() == parts.hexdigest()
+        True
+    """
+
+    def __init__(self) -> None:
+        self._columns: dict[str, tuple[hashlib._Hash, hashlib._Hash]] = {}
+        self._rows = 0
+
+    def update(self, part: pd.DataFrame) -> None:
+        """Add rows.
+
+        Args:
+            part: The next rows; all parts have the same columns.
+        """
+        self._rows += len(part)
+        for position in range(part.shape[1]):
+            key = f"{position}\0{part.columns[position]}"
+            lengths, content = self._columns.setdefault(key, (hashlib.sha256(), hashlib.sha256()))
+            cells = part.iloc[:, position]
+            if cells.dtype.kind in "iub" and isinstance(cells.dtype, np.dtype):
+                # A part of whole numbers with a missing one is of floats.
+                cells = cells.astype(np.float64)
+            _digest_cells(content, cells, lengths)
+
+    def hexdigest(self) -> str:
+        """Return 32 hexadecimal characters."""
+        whole = hashlib.sha256(f"{self._rows}".encode())
+        for key, (lengths, content) in self._columns.items():
+            whole.update(key.encode() + lengths.digest() + content.digest())
+        return whole.hexdigest()[:32]
+
+
 def row_digests(table: pd.DataFrame) -> np.ndarray:
     """Compute a digest of each row, by which equal rows of other tables are found.
 
@@ -56,7 +97,7 @@ def row_digests(table: pd.DataFrame) -> np.ndarray:
     return of_cells ^ np.uint64(of_names)
 
 
-def _digest_cells(digest: hashlib._Hash, cells: pd.Series) -> None:
+def _digest_cells(digest: hashlib._Hash, cells: pd.Series, of_lengths: hashlib._Hash | None = None) -> None:
     if isinstance(cells.dtype, pd.StringDtype):
         import pyarrow as pa
         import pyarrow.compute as pc
@@ -64,7 +105,7 @@ def _digest_cells(digest: hashlib._Hash, cells: pd.Series) -> None:
         text = pa.chunked_array(pa.array(cells.array, type=pa.large_string())).combine_chunks()
         # Lengths (-1: missing) and characters identify the cells, independent of Arrow's memory layout.
         lengths = pc.fill_null(pc.binary_length(text), -1)
-        digest.update(lengths.to_numpy(zero_copy_only=False).astype(np.int64).data)
+        (of_lengths or digest).update(lengths.to_numpy(zero_copy_only=False).astype(np.int64).data)
         # The buffer of a missing cell may hold arbitrary characters.
         filled = pc.fill_null(text, "") if text.null_count else text
         _, offsets, characters = filled.buffers()

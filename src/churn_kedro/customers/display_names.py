@@ -21,12 +21,16 @@ class DisplayNames:
         levels: Labels of the levels of a column, by the text of the level.
         classes: Name of each class of the target, by the text of its label.
         numeric: Columns of numbers or dates without declared levels.
+        phrases: How a cell of a column is said as a reason: text with ``{value}``, or by the text of the level.
+        suggestions: What to offer or ask a customer for whom a column is the strongest reason.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     levels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     numeric: frozenset[str] = frozenset()
+    phrases: Mapping[str, str | Mapping[str, str]] = field(default_factory=dict)
+    suggestions: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, declaration: CustomerDeclaration) -> DisplayNames:
@@ -55,6 +59,10 @@ class DisplayNames:
                 for column in declaration.columns
                 if column.cells in ("number", "date") and not column.levels
             ),
+            phrases={column.name: column.phrase for column in declaration.features if column.phrase is not None},
+            suggestions={
+                column.name: column.suggestion for column in declaration.features if column.suggestion is not None
+            },
         )
 
     def column(self, name: str) -> str:
@@ -68,6 +76,23 @@ class DisplayNames:
     def outcome(self, label: str) -> str:
         """Return the name of a class, given the text of its label."""
         return self.classes.get(label, label)
+
+    def say(self, column: str, text: str) -> str:
+        """Say what a cell of a customer is, in the declared words.
+
+        Args:
+            column: Name of the column.
+            text: Number, date or level as text, or ``missing``.
+
+        Returns:
+            The declared phrase; without one, the text of :meth:`group`.
+        """
+        phrase = self.phrases.get(column)
+        if text == "missing" or phrase is None:
+            return f"{self.column(column)} is not known" if text == "missing" else self.group(column, text)
+        if isinstance(phrase, str):
+            return phrase.replace("{value}", self.level(column, text))
+        return phrase.get(text) or self.group(column, text)
 
     def group(self, column: str, text: str) -> str:
         """Describe a group of customers.

@@ -7,7 +7,8 @@ import csv
 import io
 import itertools
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -95,6 +96,65 @@ def read_delimited(content: bytes, encoding: str | None = None, delimiter: str |
         quoted_line_breaks=_count_quoted_line_breaks(frame) if quoted and line_breaks > len(frame) else 0,
     ).model_dump()
     return frame
+
+
+def iterate_delimited(
+    file: IO[bytes], encoding: str | None = None, delimiter: str | None = None, block_bytes: int = 1 << 25
+) -> Iterator[pd.DataFrame]:
+    r"""Read a delimited text file block by block, with the memory of a block.
+
+    Args:
+        file: The file, opened for reading.
+        encoding: As in :func:`read_delimited`.
+        delimiter: As in :func:`read_delimited`; detected in the first block.
+        block_bytes: Size of a block; blocks end with a record.
+
+    Yields:
+        The records of each block as :func:`read_delimited` returns them. A file with a header only is one block.
+
+    Raises:
+        CustomerTableError: As in :func:`read_delimited`; a line number counts from the header of the file as if the
+            block followed it.
+
+    Examples:
+        >>> parts = iterate_delimited(io.BytesIO(b"id,plan\n1,a\n2,b\n3,c\n"), block_bytes=13)
+        >>> [part["id"].tolist() for part in parts]
+        [['1'], ['2', '3']]
+    """
+    block = file.read(block_bytes)
+    rest = file.read(block_bytes)
+    wide = block.startswith((b"\xff\xfe", b"\xfe\xff")) or "16" in (encoding or "") or "32" in (encoding or "")
+    if not rest or wide:
+        yield read_delimited(block + rest + file.read(), encoding, delimiter)
+        return
+    sample = _body(block[: block.rfind(b"\n") + 1] or block, encoding)[0][:_SAMPLE_BYTES]
+    separator = delimiter or _find_delimiter(sample.decode("utf-8", errors="ignore"))
+    header = block[: _read_header(block, sample.decode("utf-8", errors="ignore"), separator)[1]]
+    lines_before, is_first = 0, True
+    while block:
+        end = _last_record_end(block) if rest else len(block)
+        while not end and rest:
+            block, rest = block + rest, file.read(block_bytes)
+            end = _last_record_end(block) if rest else len(block)
+        try:
+            yield read_delimited(block[:end] if is_first else header + block[:end], encoding, separator)
+        except CustomerTableError as error:
+            where = "" if is_first else f" (line numbers count from line {lines_before} of the file)"
+            raise CustomerTableError(f"{error}{where}") from error
+        lines_before += block.count(b"\n", 0, end)
+        block, rest, is_first = block[end:] + rest, file.read(block_bytes), False
+
+
+def _last_record_end(block: bytes) -> int:
+    """Return the position after the last line break that is not within quotation marks; 0 without one."""
+    end = len(block)
+    quotes = block.count(b'"')
+    while True:
+        line_break = block.rfind(b"\n", 0, end)
+        quotes -= block.count(b'"', line_break + 1, end)
+        if line_break < 0 or quotes % 2 == 0:
+            return line_break + 1
+        end = line_break
 
 
 def _divide(records: memoryview, n_columns: int, separator: str, quoted: bool, body: bytes) -> pa.Table:

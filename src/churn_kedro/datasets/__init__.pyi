@@ -1,9 +1,15 @@
+from .batch_reports import (
+    BatchReportDataset as BatchReportDataset,
+    EarlierBatchesDataset as EarlierBatchesDataset,
+)
+from .campaign_lists import CampaignListDataset as CampaignListDataset
 from .documents import DocumentDataset as DocumentDataset
 from .figure_folders import FiguresDataset as FiguresDataset
 from .files import describe_age as describe_age
 from .mlflow.addresses import (
     TrackingServerError as TrackingServerError,
     artifact_location as artifact_location,
+    prediction_log_url as prediction_log_url,
     protect_addresses as protect_addresses,
     require_answer as require_answer,
     require_database as require_database,
@@ -48,11 +54,18 @@ from .mlflow.runs import (
 )
 from .mlflow.stored_files import find_place as find_place
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
+from .prediction_log import (
+    PredictionLog as PredictionLog,
+    PredictionLogDataset as PredictionLogDataset,
+    open_prediction_log as open_prediction_log,
+)
 from .reports import ReportDataset as ReportDataset
 from .runtime.matrix_parts import PartsDataset as PartsDataset
 from .runtime.processes import describe_process as describe_process
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
 from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
+from .scored_tables import ScoredTableDataset as ScoredTableDataset
+from .table_parts import RawTablePartsDataset as RawTablePartsDataset
 from .tables import (
     RawTableDataset as RawTableDataset,
     TableDataset as TableDataset,

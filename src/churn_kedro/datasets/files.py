@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,6 +14,9 @@ from typing import Any
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from kedro.io.core import get_protocol_and_path
+
+# No file takes longer to write.
+_ABANDONED_SECONDS = 24 * 3600
 
 
 def open_filesystem(
@@ -85,8 +90,17 @@ def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) ->
     local.parent.mkdir(parents=True, exist_ok=True)
     # The suffix is kept, since some writers infer the format from it.
     partial = local.with_name(f".{local.stem}.{uuid.uuid4().hex[:8]}.part{local.suffix}")
+    _remove_abandoned(local)
     try:
         yield str(partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _remove_abandoned(local: Path) -> None:
+    """Remove what killed processes have left of the same file."""
+    for path in local.parent.glob(f".{glob.escape(local.stem)}.*.part{glob.escape(local.suffix)}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                path.unlink()

@@ -17,13 +17,13 @@ from churn_kedro.customers import READING, CustomerTableError, Reading, read_del
 from churn_kedro.datasets.files import made_again, open_filesystem, written_whole
 
 _OWN_SUFFIXES = (".csv", ".parquet")
-_TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 _EXCEL_SUFFIXES = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
 # Begin of a cell that a spreadsheet reads as a formula, also in full-width letters.
 _FORMULA = re.compile(r"[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
 # Numbers, and dashes for missing: no formulas.
 _HARMLESS = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?%?|-+", re.IGNORECASE)
-_RAW_SUFFIXES = (*_TEXT_SUFFIXES, ".parquet", *_EXCEL_SUFFIXES)
+RAW_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", *_EXCEL_SUFFIXES)
 
 
 class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
@@ -57,7 +57,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
-        _require_suffix(self._filepath.suffix, _OWN_SUFFIXES, filepath)
+        require_suffix(self._filepath.suffix, _OWN_SUFFIXES, filepath)
         self._expected = expected or made_again(made_by)
         self._artifact_path = artifact_path
         self._escape_formulas = escape_formulas
@@ -75,8 +75,8 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             DatasetError: The file is absent, empty, or not in the format of its suffix.
         """
         path = str(self._filepath)
-        _require_content(self._filesystem, path, self._expected)
-        with _readable(path, self._expected), self._filesystem.open(path, "rb") as file:
+        require_content(self._filesystem, path, self._expected)
+        with translate_errors(path, self._expected), self._filesystem.open(path, "rb") as file:
             return pd.read_parquet(file) if self._filepath.suffix.lower() == ".parquet" else pd.read_csv(file)
 
     def save(self, data: pd.DataFrame) -> None:
@@ -89,7 +89,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             if self._filepath.suffix.lower() == ".parquet":
                 data.to_parquet(file, index=False, compression="lz4")
             else:
-                written = _escape_formulas(data) if self._escape_formulas else data
+                written = escape_formulas(data) if self._escape_formulas else data
                 written.to_csv(file, index=False, lineterminator=_line_end(written))
         if self._artifact_path is not None and self._logging_activated:
             log_copy(self._filesystem, str(self._filepath), self._artifact_path)
@@ -103,7 +103,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         Returns:
             The rows in the format of Kedro-Viz.
         """
-        return _preview(self.load(), nrows)
+        return preview_table(self.load(), nrows)
 
     def _exists(self) -> bool:
         return bool(self._filesystem.isfile(str(self._filepath)))
@@ -143,7 +143,7 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
         self._suffix = self._filepath.suffix.lower()
-        _require_suffix(self._suffix, _RAW_SUFFIXES, filepath)
+        require_suffix(self._suffix, RAW_SUFFIXES, filepath)
         self._encoding = encoding
         self._delimiter = delimiter
         self._sheet = sheet
@@ -166,7 +166,7 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             return None
         self.require_file()
         path = str(self._filepath)
-        with _readable(path):
+        with translate_errors(path):
             return self._read_header(path) if self._header_only else self._read(path)
 
     def require_file(self) -> None:
@@ -176,27 +176,22 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             DatasetError: The file is absent or empty.
         """
         if not self._header_only:
-            _require_content(self._filesystem, str(self._filepath), self._expected)
+            require_content(self._filesystem, str(self._filepath), self._expected)
 
     def _read(self, path: str) -> pd.DataFrame:
-        if self._suffix in _TEXT_SUFFIXES:
+        if self._suffix in TEXT_SUFFIXES:
             return read_delimited(self._filesystem.cat_file(path), self._encoding, self._delimiter)
         with self._filesystem.open(path, "rb") as file:
             if self._suffix == ".parquet":
                 table, read_as = pd.read_parquet(file), "parquet"
             else:
                 table, read_as = _read_sheet(file, self._sheet), "excel"
-        # Lists, structures and bytes are not valid in a customer table; they are converted to text.
-        for name, dtype in table.dtypes.items():
-            first = table[name].dropna().head(1)
-            if dtype.kind == "O" and len(first) and isinstance(first.iloc[0], (list, tuple, dict, bytes, np.ndarray)):
-                table[name] = table[name].astype("str")
-        table = table.reset_index(drop=True)
+        table = without_nested_cells(table.reset_index(drop=True))
         table.attrs[READING] = Reading(format=read_as).model_dump()
         return table
 
     def _read_header(self, path: str) -> list[str]:
-        if self._suffix in _TEXT_SUFFIXES:
+        if self._suffix in TEXT_SUFFIXES:
             return read_header(self._filesystem.cat_file(path, end=1_000_000), self._encoding, self._delimiter)
         if self._suffix == ".parquet":
             import pyarrow.parquet as pq
@@ -219,13 +214,31 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             The rows in the format of Kedro-Viz.
         """
         loaded = self.load()
-        return _preview(loaded if isinstance(loaded, pd.DataFrame) else pd.DataFrame({"column": loaded or []}), nrows)
+        return preview_table(
+            loaded if isinstance(loaded, pd.DataFrame) else pd.DataFrame({"column": loaded or []}), nrows
+        )
 
     def _exists(self) -> bool:
         return bool(self._filesystem.isfile(str(self._filepath)))
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath), "header_only": self._header_only}
+
+
+def without_nested_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Convert lists, structures and bytes to text, since they are not valid in a customer table.
+
+    Args:
+        table: Table as read from a file, which is changed.
+
+    Returns:
+        The table.
+    """
+    for name, dtype in table.dtypes.items():
+        first = table[name].dropna().head(1)
+        if dtype.kind == "O" and len(first) and isinstance(first.iloc[0], (list, tuple, dict, bytes, np.ndarray)):
+            table[name] = table[name].astype("str")
+    return table
 
 
 def _read_sheet(file: Any, sheet: str | int) -> pd.DataFrame:
@@ -252,7 +265,7 @@ def read_sheet_headers(filepath: str) -> dict[str, list[str]]:
     """
     if not filepath.lower().endswith(_EXCEL_SUFFIXES):
         return {}
-    with _readable(filepath), pd.ExcelFile(filepath, engine="calamine") as book:
+    with translate_errors(filepath), pd.ExcelFile(filepath, engine="calamine") as book:
         return {
             str(sheet): [str(name).strip() for name in book.parse(sheet, nrows=0).columns] for sheet in book.sheet_names
         }
@@ -282,7 +295,17 @@ def log_copy(filesystem: fsspec.AbstractFileSystem, path: str, artifact_path: st
         mlflow.log_artifact(str(copy), artifact_path)
 
 
-def _require_suffix(suffix: str, allowed: tuple[str, ...], filepath: str) -> None:
+def require_suffix(suffix: str, allowed: tuple[str, ...], filepath: str) -> None:
+    """Require a known format.
+
+    Args:
+        suffix: Suffix of the file.
+        allowed: Known suffixes.
+        filepath: The path, for the message.
+
+    Raises:
+        DatasetError: The suffix is not known.
+    """
     if suffix.lower() not in allowed:
         raise DatasetError(
             f"'{filepath}' ends in '{suffix}'; expected a file name that ends in {', '.join(allowed[:-1])} or "
@@ -290,26 +313,48 @@ def _require_suffix(suffix: str, allowed: tuple[str, ...], filepath: str) -> Non
         )
 
 
-def _require_content(filesystem: fsspec.AbstractFileSystem, path: str, expected: str) -> None:
+def require_content(filesystem: fsspec.AbstractFileSystem, path: str, expected: str) -> None:
+    """Require a file that is not empty.
+
+    Args:
+        filesystem: File system of the file.
+        path: Path in the file system.
+        expected: What is expected, for the message.
+
+    Raises:
+        DatasetError: The file is absent or empty.
+    """
     if not filesystem.isfile(path):
         raise DatasetError(f"File {path} does not exist. {expected}".rstrip())
     if filesystem.size(path) == 0:
         raise DatasetError(f"The file {path} is empty, without header. {expected}".rstrip())
 
 
+def _texts(cells: pd.Series) -> pd.Series:
+    """The cells as text, or of a categorical column its categories only."""
+    return (cells.cat.categories.to_series() if isinstance(cells.dtype, pd.CategoricalDtype) else cells).astype("str")
+
+
 def _line_end(table: pd.DataFrame) -> str:
     """Choose the end of lines: a carriage return in a cell is quoted only if it is part of it."""
     texts = [table.iloc[:, position] for position, dtype in enumerate(table.dtypes) if dtype.kind == "O"]
-    found = any(cells.astype("str").str.contains("\r", regex=False, na=False).any() for cells in texts)
+    found = any(_texts(cells).str.contains("\r", regex=False, na=False).any() for cells in texts)
     return "\r\n" if found or any("\r" in str(name) for name in table.columns) else "\n"
 
 
-def _escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
-    """Put an apostrophe before text that a spreadsheet would read as a formula, in cells and names of columns."""
+def escape_formulas(table: pd.DataFrame) -> pd.DataFrame:
+    """Put an apostrophe before text that a spreadsheet would read as a formula, in cells and names of columns.
+
+    Args:
+        table: Any table.
+
+    Returns:
+        The table, with columns of text where a cell had to be changed.
+    """
     columns = []
-    for position in range(table.shape[1]):
+    for position, dtype in enumerate(table.dtypes):
         cells = table.iloc[:, position]
-        if not pd.api.types.is_numeric_dtype(cells.dtype) and not pd.api.types.is_datetime64_any_dtype(cells.dtype):
+        if dtype.kind == "O" and _texts(cells).str.match(_FORMULA.pattern, na=False).any():
             cells = cells.astype(object).map(_escape_formula)
         columns.append(cells)
     names = [_escape_formula(name) for name in table.columns]
@@ -322,8 +367,16 @@ def _escape_formula(cell: Any) -> Any:
 
 
 @contextmanager
-def _readable(path: str, advice: str = "") -> Iterator[None]:
-    """Add the file name to errors of the readers, and what to do."""
+def translate_errors(path: str, advice: str = "") -> Iterator[None]:
+    """Add the file name to errors of the readers, and what to do.
+
+    Args:
+        path: The file.
+        advice: What to do.
+
+    Raises:
+        DatasetError: The file cannot be read.
+    """
     try:
         yield
     except CustomerTableError as error:
@@ -335,6 +388,15 @@ def _readable(path: str, advice: str = "") -> Iterator[None]:
         ) from error
 
 
-def _preview(table: pd.DataFrame, nrows: int) -> TablePreview:
+def preview_table(table: pd.DataFrame, nrows: int) -> TablePreview:
+    """Return the first rows for Kedro-Viz.
+
+    Args:
+        table: Any table.
+        nrows: Number of rows.
+
+    Returns:
+        The rows in the format of Kedro-Viz.
+    """
     rows = table.head(nrows).astype(object)
     return TablePreview(rows.where(rows.notna(), None).to_dict(orient="split"))

@@ -28,8 +28,12 @@ from .explanations.permutation import (
     permutation_importance as permutation_importance,
     share_importance as share_importance,
 )
-from .explanations.shap_values import Explanation as Explanation
-from .explanations.shown_customers import ShownCustomer as ShownCustomer, explain_shown as explain_shown
+from .explanations.shap_values import Explanation as Explanation, explain as explain, has_trees as has_trees
+from .explanations.shown_customers import (
+    ShownCustomer as ShownCustomer,
+    explain_shown as explain_shown,
+    write_cell as write_cell,
+)
 from .explanations.summary import (
     ExplanationSummary as ExplanationSummary,
     summarise_explanations as summarise_explanations,

@@ -13,7 +13,7 @@ from omegaconf.errors import InterpolationResolutionError
 
 from churn_kedro.base import ParameterError, remember_addresses
 from churn_kedro.customers import escape_interpolation
-from churn_kedro.datasets import artifact_location, protect_addresses, study_url, tracking_uri
+from churn_kedro.datasets import artifact_location, prediction_log_url, protect_addresses, study_url, tracking_uri
 from churn_kedro.hooks.log_records import protect_output
 from churn_kedro.hooks.parameters import validate_parameters
 
@@ -25,7 +25,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
     r"""Configuration loader that resolves paths of the project, with hooks (``kedro run``) or without (``kedro viz``).
 
     Resolvers for configuration files: ``${project_path:}``, ``${tracking_uri:}``, ``${artifact_location:}``,
-    ``${study_url:USE_CASE}``, ``${environment:NAME, default}``, where an empty environment variable counts as unset,
+    ``${study_url:USE_CASE}``, ``${prediction_log_url:USE_CASE}``, ``${environment:NAME, default}``, where an empty
+    environment variable counts as unset,
     and ``${new_customers:SAMPLE, OTHERWISE}``, the path of the table to score.
 
     Interpolations are resolved once, in the file where they are written. Kedro would parse the results again, when it
@@ -58,6 +59,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 "tracking_uri": lambda: tracking_uri(project, os.environ),
                 "artifact_location": lambda: artifact_location(project, os.environ),
                 "study_url": lambda use_case: study_url(project, os.environ, use_case),
+                "prediction_log_url": lambda use_case: prediction_log_url(project, os.environ, use_case),
                 "environment": lambda name, default: os.environ.get(name) or default,
             },
             # The folder of a use case has differences from base only.

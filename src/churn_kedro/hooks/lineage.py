@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kedro.framework.hooks import hook_impl
 
+from churn_kedro.customers import TableParts
 from churn_kedro.datasets import (
     close_abandoned_runs,
     describe_code,
@@ -94,6 +95,13 @@ class LineageHooks:
         """Log a table that is made in this run as an input."""
         self._log_input(dataset_name, data)
 
+    @hook_impl
+    def after_node_run(self, inputs: dict[str, Any]) -> None:
+        """Log the tables that the node has read in parts, whose digests are known now."""
+        for name, data in inputs.items():
+            if isinstance(data, TableParts):
+                self._log_input(name, data)
+
     def _log_input(self, dataset_name: str, data: Any) -> None:
         if dataset_name not in self._contexts or dataset_name in self.inputs:
             return
@@ -101,7 +109,7 @@ class LineageHooks:
 
         from churn_kedro.datasets import TableInput
 
-        if mlflow.active_run() is None:
+        if mlflow.active_run() is None or (isinstance(data, TableParts) and not data.digest):
             return
         table = TableInput(data, self._sources[dataset_name], f"{self._use_case}.{dataset_name}")
         self.inputs[dataset_name] = table

@@ -31,6 +31,7 @@ RUNTIME_PARAMETERS = (
     "new_customers",
     "predictions",
     "raw_customers",
+    "scoring_version",
     "snapshot_table",
     "snapshots_to_score",
 )

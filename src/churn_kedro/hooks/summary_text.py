@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from churn_kedro.base import escape_controls
-from churn_kedro.campaigns import ScoringReport
+from churn_kedro.campaigns import BatchReport, CampaignCounts
 from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges, SnapshotReport
 from churn_kedro.evaluation import Evaluation, headlines
 from churn_kedro.models import SCORE_NAMES
@@ -233,22 +233,45 @@ def _describe_snapshots(report: SnapshotReport, files: Mapping[str, str]) -> lis
     ]
 
 
-def _outcome(report: ScoringReport) -> str:
+def _outcome(report: BatchReport) -> str:
     match report.task:
         case "binary":
-            bands = ", ".join(f"{count:,} {band}" for band, count in report.bands.items())
-            return f"{bands} risk; {report.contacts:,} to contact"
+            return f"{', '.join(f'{count:,} {band}' for band, count in report.bands.items())} risk"
         case "multiclass":
             return ", ".join(f"{count:,} {label}" for label, count in report.classes.items())
         case "regression":
             return "none" if report.mean_prediction is None else f"mean prediction {_number(report.mean_prediction)}"
 
 
-def _describe_scoring(report: ScoringReport, files: Mapping[str, str]) -> list[str]:
+def _describe_campaign(campaign: CampaignCounts) -> str:
+    unit = "" if campaign.currency is None else f" {campaign.currency}"
+    parts = [f"{campaign.contacts:,} to contact"]
+    if campaign.expected_cost is not None and campaign.contacts:
+        parts.append(f"expected cost {campaign.expected_cost:,.0f}{unit}")
+    if campaign.expected_value is not None and campaign.contacts:
+        parts.append(f"expected profit {campaign.expected_value:,.0f}{unit}")
+    parts += [
+        f"{count:,} {what}"
+        for what, count in (
+            ("in the holdout", campaign.holdout),
+            ("beyond capacity or budget", campaign.over_limit),
+            ("listed already", campaign.repeated),
+        )
+        if count
+    ]
+    return ", ".join(parts)
+
+
+def _describe_scoring(report: BatchReport, files: Mapping[str, str]) -> list[str]:
     lines = [
         _line("scored", f"{report.rows_scored:,} customers by version {report.model_version}: {_outcome(report)}"),
         _line("", f"scored customers: {files.get('predictions', 'not saved')}"),
     ]
+    if report.campaign is not None:
+        lines.append(_line("campaign", _describe_campaign(report.campaign)))
+        if report.campaign.contacts:
+            lines.append(_line("", f"list: {files.get('campaign_list', 'not saved')}, and .xlsx"))
+        lines.append(_line("", f"page: {files.get('batch_page', 'not saved')}"))
     if report.known_outcomes:
         lines.append(
             _line(
@@ -279,7 +302,7 @@ _POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
     DataQuality: _describe_quality,
     LeakageReport: _describe_leakage,
     Evaluation: _describe_evaluation,
-    ScoringReport: _describe_scoring,
+    BatchReport: _describe_scoring,
 }
 
 

@@ -1,6 +1,8 @@
+from .batch_page import render_batch_page as render_batch_page
 from .data_report import render_data_report as render_data_report
 from .evaluation_report import render_evaluation_report as render_evaluation_report
 from .evaluation_results import Assessment as Assessment, CardFacts as CardFacts, EvaluationResults as EvaluationResults
+from .figures.batch import draw_batch as draw_batch
 from .figures.comparison import draw_comparison as draw_comparison
 from .figures.data import (
     draw_correlations as draw_correlations,

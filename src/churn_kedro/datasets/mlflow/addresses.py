@@ -122,6 +122,21 @@ def study_url(project_path: Path, environment: Mapping[str, str], use_case: str)
     return environment.get("CHURN_STUDY_URL") or file
 
 
+def prediction_log_url(project_path: Path, environment: Mapping[str, str], use_case: str) -> str:
+    """Return the database of the prediction log.
+
+    Args:
+        project_path: Folder of the project.
+        environment: Environment variables.
+        use_case: Name of the use case.
+
+    Returns:
+        ``CHURN_PREDICTION_LOG`` where it is set (an SQLAlchemy address), else a SQLite file in the project.
+    """
+    file = f"sqlite:///{project_path.as_posix()}/data/07_model_output/{use_case}/prediction_log.db"
+    return environment.get("CHURN_PREDICTION_LOG") or file
+
+
 def require_answer(uri: str) -> None:
     """Check that a tracking server responds, without MLflow's minutes of retries.
 

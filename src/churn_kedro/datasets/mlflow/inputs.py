@@ -12,7 +12,7 @@ from mlflow.data.meta_dataset import MetaDataset
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 
 from churn_kedro.base import hide_secrets
-from churn_kedro.customers import table_digest
+from churn_kedro.customers import TableParts, table_digest
 
 _TYPES = {"f": DataType.double, "i": DataType.long, "u": DataType.long, "b": DataType.boolean, "M": DataType.datetime}
 
@@ -25,22 +25,27 @@ class TableInput(MetaDataset):
     all rows.
 
     Args:
-        table: The table.
+        table: The table, or one that was read to the end in parts.
         source: Path or URL it was read from or written to; its password is not logged.
         name: Display name.
     """
 
-    def __init__(self, table: pd.DataFrame, source: str, name: str) -> None:
-        self._shape = table.shape
+    def __init__(self, table: pd.DataFrame | TableParts, source: str, name: str) -> None:
+        if isinstance(table, TableParts):
+            kinds, digest = table.columns, table.digest
+            self._shape = (table.rows, len(kinds))
+        else:
+            kinds = {str(column): dtype.kind for column, dtype in zip(table.columns, table.dtypes, strict=True)}
+            digest = table_digest(table)
+            self._shape = table.shape
         with warnings.catch_warnings():
             # Suppress MLflow's warning that two of its sources match a local path.
             warnings.simplefilter("ignore", UserWarning)
             resolved = resolve_dataset_source(hide_secrets(source))
         columns: list[ColSpec | TensorSpec] = [
-            ColSpec(_TYPES.get(dtype.kind, DataType.string), str(column))
-            for column, dtype in zip(table.columns, table.dtypes, strict=True)
+            ColSpec(_TYPES.get(kind, DataType.string), column) for column, kind in kinds.items()
         ]
-        super().__init__(resolved, name=name, digest=table_digest(table), schema=Schema(columns))
+        super().__init__(resolved, name=name, digest=digest, schema=Schema(columns))
 
     @property
     def profile(self) -> dict[str, int]:

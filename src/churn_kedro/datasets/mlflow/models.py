@@ -197,21 +197,21 @@ class RegistryModelDataset(MlflowModelRegistryDataset):
                 "Train one first: `kedro run`, or `kedro run --pipelines data_processing,training`."
             )
         listed = ", ".join(str(version) for version in versions[-10:])
-        if self.alias == "champion" and waiting:
+        wanted = self.alias or str(self.stage_or_version)
+        if wanted == "champion" and waiting:
             return (
                 f"No version of the model '{self.model_name}' is champion yet. Version {waiting[0]} has passed the "
                 f"gate and waits for approval: `kedro models approve {waiting[0]}`."
             )
-        if self.alias is not None:
+        if wanted == "champion":
             return (
-                f"No version of the model '{self.model_name}' has the alias '{self.alias}'; versions: {listed}. "
+                f"No version of the model '{self.model_name}' has the alias 'champion'; versions: {listed}. "
                 "The gate gives it to a version that meets its requirements (registry.gate in "
                 "parameters/registry.yml). If it refused them, its reasons are in the summary of that run and in the "
                 "version's tags."
             )
         return (
-            f"There is no version or alias {self.stage_or_version} of the model '{self.model_name}'; the last versions "
-            f"are {listed}."
+            f"There is no version or alias {wanted} of the model '{self.model_name}'; the last versions are {listed}."
         )
 
 

@@ -2,156 +2,315 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
-from churn_estimators.cells import ReadTable, read_table
-from churn_kedro.base import Clock, utc_now
+from churn_kedro.base import Clock, Stopwatch, perf_counter, utc_now
 from churn_kedro.campaigns import (
+    BatchIdentity,
+    BatchReport,
+    CampaignParameters,
     InferenceParameters,
-    ScoringReport,
-    count_unusual_cells,
+    LoggedBatch,
+    Reason,
+    ScoredPart,
+    ScoredTable,
+    Selection,
+    explain_reasons,
+    find_previous_batch,
+    identify_batch,
+    limit_explained,
+    list_contacts,
+    list_logged_predictions,
     list_predictions,
+    rank_customers,
+    report_batch,
     require_readable,
+    score_parts,
+    select_contacts,
+    warn_of_unusual_cells,
 )
-from churn_kedro.customers import (
-    CustomerDeclaration,
-    NamedCustomers,
-    apply_policy,
-    find_known_outcomes,
-    list_rejected,
-    name_columns,
-)
+from churn_kedro.customers import CustomerDeclaration, DisplayNames, TableParts, as_parts
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.models import RegisteredModel, require_matching_table
+from churn_kedro.reporting import Figure, draw_batch, render_batch_page
 
-if TYPE_CHECKING:
-    from churn_estimators.model import CustomerModel
-
-logger = logging.getLogger(__name__)
+# Reasons by position of the customer in the table, for those on the campaign list.
+CustomerReasons = Mapping[int, Sequence[Reason]]
 
 
-def read_new_customers(
-    raw: pd.DataFrame, champion: RegisteredModel, declaration: CustomerDeclaration
-) -> tuple[NamedCustomers, ReadTable, pd.DataFrame]:
-    """Find the declared columns, and read their cells as the champion does.
+@dataclass(frozen=True)
+class RankedCustomers:
+    """Scored customers with their ranks, and the campaign list.
+
+    Attributes:
+        table: Ids, answers of the model, bands and ranks; the index is the position in the table.
+        selection: Who is on the campaign list; None for other tasks than binary.
+    """
+
+    table: pd.DataFrame
+    selection: Selection | None
+
+
+def score_new_customers(
+    raw: TableParts | pd.DataFrame,
+    champion: RegisteredModel,
+    declaration: CustomerDeclaration,
+    stopwatch: Stopwatch = perf_counter,
+) -> Iterator[ScoredPart]:
+    """Score new customers part by part.
 
     Args:
-        raw: New customers as the file writes them; the target may be absent.
+        raw: New customers as the file writes them, whole or in parts; the target may be absent.
         champion: The model.
         declaration: The table's declaration, with the policy for unreadable cells.
+        stopwatch: Measures the seconds of scoring.
 
-    Returns:
-        The raw cells under their declared names; the typed customers with the cells that could not be read; and the
-        customers that cannot be scored, as the file writes them, with reasons.
+    Yields:
+        The scored parts.
 
     Raises:
         CustomerTableError: The champion was trained for another table, a declared column is absent, or a cell cannot be
             read and the policy is to refuse it.
     """
     require_matching_table(champion, declaration)
-    named = name_columns(raw, declaration, with_target=False)
-    read = champion.estimator.read(named.cells)
-    unreadable = apply_policy(read.unreadable, declaration.unreadable)
-    return named, ReadTable(read.table, unreadable), list_rejected(named.raw, unreadable)
+    yield from score_parts(as_parts(raw), champion, declaration, stopwatch)
 
 
-def score_customers(
-    read: ReadTable,
-    named: NamedCustomers,
+def list_unscored(scored: ScoredTable) -> pd.DataFrame:
+    """List the customers that cannot be scored.
+
+    Args:
+        scored: Scored customers.
+
+    Returns:
+        ``row`` (1: the first row below the header), ``reasons`` and the cells as the file writes them.
+    """
+    return scored.rejected
+
+
+def rank_scored_customers(
+    scored: ScoredTable,
+    unscored: pd.DataFrame,
     champion: RegisteredModel,
     declaration: CustomerDeclaration,
     parameters: InferenceParameters,
-    clock: Clock = utc_now,
-) -> tuple[pd.DataFrame, ScoringReport]:
-    """Score new customers. Unknown levels and numbers out of range are scored and counted, with a warning.
+    campaigns: CampaignParameters,
+) -> RankedCustomers:
+    """Rank the customers and choose those to contact. Warn of cells that the declaration does not allow.
 
     Args:
-        read: Typed customers, and the cells that could not be read.
-        named: Raw cells, with the identifiers.
-        champion: The model.
+        scored: Scored customers.
+        unscored: Customers that cannot be scored.
+        champion: The model, with costs and value of a contact.
         declaration: The table's declaration.
-        parameters: Limits of the risk bands, and maximum share of unscored customers.
-        clock: Time of scoring.
+        parameters: Limits of the risk bands, share of the holdout, and maximum share of unscored customers.
+        campaigns: Capacity and budget.
 
     Returns:
-        The scored customers in the order of the file, with the columns of
-        :func:`churn_kedro.campaigns.list_predictions` and ``outcome_known``, whether the table has the outcome of the
-        customer; and the counts.
+        All customers with their ranks, and the campaign list.
 
     Raises:
         CustomerTableError: There are no customers, or too many cannot be scored.
     """
+    require_readable(scored.counts, unscored, parameters)
+    warn_of_unusual_cells(scored.counts, declaration)
     model = champion.estimator
-    readable = ~read.table.index.isin(read.unreadable["row"])
-    n_unscored = int((~readable).sum())
-    require_readable(len(read.table), n_unscored, parameters.max_unscored_share, read.unreadable)
-    customers = read.table[readable] if n_unscored else read.table
-    unusual = count_unusual_cells(customers, declaration)
-    _warn(unusual, named, model)
-    ids = _identify(named, declaration)[readable]
-    predictions, counts = list_predictions(
-        ids, model.answer(customers), declaration, parameters.bands, champion.version, clock()
-    )
-    outcome_known = find_known_outcomes(named, declaration)[readable].to_numpy()
-    return predictions.assign(outcome_known=outcome_known), ScoringReport(
-        model_name=champion.name,
-        model_version=champion.version,
-        task=declaration.task,
-        threshold=model.threshold,
-        rows_read=len(read.table),
-        rows_scored=len(predictions),
-        rows_rejected=n_unscored,
-        known_outcomes=int(outcome_known.sum()),
-        unusual=unusual,
-        **counts,
-    )
-
-
-def _identify(named: NamedCustomers, declaration: CustomerDeclaration) -> pd.DataFrame:
-    """Return the declared identifiers, or else the row numbers of the file (1: the first row below the header)."""
-    readers = [declaration.cell_reader(column) for column in declaration.columns if column.role == "id"]
-    if readers:
-        return read_table(named.cells, readers).table
-    rows = named.raw.index.get_indexer(named.cells.index) + 1
-    return pd.DataFrame({"row": rows}, index=named.cells.index)
-
-
-def _warn(unusual: Mapping[str, int], named: NamedCustomers, model: CustomerModel) -> None:
-    for name, count in unusual.items():
-        logger.warning("%s: %d cells are unknown, out of range or missing; they are scored anyway.", name, count)
     value = model.contact_value
-    if value is not None and value.column is not None and value.column not in named.cells:
-        logger.warning(
-            "The table to score lacks the column %s with the value of a customer: the median of the training customers "
-            "is used.",
-            value.column,
+    if value is not None and value.column is not None and scored.lacks(value.column):
+        _warn_of_absent_value(value.column)
+    selection = None
+    if declaration.task == "binary":
+        selection = select_contacts(
+            scored, model.contact_value, campaigns.economics, parameters.holdout_share, champion.name
         )
+    return RankedCustomers(rank_customers(scored, parameters.bands, selection), selection)
 
 
-def count_scores(report: ScoringReport) -> RunMetrics:
-    """Convert the counts to metrics.
+def _warn_of_absent_value(column: str) -> None:
+    import logging
+
+    logging.getLogger(__name__).warning(
+        "The table to score lacks the column %s with the value of a customer: the median of the training customers is "
+        "used.",
+        column,
+    )
+
+
+def identify_scored_batch(
+    scored: ScoredTable,
+    champion: RegisteredModel,
+    parameters: InferenceParameters,
+    campaigns: CampaignParameters,
+    earlier: list[BatchReport],
+    clock: Clock = utc_now,
+) -> BatchIdentity:
+    """Recognise the batch if it was scored before.
 
     Args:
-        report: Counts of a scoring.
+        scored: Scored customers.
+        champion: The model.
+        parameters: Parameters of inference.
+        campaigns: Capacity and budget.
+        earlier: Reports of earlier batches.
+        clock: Time of scoring.
 
     Returns:
-        ``scored_rows``, ``unscored_rows``, ``known_outcomes`` and ``unusual_cells``. Task binary: ``contacts``,
-        ``band_low``, ``band_medium`` and ``band_high``. Task multiclass: ``predicted_<label>`` for each label. Task
-        regression: ``mean_prediction``.
+        Its id, and the time at which it was scored first.
     """
-    optional = {"contacts": report.contacts, "mean_prediction": report.mean_prediction}
+    return identify_batch(scored.data_digest, champion, parameters, campaigns.economics, earlier, clock)
+
+
+def explain_contacts(
+    scored: ScoredTable,
+    ranked: RankedCustomers,
+    champion: RegisteredModel,
+    declaration: CustomerDeclaration,
+    parameters: InferenceParameters,
+) -> CustomerReasons:
+    """Find the reasons of the customers on the campaign list.
+
+    Args:
+        scored: Scored customers.
+        ranked: The campaign list.
+        champion: The model.
+        declaration: The table's declaration, with names and phrases.
+        parameters: Number of reasons, and of customers who get some.
+
+    Returns:
+        Reasons by position in the table, best customer first.
+    """
+    if ranked.selection is None or not len(ranked.selection.order):
+        return {}
+    model = champion.estimator
+    most = limit_explained(model, parameters.reasons.max_customers)
+    positions = ranked.table.index[ranked.selection.order[:most]]
+    if not len(positions):
+        return {}
+    customers = scored.select(positions)
+    background = next(iter(scored.read_customers()))
+    reasons = explain_reasons(model, customers, DisplayNames.of(declaration), parameters.reasons.count, background)
+    return dict(zip(positions.tolist(), reasons, strict=True))
+
+
+def list_scored_customers(
+    scored: ScoredTable,
+    ranked: RankedCustomers,
+    reasons: CustomerReasons,
+    batch: BatchIdentity,
+    champion: RegisteredModel,
+    parameters: InferenceParameters,
+) -> pd.DataFrame:
+    """Build the scored list.
+
+    Args:
+        scored: Scored customers.
+        ranked: The same with ranks.
+        reasons: Reasons of the customers on the campaign list.
+        batch: Which batch it is.
+        champion: The model.
+        parameters: Number of reasons.
+
+    Returns:
+        The customers in the order of the file, see :func:`churn_kedro.campaigns.list_predictions`.
+    """
+    origin: dict[str, str | int] = {
+        "model_name": champion.name,
+        "model_version": champion.version,
+        "data_digest": scored.data_digest,
+        "scored_at": batch.scored_at,
+    }
+    return list_predictions(ranked.table, reasons, parameters.reasons.count, scored.outcome_known, origin)
+
+
+def list_campaign(
+    scored: ScoredTable,
+    ranked: RankedCustomers,
+    reasons: CustomerReasons,
+    declaration: CustomerDeclaration,
+    parameters: InferenceParameters,
+) -> pd.DataFrame:
+    """Build the campaign list.
+
+    Args:
+        scored: Scored customers, with their ids.
+        ranked: Who is on the list.
+        reasons: Reasons of these customers.
+        declaration: The table's declaration, with names and suggestions.
+        parameters: Number of reasons.
+
+    Returns:
+        The customers to contact, best first, see :func:`churn_kedro.campaigns.list_contacts`; without columns for other
+        tasks than binary.
+    """
+    if ranked.selection is None:
+        return pd.DataFrame()
+    ids = [str(name) for name in scored.ids.columns]
+    names = DisplayNames.of(declaration)
+    return list_contacts(ranked.table, ranked.selection, reasons, parameters.reasons.count, ids, names)
+
+
+def count_batch(
+    scored: ScoredTable,
+    ranked: RankedCustomers,
+    reasons: CustomerReasons,
+    batch: BatchIdentity,
+    champion: RegisteredModel,
+    declaration: CustomerDeclaration,
+) -> BatchReport:
+    """Report on the batch, without data of single customers.
+
+    Args:
+        scored: Scored customers.
+        ranked: The same with ranks, and the campaign list.
+        reasons: Reasons of the customers on the list.
+        batch: Which batch it is.
+        champion: The model.
+        declaration: The table's declaration.
+
+    Returns:
+        The report.
+    """
+    return report_batch(scored, ranked.table, ranked.selection, reasons, batch, champion, declaration)
+
+
+def measure_batch(report: BatchReport, scored: ScoredTable) -> RunMetrics:
+    """Convert the report to metrics.
+
+    Args:
+        report: Report of the batch.
+        scored: Scored customers, with the seconds of scoring.
+
+    Returns:
+        ``batch_size``, ``rejected_rows``, ``known_outcomes``, ``unusual_cells``, ``unseen_categories``,
+        ``missing_values`` and ``avg_inference_time_ms`` (per customer). Task binary: ``avg_churn_probability``,
+        ``low_risk_predictions``, ``medium_risk_predictions``, ``high_risk_predictions``, ``contacts``, ``holdout``, and
+        with economics ``expected_cost`` and ``expected_value``. Task multiclass: ``predicted_<label>`` for each label.
+        Task regression: ``mean_prediction``.
+    """
+    campaign = report.campaign
+    mean = "avg_churn_probability" if report.task == "binary" else "mean_prediction"
+    optional = {mean: report.mean_prediction}
+    if campaign is not None:
+        optional |= {
+            "contacts": campaign.contacts,
+            "holdout": campaign.holdout,
+            "expected_cost": campaign.expected_cost,
+            "expected_value": campaign.expected_value,
+        }
     return RunMetrics(
         {
-            "scored_rows": report.rows_scored,
-            "unscored_rows": report.rows_rejected,
+            "batch_size": report.rows_scored,
+            "rejected_rows": report.rows_rejected,
             "known_outcomes": report.known_outcomes,
             "unusual_cells": sum(report.unusual.values()),
+            "unseen_categories": sum(report.unseen.values()),
+            "missing_values": sum(report.missing.values()),
+            "avg_inference_time_ms": 1000 * scored.counts.seconds / max(1, report.rows_scored),
             **{name: value for name, value in optional.items() if value is not None},
-            **{f"band_{band}": count for band, count in report.bands.items()},
+            **{f"{band}_risk_predictions": count for band, count in report.bands.items()},
             **{f"predicted_{_metric_name(label)}": count for label, count in report.classes.items()},
         }
     )
@@ -160,3 +319,65 @@ def count_scores(report: ScoringReport) -> RunMetrics:
 def _metric_name(label: str) -> str:
     """Replace characters of a label that MLflow rejects in the name of a metric."""
     return "".join(character if character.isalnum() or character in "_-. " else "_" for character in label)
+
+
+def draw_scored_batch(
+    report: BatchReport, batch: BatchIdentity, earlier: list[BatchReport], declaration: CustomerDeclaration
+) -> dict[str, Figure]:
+    """Draw the distribution of the predictions, and the reasons.
+
+    Args:
+        report: Report of the batch.
+        batch: Which batch it is.
+        earlier: Reports of earlier batches.
+        declaration: The table's declaration, with names.
+
+    Returns:
+        Figures by file name.
+    """
+    return draw_batch(report, find_previous_batch(batch, earlier), DisplayNames.of(declaration))
+
+
+def write_batch_page(
+    report: BatchReport,
+    batch: BatchIdentity,
+    earlier: list[BatchReport],
+    campaign: pd.DataFrame,
+    declaration: CustomerDeclaration,
+    pictures: Mapping[str, bytes],
+) -> str:
+    """Write the page of the batch.
+
+    Args:
+        report: Report of the batch.
+        batch: Which batch it is.
+        earlier: Reports of earlier batches.
+        campaign: The campaign list.
+        declaration: The table's declaration, with names.
+        pictures: Figures as PNG by file name.
+
+    Returns:
+        Self-contained HTML.
+    """
+    previous = find_previous_batch(batch, earlier)
+    return render_batch_page(report, previous, campaign, DisplayNames.of(declaration), pictures)
+
+
+def log_predictions(
+    scored: ScoredTable, ranked: RankedCustomers, batch: BatchIdentity, champion: RegisteredModel
+) -> Iterator[LoggedBatch]:
+    """Prepare the predictions for the prediction log.
+
+    Args:
+        scored: Scored customers.
+        ranked: The same with bands, and the campaign list.
+        batch: Which batch it is.
+        champion: The model.
+
+    Yields:
+        The predictions of each part, with the cells that the model read.
+    """
+    for customers in scored.read_customers():
+        part = ranked.table.loc[customers.index]
+        ids = scored.ids.loc[customers.index]
+        yield LoggedBatch(list_logged_predictions(part, ids, batch, champion), customers)

@@ -9,34 +9,128 @@ def create_pipeline() -> Pipeline:
     """Build the pipeline.
 
     Returns:
-        ``new_customers`` and the champion to ``predictions``. The table is loaded after the promotion, since it can be
-        the test customers of the same run.
+        ``new_customers`` and a registered version to ``predictions``, the campaign list, the page of the batch and the
+        prediction log. The table is loaded after the promotion, since it can be the test customers of the same run.
     """
     return Pipeline(
         [
             Node(
-                nodes.read_new_customers,
+                nodes.score_new_customers,
                 inputs=["new_customers", "champion_model@registry", "params:customers"],
-                outputs=["named_new_customers", "typed_new_customers", "unscored_customers"],
-                name="read_new_customers",
+                outputs="scored_customers",
+                name="score_new_customers",
             ),
             Node(
-                nodes.score_customers,
+                nodes.list_unscored,
+                inputs="scored_customers",
+                outputs="unscored_customers",
+                name="list_unscored",
+            ),
+            Node(
+                nodes.rank_scored_customers,
                 inputs=[
-                    "typed_new_customers",
-                    "named_new_customers",
+                    "scored_customers",
+                    "unscored_customers",
+                    "champion_model@registry",
+                    "params:customers",
+                    "params:inference",
+                    "params:campaigns",
+                ],
+                outputs="ranked_customers",
+                name="rank_scored_customers",
+            ),
+            Node(
+                nodes.identify_scored_batch,
+                inputs=[
+                    "scored_customers",
+                    "champion_model@registry",
+                    "params:inference",
+                    "params:campaigns",
+                    "earlier_batches",
+                ],
+                outputs="batch_identity",
+                name="identify_scored_batch",
+            ),
+            Node(
+                nodes.explain_contacts,
+                inputs=[
+                    "scored_customers",
+                    "ranked_customers",
                     "champion_model@registry",
                     "params:customers",
                     "params:inference",
                 ],
-                outputs=["predictions", "scoring_report"],
-                name="score_customers",
+                outputs="contact_reasons",
+                name="explain_contacts",
             ),
             Node(
-                nodes.count_scores,
-                inputs="scoring_report",
-                outputs="scoring_metrics",
-                name="count_scores",
+                nodes.list_scored_customers,
+                inputs=[
+                    "scored_customers",
+                    "ranked_customers",
+                    "contact_reasons",
+                    "batch_identity",
+                    "champion_model@registry",
+                    "params:inference",
+                ],
+                outputs="predictions",
+                name="list_scored_customers",
+            ),
+            Node(
+                nodes.list_campaign,
+                inputs=[
+                    "scored_customers",
+                    "ranked_customers",
+                    "contact_reasons",
+                    "params:customers",
+                    "params:inference",
+                ],
+                outputs="campaign_list",
+                name="list_campaign",
+            ),
+            Node(
+                nodes.count_batch,
+                inputs=[
+                    "scored_customers",
+                    "ranked_customers",
+                    "contact_reasons",
+                    "batch_identity",
+                    "champion_model@registry",
+                    "params:customers",
+                ],
+                outputs="batch_report",
+                name="count_batch",
+            ),
+            Node(
+                nodes.measure_batch,
+                inputs=["batch_report", "scored_customers"],
+                outputs="batch_metrics",
+                name="measure_batch",
+            ),
+            Node(
+                nodes.draw_scored_batch,
+                inputs=["batch_report", "batch_identity", "earlier_batches", "params:customers"],
+                outputs="batch_figures",
+                name="draw_scored_batch",
+            ),
+            Node(
+                nodes.write_batch_page,
+                inputs=[
+                    "batch_report",
+                    "batch_identity",
+                    "earlier_batches",
+                    "campaign_list",
+                    "params:customers",
+                    "batch_figures",
+                ],
+                outputs="batch_page",
+                name="write_batch_page",
+            ),
+            Node(
+                nodes.log_predictions,
+                inputs=["scored_customers", "ranked_customers", "batch_identity", "champion_model@registry"],
+                outputs="prediction_log",
+                name="log_predictions",
             ),
         ],
         namespace="inference",

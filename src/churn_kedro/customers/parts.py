@@ -1,0 +1,52 @@
+"""Tables that are read part by part, so that memory does not grow with the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+import pandas as pd
+
+from churn_kedro.customers.digests import TableDigest
+
+
+class TableParts:
+    """A table in parts. Each iteration reads it from the beginning.
+
+    Args:
+        read: Begins to read; each part has its own index, which is replaced.
+
+    Attributes:
+        digest: Digest of the content, once it was read to the end; empty before.
+        rows: Number of rows, once it was read to the end.
+        columns: Names and types of the columns, once it was read to the end.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[pd.DataFrame]]) -> None:
+        self._read = read
+        self.digest = ""
+        self.rows = 0
+        self.columns: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[pd.DataFrame]:
+        """Yield the parts; the index of a row is its position in the table."""
+        digest, rows = TableDigest(), 0
+        for part in self._read():
+            digest.update(part)
+            yield part.set_axis(pd.RangeIndex(rows, rows + len(part)), axis=0)
+            rows += len(part)
+            self.columns = {str(name): dtype.kind for name, dtype in zip(part.columns, part.dtypes, strict=True)}
+        self.digest, self.rows = digest.hexdigest(), rows
+
+
+def as_parts(table: pd.DataFrame | Iterable[pd.DataFrame]) -> TableParts:
+    """Divide a table that is in memory, or number the parts of one that is read in parts.
+
+    Args:
+        table: The table, or its parts in order.
+
+    Returns:
+        The parts.
+    """
+    if isinstance(table, TableParts):
+        return table
+    return TableParts(lambda: [table] if isinstance(table, pd.DataFrame) else table)

@@ -1,0 +1,228 @@
+"""Raw tables that are read part by part."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
+
+import pandas as pd
+from kedro.io import AbstractDataset, DatasetError
+from kedro_datasets._typing import TablePreview
+
+from churn_kedro.base import rows_bar, terminal
+from churn_kedro.customers import CustomerTableError, TableParts, iterate_delimited
+from churn_kedro.datasets.files import open_filesystem
+from churn_kedro.datasets.tables import (
+    RAW_SUFFIXES,
+    TEXT_SUFFIXES,
+    RawTableDataset,
+    preview_table,
+    require_content,
+    require_suffix,
+    translate_errors,
+    without_nested_cells,
+)
+
+logger = logging.getLogger(__name__)
+
+_LOG_SECONDS = 15.0
+
+
+class RawTablePartsDataset(AbstractDataset[TableParts, TableParts]):
+    """A raw table of another program, or a folder of such files, read part by part. It is read-only.
+
+    Text files are read in blocks and Parquet files in batches of rows; an Excel sheet is read whole.
+
+    Args:
+        filepath: Local path or fsspec URL of a file, or of a folder, whose files are read in alphabetical order.
+        part_rows: Maximum number of rows of a part.
+        encoding: Character encoding of text files; None: detected.
+        delimiter: Delimiter of text files; None: detected.
+        sheet: Name or index of an Excel sheet.
+        expected: Description of the file and of the setting of its path, for the message if it is absent.
+        credentials: Arguments of the fsspec file system.
+        metadata: For plugins; Kedro ignores it.
+
+    Raises:
+        DatasetError: The suffix is unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str,
+        part_rows: int = 100_000,
+        encoding: str | None = None,
+        delimiter: str | None = None,
+        sheet: str | int = 0,
+        expected: str = "",
+        credentials: dict[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        self._filesystem, self._filepath = open_filesystem(filepath, credentials)
+        self._protocol = filepath.partition("://")[0] if "://" in filepath else ""
+        self._part_rows = part_rows
+        self._encoding = encoding
+        self._delimiter = delimiter
+        self._sheet = sheet
+        self._expected = expected
+        self._credentials = credentials
+        self.metadata = metadata
+        if not self._is_folder():
+            require_suffix(self._filepath.suffix, RAW_SUFFIXES, filepath)
+
+    def load(self) -> TableParts:
+        """Begin to read the table.
+
+        Returns:
+            The parts, which are read when they are iterated. All cells of a text file are text.
+
+        Raises:
+            DatasetError: The file is absent or empty, or the folder has no table.
+        """
+        self.require_file()
+        return TableParts(self._read)
+
+    def require_file(self) -> None:
+        """Raise an error if there is nothing to read.
+
+        Raises:
+            DatasetError: The file is absent or empty, or the folder has no table.
+        """
+        for path in self._paths():
+            require_content(self._filesystem, path, self._expected)
+
+    def _is_folder(self) -> bool:
+        return not self._filepath.suffix and bool(self._filesystem.isdir(str(self._filepath)))
+
+    def _paths(self) -> list[str]:
+        if not self._is_folder():
+            return [str(self._filepath)]
+        found = sorted(str(path) for path in self._filesystem.ls(str(self._filepath), detail=False))
+        tables = [
+            path
+            for path in found
+            if PurePosixPath(path).suffix.lower() in RAW_SUFFIXES
+            and not PurePosixPath(path).name.startswith((".", "_"))
+        ]
+        if not tables:
+            raise DatasetError(
+                f"The folder {self._filepath} has no table ({', '.join(RAW_SUFFIXES)}). {self._expected}".rstrip()
+            )
+        return tables
+
+    def _read(self) -> Iterator[pd.DataFrame]:
+        paths = self._paths()
+        sizes = [int(self._filesystem.size(path)) for path in paths]
+        progress = _ScoringProgress(sum(sizes))
+        columns: list[str] | None = None
+        try:
+            for path, size in zip(paths, sizes, strict=True):
+                with translate_errors(path):
+                    for part, share in self._read_file(path, size):
+                        if columns is not None and list(part.columns) != columns:
+                            raise CustomerTableError(
+                                f"The file has the columns {', '.join(map(str, part.columns))}; the files before it "
+                                f"in the folder have {', '.join(columns)}. All parts of a table need the same columns."
+                            )
+                        columns = list(part.columns)
+                        yield part
+                        progress.advance(len(part), share * size)
+        finally:
+            progress.stop()
+
+    def _read_file(self, path: str, size: int) -> Iterator[tuple[pd.DataFrame, float]]:
+        """Yield parts of at most ``part_rows`` rows, each with its share of the file."""
+        suffix = PurePosixPath(path).suffix.lower()
+        if suffix == ".parquet":
+            yield from self._read_parquet(path)
+        elif suffix in TEXT_SUFFIXES:
+            with self._filesystem.open(path, "rb") as file:
+                before = 0
+                for block in iterate_delimited(file, self._encoding, self._delimiter):
+                    done = min(int(file.tell()), size)
+                    yield from self._slice(block, (done - before) / max(1, size))
+                    before = done
+        else:
+            whole = RawTableDataset(
+                filepath=f"{self._protocol}://{path}" if self._protocol else path,
+                sheet=self._sheet,
+                credentials=self._credentials,
+            ).load()
+            yield from self._slice(whole, 1.0)
+
+    def _read_parquet(self, path: str) -> Iterator[tuple[pd.DataFrame, float]]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with self._filesystem.open(path, "rb") as opened, pq.ParquetFile(opened) as file:
+            rows = file.metadata.num_rows
+            for batch in file.iter_batches(batch_size=self._part_rows):
+                part = pa.Table.from_batches([batch]).to_pandas(split_blocks=True).reset_index(drop=True)
+                yield without_nested_cells(part), len(part) / rows
+            if not rows:
+                yield file.schema_arrow.empty_table().to_pandas(), 1.0
+
+    def _slice(self, table: pd.DataFrame, share: float) -> Iterator[tuple[pd.DataFrame, float]]:
+        for begin in range(0, max(1, len(table)), self._part_rows):
+            part = table.iloc[begin : begin + self._part_rows]
+            yield part, share * len(part) / max(1, len(table))
+
+    def save(self, data: TableParts) -> None:
+        """Raise an error, since raw files are read-only."""
+        raise DatasetError(f"{self._filepath} is a raw table and read-only.")
+
+    def preview(self, nrows: int = 20) -> TablePreview:
+        """Return the first rows for Kedro-Viz.
+
+        Args:
+            nrows: Number of rows.
+
+        Returns:
+            The rows in the format of Kedro-Viz.
+        """
+        return preview_table(next(iter(self.load())), nrows)
+
+    def _exists(self) -> bool:
+        return self._is_folder() or bool(self._filesystem.isfile(str(self._filepath)))
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "part_rows": self._part_rows}
+
+
+class _ScoringProgress:
+    """Rows, rows per second and time left: a bar on a terminal, log lines elsewhere.
+
+    A table of one part is too small for either.
+    """
+
+    def __init__(self, total_bytes: int) -> None:
+        self._total = total_bytes
+        self._rows = 0
+        self._bytes = 0.0
+        self._began = self._logged = time.perf_counter()
+        self._bar = rows_bar() if terminal().is_terminal else None
+        if self._bar is not None:
+            self._bar.add_task("customers", total=max(1, total_bytes), rows=0, speed=0)
+
+    def advance(self, rows: int, n_bytes: float) -> None:
+        """Count a part."""
+        self._rows += rows
+        self._bytes += n_bytes
+        now = time.perf_counter()
+        speed = self._rows / max(1e-9, now - self._began)
+        if self._bar is not None:
+            self._bar.start()
+            self._bar.update(self._bar.task_ids[0], completed=self._bytes, rows=self._rows, speed=speed)
+        elif now - self._logged > _LOG_SECONDS:
+            self._logged = now
+            left = (now - self._began) * (self._total - self._bytes) / max(1.0, self._bytes)
+            logger.info("%s rows, %s rows/s, about %.0f s left", f"{self._rows:,}", f"{speed:,.0f}", left)
+
+    def stop(self) -> None:
+        """End the bar."""
+        if self._bar is not None:
+            self._bar.stop()
