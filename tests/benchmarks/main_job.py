@@ -1,4 +1,4 @@
-"""Wall time of the main job in parts, start-up against an empty Kedro project, batch scoring against bare XGBoost.
+"""Wall time of the main job in parts, start-up against an empty Kedro project.
 
 ``make benchmark`` prints the tables. Every ratio has both sides measured in the same run, in turn.
 """
@@ -15,12 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from churn_kedro.campaigns.parameters import CampaignParameters
-from churn_kedro.training.parameters import configure_training
 from tests import ROOT
 
 KEDRO = Path(sys.executable).with_name("kedro")
@@ -151,106 +148,10 @@ def measure_main_job(repeats: int) -> None:
     print(f"  peak memory {peak:.0f} MiB (largest process)")
 
 
-def measure_scoring(repeats: int, n_rows: int) -> None:
-    """Batch scoring against ``Booster.inplace_predict`` on the same rows, prepared beforehand."""
-    import numpy as np
-    import pandas as pd
-    import yaml
-
-    from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
-    from churn_kedro.customers.declaration import CustomerDeclaration
-    from churn_kedro.customers.normalisation import normalise
-    from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
-    from churn_kedro.features.parameters import FeatureParameters
-    from churn_kedro.models.interface import RegisteredModel
-    from churn_kedro.pipelines.inference.nodes import read_new_customers, score_customers
-    from churn_kedro.training.folds import build_development
-    from churn_kedro.training.parameters import TrainingParameters
-    from churn_kedro.training.progress import NoProgress
-    from churn_kedro.training.recipe import train
-    from churn_kedro.training.search import NoArchive, SearchContext
-
-    conf = ROOT / "conf" / "base" / "parameters"
-    declaration = CustomerDeclaration.model_validate(
-        yaml.safe_load((conf / "customers.yml").read_text(encoding="utf-8"))["customers"]
-    )
-    raw = pd.read_csv(ROOT / "data/01_raw/bank/customers.csv", dtype="str", na_filter=False)
-    table = normalise(raw, declaration, with_target=True).table.astype({declaration.target: "int64"})
-    shares = SplitParameters(test_size=0.2, validation_size=0.2, random_state=1)
-    learned, validation, test = split_customers(table, declaration, shares)
-    manifest = describe_splits(learned, validation, test, declaration, shares, {})
-    training = yaml.safe_load((conf / "training.yml").read_text(encoding="utf-8"))["training"]
-    campaigns = yaml.safe_load((conf / "campaigns.yml").read_text(encoding="utf-8"))["campaigns"]
-    # As many trees of this depth as they are told, and no fewer.
-    training["search"] |= {"n_trials": 1, "max_rounds": 300, "early_stopping_rounds": 300}
-    training["spaces"] = {"xgboost": {"max_depth": 6, "learning_rate": 0.01}}
-    training["calibration"] = {"method": "sigmoid"}
-    features = FeatureParameters()
-    estimator = train(
-        build_development(learned, validation, manifest, declaration, features),
-        configure_training(
-            declaration,
-            features,
-            TrainingParameters.model_validate(training),
-            CampaignParameters.model_validate(campaigns),
-        ),
-        SearchContext(NoArchive(), NoProgress()),
-    ).model.estimator
-    champion = RegisteredModel("bank_churn", 1, "m", "r", {}, estimator)
-    raw_rows = raw.sample(n_rows, replace=True, random_state=1, ignore_index=True)
-    named, read, _ = read_new_customers(raw_rows, champion, declaration)
-    prepared = np.ascontiguousarray(estimator.inputs(read.table), dtype=np.float32)
-    booster = estimator.learner.get_booster()
-    parameters = InferenceParameters(bands=BandParameters(medium=0.2, high=0.5), max_unscored_share=0.05)
-
-    def from_text() -> object:
-        named, read, _ = read_new_customers(raw_rows, champion, declaration)
-        return score_customers(read, named, champion, declaration, parameters)
-
-    timed = {
-        "Booster.inplace_predict, rows prepared": lambda: booster.inplace_predict(prepared),
-        "model on typed columns": lambda: estimator.answer(read.table),
-        "score_customers (list with ranks and bands)": lambda: score_customers(
-            read, named, champion, declaration, parameters
-        ),
-        "from the file's text to the list": from_text,
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in timed}
-    for _ in range(repeats):
-        for name, call in timed.items():
-            started = time.perf_counter()
-            call()
-            seconds[name].append(time.perf_counter() - started)
-    base = statistics.median(next(iter(seconds.values())))
-    print(f"\nBatch scoring of {n_rows:,} bank customers, trees of depth 6, at most 300, median of {repeats}")
-    for name, values in seconds.items():
-        middle = statistics.median(values)
-        print(f"  {name:<46}{n_rows / middle:12,.0f} rows/s  {base / middle:5.2f} of the ceiling")
-    one_raw, one_prepared = raw_rows.head(1), prepared[:1]
-    bare = _median_of_many(lambda: booster.inplace_predict(one_prepared))
-    whole = _median_of_many(lambda: estimator.predict(one_raw))
-    print(
-        f"One raw row: the whole model object {1000 * whole:.2f} ms, Booster.inplace_predict on the prepared row "
-        f"{1000 * bare:.2f} ms, ratio {whole / bare:.1f}"
-    )
-
-
-def _median_of_many(call: Callable[[], object], repeats: int = 200) -> float:
-    """Median of the seconds of a short call."""
-    call()
-    seconds = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        call()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
-
-
 def main() -> None:
     """Print all tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="measured runs of each kind (default 3)")
-    parser.add_argument("--rows", type=int, default=200_000, help="customers in batch scoring (default 200,000)")
     arguments = parser.parse_args()
     shown = ", ".join(
         f"{name} {version(name)}" for name in ("kedro", "kedro-mlflow", "mlflow", "xgboost", "scikit-learn")
@@ -258,7 +159,6 @@ def main() -> None:
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {shown}")
     measure_start_up(arguments.repeats)
     measure_main_job(arguments.repeats)
-    measure_scoring(arguments.repeats, arguments.rows)
 
 
 if __name__ == "__main__":

@@ -396,7 +396,7 @@ def test_the_scored_list_is_complete_and_counted(main_job: MainJob) -> None:
     assert predictions["model_version"].unique().tolist() == [2]
     assert predictions["scored_at"].nunique() == 1
     for band in ("low", "medium", "high"):
-        assert metrics[f"band_{band}"] == (predictions["risk_band"] == band).sum()
+        assert metrics[f"{band}_risk_predictions"] == (predictions["risk_band"] == band).sum()
     assert project.runs("bank")[1].data.metrics["time/inference"] > 0
 
 
@@ -456,7 +456,7 @@ for _ in range(2):
     new = project.runs("bank")[before:]
     assert len(new) == 2
     assert all(run.info.status == "FINISHED" for run in new)
-    assert all(run.data.metrics["inference/scored_rows"] == 1000 for run in new)
+    assert all(run.data.metrics["inference/batch_size"] == 1000 for run in new)
     assert all("mlflow.parentRunId" not in run.data.tags for run in new)
 
 

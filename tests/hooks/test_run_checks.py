@@ -10,9 +10,11 @@ from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Pipeline
 
 from churn_kedro.base import ParameterError
-from churn_kedro.datasets import RawTableDataset
+from churn_kedro.datasets import RawTablePartsDataset
 from churn_kedro.hooks.run_checks import RunCheckHooks
 from churn_kedro.pipelines.inference import create_pipeline
+
+STORED = ("champion_model@registry", "earlier_batches", "new_customers")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,30 +30,34 @@ def check(selected: Pipeline, datasets: dict[str, Any], conf: dict[str, Any] | N
 
 
 def test_nodes_without_the_makers_of_their_inputs_are_refused_with_the_options_that_work() -> None:
-    selected = create_pipeline().only_nodes("inference.score_customers")
-    stored = {"champion_model@registry": MemoryDataset(1), "new_customers": MemoryDataset(1)}
+    selected = create_pipeline().only_nodes("inference.explain_contacts")
+    stored = {name: MemoryDataset(1) for name in (*STORED, "scored_customers")}
 
     with pytest.raises(ParameterError) as raised:
-        check(selected, stored, node_names=("inference.score_customers",))
-    with pytest.raises(ParameterError, match=r"`kedro run --from-nodes inference.read_new_customers`"):
+        check(selected, stored, node_names=("inference.explain_contacts",))
+    with pytest.raises(ParameterError, match=r"`kedro run --from-nodes inference.list_unscored`"):
         check(selected, stored)
 
     message = str(raised.value)
-    assert "typed_new_customers (inference.read_new_customers)" in message
-    assert "`kedro run --nodes inference.score_customers,inference.read_new_customers`" in message
+    assert "ranked_customers (inference.rank_scored_customers)" in message
+    assert (
+        "`kedro run --nodes inference.explain_contacts,inference.rank_scored_customers,inference.list_unscored`"
+        in message
+    )
 
 
 def test_a_whole_pipeline_and_its_end_are_accepted() -> None:
-    stored = {"champion_model@registry": MemoryDataset(1), "new_customers": MemoryDataset(1)}
+    stored = {name: MemoryDataset(1) for name in STORED}
     whole = create_pipeline()
 
     check(whole, stored)
-    check(whole.from_nodes("inference.count_scores"), {"scoring_report": MemoryDataset(1)})
+    end = whole.from_nodes("inference.measure_batch")
+    check(end, {name: MemoryDataset(1) for name in ("batch_report", "scored_customers")})
 
 
 def test_a_raw_table_that_is_absent_is_reported_before_anything_runs(tmp_path: Path) -> None:
     path = (tmp_path / "new.csv").as_posix()
-    stored = {"champion_model@registry": MemoryDataset(1), "new_customers": RawTableDataset(filepath=path)}
+    stored = {name: MemoryDataset(1) for name in STORED} | {"new_customers": RawTablePartsDataset(filepath=path)}
     conf = {"new_customers": {"filepath": path}}
 
     with pytest.raises(DatasetError, match=r"new\.csv does not exist"):

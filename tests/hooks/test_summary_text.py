@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from churn_kedro.campaigns.scored_list import ScoringReport
+from churn_kedro.campaigns.batch_report import BatchReport
+from churn_kedro.campaigns.campaign_list import CampaignCounts
 from churn_kedro.customers.profile import SchemaChanges
 from churn_kedro.customers.quality import DataQuality
 from churn_kedro.customers.tasks import Score, Task
@@ -17,6 +18,7 @@ from tests.task_cases import task_case
 
 FILES = {
     "rejected_customers": "data/rejected.csv",
+    "campaign_list": "data/campaign.csv",
     "predictions": "data/predictions.csv",
     "unscored_customers": "data/unscored.csv",
 }
@@ -234,7 +236,9 @@ def test_a_decision_is_described_with_the_reason_of_every_check() -> None:
     assert lines_about(decision.model_copy(update={"checks": []})) == ["gate        version 4 refused"]
 
 
-SCORING = ScoringReport(
+BATCH = {"batch_id": "b", "scored_at": "2026-01-31T12:00:00+00:00", "data_digest": "d"}
+SCORING = BatchReport(
+    **BATCH,
     model_name="churn",
     model_version=4,
     task="binary",
@@ -242,7 +246,16 @@ SCORING = ScoringReport(
     rows_read=1000,
     rows_scored=1000,
     rows_rejected=0,
-    contacts=250,
+    campaign=CampaignCounts(
+        worth_contacting=260,
+        contacts=250,
+        holdout=10,
+        over_limit=0,
+        repeated=0,
+        expected_cost=1234.5,
+        expected_value=9876.5,
+        currency="EUR",
+    ),
     bands={"low": 700, "medium": 200, "high": 100},
     unusual={},
 )
@@ -250,15 +263,18 @@ SCORING = ScoringReport(
 
 def test_a_scoring_is_described_by_bands_and_contacts() -> None:
     assert lines_about(SCORING) == [
-        "scored      1,000 customers by version 4: 700 low, 200 medium, 100 high risk; 250 to contact",
+        "scored      1,000 customers by version 4: 700 low, 200 medium, 100 high risk",
         "scored customers: data/predictions.csv",
+        "campaign    250 to contact, expected cost 1,234 EUR, expected profit 9,876 EUR, 10 in the holdout",
+        "list: data/campaign.csv, and .xlsx",
+        "page: not saved",
     ]
 
 
 def test_a_scoring_is_described_with_unusual_cells_and_unscored_customers() -> None:
     lines = lines_about(SCORING.model_copy(update={"unusual": {"Age": 2, "City": 1}, "rows_rejected": 3}))
 
-    assert lines[2:] == [
+    assert lines[5:] == [
         "scored with cells outside of the declaration: Age 2, City 1",
         "3 customers could not be read: data/unscored.csv",
     ]
@@ -299,8 +315,9 @@ def test_without_tracking_and_environment_neither_is_named() -> None:
 def test_a_scoring_of_another_task_has_neither_risk_nor_contacts(
     task: str, counts: dict[str, Any], outcome: str
 ) -> None:
-    report = ScoringReport.model_validate(
+    report = BatchReport.model_validate(
         {
+            **BATCH,
             "model_name": "churn",
             "model_version": 4,
             "task": task,

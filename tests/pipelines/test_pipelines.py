@@ -1,7 +1,6 @@
 """Each pipeline on a small table, with every dataset in memory."""
 
 import io
-from copy import copy
 from dataclasses import replace
 from functools import reduce
 from pathlib import Path
@@ -14,11 +13,8 @@ import yaml
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
 from kedro.runner import SequentialRunner
 
-from churn_estimators.value import ContactValue
 from churn_kedro.campaigns.parameters import CampaignParameters
-from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
-from churn_kedro.customers.declaration import Column, CustomerDeclaration, CustomerTableError
-from churn_kedro.customers.normalisation import find_known_outcomes, name_columns
+from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.parameters import DataProcessingParameters
 from churn_kedro.customers.splits import SplitManifest, SplitParameters
 from churn_kedro.customers.tasks import Task
@@ -33,12 +29,13 @@ from churn_kedro.evaluation.slices import SliceParameters
 from churn_kedro.features.parameters import FeatureParameters
 from churn_kedro.models.interface import RegisteredModel, TrainedModel
 from churn_kedro.models.training_rows import digest_training_rows
-from churn_kedro.pipelines import data_processing, evaluation, inference, registry, training
+from churn_kedro.pipelines import data_processing, evaluation, registry, training
 from churn_kedro.registry.gate import GateParameters, TaskGate
 from churn_kedro.registry.parameters import RegistryParameters
 from churn_kedro.registry.retention import RetentionParameters
 from tests import ROOT
 from tests.evidence_cases import no_leaks
+from tests.inference_cases import score
 from tests.model_cases import column_model
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
@@ -54,7 +51,6 @@ GATE = GateParameters(
     random_state=1,
 )
 SPLIT = SplitParameters(test_size=0.25, validation_size=0.25, random_state=3)
-INFERENCE = InferenceParameters(bands=BandParameters(medium=0.3, high=0.6), max_unscored_share=0.05)
 BOOTSTRAP = BootstrapParameters(n_resamples=200, confidence=0.95, random_state=1)
 EVALUATION = EvaluationParameters(
     bootstrap=BOOTSTRAP,
@@ -596,141 +592,6 @@ def test_registry_promotes_a_first_and_an_equal_candidate(
     assert (documents.version, documents.description, documents.tags) == (2, None, {})
 
 
-def test_inference_scores_readable_customers_and_sets_the_others_aside(
-    trained: TrainedModel, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
-) -> None:
-    raw = raw_customers.drop(columns="Left")
-    raw.loc[5, "Age"] = "unknown"
-    raw.loc[6, "Country"] = "Italy"
-
-    made = _run(
-        inference.create_pipeline(),
-        {
-            "new_customers": raw,
-            "champion_model@registry": _registered(trained, 4),
-            "params:customers": declaration,
-            "params:inference": INFERENCE,
-        },
-    )
-
-    predictions = made["predictions"]
-    assert len(predictions) == 399
-    assert made["unscored_customers"]["Id"].tolist() == ["6"]
-    assert made["unscored_customers"]["reasons"].tolist() == ["Age: 'unknown' is not a number"]
-    assert predictions["Id"].tolist() == [identifier for identifier in raw["Id"] if identifier != "6"]
-    assert list(predictions.columns) == [
-        "Id",
-        "probability",
-        "decision",
-        "risk_band",
-        "rank",
-        "model_version",
-        "scored_at",
-        "outcome_known",
-    ]
-    assert (predictions["decision"] == "contact").tolist() == trained.estimator.decide(raw[raw["Id"] != "6"]).tolist()
-    report = made["scoring_report"]
-    assert report.unusual == {"Country": 1}
-    assert sum(report.bands.values()) == report.rows_scored == 399
-    assert made["scoring_metrics"].values["unscored_rows"] == 1
-    assert not predictions["outcome_known"].any()
-
-
-def test_inference_marks_customers_whose_outcome_is_in_the_table(
-    trained: TrainedModel, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
-) -> None:
-    raw = raw_customers.rename(columns={"Left": " left"})
-    raw.loc[3, " left"] = ""
-
-    made = _run(
-        inference.create_pipeline(),
-        {
-            "new_customers": raw,
-            "champion_model@registry": _registered(trained, 4),
-            "params:customers": declaration,
-            "params:inference": INFERENCE,
-        },
-    )
-
-    known = made["predictions"]["outcome_known"]
-    assert (known.sum(), known[3]) == (399, False)
-    assert made["scoring_report"].known_outcomes == made["scoring_metrics"].values["known_outcomes"] == 399
-
-
-def test_an_outcome_is_known_although_other_columns_of_the_training_table_are_absent(
-    raw_customers: pd.DataFrame, declaration: CustomerDeclaration
-) -> None:
-    segment = Column(name="Segment", role="segment", description="Segment")
-    wider = declaration.model_copy(update={"columns": [*declaration.columns, segment]})
-
-    named = name_columns(raw_customers, wider, with_target=False)
-
-    assert find_known_outcomes(named, wider).all()
-    assert not find_known_outcomes(
-        name_columns(raw_customers.drop(columns="Left"), wider, with_target=False), wider
-    ).any()
-
-
-def test_scored_customers_without_declared_identifiers_have_the_row_of_the_file(
-    trained: TrainedModel, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
-) -> None:
-    raw = raw_customers.drop(columns="Left")
-    raw.loc[5, "Age"] = "unknown"
-    columns = [column for column in declaration.columns if column.role != "id"]
-
-    made = _run(
-        inference.create_pipeline(),
-        {
-            "new_customers": raw,
-            "champion_model@registry": _registered(trained, 4),
-            "params:customers": declaration.model_copy(update={"columns": columns}),
-            "params:inference": INFERENCE,
-        },
-    )
-
-    assert made["predictions"]["row"].tolist() == [row for row in range(1, 401) if row != 6]
-
-
-def test_inference_warns_where_the_table_lacks_the_value_of_a_customer(
-    trained: TrainedModel,
-    raw_customers: pd.DataFrame,
-    declaration: CustomerDeclaration,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    value = ContactValue(2, 20, 0.5, 12, column="Monthly", fill_value=30.0)
-    model = replace(
-        _registered(trained, 4), estimator=copy(trained.estimator).set_params(contact_value=value, by_value=True)
-    )
-
-    made = _run(
-        inference.create_pipeline(),
-        {
-            "new_customers": raw_customers,
-            "champion_model@registry": model,
-            "params:customers": declaration,
-            "params:inference": INFERENCE,
-        },
-    )
-
-    assert "lacks the column Monthly with the value of a customer: the median of the training customers" in caplog.text
-    assert made["predictions"]["expected_value"].notna().all()
-
-
-def test_inference_stops_when_a_whole_column_cannot_be_read(
-    trained: TrainedModel, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
-) -> None:
-    with pytest.raises(CustomerTableError, match=r"400 of 400 customers cannot be scored"):
-        _run(
-            inference.create_pipeline(),
-            {
-                "new_customers": raw_customers.assign(Age="old"),
-                "champion_model@registry": _registered(trained, 4),
-                "params:customers": declaration,
-                "params:inference": INFERENCE,
-            },
-        )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: Task, tmp_path: Path) -> None:
@@ -754,15 +615,7 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
     )
     new = case.raw.drop(columns="Outcome")
     new.loc[3, "Age"] = "old"
-    scored = _run(
-        inference.create_pipeline(),
-        {
-            "new_customers": new,
-            "champion_model@registry": candidate,
-            "params:customers": case.declaration,
-            "params:inference": INFERENCE,
-        },
-    )
+    scored = score(new, candidate, case.declaration, tmp_path)
 
     assert made["search_result"].metric == ("rmse" if task == "regression" else "log_loss")
     assert (evaluated["evaluation"].task, evaluated["evaluation"].test_rows) == (task, 150)
@@ -770,13 +623,13 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
     assert {"shap_summary", "permutation_importance", "partial_dependence_1"} <= set(evaluated["explanation_figures"])
     # Whether two good models differ by more than the margin is chance on so few customers.
     assert decided["promotion_decision"].alias in ("champion", "challenger")
-    predictions, report = scored["predictions"], scored["scoring_report"]
+    predictions, report = scored["predictions"], scored["batch_report"]
     assert len(predictions) == report.rows_scored == 599
     assert scored["unscored_customers"]["Id"].tolist() == ["4"]
-    metrics = scored["scoring_metrics"].values
+    metrics = scored["batch_metrics"].values
     match task:
         case "binary":
-            assert metrics["contacts"] == (predictions["decision"] == "contact").sum()
+            assert metrics["contacts"] == (predictions["decision"] == "contact").sum() == len(scored["campaign_list"])
         case "multiclass":
             truth = case.raw.loc[case.raw["Id"] != "4", "Outcome"]
             assert (predictions["prediction"].to_numpy() == truth.to_numpy()).mean() > 0.75
@@ -788,7 +641,7 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
             assert metrics["mean_prediction"] == pytest.approx(predictions["prediction"].mean())
 
 
-def test_a_version_of_another_task_is_neither_evaluated_nor_scored_with() -> None:
+def test_a_version_of_another_task_is_neither_evaluated_nor_scored_with(tmp_path: Path) -> None:
     case, stranger = task_case("regression"), task_case("multiclass").registered(7)
     splits = (case.train, case.validation, case.test)
     reason = "version 7 was trained for task multiclass, the declaration says regression"
@@ -796,12 +649,4 @@ def test_a_version_of_another_task_is_neither_evaluated_nor_scored_with() -> Non
     with pytest.raises(CustomerTableError, match=reason):
         _evaluate(stranger, splits, case.manifest, case.declaration)
     with pytest.raises(CustomerTableError, match=reason):
-        _run(
-            inference.create_pipeline(),
-            {
-                "new_customers": case.raw,
-                "champion_model@registry": stranger,
-                "params:customers": case.declaration,
-                "params:inference": INFERENCE,
-            },
-        )
+        score(case.raw, stranger, case.declaration, tmp_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ class Selection:
         counts: Numbers and money of the campaign.
     """
 
-    status: pd.Categorical
+    status: pd.Categorical[Any]
     order: np.ndarray
     counts: CampaignCounts
 

@@ -56,8 +56,8 @@ def explain_reasons(
 ) -> list[list[Reason]]:
     """Find the strongest reasons of each customer's probability of leaving.
 
-    The points of a column are its SHAP value, scaled from the score to the calibrated probability, so that the points of
-    all columns sum to the difference between the customer's probability and that of the mean score.
+    The points of a column are its SHAP value, scaled from the score to the calibrated probability, so that the points
+    of all columns sum to the difference between the customer's probability and that of the mean score.
 
     Args:
         model: A model of task binary.

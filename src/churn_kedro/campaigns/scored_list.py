@@ -65,13 +65,13 @@ def deciles(ranks: np.ndarray) -> np.ndarray:
         ranks: Ranks from 1 to n, shape (n,).
 
     Returns:
-        int8 array of shape (n,): 1 for the tenth with the highest values, to 10.
+        int8 array of shape (n,): 1 for the tenth with the highest values; 10 for the lowest.
 
     Examples:
         >>> deciles(np.arange(1, 21)).tolist()[::2]
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
     """
-    return np.asarray((ranks * 10 + len(ranks) - 1) // max(1, len(ranks)), dtype=np.int8)
+    return np.asarray((ranks - 1) * 10 // max(1, len(ranks)) + 1, dtype=np.int8)
 
 
 def rank_customers(scored: ScoredTable, bands: BandParameters, selection: Selection | None) -> pd.DataFrame:

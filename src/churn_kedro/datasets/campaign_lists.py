@@ -16,8 +16,6 @@ from churn_kedro.datasets.tables import TableDataset, preview_table
 
 logger = logging.getLogger(__name__)
 
-# Rows of a sheet, without the header.
-_MOST_ROWS = 1_048_575
 _WIDEST = 70
 # The time of creation is part of a workbook; a constant keeps equal lists equal.
 _CREATED = datetime(2000, 1, 1)
@@ -32,6 +30,7 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
 
     Args:
         filepath: Local path or fsspec URL, ``.csv``.
+        workbook_rows: Maximum number of customers in the workbook, at most 1,048,575, which a sheet can hold.
         made_by: Pipeline that writes the list, for the message if it is absent.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
@@ -41,6 +40,7 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         self,
         *,
         filepath: str,
+        workbook_rows: int = 100_000,
         made_by: str = "",
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
@@ -49,6 +49,7 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         if self._filepath.suffix.lower() != ".csv":
             raise DatasetError(f"'{filepath}' ends in '{self._filepath.suffix}'; expected .csv.")
         self._csv = TableDataset(filepath=filepath, credentials=credentials, made_by=made_by, escape_formulas=True)
+        self._workbook_rows = workbook_rows
         self._made_by = made_by
         self.metadata = metadata
 
@@ -80,14 +81,14 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
                     self._filesystem.rm_file(path)
             return
         self._csv.save(data)
-        if len(data) > _MOST_ROWS:
+        if len(data) > self._workbook_rows:
             logger.warning(
-                "%s has the first %s of %s customers, as many as a sheet can have; the CSV file has all.",
-                workbook,
-                f"{_MOST_ROWS:,}",
+                "%s has the first %s of %s customers (workbook_rows of the catalog entry); the CSV file has all.",
+                workbook.name,
+                f"{self._workbook_rows:,}",
                 f"{len(data):,}",
             )
-        content = _as_workbook(data.head(_MOST_ROWS))
+        content = _as_workbook(data.head(self._workbook_rows))
         with written_whole(self._filesystem, workbook) as path, self._filesystem.open(path, "wb") as file:
             file.write(content)
 

@@ -6,9 +6,9 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 # Environment variable with the key of private columns.
 PRIVATE_KEY_VARIABLE = "CHURN_PRIVATE_KEY"
-_ROWS_PER_STATEMENT = 2_000
+# A statement of PostgreSQL has at most 32,767 parameters.
+_ROWS_PER_STATEMENT = 1_000
+_ROWS_PER_BLOCK = 50_000
 _BUSY_SECONDS = 30
 _TABLE = "predictions"
 
@@ -74,8 +76,7 @@ class PredictionLog:
         Raises:
             DatasetError: The database does not accept them.
         """
-        rows = iter(map(self._as_row, predictions))
-        return self._insert(iter(lambda: list(islice(rows, _ROWS_PER_STATEMENT)), []))
+        return self._insert(map(self._as_row, predictions))
 
     def append_table(self, predictions: pd.DataFrame, features: pd.DataFrame) -> int:
         """Store the predictions of a table, without an object for each.
@@ -90,24 +91,20 @@ class PredictionLog:
         Raises:
             DatasetError: The database does not accept them.
         """
-        return self._insert(self._blocks(predictions, features))
+        return self._insert(self._rows(predictions, features))
 
-    def _blocks(self, table: pd.DataFrame, features: pd.DataFrame) -> Iterator[list[dict[str, Any]]]:
-        names = [name for name in _columns() if name != "features"]
-        for begin in range(0, len(table), 50_000):
-            part = table.iloc[begin : begin + 50_000].reindex(columns=names)
-            cells = features.iloc[begin : begin + 50_000].copy()
+    def _rows(self, table: pd.DataFrame, features: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+        for begin in range(0, len(table), _ROWS_PER_BLOCK):
+            part = table.iloc[begin : begin + _ROWS_PER_BLOCK]
+            cells = features.iloc[begin : begin + _ROWS_PER_BLOCK].copy()
             for name in self._private.intersection(cells.columns):
                 cells[name] = cells[name].astype(object).map(self._hide)
-            written = cells.to_json(
-                orient="records", lines=True, date_format="iso", double_precision=15, force_ascii=False
-            )
-            values = {name: part[name].astype(object).where(part[name].notna(), None).tolist() for name in names}
+            written = cells.to_json(orient="records", lines=True, date_format="iso", double_precision=15)
+            values = {name: _plain_cells(part[name]) for name in part}
             values["features"] = written.rstrip("\n").split("\n")
             if self._private_ids:
                 values["customer_id"] = [self._hide(cell) for cell in values["customer_id"]]
-            columns = list(values)
-            yield [dict(zip(columns, row, strict=True)) for row in zip(*values.values(), strict=True)]
+            yield from zip(*(values.get(name, [None] * len(part)) for name in _columns()), strict=True)
 
     def delete_before(self, time: str) -> int:
         """Delete old predictions.
@@ -168,18 +165,18 @@ class PredictionLog:
             self._engine.dispose()
             self._engine = None
 
-    def _as_row(self, prediction: LoggedPrediction) -> dict[str, Any]:
+    def _as_row(self, prediction: LoggedPrediction) -> tuple[Any, ...]:
         cells = {
             name: self._hide(cell) if name in self._private else _plain(cell)
             for name, cell in prediction.features.items()
         }
         customer = prediction.customer_id
-        return {
-            **{name: getattr(prediction, name) for name in _columns()},
+        replaced = {
             "features": json.dumps(cells, ensure_ascii=False, separators=(",", ":")),
             "customer_id": self._hide(customer) if self._private_ids else customer,
             "holdout": bool(prediction.holdout),
         }
+        return tuple(replaced.get(name, getattr(prediction, name)) for name in _columns())
 
     def _hide(self, cell: Any) -> str | None:
         """Hash a cell; whole numbers as integers, so that 1 and 1.0 have one hash."""
@@ -189,19 +186,23 @@ class PredictionLog:
         text = str(int(plain)) if isinstance(plain, float) and plain.is_integer() else str(plain)
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()[:32]
 
-    def _insert(self, blocks: Iterable[Sequence[dict[str, Any]]]) -> int:
-        from sqlalchemy import text
-
+    def _insert(self, rows: Iterator[tuple[Any, ...]]) -> int:
         engine, _ = self._open()
         names = _columns()
-        statement = text(
-            f"INSERT INTO {_TABLE} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)}) "  # noqa: S608
-            "ON CONFLICT (prediction_id) DO NOTHING"
-        )
+        mark = "?" if engine.dialect.name == "sqlite" else "%s"
+        one = f"({', '.join([mark] * len(names))})"
         new = 0
         with _explained(self._url), engine.begin() as connection:
-            for block in blocks:
-                new += max(0, connection.execute(statement, list(block)).rowcount)
+            while block := list(islice(rows, _ROWS_PER_STATEMENT)):
+                # SQLite has no network; for PostgreSQL, one statement with many rows saves a round trip for each.
+                together = engine.dialect.name != "sqlite"
+                values = ", ".join([one] * len(block)) if together else one
+                parameters: Any = tuple(chain.from_iterable(block)) if together else block
+                statement = (
+                    f"INSERT INTO {_TABLE} ({', '.join(names)}) VALUES {values} "  # noqa: S608 - constants only
+                    "ON CONFLICT (prediction_id) DO NOTHING"
+                )
+                new += max(0, connection.exec_driver_sql(statement, parameters).rowcount)
         return new
 
     def _open(self) -> tuple[Engine, Table]:
@@ -213,6 +214,13 @@ class PredictionLog:
 
 def _columns() -> list[str]:
     return list(LoggedPrediction.__slots__)
+
+
+def _plain_cells(cells: pd.Series) -> list[Any]:
+    """Convert a column to values that a database has; missing becomes None."""
+    if not cells.isna().any():
+        return cells.tolist()
+    return cells.astype(object).where(cells.notna(), None).tolist()
 
 
 def _plain(cell: Any) -> Any:
@@ -260,7 +268,7 @@ def _connect(url: str) -> tuple[Engine, Table]:
         MetaData(),
         Column("prediction_id", Text, primary_key=True),
         Column("source", Text, nullable=False),
-        Column("batch_id", Text, nullable=False, index=True),
+        Column("batch_id", Text, nullable=False),
         Column("customer_id", Text),
         Column("predicted_at", Text, nullable=False),
         Column("model_name", Text, nullable=False),

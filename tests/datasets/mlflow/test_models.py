@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import mlflow
@@ -17,9 +18,10 @@ from kedro.io import DatasetError
 from mlflow import MlflowClient
 
 from churn_estimators.cells import UnreadablePolicy
-from churn_kedro.campaigns.scored_list import BandParameters, InferenceParameters
+from churn_kedro.campaigns.scored_parts import score_parts
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
+from churn_kedro.customers.parts import as_parts
 from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.mlflow import stored_models
 from churn_kedro.datasets.mlflow.model_digests import model_digest
@@ -31,7 +33,6 @@ from churn_kedro.models.interface import (
     explain_task_mismatch,
     score_labelled,
 )
-from churn_kedro.pipelines.inference.nodes import read_new_customers, score_customers
 from churn_kedro.registry.gate import Promotion
 from churn_kedro.registry.lifecycle import Alias
 from tests.mlflow_store import register_trained
@@ -242,9 +243,8 @@ def test_an_odd_cell_means_the_same_in_batch_in_pyfunc_in_an_evaluation_and_in_a
     bare = model.predict(raw)
     elsewhere = _score_elsewhere(f"odd-{policy}", raw, tracking, tmp_path)
     champion = _load(f"odd-{policy}")
-    named, read, unscored = read_new_customers(raw, champion, declaration)
-    parameters = InferenceParameters(bands=BandParameters(medium=0.2, high=0.5), max_unscored_share=1)
-    batch, report = score_customers(read, named, champion, declaration, parameters)
+    (part,) = score_parts(as_parts(raw), champion, declaration, perf_counter)
+    batch, unscored, report = part.answer, part.rejected, part.counts
     labelled = normalise(raw.assign(Outcome="1"), declaration, with_target=True)
     evaluated = score_labelled(model, labelled.table, declaration)
 
