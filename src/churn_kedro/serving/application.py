@@ -24,6 +24,7 @@ from churn_kedro.serving.log_writer import LogWriter, PredictionSink, RequestsFi
 from churn_kedro.serving.metrics import ServiceMetrics, forget_ended_workers
 from churn_kedro.serving.model_holder import ModelHolder
 from churn_kedro.serving.open_inference import OpenInferenceRoutes, describe_inference_request
+from churn_kedro.serving.page import make_page
 from churn_kedro.serving.requests import CustomerRequests, RequestError
 from churn_kedro.serving.settings import ServiceSettings, UseCase
 from churn_kedro.serving.use_case_routes import UseCaseRoutes, describe_body
@@ -77,8 +78,9 @@ class Service:
         routes = self._build()
         # The middleware of CORS is behind the guard.
         direct = {} if parameters.cors_origins else self._direct
+        pages = ["/", *(f"/{use_case.name}" for use_case in settings.use_cases)]
         rate_limit = RateLimit(parameters.rate_limit)
-        self.application = Guard(routes, self.metrics, settings.key_digests, rate_limit, records, direct)
+        self.application = Guard(routes, self.metrics, settings.key_digests, rate_limit, records, pages, direct)
 
     def _serve(self, use_case: UseCase) -> UseCaseRoutes:
         parameters, declaration = self._settings.parameters, use_case.declaration
@@ -153,6 +155,7 @@ class Service:
         for routes in self.use_cases:
             for prefix in ("", f"/{routes.use_case.name}") if routes is first else (f"/{routes.use_case.name}",):
                 self._add_use_case(application, routes, prefix)
+        self._add_pages(application)
         self._add_open_inference(application)
         for path, handler, summary in (
             ("/health", self._health, "Whether the process answers"),
@@ -176,6 +179,15 @@ class Service:
             endpoint = _add(application, f"{prefix}{path}", method, handler, summary, body, [tag])
             if path == "/predict":
                 self._direct[f"{prefix}{path}"] = endpoint
+
+    def _add_pages(self, application: FastAPI) -> None:
+        names = [routes.use_case.name for routes in self.use_cases]
+        for name, routes in zip(names, self.use_cases, strict=True):
+            others = {other: f"/{other}" for other in names} if len(names) > 1 else {}
+            page = make_page(routes, others, needs_key=bool(self._settings.key_digests))
+            _add(application, f"/{name}", "GET", page, "A form for one customer", None, [name])
+            if name == names[0]:
+                _add(application, "/", "GET", page, "A form for one customer")
 
     def _add_open_inference(self, application: FastAPI) -> None:
         routes = OpenInferenceRoutes(self.use_cases, self._threads)

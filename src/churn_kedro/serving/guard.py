@@ -8,7 +8,7 @@ import logging
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from time import monotonic, perf_counter
 from typing import Any
@@ -28,8 +28,8 @@ Send = Callable[[Message], Awaitable[None]]
 Endpoint = Callable[[Request], Awaitable[Response]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Routes that need no key: probes, and the page, which asks for one.
-OPEN_ROUTES = frozenset({"/", "/health", "/ready", "/v2/health/live", "/v2/health/ready"})
+# Routes that need no key.
+PROBES = frozenset({"/health", "/ready", "/v2/health/live", "/v2/health/ready"})
 _LOOPBACK = re.compile(rb"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?", re.IGNORECASE)
 _REQUEST_ID = re.compile(rb"[\w.-]{1,64}", re.ASCII)
 _SECURITY_HEADERS = [
@@ -103,6 +103,7 @@ class Guard:
             answered, so that no web page can reach the service through a name of its own.
         rate_limit: Limit of each key or address.
         log: Takes a record of each request.
+        pages: Paths of pages, which ask for a key themselves.
         direct: Endpoints of POST that are called without the router, which takes longer than a prediction, by path.
     """
 
@@ -113,6 +114,7 @@ class Guard:
         key_digests: Sequence[str],
         rate_limit: RateLimit,
         log: Callable[[Mapping[str, Any]], Any],
+        pages: Iterable[str],
         direct: Mapping[str, Endpoint],
     ) -> None:
         self._application = application
@@ -120,6 +122,7 @@ class Guard:
         self._keys = [digest.encode() for digest in key_digests]
         self._rate_limit = rate_limit
         self._log = log
+        self._open = PROBES.union(pages)
         self._direct = direct
         self._children: dict[tuple[str, str, int], Any] = {}
         self._seconds: dict[str, Any] = {}
@@ -179,7 +182,7 @@ class Guard:
             matches = [hmac.compare_digest(digest, known) for known in self._keys]
             if any(matches):
                 client = f"key {digest[:8].decode()}"
-            elif scope["path"] not in OPEN_ROUTES and scope["method"] != "OPTIONS":
+            elif scope["path"] not in self._open and scope["method"] != "OPTIONS":
                 text = "This route needs an API key: send `Authorization: Bearer KEY` or `X-API-Key: KEY`."
                 return client, (401, text, {b"www-authenticate": b"Bearer"})
         elif not _LOOPBACK.fullmatch(headers.get(b"host", b"localhost")):

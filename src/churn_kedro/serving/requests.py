@@ -108,7 +108,8 @@ def make_example(column: Column) -> Any:
             if low is not None and high is not None
             else next((bound for bound in (low, high) if bound is not None), 1.0)
         )
-        return round(number) if float(number).is_integer() or column.whole else number
+        is_whole = column.whole or all(bound is None or float(bound).is_integer() for bound in (low, high))
+        return round(number) if is_whole else number
     if column.cells == "date":
         import datetime
 
