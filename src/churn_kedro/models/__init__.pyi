@@ -1,3 +1,4 @@
+from .compiled import RowAnswer as RowAnswer, RowScorer as RowScorer, compile_model as compile_model
 from .interface import (
     RegisteredModel as RegisteredModel,
     ScoredCustomers as ScoredCustomers,

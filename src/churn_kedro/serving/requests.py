@@ -9,7 +9,6 @@ from typing import Annotated, Any, NotRequired, Required
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from churn_estimators.cells import CellReader
 from churn_kedro.base import Record
 from churn_kedro.customers import Column, CustomerDeclaration, Range
 
@@ -136,7 +135,11 @@ class CustomerRequests:
         self.columns = [column for column in declaration.columns if column.role not in ("ignored", "target")]
         self._allowed = {column.name: describe_allowed(column) for column in self.columns}
         self.max_rows = max_rows
-        self._ids = [declaration.cell_reader(column) for column in self.columns if column.role == "id"]
+        self._ids = [
+            (column.name, declaration.cell_reader(column).cell_function())
+            for column in self.columns
+            if column.role == "id"
+        ]
         fields: dict[str, Any] = {}
         for column in self.columns:
             kind: Any = _TYPES["text" if column.role in ("id", "group") else column.cells]
@@ -164,14 +167,9 @@ class CustomerRequests:
         Returns:
             Text; None: the customer has none.
         """
-        parts = [self._as_level(reader, row[reader.column]) for reader in self._ids]
+        parts = [read(row[name]) or "" for name, read in self._ids]
         # PostgreSQL stores no text with a NUL.
         return ",".join(parts).replace("\0", "") if any(parts) else None
-
-    @staticmethod
-    def _as_level(reader: CellReader, cell: Any) -> str:
-        level = None if cell is None else reader.read_few([cell])[0][0]
-        return level if isinstance(level, str) else ""
 
     def allowed(self, name: str) -> str | None:
         """Describe the values of a column."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from churn_estimators.value import CONTACT
 from churn_kedro.base import UserInputError
 from churn_kedro.campaigns import find_outside, in_holdout, risk_bands
 from churn_kedro.customers import Column, CustomerDeclaration, Range
-from churn_kedro.models import RegisteredModel, require_matching_table
+from churn_kedro.models import RegisteredModel, RowAnswer, RowScorer, compile_model, require_matching_table
 from churn_kedro.serving.requests import CustomerRequests, FieldProblem, RequestError, shorten
 from churn_kedro.serving.settings import UseCase
 
@@ -32,56 +32,6 @@ class RefusedModelError(UserInputError):
     """A version that is not served, since its answers are wrong."""
 
 
-class RowAnswer(NamedTuple):
-    """Answer of a model for one customer."""
-
-    scores: np.ndarray
-    decision: str | None
-    expected_value: float | None
-    unreadable: tuple[str, ...]
-
-
-class RowScorer(Protocol):
-    """Scores few rows."""
-
-    is_compiled: bool
-    fallback_reason: str
-
-    def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[RowAnswer]:
-        """Answer for each customer."""
-        ...
-
-
-class _EstimatorScorer:
-    """Scores by the estimator."""
-
-    is_compiled = False
-    fallback_reason = "no compiled form"
-
-    def __init__(self, estimator: CustomerModel) -> None:
-        self._estimator = estimator
-
-    def answer(self, rows: Sequence[Mapping[str, Any]]) -> list[RowAnswer]:
-        model = self._estimator
-        table = as_table(rows, model)
-        answer = model.predict(table)
-        names = [name for name in answer if str(name).startswith("probability")]
-        scores = answer[names or ["prediction"]].to_numpy(dtype=np.float64)
-        unreadable = model.read(table).unreadable.groupby("row")["reason"].agg(tuple).to_dict()
-        nothing = [None] * len(rows)
-        decisions = answer["decision"].tolist() if "decision" in answer else nothing
-        values = answer["expected_value"].tolist() if "expected_value" in answer else nothing
-        return [
-            RowAnswer(
-                scores[row],
-                None if decision != decision else decision,
-                None if value is None or value != value else value,
-                unreadable.get(row, ()),
-            )
-            for row, (decision, value) in enumerate(zip(decisions, values, strict=True))
-        ]
-
-
 def as_table(rows: Sequence[Mapping[str, Any]], model: CustomerModel) -> pd.DataFrame:
     """Arrange customers as a table of the columns that a model reads, with the cells as they are.
 
@@ -94,19 +44,6 @@ def as_table(rows: Sequence[Mapping[str, Any]], model: CustomerModel) -> pd.Data
     """
     names = [reader.column for reader in model.readers]
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names})
-
-
-def make_scorer(estimator: CustomerModel, examples: pd.DataFrame) -> RowScorer:
-    """Make the fastest proven scorer of single customers.
-
-    Args:
-        estimator: The model.
-        examples: Raw customers to prove it with.
-
-    Returns:
-        The scorer.
-    """
-    return _EstimatorScorer(estimator)
 
 
 class DomainCheck:
@@ -229,7 +166,7 @@ class ServedModel:
         require_matching_table(registered, declaration)
         self.registered = registered
         self.examples = examples
-        self.scorer = make_scorer(registered.estimator, examples)
+        self.scorer = compile_model(registered.estimator, examples)
         self._use_case = use_case
         self._task = declaration.task
         self._classes = list(registered.estimator.classes)
