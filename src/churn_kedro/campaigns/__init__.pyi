@@ -32,6 +32,7 @@ from .logged_predictions import (
     list_logged_predictions as list_logged_predictions,
 )
 from .parameters import (
+    BandParameters as BandParameters,
     CampaignParameters as CampaignParameters,
     Economics as Economics,
     InferenceParameters as InferenceParameters,
@@ -48,6 +49,7 @@ from .scored_parts import (
     ScoredTable as ScoredTable,
     ScoringCounts as ScoringCounts,
     count_unusual_cells as count_unusual_cells,
+    find_outside as find_outside,
     require_readable as require_readable,
     score_parts as score_parts,
     unusual_cells as unusual_cells,

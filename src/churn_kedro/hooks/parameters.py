@@ -15,6 +15,7 @@ from churn_kedro.customers import CustomerDeclaration, DataProcessingParameters,
 from churn_kedro.evaluation import EvaluationParameters
 from churn_kedro.features import FeatureParameters
 from churn_kedro.registry import RegistryParameters
+from churn_kedro.serving import ServingParameters
 from churn_kedro.training import TrainingParameters
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class ProjectParameters(Parameters):
     evaluation: EvaluationParameters
     registry: RegistryParameters
     inference: InferenceParameters
+    serving: ServingParameters
     snapshots: SnapshotParameters | None = None
 
 
