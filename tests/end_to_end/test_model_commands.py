@@ -284,7 +284,9 @@ def test_an_export_to_onnx_scores_raw_rows_and_says_how_close_it_is(story: Story
     }
     scores = onnxruntime.InferenceSession(folder / "model.onnx").run(None, feeds)[0]
 
-    assert re.search(r"10 columns, with their treatment\n  compared    \d+ rows: largest difference", story["export onnx"].printed)
+    assert re.search(
+        r"10 columns, with their treatment\n  compared    \d+ rows: largest difference", story["export onnx"].printed
+    )
     np.testing.assert_allclose(scores, _load(story.project, 1).estimator.scores(raw), rtol=0, atol=1e-6)
     assert json.loads((folder / "version.json").read_text(encoding="utf-8"))["version"] == 1
     assert "(n, 1): a double, NaN where missing" in (folder / "README.md").read_text(encoding="utf-8")
