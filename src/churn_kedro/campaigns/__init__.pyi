@@ -42,7 +42,7 @@ from .reasons import Reason as Reason, explain_reasons as explain_reasons, limit
 from .scored_list import (
     list_predictions as list_predictions,
     rank_customers as rank_customers,
-    risk_bands as risk_bands,
+    risk_band as risk_band,
 )
 from .scored_parts import (
     ScoredPart as ScoredPart,

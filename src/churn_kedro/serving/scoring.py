@@ -13,7 +13,7 @@ import pandas as pd
 from churn_estimators.cells import UnreadableCellsError, is_number
 from churn_estimators.value import CONTACT
 from churn_kedro.base import UserInputError
-from churn_kedro.campaigns import find_outside, in_holdout, risk_bands
+from churn_kedro.campaigns import find_outside, in_holdout, risk_band
 from churn_kedro.customers import Column, CustomerDeclaration, Range
 from churn_kedro.models import RegisteredModel, RowAnswer, RowScorer, compile_model, require_matching_table
 from churn_kedro.serving.requests import CustomerRequests, FieldProblem, RequestError, shorten
@@ -216,16 +216,16 @@ class ServedModel:
         fields: dict[str, Any]
         if self._task == "binary":
             score = float(one.scores[0])
-            risk_band = str(risk_bands(one.scores, self._use_case.bands)[0])
+            band = risk_band(score, self._use_case.bands)
             holdout = one.decision == CONTACT and self._is_held_out(row)
             fields = {
                 "probability": score,
                 "decision": one.decision,
                 "holdout": holdout,
                 "expected_value": one.expected_value,
-                "risk_band": risk_band,
+                "risk_band": band,
             }
-            return Answer(fields, score, one.decision, one.expected_value, risk_band, holdout, warnings)
+            return Answer(fields, score, one.decision, one.expected_value, band, holdout, warnings)
         if self._task == "multiclass":
             probabilities = one.scores.tolist()
             best = int(one.scores.argmax())
