@@ -88,9 +88,10 @@ def load_champion(project: Path) -> CustomerModel:
     """Load the champion of a copy of the project."""
     os.environ["MLFLOW_TRACKING_URI"] = _environment(project)["MLFLOW_TRACKING_URI"]
     from churn_kedro.datasets.mlflow.models import RegistryModelDataset
+    from churn_kedro.models.interface import RegisteredModel
 
     found = RegistryModelDataset(model_name="bank_churn", alias="champion").load()
-    assert found is not None
+    assert isinstance(found, RegisteredModel)
     return found.estimator
 
 
@@ -181,9 +182,10 @@ def measure_single(model: CustomerModel, repeats: int) -> None:
     import pandas as pd
 
     from churn_kedro.models.compiled import compile_model
+    from churn_kedro.models.generated_rows import rows_of
 
     table = fabricate_customers(N_BODIES)
-    rows = table.to_dict("records")
+    rows = rows_of(table)
     scorer = compile_model(model, table.head(20))
     if not scorer.is_compiled:
         print(f"\nNot compiled: {scorer.fallback_reason}")

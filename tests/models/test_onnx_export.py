@@ -181,7 +181,7 @@ def test_a_model_that_has_no_onnx_form_is_refused_with_the_reason(monkeypatch: p
     refuse(copy(model).set_params(learner=Learner()), "the learner is a Learner, expected trees of XGBoost")
     refuse(column_model("Age"), "the first step of the treatment, 'functiontransformer', is a FunctionTransformer")
     unknown = CalibrationMap([Learner()])
-    unknown.maps[0].predict = lambda scores: scores * 0  # type: ignore[attr-defined]
+    unknown.maps[0].predict = lambda scores: scores * 0
     refuse(copy(model).set_params(calibration=unknown), "the calibration map Learner has no ONNX form")
     monkeypatch.setattr(onnx_export, "has_onnx", lambda: False)
     refuse(model, r"not installed: `pip install 'churn_kedro\[serve\]'`")

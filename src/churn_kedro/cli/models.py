@@ -595,7 +595,11 @@ def export(version: str, path: Path, file_format: str, force: bool, env: str | N
         registry = project.registry
         number = registry.state().find(version)
         made = Path(folder) / f"{project.model_name}-{number}"
-        exported = registry.export_onnx(number, made) if file_format == "onnx" else registry.export(number, made)
+        exported = None
+        if file_format == "onnx":
+            exported = registry.export_onnx(number, made)
+        else:
+            registry.export(number, made)
         kind = _ARCHIVES.get(path.suffix.lower())
         done = Path(shutil.make_archive(str(Path(folder) / "archive"), kind, folder, made.name)) if kind else made
         path.parent.mkdir(parents=True, exist_ok=True)
