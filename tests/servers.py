@@ -283,3 +283,31 @@ def _hang_up(*lines: socket.socket) -> None:
         with suppress(OSError):
             line.shutdown(socket.SHUT_RDWR)
         line.close()
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """A Redis server of its own; skips the test where there is none.
+
+    Yields:
+        Its address.
+    """
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("Redis is not installed: there is no redis-server on the PATH")
+    folder, port = Path(tempfile.mkdtemp(prefix="churn-redis-")), free_port()
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+                break
+            if time.monotonic() > until or process.poll() is not None:
+                pytest.fail("redis-server did not start")
+            time.sleep(0.05)
+        yield f"redis://127.0.0.1:{port}/0"
+    finally:
+        process.terminate()
+        process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -52,7 +52,7 @@ def test_a_whole_pipeline_and_its_end_are_accepted() -> None:
 
     check(whole, stored)
     end = whole.from_nodes("inference.measure_batch")
-    check(end, {name: MemoryDataset(1) for name in ("batch_report", "scored_customers")})
+    check(end, {name: MemoryDataset(1) for name in ("batch_report", "ranked_customers")})
 
 
 def test_a_raw_table_that_is_absent_is_reported_before_anything_runs(tmp_path: Path) -> None:

@@ -55,4 +55,15 @@ from .scored_parts import (
     unusual_cells as unusual_cells,
     warn_of_unusual_cells as warn_of_unusual_cells,
 )
+from .streams import (
+    MicroBatch as MicroBatch,
+    ScoredMicroBatch as ScoredMicroBatch,
+    StreamCounts as StreamCounts,
+    StreamingParameters as StreamingParameters,
+    StreamParameters as StreamParameters,
+    StreamReport as StreamReport,
+    TrackedCounts as TrackedCounts,
+    TrackerParameters as TrackerParameters,
+    score_micro_batch as score_micro_batch,
+)
 from .thresholds import ThresholdChoice as ThresholdChoice, choose_threshold as choose_threshold

@@ -18,7 +18,7 @@ from churn_kedro.campaigns.campaign_list import CampaignCounts, Selection
 from churn_kedro.campaigns.parameters import Economics, InferenceParameters
 from churn_kedro.campaigns.reasons import Reason
 from churn_kedro.campaigns.scored_list import BANDS
-from churn_kedro.campaigns.scored_parts import ScoredTable, unusual_cells
+from churn_kedro.campaigns.scored_parts import ScoringCounts, unusual_cells
 from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.models import RegisteredModel
 
@@ -141,8 +141,9 @@ def find_previous_batch(identity: BatchIdentity, batches: Sequence[BatchReport])
 
 
 def report_batch(
-    scored: ScoredTable,
     ranked: pd.DataFrame,
+    counts: ScoringCounts,
+    data_digest: str,
     selection: Selection | None,
     reasons: Mapping[int, Sequence[Reason]],
     identity: BatchIdentity,
@@ -152,8 +153,9 @@ def report_batch(
     """Count a batch.
 
     Args:
-        scored: Scored customers.
-        ranked: The same with bands and ranks.
+        ranked: Scored customers with bands and ranks.
+        counts: Counts of the table.
+        data_digest: Digest of the table.
         selection: The campaign list; None for other tasks than binary.
         reasons: Reasons by position in the table.
         identity: Which batch it is.
@@ -163,15 +165,14 @@ def report_batch(
     Returns:
         The report.
     """
-    answer, counts = scored.answer, scored.counts
-    numbers = next((answer[name] for name in ("probability", "prediction") if name in answer), None)
+    numbers = next((ranked[name] for name in ("probability", "prediction") if name in ranked), None)
     is_number = numbers is not None and pd.api.types.is_float_dtype(numbers.dtype)
     bands: Any = ranked["risk_band"].value_counts() if "risk_band" in ranked else {}
-    classes: Any = answer["prediction"].value_counts() if declaration.task == "multiclass" else {}
+    classes: Any = ranked["prediction"].value_counts() if declaration.task == "multiclass" else {}
     return BatchReport(
         batch_id=identity.batch_id,
         scored_at=identity.scored_at,
-        data_digest=scored.data_digest,
+        data_digest=data_digest,
         model_name=model.name,
         model_version=model.version,
         task=declaration.task,

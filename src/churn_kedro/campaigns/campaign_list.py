@@ -132,7 +132,7 @@ def select_contacts(
     repeated = keys.duplicated().to_numpy()
     held = np.zeros(len(places), dtype=bool)
     if holdout_share:
-        held = np.array([in_holdout(key, holdout_share, salt) for key in keys], dtype=bool)
+        held = np.fromiter((in_holdout(key, holdout_share, salt) for key in keys), dtype=bool, count=len(keys))
     held &= ~repeated
     contacted = ~held & ~repeated
     cost = _expected_cost(probability[places], value)
@@ -210,11 +210,11 @@ def list_contacts(
     columns |= {name: listed[name].array for name in ids}
     shown = ("probability", "expected_value", "risk_band")
     columns |= {name: listed[name].array for name in shown if name in listed}
-    found = [reasons.get(int(position), ()) for position in listed.index]
+    found = [reasons.get(position, ()) for position in listed.index.tolist()]
     for place in range(n_reasons):
-        columns[f"reason_{place + 1}"] = [str(one[place]) if place < len(one) else "" for one in found]
-    columns["suggestion"] = [suggest(one, names) for one in found]
-    return pd.DataFrame(columns)
+        columns[f"reason_{place + 1}"] = pd.Categorical([str(one[place]) if place < len(one) else "" for one in found])
+    columns["suggestion"] = pd.Categorical([suggest(one, names) for one in found])
+    return pd.DataFrame(columns, copy=False)
 
 
 def suggest(reasons: Sequence[Reason], names: DisplayNames) -> str:

@@ -64,14 +64,14 @@ def rank_values(values: np.ndarray) -> np.ndarray:
         values: Shape (n,).
 
     Returns:
-        Ranks from 1, int64 array of shape (n,); ties in order of input.
+        Ranks from 1, int32 array of shape (n,); ties in order of input.
 
     Examples:
         >>> rank_values(np.array([0.2, 0.9, 0.2])).tolist()
         [2, 1, 3]
     """
-    ranks = np.empty(len(values), dtype=np.int64)
-    ranks[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1)
+    ranks = np.empty(len(values), dtype=np.int32)
+    ranks[np.argsort(-values, kind="stable")] = np.arange(1, len(values) + 1, dtype=np.int32)
     return ranks
 
 
@@ -88,7 +88,7 @@ def deciles(ranks: np.ndarray) -> np.ndarray:
         >>> deciles(np.arange(1, 21)).tolist()[::2]
         [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
     """
-    return np.asarray((ranks - 1) * 10 // max(1, len(ranks)) + 1, dtype=np.int8)
+    return np.asarray((ranks - 1) * np.int64(10) // max(1, len(ranks)) + 1, dtype=np.int8)
 
 
 def rank_customers(scored: ScoredTable, bands: BandParameters, selection: Selection | None) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def rank_customers(scored: ScoredTable, bands: BandParameters, selection: Select
         columns["decile"] = deciles(columns["rank"])
     if selection is not None:
         columns["campaign"] = selection.status
-    return pd.DataFrame(columns, index=scored.ids.index)
+    return pd.DataFrame(columns, index=scored.ids.index, copy=False)
 
 
 def list_predictions(
@@ -138,8 +138,7 @@ def list_predictions(
     """
     columns: dict[str, Any] = {str(name): ranked[name] for name in ranked}
     if "campaign" in ranked:
-        texts = reason_columns(ranked.index, reasons, n_reasons)
-        columns |= {str(name): texts[name] for name in texts}
+        columns |= reason_columns(ranked.index, reasons, n_reasons)
     for name, value in origin.items():
         columns[name] = value
         if isinstance(value, str):
@@ -147,11 +146,13 @@ def list_predictions(
                 np.zeros(len(ranked), np.int8), dtype=pd.CategoricalDtype([value])
             )
     columns["outcome_known"] = outcome_known
-    return pd.DataFrame(columns, index=ranked.index).reset_index(drop=True)
+    return pd.DataFrame(columns, index=ranked.index, copy=False).reset_index(drop=True)
 
 
-def reason_columns(index: pd.Index, reasons: Mapping[int, Sequence[Reason]], n_reasons: int) -> pd.DataFrame:
-    """Write reasons as text columns.
+def reason_columns(
+    index: pd.Index, reasons: Mapping[int, Sequence[Reason]], n_reasons: int
+) -> dict[str, pd.Categorical[Any]]:
+    """Write reasons as columns of text. Categories take less memory, since few customers have reasons.
 
     Args:
         index: Positions of the customers.
@@ -159,12 +160,14 @@ def reason_columns(index: pd.Index, reasons: Mapping[int, Sequence[Reason]], n_r
         n_reasons: Number of columns.
 
     Returns:
-        Columns ``reason_1`` and so on; missing where a customer has fewer reasons.
+        ``reason_1`` and so on; missing where a customer has fewer reasons.
     """
     positions = index.get_indexer(pd.Index(list(reasons), dtype=index.dtype))
     columns = {}
     for place in range(n_reasons):
-        texts = np.full(len(index), None, dtype=object)
-        texts[positions] = [str(found[place]) if place < len(found) else None for found in reasons.values()]
-        columns[f"reason_{place + 1}"] = pd.array(texts, dtype="str")
-    return pd.DataFrame(columns, index=index)
+        texts = [str(found[place]) if place < len(found) else None for found in reasons.values()]
+        found_codes, categories = pd.factorize(np.array(texts, dtype=object))
+        codes = np.full(len(index), -1, dtype=np.int32)
+        codes[positions] = found_codes
+        columns[f"reason_{place + 1}"] = pd.Categorical.from_codes(codes, categories=pd.Index(categories, dtype="str"))
+    return columns

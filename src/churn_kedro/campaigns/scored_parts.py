@@ -151,20 +151,29 @@ def score_parts(
     for raw in parts:
         if waiting is not None:
             yield waiting
-        waiting = _score_part(raw, model, declaration, stopwatch, is_first=waiting is None)
+        waiting = replace(score_part(raw, model, declaration, stopwatch), is_first=waiting is None)
     if waiting is None:
         raise CustomerTableError("The table of new customers has neither a header nor rows.")
     yield replace(waiting, data_digest=parts.digest)
 
 
-def _score_part(
-    raw: pd.DataFrame,
-    model: RegisteredModel,
-    declaration: CustomerDeclaration,
-    stopwatch: Stopwatch,
-    *,
-    is_first: bool,
+def score_part(
+    raw: pd.DataFrame, model: RegisteredModel, declaration: CustomerDeclaration, stopwatch: Stopwatch
 ) -> ScoredPart:
+    """Score customers that are in memory.
+
+    Args:
+        raw: Customers as the source writes them; the index is the position of each.
+        model: The version that scores them.
+        declaration: The table's declaration, with the policy for unreadable cells.
+        stopwatch: Measures the seconds of scoring.
+
+    Returns:
+        The scored customers.
+
+    Raises:
+        CustomerTableError: A declared column is absent, or a cell cannot be read and the policy is to refuse it.
+    """
     named = name_columns(raw, declaration, with_target=False)
     began = stopwatch()
     read = model.estimator.read(named.cells)
@@ -196,7 +205,6 @@ def _score_part(
             missing=missing,
             seconds=seconds,
         ),
-        is_first=is_first,
     )
 
 

@@ -70,6 +70,11 @@ from .runtime.processes import describe_process as describe_process
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
 from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
 from .scored_tables import ScoredTableDataset as ScoredTableDataset
+from .stream_results import (
+    InferenceTrackerDataset as InferenceTrackerDataset,
+    StreamPredictionsDataset as StreamPredictionsDataset,
+)
+from .streams import CustomerStreamDataset as CustomerStreamDataset
 from .table_parts import RawTablePartsDataset as RawTablePartsDataset
 from .tables import (
     RawTableDataset as RawTableDataset,

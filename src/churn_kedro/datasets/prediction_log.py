@@ -281,9 +281,10 @@ def _connect(url: str) -> tuple[Engine, Table]:
         Column("holdout", Boolean, nullable=False),
         Column("treatment", Text),
         Column("latency_ms", Float(53)),
+        sqlite_with_rowid=False,
     )
-    Index("predictions_by_customer", table.c.customer_id, table.c.predicted_at)
-    Index("predictions_by_time", table.c.model_name, table.c.predicted_at)
+    Index("predictions_by_customer", table.c.customer_id)
+    Index("predictions_by_time", table.c.predicted_at)
     _create(engine, table)
     return engine, table
 

@@ -92,7 +92,7 @@ class ScoredTableDataset(AbstractDataset[ScoredPart, ScoredTable]):
             stored = pq.read_table(opened)
         rejected = stored.to_pandas()
         rejected.columns = pd.Index(json.loads(stored.schema.metadata[_NAMES]), dtype=object)
-        table.index = pd.Index(table.pop(_POSITION).to_numpy())
+        table.index = _positions(table.pop(_POSITION))
         return ScoredTable(
             ids=_columns(table, _IDS),
             answer=_columns(table, _ANSWER),
@@ -110,7 +110,7 @@ class ScoredTableDataset(AbstractDataset[ScoredPart, ScoredTable]):
             names = [name for name in file.schema_arrow.names if name.startswith(_CELLS) or name == _POSITION]
             for group in range(file.num_row_groups):
                 part = file.read_row_group(group, columns=names).to_pandas()
-                part.index = pd.Index(part.pop(_POSITION).to_numpy())
+                part.index = _positions(part.pop(_POSITION))
                 yield _columns(part, _CELLS)
 
     def _release(self) -> None:
@@ -123,6 +123,13 @@ class ScoredTableDataset(AbstractDataset[ScoredPart, ScoredTable]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
+
+
+def _positions(column: pd.Series) -> pd.Index:
+    """Positions in the table, as a range if no customer is left out."""
+    numbers = column.to_numpy()
+    first, last = (int(numbers[0]), int(numbers[-1])) if len(numbers) else (0, -1)
+    return pd.RangeIndex(first, last + 1) if last - first + 1 == len(numbers) else pd.Index(numbers)
 
 
 def _columns(table: pd.DataFrame, prefix: str) -> pd.DataFrame:

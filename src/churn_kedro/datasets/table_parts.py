@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _LOG_SECONDS = 15.0
 
 
-class RawTablePartsDataset(AbstractDataset[TableParts, TableParts]):
+class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
     """A raw table of another program, or a folder of such files, read part by part. It is read-only.
 
     Text files are read in blocks and Parquet files in batches of rows; an Excel sheet is read whole.
@@ -39,6 +39,7 @@ class RawTablePartsDataset(AbstractDataset[TableParts, TableParts]):
     Args:
         filepath: Local path or fsspec URL of a file, or of a folder, whose files are read in alphabetical order.
         part_rows: Maximum number of rows of a part.
+        header_only: Load only the column names; None if there is no file.
         encoding: Character encoding of text files; None: detected.
         delimiter: Delimiter of text files; None: detected.
         sheet: Name or index of an Excel sheet.
@@ -55,6 +56,7 @@ class RawTablePartsDataset(AbstractDataset[TableParts, TableParts]):
         *,
         filepath: str,
         part_rows: int = 100_000,
+        header_only: bool = False,
         encoding: str | None = None,
         delimiter: str | None = None,
         sheet: str | int = 0,
@@ -65,6 +67,7 @@ class RawTablePartsDataset(AbstractDataset[TableParts, TableParts]):
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
         self._protocol = filepath.partition("://")[0] if "://" in filepath else ""
         self._part_rows = part_rows
+        self._header_only = header_only
         self._encoding = encoding
         self._delimiter = delimiter
         self._sheet = sheet
@@ -74,25 +77,28 @@ class RawTablePartsDataset(AbstractDataset[TableParts, TableParts]):
         if not self._is_folder():
             require_suffix(self._filepath.suffix, RAW_SUFFIXES, filepath)
 
-    def load(self) -> TableParts:
+    def load(self) -> Any:
         """Begin to read the table.
 
         Returns:
-            The parts, which are read when they are iterated. All cells of a text file are text.
+            The parts, which are read when they are iterated; all cells of a text file are text. With ``header_only``,
+            the column names of the first file.
 
         Raises:
             DatasetError: The file is absent or empty, or the folder has no table.
         """
+        if self._header_only:
+            return self._whole(self._paths()[0], header_only=True).load() if self._exists() else None
         self.require_file()
         return TableParts(self._read)
 
     def require_file(self) -> None:
-        """Raise an error if there is nothing to read.
+        """Raise an error if there is nothing to read; without effect if only the header is read.
 
         Raises:
             DatasetError: The file is absent or empty, or the folder has no table.
         """
-        for path in self._paths():
+        for path in [] if self._header_only else self._paths():
             require_content(self._filesystem, path, self._expected)
 
     def _is_folder(self) -> bool:
@@ -147,12 +153,17 @@ class RawTablePartsDataset(AbstractDataset[TableParts, TableParts]):
                     yield from self._slice(block, (done - before) / max(1, size))
                     before = done
         else:
-            whole = RawTableDataset(
-                filepath=f"{self._protocol}://{path}" if self._protocol else path,
-                sheet=self._sheet,
-                credentials=self._credentials,
-            ).load()
-            yield from self._slice(whole, 1.0)
+            yield from self._slice(self._whole(path).load(), 1.0)
+
+    def _whole(self, path: str, *, header_only: bool = False) -> RawTableDataset:
+        return RawTableDataset(
+            filepath=f"{self._protocol}://{path}" if self._protocol else path,
+            encoding=self._encoding,
+            delimiter=self._delimiter,
+            sheet=self._sheet,
+            header_only=header_only,
+            credentials=self._credentials,
+        )
 
     def _read_parquet(self, path: str) -> Iterator[tuple[pd.DataFrame, float]]:
         import pyarrow as pa
@@ -184,7 +195,9 @@ class RawTablePartsDataset(AbstractDataset[TableParts, TableParts]):
         Returns:
             The rows in the format of Kedro-Viz.
         """
-        return preview_table(next(iter(self.load())), nrows)
+        loaded = self.load()
+        table = next(iter(loaded)) if isinstance(loaded, TableParts) else pd.DataFrame({"column": loaded or []})
+        return preview_table(table, nrows)
 
     def _exists(self) -> bool:
         return self._is_folder() or bool(self._filesystem.isfile(str(self._filepath)))

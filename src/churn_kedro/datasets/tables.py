@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 import numpy as np
@@ -16,6 +16,7 @@ from kedro_datasets._typing import TablePreview
 from churn_kedro.customers import READING, CustomerTableError, Reading, read_delimited, read_header
 from churn_kedro.datasets.files import made_again, open_filesystem, written_whole
 
+_SLICE_ROWS = 500_000
 _OWN_SUFFIXES = (".csv", ".parquet")
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
 _EXCEL_SUFFIXES = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods")
@@ -87,7 +88,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         """
         with written_whole(self._filesystem, self._filepath) as path, self._filesystem.open(path, "wb") as file:
             if self._filepath.suffix.lower() == ".parquet":
-                data.to_parquet(file, index=False, compression="lz4")
+                _write_parquet(data, file)
             else:
                 written = escape_formulas(data) if self._escape_formulas else data
                 written.to_csv(file, index=False, lineterminator=_line_end(written))
@@ -328,6 +329,21 @@ def require_content(filesystem: fsspec.AbstractFileSystem, path: str, expected: 
         raise DatasetError(f"File {path} does not exist. {expected}".rstrip())
     if filesystem.size(path) == 0:
         raise DatasetError(f"The file {path} is empty, without header. {expected}".rstrip())
+
+
+def _write_parquet(data: pd.DataFrame, file: IO[bytes]) -> None:
+    """Write a table; a large one in slices, since its conversion takes as much memory as the table."""
+    if len(data) <= _SLICE_ROWS:
+        data.to_parquet(file, index=False, compression="lz4")
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.Schema.from_pandas(data, preserve_index=False)
+    with pq.ParquetWriter(file, schema, compression="lz4") as writer:
+        for begin in range(0, len(data), _SLICE_ROWS):
+            part = data.iloc[begin : begin + _SLICE_ROWS]
+            writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
 
 
 def _texts(cells: pd.Series) -> pd.Series:

@@ -48,6 +48,8 @@ class LineageHooks:
         self._sources: dict[str, str] = {}
         # Tables that are inputs of the active run, by dataset name.
         self.inputs: dict[str, TableInput] = {}
+        # Tables whose parts are being read; their digests are known at the end.
+        self._in_parts: dict[str, TableParts] = {}
 
     @hook_impl
     def after_context_created(self, context: KedroContext) -> None:
@@ -62,7 +64,7 @@ class LineageHooks:
         entries = {name: entry.get("metadata") or {} for name, entry in conf_catalog.items() if isinstance(entry, dict)}
         self._contexts = {name: data["mlflow_context"] for name, data in entries.items() if "mlflow_context" in data}
         self._sources = {name: conf_catalog[name].get("filepath", name) for name in self._contexts}
-        self.inputs = {}
+        self.inputs, self._in_parts = {}, {}
 
     @hook_impl(trylast=True)
     def before_pipeline_run(self, run_params: dict[str, Any]) -> None:
@@ -88,19 +90,17 @@ class LineageHooks:
     @hook_impl
     def after_dataset_loaded(self, dataset_name: str, data: Any) -> None:
         """Log a table as an input of the run, with the digest of its whole content."""
-        self._log_input(dataset_name, data)
+        if isinstance(data, TableParts):
+            self._in_parts[dataset_name] = data
+        else:
+            self._log_input(dataset_name, data)
 
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any) -> None:
-        """Log a table that is made in this run as an input."""
+        """Log a table that is made in this run as an input, and those that were read to the end in parts."""
         self._log_input(dataset_name, data)
-
-    @hook_impl
-    def after_node_run(self, inputs: dict[str, Any]) -> None:
-        """Log the tables that the node has read in parts, whose digests are known now."""
-        for name, data in inputs.items():
-            if isinstance(data, TableParts):
-                self._log_input(name, data)
+        for name in [name for name, parts in self._in_parts.items() if parts.digest]:
+            self._log_input(name, self._in_parts.pop(name))
 
     def _log_input(self, dataset_name: str, data: Any) -> None:
         if dataset_name not in self._contexts or dataset_name in self.inputs:
@@ -109,7 +109,7 @@ class LineageHooks:
 
         from churn_kedro.datasets import TableInput
 
-        if mlflow.active_run() is None or (isinstance(data, TableParts) and not data.digest):
+        if mlflow.active_run() is None:
             return
         table = TableInput(data, self._sources[dataset_name], f"{self._use_case}.{dataset_name}")
         self.inputs[dataset_name] = table

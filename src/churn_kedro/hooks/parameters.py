@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from churn_kedro.base import ParameterError, Parameters
-from churn_kedro.campaigns import CampaignParameters, InferenceParameters
+from churn_kedro.campaigns import CampaignParameters, InferenceParameters, StreamingParameters
 from churn_kedro.customers import CustomerDeclaration, DataProcessingParameters, SnapshotParameters
 from churn_kedro.evaluation import EvaluationParameters
 from churn_kedro.features import FeatureParameters
@@ -35,6 +35,7 @@ RUNTIME_PARAMETERS = (
     "scoring_version",
     "snapshot_table",
     "snapshots_to_score",
+    "stream",
 )
 
 
@@ -50,6 +51,7 @@ class ProjectParameters(Parameters):
     registry: RegistryParameters
     inference: InferenceParameters
     serving: ServingParameters
+    streaming: StreamingParameters = Field(default_factory=StreamingParameters)
     snapshots: SnapshotParameters | None = None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from churn_kedro.base import escape_controls
-from churn_kedro.campaigns import BatchReport, CampaignCounts
+from churn_kedro.campaigns import BatchReport, CampaignCounts, StreamReport
 from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges, SnapshotReport
 from churn_kedro.evaluation import Evaluation, headlines
 from churn_kedro.models import SCORE_NAMES
@@ -289,6 +289,15 @@ def _describe_scoring(report: BatchReport, files: Mapping[str, str]) -> list[str
     return lines
 
 
+def _describe_stream(report: StreamReport) -> list[str]:
+    counts = report.counts
+    if counts is None:
+        return [_line("stream", "no customer arrived")]
+    bands = "".join(f", {count:,} {band} risk" for band, count in counts.bands.items())
+    rejected = f", {counts.rejected:,} messages rejected" if counts.rejected else ""
+    return [_line("stream", f"{counts.predictions:,} predictions by version {counts.model_version}{bands}{rejected}")]
+
+
 # Reports without a file, and those with one.
 _PLAIN: Mapping[type, Callable[[Any], list[str]]] = {
     SearchResult: _describe_search,
@@ -296,6 +305,7 @@ _PLAIN: Mapping[type, Callable[[Any], list[str]]] = {
     SchemaChanges: _describe_changes,
     Assessment: _describe_assessment,
     Decision: _describe_decision,
+    StreamReport: _describe_stream,
 }
 _POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
     SnapshotReport: _describe_snapshots,

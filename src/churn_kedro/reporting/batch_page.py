@@ -62,7 +62,7 @@ def render_batch_page(
             header=[_title(str(name), names) for name in shown.columns],
             numbers=[pd.api.types.is_numeric_dtype(dtype) for dtype in shown.dtypes],
             rows=[[_cell(name, cell) for name, cell in zip(shown.columns, row, strict=True)] for row in shown.values],
-            not_shown=max(0, len(contacts) - len(shown)),
+            not_shown=max(0, (report.contacts or 0) - len(shown)),
             pictures=[
                 Picture.of(png, _CAPTIONS.get(name.rsplit("/", 1)[-1].removesuffix(".png"), ""))
                 for name, png in pictures.items()

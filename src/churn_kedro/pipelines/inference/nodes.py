@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from churn_kedro.base import Clock, Stopwatch, perf_counter, utc_now
@@ -17,6 +18,7 @@ from churn_kedro.campaigns import (
     Reason,
     ScoredPart,
     ScoredTable,
+    ScoringCounts,
     Selection,
     explain_reasons,
     find_previous_batch,
@@ -47,11 +49,19 @@ class RankedCustomers:
 
     Attributes:
         table: Ids, answers of the model, bands and ranks; the index is the position in the table.
+        ids: Names of the columns that identify the customers.
+        outcome_known: Whether the table has the outcome of each customer.
         selection: Who is on the campaign list; None for other tasks than binary.
+        counts: Counts of the table.
+        data_digest: Digest of the table.
     """
 
     table: pd.DataFrame
+    ids: list[str]
+    outcome_known: np.ndarray
     selection: Selection | None
+    counts: ScoringCounts
+    data_digest: str
 
 
 def score_new_customers(
@@ -126,7 +136,14 @@ def rank_scored_customers(
         selection = select_contacts(
             scored, model.contact_value, campaigns.economics, parameters.holdout_share, champion.name
         )
-    return RankedCustomers(rank_customers(scored, parameters.bands, selection), selection)
+    return RankedCustomers(
+        table=rank_customers(scored, parameters.bands, selection),
+        ids=[str(name) for name in scored.ids.columns],
+        outcome_known=scored.outcome_known,
+        selection=selection,
+        counts=scored.counts,
+        data_digest=scored.data_digest,
+    )
 
 
 def _warn_of_absent_value(column: str) -> None:
@@ -140,7 +157,7 @@ def _warn_of_absent_value(column: str) -> None:
 
 
 def identify_scored_batch(
-    scored: ScoredTable,
+    ranked: RankedCustomers,
     champion: RegisteredModel,
     parameters: InferenceParameters,
     campaigns: CampaignParameters,
@@ -150,7 +167,7 @@ def identify_scored_batch(
     """Recognise the batch if it was scored before.
 
     Args:
-        scored: Scored customers.
+        ranked: Scored customers, with the digest of the table.
         champion: The model.
         parameters: Parameters of inference.
         campaigns: Capacity and budget.
@@ -160,7 +177,7 @@ def identify_scored_batch(
     Returns:
         Its id, and the time at which it was scored first.
     """
-    return identify_batch(scored.data_digest, champion, parameters, campaigns.economics, earlier, clock)
+    return identify_batch(ranked.data_digest, champion, parameters, campaigns.economics, earlier, clock)
 
 
 def explain_contacts(
@@ -196,7 +213,6 @@ def explain_contacts(
 
 
 def list_scored_customers(
-    scored: ScoredTable,
     ranked: RankedCustomers,
     reasons: CustomerReasons,
     batch: BatchIdentity,
@@ -206,8 +222,7 @@ def list_scored_customers(
     """Build the scored list.
 
     Args:
-        scored: Scored customers.
-        ranked: The same with ranks.
+        ranked: Scored customers with ranks.
         reasons: Reasons of the customers on the campaign list.
         batch: Which batch it is.
         champion: The model.
@@ -219,14 +234,13 @@ def list_scored_customers(
     origin: dict[str, str | int] = {
         "model_name": champion.name,
         "model_version": champion.version,
-        "data_digest": scored.data_digest,
+        "data_digest": ranked.data_digest,
         "scored_at": batch.scored_at,
     }
-    return list_predictions(ranked.table, reasons, parameters.reasons.count, scored.outcome_known, origin)
+    return list_predictions(ranked.table, reasons, parameters.reasons.count, ranked.outcome_known, origin)
 
 
 def list_campaign(
-    scored: ScoredTable,
     ranked: RankedCustomers,
     reasons: CustomerReasons,
     declaration: CustomerDeclaration,
@@ -235,7 +249,6 @@ def list_campaign(
     """Build the campaign list.
 
     Args:
-        scored: Scored customers, with their ids.
         ranked: Who is on the list.
         reasons: Reasons of these customers.
         declaration: The table's declaration, with names and suggestions.
@@ -247,13 +260,11 @@ def list_campaign(
     """
     if ranked.selection is None:
         return pd.DataFrame()
-    ids = [str(name) for name in scored.ids.columns]
     names = DisplayNames.of(declaration)
-    return list_contacts(ranked.table, ranked.selection, reasons, parameters.reasons.count, ids, names)
+    return list_contacts(ranked.table, ranked.selection, reasons, parameters.reasons.count, ranked.ids, names)
 
 
 def count_batch(
-    scored: ScoredTable,
     ranked: RankedCustomers,
     reasons: CustomerReasons,
     batch: BatchIdentity,
@@ -263,8 +274,7 @@ def count_batch(
     """Report on the batch, without data of single customers.
 
     Args:
-        scored: Scored customers.
-        ranked: The same with ranks, and the campaign list.
+        ranked: Scored customers with ranks, and the campaign list.
         reasons: Reasons of the customers on the list.
         batch: Which batch it is.
         champion: The model.
@@ -273,15 +283,17 @@ def count_batch(
     Returns:
         The report.
     """
-    return report_batch(scored, ranked.table, ranked.selection, reasons, batch, champion, declaration)
+    return report_batch(
+        ranked.table, ranked.counts, ranked.data_digest, ranked.selection, reasons, batch, champion, declaration
+    )
 
 
-def measure_batch(report: BatchReport, scored: ScoredTable) -> RunMetrics:
+def measure_batch(report: BatchReport, ranked: RankedCustomers) -> RunMetrics:
     """Convert the report to metrics.
 
     Args:
         report: Report of the batch.
-        scored: Scored customers, with the seconds of scoring.
+        ranked: Scored customers, with the seconds of scoring.
 
     Returns:
         ``batch_size``, ``rejected_rows``, ``known_outcomes``, ``unusual_cells``, ``unseen_categories``,
@@ -308,7 +320,7 @@ def measure_batch(report: BatchReport, scored: ScoredTable) -> RunMetrics:
             "unusual_cells": sum(report.unusual.values()),
             "unseen_categories": sum(report.unseen.values()),
             "missing_values": sum(report.missing.values()),
-            "avg_inference_time_ms": 1000 * scored.counts.seconds / max(1, report.rows_scored),
+            "avg_inference_time_ms": 1000 * ranked.counts.seconds / max(1, report.rows_scored),
             **{name: value for name, value in optional.items() if value is not None},
             **{f"{band}_risk_predictions": count for band, count in report.bands.items()},
             **{f"predicted_{_metric_name(label)}": count for label, count in report.classes.items()},
@@ -379,5 +391,4 @@ def log_predictions(
     """
     for customers in scored.read_customers():
         part = ranked.table.loc[customers.index]
-        ids = scored.ids.loc[customers.index]
-        yield LoggedBatch(list_logged_predictions(part, ids, batch, champion), customers)
+        yield LoggedBatch(list_logged_predictions(part, part[ranked.ids], batch, champion), customers)

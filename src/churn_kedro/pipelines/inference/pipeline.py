@@ -42,7 +42,7 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.identify_scored_batch,
                 inputs=[
-                    "scored_customers",
+                    "ranked_customers",
                     "champion_model@registry",
                     "params:inference",
                     "params:campaigns",
@@ -66,7 +66,6 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.list_scored_customers,
                 inputs=[
-                    "scored_customers",
                     "ranked_customers",
                     "contact_reasons",
                     "batch_identity",
@@ -79,7 +78,6 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.list_campaign,
                 inputs=[
-                    "scored_customers",
                     "ranked_customers",
                     "contact_reasons",
                     "params:customers",
@@ -91,7 +89,6 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.count_batch,
                 inputs=[
-                    "scored_customers",
                     "ranked_customers",
                     "contact_reasons",
                     "batch_identity",
@@ -103,7 +100,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.measure_batch,
-                inputs=["batch_report", "scored_customers"],
+                inputs=["batch_report", "ranked_customers"],
                 outputs="batch_metrics",
                 name="measure_batch",
             ),
