@@ -24,7 +24,7 @@ MOST_ONNX_ROWS = 32
 TREE_INPUTS, TREE_MARGINS = "inputs", "margins"
 ONNX_DOMAIN, ONNX_OPSET, ONNX_IR = "ai.onnx.ml", 3, 10
 # Largest exponent in XGBoost's logistic function.
-_LARGEST_EXPONENT = 88.7
+LARGEST_EXPONENT = 88.7
 _OBJECTIVES = ("binary:logistic", "multi:softprob", "reg:squarederror")
 
 
@@ -96,10 +96,10 @@ def _find_finish(learner: Any) -> Predict:
 def _finish_binary(margins: np.ndarray) -> np.ndarray:
     if len(margins) == 1:
         # Of a single row, ten times as fast as numpy.
-        exponential = np.float32(math.exp(min(-margins.item(), _LARGEST_EXPONENT)))
+        exponential = np.float32(math.exp(min(-margins.item(), LARGEST_EXPONENT)))
         positive = np.float32(1.0) / (exponential + np.float32(1.0))
         return np.array([[np.float32(1.0) - positive, positive]])
-    exponents = np.minimum(-margins[:, 0].astype(np.float64), _LARGEST_EXPONENT)
+    exponents = np.minimum(-margins[:, 0].astype(np.float64), LARGEST_EXPONENT)
     probability = np.float32(1.0) / (np.exp(exponents).astype(np.float32) + np.float32(1.0))
     return np.column_stack([np.float32(1.0) - probability, probability])
 
@@ -165,7 +165,7 @@ def build_tree_model(learner: Any) -> ModelProto:
     """
     from onnx import TensorProto, helper
 
-    node, n_outputs = tree_node(learner)
+    node, n_outputs = tree_node(learner, TREE_INPUTS, TREE_MARGINS)
     graph = helper.make_graph(
         [node],
         "trees",
@@ -182,11 +182,13 @@ def opsets() -> list[Any]:
     return [helper.make_opsetid("", 18), helper.make_opsetid(ONNX_DOMAIN, ONNX_OPSET)]
 
 
-def tree_node(learner: Any) -> tuple[NodeProto, int]:
-    """Write the trees of a learner as a node from ``TREE_INPUTS`` to ``TREE_MARGINS``.
+def tree_node(learner: Any, inputs: str, margins: str) -> tuple[NodeProto, int]:
+    """Write the trees of a learner as a node.
 
     Args:
         learner: Fitted ``XGBClassifier`` or ``XGBRegressor``.
+        inputs: Name of the inputs, float32 of shape (n, n_inputs).
+        margins: Name of the margins, float32 of shape (n, n_outputs).
 
     Returns:
         The node, and the number of its outputs.
@@ -225,8 +227,8 @@ def tree_node(learner: Any) -> tuple[NodeProto, int]:
     options: dict[str, Any] = {"n_targets": n_outputs, "aggregate_function": "SUM", "post_transform": "NONE"}
     node = helper.make_node(
         "TreeEnsembleRegressor",
-        [TREE_INPUTS],
-        [TREE_MARGINS],
+        [inputs],
+        [margins],
         domain=ONNX_DOMAIN,
         **options,
         **attributes,
