@@ -80,7 +80,7 @@ def client(
 ) -> Iterator[TestClient]:
     """The service with the parameters of the project; tests share it."""
     folder = tmp_path_factory.mktemp("service")
-    service = Service(_settings(_use_case(declaration, folder), registry, folder))
+    service = Service(_settings(_use_case(declaration, folder), registry, folder, poll_seconds=3600))
     with client_of(service) as client:
         yield client
 

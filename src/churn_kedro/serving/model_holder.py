@@ -102,6 +102,7 @@ class ModelHolder:
         self.checked_at = clock()
         metrics.version.labels(use_case.name).set(self.model.version)
         metrics.stale.labels(use_case.name).set(0)
+        self.check()
 
     def start(self) -> None:
         """Begin to look at the registry."""
@@ -113,10 +114,8 @@ class ModelHolder:
         self._ended.set()
 
     def _run(self) -> None:
-        while True:
+        while not self._ended.wait(self._poll_seconds):
             self.check()
-            if self._ended.wait(self._poll_seconds):
-                return
 
     def check(self) -> None:
         """Look at the registry once, and exchange the version if the alias has moved."""
