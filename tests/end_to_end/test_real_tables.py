@@ -41,20 +41,19 @@ def require_same_scores(project: Project, use_case: str, path: Path) -> None:
     assert isinstance(registered, RegisteredModel)
     model, raw = registered.estimator, pd.read_csv(path, dtype=str, keep_default_na=False)
     expected = model.scores(raw)
-    tolerance = {"rtol": 1e-6, "atol": 1e-6}
 
     scorer, exported = compile_model(model, raw.head(20)), export_to_onnx(model, raw.head(20))
 
     assert (scorer.fallback_reason, exported.reason) == ("", "")
     single = [scorer.answer([row])[0].scores[0] for row in rows_of(raw)]
-    np.testing.assert_allclose(single, expected, **tolerance)
+    np.testing.assert_allclose(single, expected, rtol=1e-6, atol=1e-6)
     feeds: dict[str, np.ndarray] = {}
     for reader in model.readers:
         cells = reader.read(raw[reader.column]).values
         is_text = reader.cells == "text"
         feeds[reader.column] = (cells.fillna("").to_numpy(object) if is_text else cells.to_numpy(np.float64))[:, None]
     session = start_session(onnx.load_from_string(exported.model))
-    np.testing.assert_allclose(session.run(None, feeds)[0], expected, **tolerance)
+    np.testing.assert_allclose(session.run(None, feeds)[0], expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(
