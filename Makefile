@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run data train evaluate register score sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment lock clean
+.PHONY: help install install-dev run data train evaluate register score sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -109,6 +109,9 @@ benchmark-evaluation: install-dev ## Time of an evaluation of 100,000 customers,
 
 benchmark-treatment: install-dev ## What each treatment of the columns is worth
 	$(BIN)/python -m tests.benchmarks.treatments
+
+benchmark-inference: install-dev ## Batch beside the bare trees, and the service beside FastAPI and `mlflow models serve` (needs wrk)
+	$(BIN)/python -m tests.benchmarks.inference
 
 lock: ## Resolve the locks again (needs uv); those for runs and GPU have the versions of that for development
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements-dev.lock

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -122,7 +122,10 @@ def _as_number(
 ) -> float | None:
     """A cell as :func:`read_numbers` reads it; NaN: missing, None: unreadable."""
     if isinstance(cell, float | int) and not isinstance(cell, bool):
-        number = float(cell)
+        try:
+            number = float(cell)
+        except OverflowError:
+            return None
         if math.isinf(number):
             return None
     else:
@@ -348,14 +351,36 @@ class CellReader:
         Returns:
             The typed column as an array, and the mask of unreadable cells; None: every cell can be read.
         """
-        missing = {marker.strip() for marker in self.missing}
+        values = list(map(self.cell_function(), cells))
         if self.cells == "text":
-            return pd.array([_as_level(cell, missing) for cell in cells], dtype=TEXT), None
-        markers = _numeric_markers(self.missing)
-        marks = (self.decimal, tuple(self.remove), self.thousands)
-        numbers = [_as_number(cell, missing, markers, *marks) for cell in cells]
-        unreadable = None if None not in numbers else np.array([number is None for number in numbers])
-        return np.array([math.nan if number is None else number for number in numbers]), unreadable
+            return pd.array(values, dtype=TEXT), None
+        unreadable = None if None not in values else np.array([value is None for value in values])
+        return np.array([math.nan if value is None else value for value in values]), unreadable
+
+    def cell_function(self) -> Callable[[Any], Any]:
+        """Return a function that converts one cell; the result is that of :meth:`read`.
+
+        Returns:
+            Function of a cell. Text: the level, None where missing. Numbers and dates: the value, NaN or NaT where
+            missing, None where unreadable.
+        """
+        if self.cells == "date":
+            return self._read_date
+        missing = frozenset(marker.strip() for marker in self.missing)
+        if self.cells == "text":
+            return partial(_as_level, missing=missing)
+        return partial(
+            _as_number,
+            missing=missing,
+            markers=_numeric_markers(self.missing),
+            decimal=self.decimal,
+            remove=tuple(self.remove),
+            thousands=self.thousands,
+        )
+
+    def _read_date(self, cell: Any) -> Any:
+        dates, unreadable = read_dates(pd.Series([cell], dtype=object), self.missing, self.date_format)
+        return None if unreadable.iloc[0] else dates.iloc[0]
 
     @property
     def expected(self) -> str:
@@ -363,6 +388,17 @@ class CellReader:
         if self.cells == "number":
             return "not a number"
         return f"not a date of the form {self.date_format or 'YYYY-MM-DD'}"
+
+    def reason(self, cell: Any) -> str:
+        """Explain that a cell is unreadable.
+
+        Args:
+            cell: An unreadable cell of the column.
+
+        Returns:
+            Column, cell and expected type.
+        """
+        return _reason(cell, self.column, self.expected)
 
     def explain(self, cells: pd.Series) -> pd.DataFrame:
         """List unreadable cells.
@@ -387,8 +423,12 @@ def list_unreadable(cells: pd.Series, column: str, expected: str) -> pd.DataFram
     Returns:
         ``row`` (index label), ``column`` and ``reason`` of each.
     """
-    reasons = [f"{column}: {value!r} is {expected}" for value in cells]
+    reasons = [_reason(value, column, expected) for value in cells]
     return pd.DataFrame({"row": cells.index, "column": column, "reason": reasons}, columns=UNREADABLE_COLUMNS)
+
+
+def _reason(cell: Any, column: str, expected: str) -> str:
+    return f"{column}: {cell!r} is {expected}"
 
 
 @dataclass(frozen=True)

@@ -118,10 +118,20 @@ class ContactValue:
         Returns:
             Money, float64 array of shape (n,).
         """
+        if self.column is None or self.column not in customers.columns:
+            return self.of_numbers(np.full(len(customers), np.nan))
+        return self.of_numbers(customers[self.column].to_numpy(dtype=np.float64, na_value=np.nan))
+
+    def of_numbers(self, numbers: np.ndarray) -> np.ndarray:
+        """Return the value of each customer if saved.
+
+        Args:
+            numbers: Numbers of the column, shape (n,); NaN where missing. Without a column, only their count matters.
+
+        Returns:
+            Money, float64 array of shape (n,).
+        """
         if self.column is None:
-            return np.full(len(customers), float(self.value))
+            return np.full(len(numbers), float(self.value))
         fill = np.nan if self.fill_value is None else float(self.fill_value)
-        if self.column not in customers.columns:
-            return np.full(len(customers), fill * self.value)
-        numbers = customers[self.column].to_numpy(dtype=np.float64, na_value=np.nan)
         return np.asarray(np.where(np.isnan(numbers), fill, numbers) * self.value)

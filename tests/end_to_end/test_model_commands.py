@@ -1,6 +1,7 @@
 """`kedro models` as a user types it: what it prints, how it ends, and what has become of the registry."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -99,6 +100,7 @@ def story(clone: Callable[[str], Project]) -> Story:
             "card": ("models", "card", "champion"),
             "export": ("models", "export", "champion", "exported/folder"),
             "export zip": ("models", "export", "1", "exported/model.zip"),
+            "export onnx": ("models", "export", "1", "exported/onnx", "--format", "onnx"),
             "export over work": ("models", "export", "champion", "docs", "--force"),
             "unknown": ("models", "info", "99"),
             "promote": ("models", "promote", "2", "--yes"),
@@ -270,13 +272,37 @@ def test_an_exported_version_gives_the_same_probabilities_where_this_project_is_
     assert (model / "evaluation" / "model_card.md").is_file()
 
 
+def test_an_export_to_onnx_scores_raw_rows_and_says_how_close_it_is(story: Story) -> None:
+    import onnxruntime
+
+    folder = story.project.path / "exported" / "onnx"
+    described = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    raw = pd.read_csv(story.project.path / "data/01_raw/bank/new_customers.csv")
+    feeds = {
+        one["name"]: raw[one["name"]].to_numpy(object if one["type"] == "string" else np.float64)[:, None]
+        for one in described["inputs"]
+    }
+    scores = onnxruntime.InferenceSession(folder / "model.onnx").run(None, feeds)[0]
+
+    assert re.search(
+        r"10 columns, with their treatment\n  compared    \d+ rows: largest difference", story["export onnx"].printed
+    )
+    np.testing.assert_allclose(scores, _load(story.project, 1).estimator.scores(raw), rtol=0, atol=1e-6)
+    assert json.loads((folder / "version.json").read_text(encoding="utf-8"))["version"] == 1
+    assert "(n, 1): a double, NaN where missing" in (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_an_export_overwrites_an_export_when_told_to_and_nothing_else(story: Story) -> None:
     assert (story["export"].status, story["export again"].status, story["export by force"].status) == (0, 1, 0)
     assert "is there already. Choose another PATH, or overwrite it with --force." in story["export again"].error
     assert story["export over work"].status == 1
     assert "holds no exported version" in story["export over work"].error
     assert (story.project.path / "docs" / "house.md").is_file()
-    assert sorted(path.name for path in (story.project.path / "exported").iterdir()) == ["folder", "model.zip"]
+    assert sorted(path.name for path in (story.project.path / "exported").iterdir()) == [
+        "folder",
+        "model.zip",
+        "onnx",
+    ]
 
 
 def test_an_unknown_version_is_answered_with_those_there_are(story: Story) -> None:

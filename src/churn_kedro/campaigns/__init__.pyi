@@ -32,6 +32,7 @@ from .logged_predictions import (
     list_logged_predictions as list_logged_predictions,
 )
 from .parameters import (
+    BandParameters as BandParameters,
     CampaignParameters as CampaignParameters,
     Economics as Economics,
     InferenceParameters as InferenceParameters,
@@ -41,13 +42,14 @@ from .reasons import Reason as Reason, explain_reasons as explain_reasons, limit
 from .scored_list import (
     list_predictions as list_predictions,
     rank_customers as rank_customers,
-    risk_bands as risk_bands,
+    risk_band as risk_band,
 )
 from .scored_parts import (
     ScoredPart as ScoredPart,
     ScoredTable as ScoredTable,
     ScoringCounts as ScoringCounts,
     count_unusual_cells as count_unusual_cells,
+    find_outside as find_outside,
     require_readable as require_readable,
     score_parts as score_parts,
     unusual_cells as unusual_cells,

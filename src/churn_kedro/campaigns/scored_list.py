@@ -35,6 +35,23 @@ def risk_bands(probability: np.ndarray, bands: BandParameters) -> np.ndarray:
     return assigned
 
 
+def risk_band(probability: float, bands: BandParameters) -> str:
+    """Assign one probability to a risk band, as :func:`risk_bands` does.
+
+    Args:
+        probability: Value in [0, 1].
+        bands: Lower bounds of the bands.
+
+    Returns:
+        A value of :data:`BANDS`.
+
+    Examples:
+        >>> risk_band(0.3, BandParameters(medium=0.3, high=0.6))
+        'medium'
+    """
+    return BANDS[(probability >= bands.medium) + (probability >= bands.high)]
+
+
 def _band_codes(probability: np.ndarray, bands: BandParameters) -> np.ndarray:
     codes: np.ndarray = np.digitize(probability, [bands.medium, bands.high])
     return codes

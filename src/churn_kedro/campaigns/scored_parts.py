@@ -241,7 +241,7 @@ def count_unusual_cells(
             continue
         cells = customers[column.name]
         missing[column.name] = int(cells.isna().sum())
-        (unseen if column.levels else out_of_range)[column.name] = _count_outside(cells, column)
+        (unseen if column.levels else out_of_range)[column.name] = int(find_outside(cells, column).sum())
     return _positive(unseen), _positive(out_of_range), _positive(missing)
 
 
@@ -249,12 +249,23 @@ def _positive(counts: Mapping[str, int]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _count_outside(cells: pd.Series, column: Column) -> int:
+def find_outside(cells: pd.Series, column: Column) -> pd.Series:
+    """Find cells outside of the domain of their column.
+
+    Args:
+        cells: Typed cells.
+        column: The column.
+
+    Returns:
+        Boolean column; missing cells are not outside.
+    """
     if isinstance(column.domain, Range):
         low = -np.inf if column.domain.min is None else column.domain.min
         high = np.inf if column.domain.max is None else column.domain.max
-        return int(((cells < low) | (cells > high)).sum())
-    return int((cells.notna() & ~cells.isin(column.levels)).sum()) if column.levels else 0
+        return (cells < low) | (cells > high)
+    if column.levels:
+        return cells.notna() & ~cells.isin(column.levels)
+    return pd.Series(False, index=cells.index)
 
 
 def require_readable(counts: ScoringCounts, rejected: pd.DataFrame, parameters: InferenceParameters) -> None:

@@ -32,7 +32,7 @@ EXIT_NO = 3
 # A command within a message.
 _COMMAND = re.compile(r"`(kedro (?:run|models|mlflow|viz)\b[^`]*)`")
 
-_USER_ERRORS = (UserInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
+USER_ERRORS = (UserInputError, DatasetError, ParameterValidationError, TrackingServerError, OmegaConfBaseException)
 
 
 class _RefusedError(click.ClickException):
@@ -99,13 +99,13 @@ def _explain(error: Exception) -> str | None:
     refused = _find_refusal(error)
     if refused is not None:
         return str(refused)
-    if not isinstance(error, _USER_ERRORS):
+    if not isinstance(error, USER_ERRORS):
         return explain_store_failure(error)
     # Kedro wraps what a dataset raises, once in the dataset and once in the catalog.
     raised: BaseException = error
     while is_wrapped(raised) and raised.__cause__ is not None:
         raised = raised.__cause__
-    if isinstance(raised, _USER_ERRORS):
+    if isinstance(raised, USER_ERRORS):
         return without_statement(str(raised))
     return explain_store_failure(error) or explain_dataset_failure(error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, cast
 
 import click
@@ -15,21 +16,23 @@ from churn_kedro.cli.errors import hide_in_usage_errors, show_user_errors
 from churn_kedro.cli.run_options import require_known_options
 from churn_kedro.hooks import protect_output, show_all_records
 
+# Commands that are imported when they are called, so that a run starts faster.
+_LAZY = ("models", "serve")
+
 
 class _LazyGroup(click.Group):
-    """Group that imports the command ``models`` when it is called, so that a run starts faster."""
+    """Group that imports some commands when they are called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands in alphabetical order."""
-        return sorted([*super().list_commands(ctx), "models"])
+        return sorted([*super().list_commands(ctx), *_LAZY])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Find a command by its name."""
-        if cmd_name != "models":
+        if cmd_name not in _LAZY:
             return super().get_command(ctx, cmd_name)
-        from churn_kedro.cli.models import models
-
-        return models
+        found: click.Command = getattr(import_module(f"churn_kedro.cli.{cmd_name}"), cmd_name)
+        return found
 
 
 # Before a command imports MLflow, which warns.

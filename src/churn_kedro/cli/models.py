@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from churn_estimators.model import CustomerModel
     from churn_kedro.datasets import ModelRegistry, RecordedVersion
+    from churn_kedro.models import OnnxExport
 
 _SECONDS_PER_DAY = 86_400
 _NO_CHAMPION = "none"
@@ -570,10 +571,17 @@ def card(version: str, html: bool, output: Path | None, env: str | None) -> None
 @models.command()
 @click.argument("version")
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["mlflow", "onnx"]),
+    default="mlflow",
+    help="mlflow (default): the whole version. onnx: trees of XGBoost, with the treatment of the columns if possible.",
+)
 @click.option("--force", is_flag=True, help="Overwrite PATH.")
 @_ENV
 @show_user_errors
-def export(version: str, path: Path, force: bool, env: str | None) -> None:
+def export(version: str, path: Path, file_format: str, force: bool, env: str | None) -> None:
     """Write VERSION to PATH: a folder, or an archive (.zip, .tar.gz). It loads where this project is not installed."""
     from churn_kedro.datasets import EXPORT_FACTS
 
@@ -587,7 +595,11 @@ def export(version: str, path: Path, force: bool, env: str | None) -> None:
         registry = project.registry
         number = registry.state().find(version)
         made = Path(folder) / f"{project.model_name}-{number}"
-        registry.export(number, made)
+        exported = None
+        if file_format == "onnx":
+            exported = registry.export_onnx(number, made)
+        else:
+            registry.export(number, made)
         kind = _ARCHIVES.get(path.suffix.lower())
         done = Path(shutil.make_archive(str(Path(folder) / "archive"), kind, folder, made.name)) if kind else made
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -596,6 +608,25 @@ def export(version: str, path: Path, force: bool, env: str | None) -> None:
         # Atomic, since the temporary folder is on the same file system.
         done.replace(path)
         click.echo(f"written: {path} ({project.model_name} version {number}); README.md in it says how to load it")
+        if exported is not None:
+            click.echo(describe_onnx_export(exported))
+
+
+def describe_onnx_export(exported: OnnxExport) -> str:
+    """Describe an export to ONNX for a terminal.
+
+    Args:
+        exported: What was written.
+
+    Returns:
+        Lines of text.
+    """
+    if exported.reason:
+        inputs = f"inputs      those of the trees, not the columns, since {exported.reason}; model.json describes them"
+    else:
+        inputs = f"inputs      {len(exported.description['inputs'])} columns, with their treatment"
+    compared = f"compared    {exported.n_rows} rows: largest difference {exported.largest_difference:.1g}"
+    return "\n".join(f"  {escape_controls(line)}" for line in (inputs, compared))
 
 
 def _existing_parent(path: Path) -> Path:

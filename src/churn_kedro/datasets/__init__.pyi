@@ -46,13 +46,18 @@ from .mlflow.recorded_runs import (
     find_splits as find_splits,
     find_version as find_version,
 )
-from .mlflow.registry import EXPORT_FACTS as EXPORT_FACTS, ModelRegistry as ModelRegistry
+from .mlflow.registry import (
+    EXPORT_FACTS as EXPORT_FACTS,
+    ModelRegistry as ModelRegistry,
+    find_model_version as find_model_version,
+)
 from .mlflow.runs import (
     ChildRunsDataset as ChildRunsDataset,
     RunParametersDataset as RunParametersDataset,
     close_abandoned_runs as close_abandoned_runs,
 )
 from .mlflow.stored_files import find_place as find_place
+from .mlflow.stored_models import fetch_file as fetch_file, load_input_example as load_input_example
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
 from .prediction_log import (
     PredictionLog as PredictionLog,

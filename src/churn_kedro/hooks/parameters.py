@@ -15,6 +15,7 @@ from churn_kedro.customers import CustomerDeclaration, DataProcessingParameters,
 from churn_kedro.evaluation import EvaluationParameters
 from churn_kedro.features import FeatureParameters
 from churn_kedro.registry import RegistryParameters
+from churn_kedro.serving import ServingParameters
 from churn_kedro.training import TrainingParameters
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class ProjectParameters(Parameters):
     evaluation: EvaluationParameters
     registry: RegistryParameters
     inference: InferenceParameters
+    serving: ServingParameters
     streaming: StreamingParameters = Field(default_factory=StreamingParameters)
     snapshots: SnapshotParameters | None = None
 

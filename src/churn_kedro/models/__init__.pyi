@@ -1,3 +1,4 @@
+from .compiled import RowAnswer as RowAnswer, RowScorer as RowScorer, compile_model as compile_model
 from .interface import (
     RegisteredModel as RegisteredModel,
     ScoredCustomers as ScoredCustomers,
@@ -8,6 +9,7 @@ from .interface import (
     task_facts as task_facts,
 )
 from .learning import SCORE_NAMES as SCORE_NAMES, Learning as Learning, describe_learning as describe_learning
+from .onnx_export import OnnxExport as OnnxExport, export_to_onnx as export_to_onnx
 from .training_rows import (
     digest_training_rows as digest_training_rows,
     find_version_training_rows as find_version_training_rows,

@@ -36,6 +36,11 @@ from .model_card import (
 )
 from .pages import escape_markdown as escape_markdown
 from .report_content import metric_title as metric_title
+from .service_page import (
+    FormField as FormField,
+    ServicePage as ServicePage,
+    render_service_page as render_service_page,
+)
 from .verdict import decide_markdown as decide_markdown, decide_page as decide_page
 from .version_documents import (
     DOCUMENTS_FOLDER as DOCUMENTS_FOLDER,

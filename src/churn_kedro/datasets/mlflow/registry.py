@@ -30,7 +30,7 @@ from mlflow.exceptions import MlflowException
 from churn_kedro.datasets.mlflow.audit import ABSENT, Audit, find_registered_model
 from churn_kedro.datasets.mlflow.failures import explain_store_failure
 from churn_kedro.datasets.mlflow.stored_files import find_place, read_stored_files
-from churn_kedro.datasets.mlflow.stored_models import read_verified_file
+from churn_kedro.datasets.mlflow.stored_models import load_input_example, load_model, read_verified_file
 from churn_kedro.registry import (
     AuditEvent,
     Change,
@@ -47,6 +47,8 @@ from churn_kedro.reporting import DOCUMENTS_FOLDER
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
+
+    from churn_kedro.models import OnnxExport
 
 logger = logging.getLogger(__name__)
 
@@ -290,6 +292,35 @@ class ModelRegistry:
         except (MlflowException, OSError) as error:
             self._require_files(version)
             raise DatasetError(f"The files of version {version} of {self.name} cannot be read: {error}") from error
+        self._describe_export(found, folder, _explain_export(self.name, version))
+
+    def export_onnx(self, version: int, folder: Path) -> OnnxExport:
+        """Write the model of a version in ONNX, with a description.
+
+        Args:
+            version: Number.
+            folder: Folder to create.
+
+        Returns:
+            What was written.
+
+        Raises:
+            DatasetError: The version's model file cannot be read, or was changed.
+            ParameterError: The model cannot be written in ONNX.
+        """
+        from churn_kedro.models import export_to_onnx
+
+        found = self._client.get_model_version(self.name, str(version))
+        exported = export_to_onnx(load_model(found), load_input_example(self.name, version))
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(exported.model)
+        described = json.dumps(exported.description, indent=2, ensure_ascii=False)
+        (folder / "model.json").write_text(described + "\n", encoding="utf-8")
+        self._describe_export(found, folder, _explain_onnx_export(self.name, version, exported))
+        return exported
+
+    def _describe_export(self, found: ModelVersion, folder: Path, explained: str) -> None:
+        version = int(found.version)
         facts = {
             "model": self.name,
             "version": version,
@@ -300,7 +331,7 @@ class ModelRegistry:
             "tags": dict(found.tags or {}),
         }
         (folder / EXPORT_FACTS).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        (folder / "README.md").write_text(_explain_export(self.name, version), encoding="utf-8")
+        (folder / "README.md").write_text(explained, encoding="utf-8")
 
     def _require_files(self, version: int) -> None:
         place, lost = find_place(self._client.get_model_version(self.name, str(version)))
@@ -448,6 +479,35 @@ print(model.predict(pandas.read_json('input_example.json', orient='split')))
 ```
 
 `{EXPORT_FACTS}` describes its origin; `evaluation/` contains report and model card, if it was evaluated.
+"""
+
+
+def _explain_onnx_export(name: str, version: int, exported: OnnxExport) -> str:
+    if exported.reason:
+        inputs = f"""The input is that of the trees: `model.json` says how each of its columns is computed from the
+customer table. The treatment of the table is not part of the file, since {exported.reason}."""
+    else:
+        inputs = """Each column of the customer table is an input of shape (n, 1): a double, NaN where missing, or text
+without blanks around it, empty where missing. `model.json` lists them."""
+    return f"""# {name}, version {version}, in ONNX
+
+{inputs}
+
+```
+pip install onnxruntime
+python -c "
+import onnxruntime
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+session = onnxruntime.InferenceSession('model.onnx', options)
+print([(one.name, one.type, one.shape) for one in session.get_inputs()])
+"
+```
+
+The output is calibrated. The decision is not part of the file: `model.json` has the threshold of the probability.
+On {exported.n_rows} rows, the largest difference from the registered model is {exported.largest_difference:.1g}.
+With several threads, ONNX Runtime adds the trees in another order, so the last digits differ.
+`{EXPORT_FACTS}` describes the origin of the version.
 """
 
 

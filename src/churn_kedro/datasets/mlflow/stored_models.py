@@ -7,6 +7,7 @@ only the model file is downloaded, and skops builds it from the classes of this 
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from functools import cache
 from importlib import resources
@@ -19,12 +20,15 @@ from mlflow.exceptions import MlflowException
 from churn_kedro.registry import FILE_DIGEST_TAG, explain_lost_files
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mlflow.entities.model_registry import ModelVersion
 
     from churn_estimators.model import CustomerModel
 
 # File name of a model in skops format in MLflow's sklearn flavor.
 MODEL_FILE = "model.skops"
+# A few raw rows, which MLflow stores with a model.
+_INPUT_EXAMPLE = "input_example.json"
 # Tag of a version: digest of the package churn_estimators that it was made with.
 PACKAGE_DIGEST_TAG = "package_digest"
 # Digests of the packages whose models this one reproduces, one a line.
@@ -168,6 +172,32 @@ def read_verified_file(version: ModelVersion) -> bytes:
             f"not loaded. {remedy}"
         )
     return content
+
+
+def load_input_example(name: str, version: int) -> pd.DataFrame:
+    """Read the input example of a version: a few raw customers.
+
+    Args:
+        name: Registered model.
+        version: Number.
+
+    Returns:
+        The customers, with cells of any type.
+
+    Raises:
+        DatasetError: The version has none.
+    """
+    import pandas as pd
+
+    try:
+        example = json.loads(fetch_file(name, version, _INPUT_EXAMPLE))
+        return pd.DataFrame(example["data"], columns=example["columns"], dtype=object)
+    except (MlflowException, OSError, ValueError, KeyError, TypeError) as error:
+        reason = str(error).strip().split("\n")[-1].rstrip(".")
+        raise DatasetError(
+            f"The input example of version {version} of {name} ({_INPUT_EXAMPLE}) cannot be read: {reason}. "
+            f"{explain_lost_files(name, version)}"
+        ) from error
 
 
 def load_model(version: ModelVersion) -> CustomerModel:

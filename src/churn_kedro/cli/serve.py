@@ -1,0 +1,167 @@
+"""The command ``kedro serve``: predictions over HTTP."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from kedro.utils import find_kedro_project
+
+from churn_kedro.base import ParameterError, available_cores, hide_secrets, indent_continued
+from churn_kedro.cli.errors import USER_ERRORS, show_user_errors
+
+if TYPE_CHECKING:
+    from churn_kedro.serving import ServiceSettings, ServingParameters, UseCase
+
+logger = logging.getLogger(__name__)
+
+_NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "prometheus_client")
+
+
+def _split(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(name for value in values for name in value.split(",") if name))
+
+
+@click.command()
+@click.option(
+    "--env",
+    "-e",
+    "envs",
+    metavar="NAME",
+    multiple=True,
+    callback=_split,
+    help="Use case; several: --env bank --env telco, or separated by commas. Default: that of conf/base.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
+@click.option(
+    "--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes, each with its own model."
+)
+@click.option("--version", default="champion", show_default=True, metavar="VERSION", help="Alias, or number.")
+@show_user_errors
+def serve(envs: list[str], host: str, port: int, workers: int, version: str) -> None:
+    """Serve predictions over HTTP; a moved alias is followed without restart."""
+    _require_libraries()
+    from churn_kedro.serving import require_loopback_or_keys, run_service
+
+    path = find_kedro_project(Path.cwd()) or Path.cwd()
+    settings = _read_settings(path, envs, version, workers)
+    require_loopback_or_keys(host, settings)
+    # Threads of trees: with those of other workers, no more than cores.
+    os.environ["OMP_NUM_THREADS"] = str(min(int(os.environ.get("OMP_NUM_THREADS", settings.threads)), settings.threads))
+    _check_versions(settings)
+    names = ", ".join(use_case.name for use_case in settings.use_cases)
+
+    def announce(address: str) -> None:
+        click.echo(f"{names}: {address}", err=True)
+
+    run_service(settings, host, port, workers, start_worker, announce)
+
+
+def _require_libraries() -> None:
+    absent = [name for name in _NEEDED if find_spec(name) is None]
+    if absent:
+        raise ParameterError(
+            f"The service needs {', '.join(absent)}, which {'are' if len(absent) > 1 else 'is'} not installed: `pip "
+            "install 'churn_kedro[serve]'`, or `make install-dev`."
+        )
+
+
+def _read_settings(path: Path, envs: list[str], version: str, workers: int) -> ServiceSettings:
+    from kedro.framework.startup import bootstrap_project
+
+    from churn_kedro.serving import ServiceSettings, read_key_digests
+
+    bootstrap_project(path)
+    read = [_read_use_case(path, env, version) for env in envs or (None,)]
+    names = [use_case.name for use_case, _, _ in read]
+    if len(set(names)) < len(names):
+        raise ParameterError(f"--env names a use case twice: {', '.join(names)}.")
+    use_cases = tuple(use_case for use_case, _, _ in read)
+    _, parameters, uri = read[0]
+    return ServiceSettings(
+        use_cases,
+        parameters,
+        uri,
+        read_key_digests(os.environ),
+        path / "logs" / "requests.jsonl",
+        max(1, available_cores() // workers),
+    )
+
+
+def _read_use_case(path: Path, env: str | None, version: str) -> tuple[UseCase, ServingParameters, str]:
+    from kedro.framework.project import settings
+
+    from churn_kedro.datasets import prediction_log_url
+    from churn_kedro.hooks import ProjectConfigLoader
+    from churn_kedro.serving import UseCase
+
+    given: dict[str, Any] = settings.CONFIG_LOADER_ARGS
+    loader = ProjectConfigLoader(str(path / "conf"), env=env, **given)
+    names, parameters = loader["globals"], loader["parameters"]
+    inference = parameters["inference"]
+    name = str(names["use_case"])
+    use_case = UseCase(
+        name,
+        str(names["registered_model"]),
+        version,
+        parameters["customers"],
+        inference.bands,
+        inference.holdout_share,
+        prediction_log_url(path, os.environ, name),
+    )
+    return use_case, parameters["serving"], str(loader["mlflow"]["server"]["mlflow_tracking_uri"])
+
+
+def _check_versions(settings: ServiceSettings) -> None:
+    """Check that registry and versions are there, before worker processes start."""
+    from churn_kedro.datasets import require_answer, require_database
+    from churn_kedro.serving import require_version
+
+    require_answer(settings.tracking_uri)
+    require_database(settings.tracking_uri)
+    _use_registry(settings)
+    for use_case in settings.use_cases:
+        require_version(use_case)
+
+
+def _use_registry(settings: ServiceSettings) -> None:
+    import mlflow
+
+    # Of processes that are started later, too.
+    os.environ["MLFLOW_TRACKING_URI"] = settings.tracking_uri
+    mlflow.set_tracking_uri(settings.tracking_uri)
+
+
+def start_worker(settings: ServiceSettings) -> Any:
+    """Make the application in a worker process.
+
+    Args:
+        settings: Settings of the service.
+
+    Returns:
+        The ASGI application.
+    """
+    import kedro.framework.project  # noqa: F401 - configures logging, as in the first process
+    from uvicorn.config import STARTUP_FAILURE
+
+    from churn_kedro.datasets import protect_addresses
+    from churn_kedro.hooks import protect_output
+    from churn_kedro.serving import Service
+
+    protect_addresses(os.environ)
+    protect_output()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    _use_registry(settings)
+    try:
+        return Service(settings).application
+    except Exception as error:
+        if not isinstance(error, USER_ERRORS):
+            logger.exception("The service cannot start.")
+        click.echo(f"Error: {indent_continued(hide_secrets(str(error)))}", err=True)
+        sys.exit(STARTUP_FAILURE)
