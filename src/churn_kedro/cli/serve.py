@@ -60,7 +60,7 @@ def serve(envs: list[str], host: str, port: int, workers: int, version: str) -> 
     def announce(address: str) -> None:
         click.echo(f"{names}: {address}", err=True)
 
-    run_service(settings, host, port, workers, start_worker, announce)
+    run_service(settings, host, port, workers, start_worker if workers > 1 else _make_application, announce)
 
 
 def _require_libraries() -> None:
@@ -138,6 +138,12 @@ def _use_registry(settings: ServiceSettings) -> None:
     mlflow.set_tracking_uri(settings.tracking_uri)
 
 
+def _make_application(settings: ServiceSettings) -> Any:
+    from churn_kedro.serving import Service
+
+    return Service(settings).application
+
+
 def start_worker(settings: ServiceSettings) -> Any:
     """Make the application in a worker process.
 
@@ -152,16 +158,16 @@ def start_worker(settings: ServiceSettings) -> Any:
 
     from churn_kedro.datasets import protect_addresses
     from churn_kedro.hooks import protect_output
-    from churn_kedro.serving import Service
+    from churn_kedro.serving import end_quietly
 
+    end_quietly()
     protect_addresses(os.environ)
     protect_output()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     _use_registry(settings)
     try:
-        return Service(settings).application
-    except Exception as error:
-        if not isinstance(error, USER_ERRORS):
-            logger.exception("The service cannot start.")
+        return _make_application(settings)
+    except USER_ERRORS as error:
         click.echo(f"Error: {indent_continued(hide_secrets(str(error)))}", err=True)
-        sys.exit(STARTUP_FAILURE)
+    except Exception:
+        logger.exception("The service cannot start.")
+    sys.exit(STARTUP_FAILURE)
