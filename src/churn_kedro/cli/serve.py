@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Seconds between two looks of a worker process at its parent.
+_PARENT_SECONDS = 2.0
 _NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "prometheus_client")
 
 
@@ -144,6 +149,13 @@ def _make_application(settings: ServiceSettings) -> Any:
     return Service(settings).application
 
 
+def _end_with(parent: int) -> None:
+    """End this worker process as by SIGTERM if its parent is killed, which cannot tell it."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def start_worker(settings: ServiceSettings) -> Any:
     """Make the application in a worker process.
 
@@ -158,9 +170,8 @@ def start_worker(settings: ServiceSettings) -> Any:
 
     from churn_kedro.datasets import protect_addresses
     from churn_kedro.hooks import protect_output
-    from churn_kedro.serving import end_quietly
 
-    end_quietly()
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     protect_addresses(os.environ)
     protect_output()
     _use_registry(settings)

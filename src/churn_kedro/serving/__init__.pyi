@@ -2,7 +2,6 @@ from .application import Service as Service
 from .model_holder import require_version as require_version
 from .parameters import ServingParameters as ServingParameters
 from .server import (
-    end_quietly as end_quietly,
     require_loopback_or_keys as require_loopback_or_keys,
     run_service as run_service,
 )

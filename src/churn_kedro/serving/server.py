@@ -90,7 +90,8 @@ def run_service(
         backlog=_BACKLOG,
     )
     if workers == 1:
-        end_quietly()
+        # After SIGTERM, when everything is done, uvicorn raises the signal again: the process ends with status 0.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listener])
         return
     with tempfile.TemporaryDirectory(prefix="churn-metrics-") as folder:
@@ -100,11 +101,6 @@ def run_service(
         supervisor.run()
     if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(1)
-
-
-def end_quietly() -> None:
-    """Let the process end with status 0 after SIGTERM, which uvicorn raises again when everything is done."""
-    signal.signal(signal.SIGTERM, lambda *_: None)
 
 
 def _listen(host: str, port: int) -> socket.socket:
