@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run data train evaluate register score sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference lock clean
+.PHONY: help install install-dev run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -63,6 +63,9 @@ register: install ## Pass the latest version through the gate
 
 score: install ## Score new customers with the champion
 	$(RUN) --pipelines inference
+
+serve: install-dev ## Serve predictions over HTTP with the champion
+	$(BIN)/kedro serve $(KEDRO_ENV_OPTION)
 
 sample: install ## Fabricate the sample customers again
 	$(RUN) --pipelines fabrication

@@ -47,7 +47,6 @@ from .scored_parts import (
     ScoredPart as ScoredPart,
     ScoredTable as ScoredTable,
     ScoringCounts as ScoringCounts,
-    count_unusual_cells as count_unusual_cells,
     find_outside as find_outside,
     require_readable as require_readable,
     score_parts as score_parts,

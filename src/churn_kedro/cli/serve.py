@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
+import time
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Seconds between two looks of a worker process at its parent.
+_PARENT_SECONDS = 2.0
 _NEEDED = ("fastapi", "uvicorn", "uvloop", "httptools", "prometheus_client")
 
 
@@ -60,7 +65,7 @@ def serve(envs: list[str], host: str, port: int, workers: int, version: str) -> 
     def announce(address: str) -> None:
         click.echo(f"{names}: {address}", err=True)
 
-    run_service(settings, host, port, workers, start_worker, announce)
+    run_service(settings, host, port, workers, start_worker if workers > 1 else _make_application, announce)
 
 
 def _require_libraries() -> None:
@@ -138,6 +143,19 @@ def _use_registry(settings: ServiceSettings) -> None:
     mlflow.set_tracking_uri(settings.tracking_uri)
 
 
+def _make_application(settings: ServiceSettings) -> Any:
+    from churn_kedro.serving import Service
+
+    return Service(settings).application
+
+
+def _end_with(parent: int) -> None:
+    """End this worker process as by SIGTERM if its parent is killed, which cannot tell it."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def start_worker(settings: ServiceSettings) -> Any:
     """Make the application in a worker process.
 
@@ -152,16 +170,15 @@ def start_worker(settings: ServiceSettings) -> Any:
 
     from churn_kedro.datasets import protect_addresses
     from churn_kedro.hooks import protect_output
-    from churn_kedro.serving import Service
 
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     protect_addresses(os.environ)
     protect_output()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     _use_registry(settings)
     try:
-        return Service(settings).application
-    except Exception as error:
-        if not isinstance(error, USER_ERRORS):
-            logger.exception("The service cannot start.")
+        return _make_application(settings)
+    except USER_ERRORS as error:
         click.echo(f"Error: {indent_continued(hide_secrets(str(error)))}", err=True)
-        sys.exit(STARTUP_FAILURE)
+    except Exception:
+        logger.exception("The service cannot start.")
+    sys.exit(STARTUP_FAILURE)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import signal
 import socket
 import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from churn_kedro.base import ParameterError
 from churn_kedro.serving.metrics import FOLDER_VARIABLE
 from churn_kedro.serving.settings import KEYS_VARIABLE, ServiceSettings
-
-if TYPE_CHECKING:
-    pass
 
 # Seconds that requests in progress have after SIGTERM, and seconds that an idle connection stays open.
 _GRACEFUL_SECONDS, _IDLE_SECONDS = 30, 65
@@ -67,43 +65,41 @@ def run_service(
         SystemExit: A worker process could not start.
     """
     import uvicorn
+    from uvicorn.config import STARTUP_FAILURE
     from uvicorn.supervisors import Multiprocess
+
+    from churn_kedro.serving.connections import timed_protocol
 
     listener = _listen(host, port)
     _raise_file_limit()
     address, bound = listener.getsockname()[:2]
     announce(f"http://{f'[{address}]' if ':' in address else address}:{bound}")
+    config = uvicorn.Config(
+        partial(make_application, settings),
+        factory=True,
+        workers=workers,
+        loop="uvloop",
+        http=timed_protocol(settings.parameters.body_seconds),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_IDLE_SECONDS,
+        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+        backlog=_BACKLOG,
+    )
+    if workers == 1:
+        # After SIGTERM, when everything is done, uvicorn raises the signal again: the process ends with status 0.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        uvicorn.Server(config).run(sockets=[listener])
+        return
     with tempfile.TemporaryDirectory(prefix="churn-metrics-") as folder:
-        if workers > 1:
-            # Read when a worker process imports prometheus_client.
-            os.environ[FOLDER_VARIABLE] = folder
-        config = uvicorn.Config(
-            partial(make_application, settings),
-            factory=True,
-            workers=workers,
-            loop="uvloop",
-            http=_protocol(settings.parameters.body_seconds),
-            ws="none",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_keep_alive=_IDLE_SECONDS,
-            timeout_graceful_shutdown=_GRACEFUL_SECONDS,
-            backlog=_BACKLOG,
-        )
-        if workers == 1:
-            server = uvicorn.Server(config)
-            try:
-                server.run(sockets=[listener])
-            except SystemExit:
-                sys.exit(1)
-            started = server.started
-        else:
-            supervisor = Multiprocess(config, sockets=[listener])
-            supervisor.run()
-            started = all(process.exitcode == 0 for process in supervisor.processes)
-    if not started:
+        # Read when a worker process imports prometheus_client.
+        os.environ[FOLDER_VARIABLE] = folder
+        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor.run()
+    if any(process.exitcode == STARTUP_FAILURE for process in supervisor.processes):
         sys.exit(1)
 
 
@@ -128,9 +124,3 @@ def _raise_file_limit() -> None:
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _protocol(seconds: float) -> Any:
-    from churn_kedro.serving.connections import timed_protocol
-
-    return timed_protocol(seconds)
