@@ -9,11 +9,13 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
+from pydantic_core import to_json
 
 from churn_kedro.base import hide_secrets, split_credentials
 from churn_kedro.campaigns import LoggedBatch, LoggedPrediction
@@ -166,17 +168,14 @@ class PredictionLog:
             self._engine = None
 
     def _as_row(self, prediction: LoggedPrediction) -> tuple[Any, ...]:
-        cells = {
-            name: self._hide(cell) if name in self._private else _plain(cell)
-            for name, cell in prediction.features.items()
-        }
-        customer = prediction.customer_id
-        replaced = {
-            "features": json.dumps(cells, ensure_ascii=False, separators=(",", ":")),
-            "customer_id": self._hide(customer) if self._private_ids else customer,
-            "holdout": bool(prediction.holdout),
-        }
-        return tuple(replaced.get(name, getattr(prediction, name)) for name in _columns())
+        cells, customer = prediction.features, prediction.customer_id
+        if self._private:
+            cells = {name: self._hide(cell) if name in self._private else cell for name, cell in cells.items()}
+        row = list(_attributes(prediction))
+        # Several times as fast as the module json, which matters to a service that logs each request.
+        row[_FEATURES] = to_json(cells, inf_nan_mode="null", fallback=_plain).decode()
+        row[_CUSTOMER] = self._hide(customer) if self._private_ids else customer
+        return tuple(row)
 
     def _hide(self, cell: Any) -> str | None:
         """Hash a cell; whole numbers as integers, so that 1 and 1.0 have one hash."""
@@ -214,6 +213,10 @@ class PredictionLog:
 
 def _columns() -> list[str]:
     return list(LoggedPrediction.__slots__)
+
+
+_attributes = attrgetter(*_columns())
+_FEATURES, _CUSTOMER = _columns().index("features"), _columns().index("customer_id")
 
 
 def _plain_cells(cells: pd.Series) -> list[Any]:
