@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import deque
@@ -12,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
+
+from pydantic_core import to_json
 
 from churn_kedro.base import hide_secrets, one_line
 from churn_kedro.campaigns import LoggedPrediction
@@ -284,15 +285,15 @@ class RequestsFile:
         """
         import fcntl
 
-        text = "".join(json.dumps(record, ensure_ascii=False, default=str) + "\n" for record in records)
+        content = b"".join(to_json(record) + b"\n" for record in records)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_suffix(".lock").open("w") as lock:
             # Another worker could rotate between the check of the size and the write.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self._path.exists() and self._path.stat().st_size >= self._max_bytes:
                 self._rotate()
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(text)
+            with self._path.open("ab") as file:
+                file.write(content)
 
     def _rotate(self) -> None:
         for number in range(self._count, 0, -1):
