@@ -67,3 +67,4 @@ def test_a_list_without_columns_removes_the_files(contacts: pd.DataFrame, tmp_pa
 
     assert list(tmp_path.iterdir()) == []
     assert not dataset.exists()
+    assert dataset.load().empty

@@ -5,12 +5,21 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pandas as pd
 import pytest
 
+from churn_kedro.datasets.mlflow.models import RegistryModelDataset
+from churn_kedro.models.compiled import compile_model
+from churn_kedro.models.generated_rows import rows_of
+from churn_kedro.models.interface import RegisteredModel
+from churn_kedro.models.learners import start_session
+from churn_kedro.models.onnx_export import export_to_onnx
 from tests import ROOT
 from tests.end_to_end.conftest import QUICK, Project
 from tests.end_to_end.recorded_results import differences, read_recorded, summarise_outputs
+from tests.mlflow_store import mlflow_at
 
 REAL_DATA = Path(os.environ.get("CHURN_REAL_DATA") or ROOT.parent / "shared" / "data")
 
@@ -23,6 +32,28 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def project(clone: Callable[[str], Project]) -> Project:
     return clone("real")
+
+
+def require_same_scores(project: Project, use_case: str, path: Path) -> None:
+    """Compare the compiled form and the ONNX file of the newest version with the model, on every row of a table."""
+    with mlflow_at(project.tracking_uri):
+        registered = RegistryModelDataset(model_name=f"{use_case}_churn", model_version="latest").load()
+    assert isinstance(registered, RegisteredModel)
+    model, raw = registered.estimator, pd.read_csv(path, dtype=str, keep_default_na=False)
+    expected = model.scores(raw)
+
+    scorer, exported = compile_model(model, raw.head(20)), export_to_onnx(model, raw.head(20))
+
+    assert (scorer.fallback_reason, exported.reason) == ("", "")
+    single = [scorer.answer([row])[0].scores[0] for row in rows_of(raw)]
+    np.testing.assert_allclose(single, expected, rtol=1e-6, atol=1e-6)
+    feeds: dict[str, np.ndarray] = {}
+    for reader in model.readers:
+        cells = reader.read(raw[reader.column]).values
+        is_text = reader.cells == "text"
+        feeds[reader.column] = (cells.fillna("").to_numpy(object) if is_text else cells.to_numpy(np.float64))[:, None]
+    session = start_session(onnx.load_from_string(exported.model))
+    np.testing.assert_allclose(session.run(None, feeds)[0], expected, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +78,7 @@ def test_a_real_table_is_learned_as_well_as_it_honestly_can_be(
     assert len(predictions) == predictions["outcome_known"].sum() == rows
     assert f"no list to act on: the outcome of {rows:,} of them is in the table" in printed
     assert differences(read_recorded(f"real_{use_case}"), summarise_outputs(project.path, use_case)) == []
+    require_same_scores(project, use_case, path)
 
 
 def test_a_messy_table_loses_only_the_rows_it_must(project: Project) -> None:
@@ -85,6 +117,7 @@ def test_a_real_table_is_onboarded_and_runs_without_an_edit(
     assert "no list to act on" in printed
     assert expected[0] < project.runs(name)[-1].data.metrics[f"evaluation/{metric}"] < expected[1]
     assert project.aliases(name)["champion"] == 1
+    require_same_scores(project, name, REAL_DATA / file)
 
 
 def test_a_leaking_table_is_refused_until_its_leaks_are_acknowledged(project: Project) -> None:

@@ -41,20 +41,6 @@ def test_five_processes_in_sequence_do_the_main_job(clone: Callable[[str], Proje
     assert not (project.path / "data/05_model_input/bank").exists()
 
 
-def test_the_same_code_works_against_an_mlflow_server(clone: Callable[[str], Project], server: str) -> None:
-    project = clone("server")
-    project = replace(project, environment={**project.environment, "MLFLOW_TRACKING_URI": server})
-
-    first = project.kedro("run", "--params", QUICK).stdout
-    second = project.kedro("run", "--pipelines", "training,evaluation,registry,inference", "--params", QUICK).stdout
-
-    assert "version 1 promoted, alias champion" in first
-    assert "of champion version 1: gain +0.0000" in second
-    assert project.aliases("bank") == {"champion": 2, "previous_champion": 1}
-    assert not (project.path / "mlflow.db").exists()
-    assert not (project.path / "mlartifacts").exists()
-
-
 def test_five_checkouts_that_share_a_server_and_an_object_store_do_the_main_job(
     clone: Callable[[str], Project], main_job: tuple[Project, list[str]], tmp_path: Path
 ) -> None:

@@ -15,9 +15,11 @@ from churn_kedro.campaigns.parameters import BandParameters, CampaignParameters,
 from churn_kedro.customers.declaration import Column, CustomerDeclaration, CustomerTableError
 from churn_kedro.customers.normalisation import find_known_outcomes, name_columns
 from churn_kedro.customers.parts import TableParts
+from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.prediction_log import PredictionLog
 from churn_kedro.models.interface import TrainedModel
 from tests.inference_cases import INFERENCE, registered, score
+from tests.task_cases import task_case
 
 
 def test_readable_customers_are_scored_and_the_others_set_aside(
@@ -62,6 +64,18 @@ def test_readable_customers_are_scored_and_the_others_set_aside(
     assert metrics["high_risk_predictions"] == (predictions["risk_band"] == "high").sum()
     assert metrics["avg_inference_time_ms"] > 0
     assert not predictions["outcome_known"].any()
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression"])
+def test_customers_of_other_tasks_are_scored_without_a_campaign(task: Task, tmp_path: Path) -> None:
+    case = task_case(task)
+
+    made = score(case.raw.drop(columns="Outcome"), case.registered(), case.declaration, tmp_path)
+
+    assert len(made["predictions"]) == len(case.raw)
+    assert "decision" not in made["predictions"]
+    assert "campaign_list" not in made
+    assert made["batch_report"].rows_scored == len(case.raw)
 
 
 def test_a_table_in_parts_gives_the_lists_of_the_whole_table(

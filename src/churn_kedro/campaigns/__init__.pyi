@@ -21,7 +21,6 @@ from .campaign_list import (
     select_contacts as select_contacts,
 )
 from .economics import (
-    campaign_economics as campaign_economics,
     fit_contact_value as fit_contact_value,
     profit_curve as profit_curve,
     threshold_steps as threshold_steps,

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from churn_estimators.model import CustomerModel
 from churn_kedro.customers import DisplayNames
 from churn_kedro.evaluation import explain, has_trees, write_cell
+
+if TYPE_CHECKING:
+    from churn_estimators.model import CustomerModel
 
 # Customers of other models than XGBoost, whose explanations are estimated by sampling, take about a second for twenty.
 _MOST_ESTIMATED = 200

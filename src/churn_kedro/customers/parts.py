@@ -37,6 +37,10 @@ class TableParts:
             self.columns = {str(name): dtype.kind for name, dtype in zip(part.columns, part.dtypes, strict=True)}
         self.digest, self.rows = digest.hexdigest(), rows
 
+    def read(self) -> pd.DataFrame:
+        """Read all parts, as a table in memory."""
+        return pd.concat(list(self))
+
 
 def as_parts(table: pd.DataFrame | Iterable[pd.DataFrame]) -> TableParts:
     """Divide a table that is in memory, or number the parts of one that is read in parts.

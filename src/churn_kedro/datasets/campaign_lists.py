@@ -57,13 +57,15 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         """Read the list from its workbook, in which text is unchanged.
 
         Returns:
-            The rows in order.
+            The rows in order; empty if neither file is there, as for tasks that have no campaign.
 
         Raises:
-            DatasetError: The workbook is absent.
+            DatasetError: The workbook is absent, and the CSV file is not.
         """
         path = str(self._filepath.with_suffix(".xlsx"))
         if not self._filesystem.isfile(path):
+            if not self._exists():
+                return pd.DataFrame()
             raise DatasetError(f"File {path} does not exist. {made_again(self._made_by)}".rstrip())
         with self._filesystem.open(path, "rb") as file:
             return pd.read_excel(file, engine="calamine")

@@ -84,9 +84,12 @@ class ScoredTableDataset(AbstractDataset[ScoredPart, ScoredTable]):
         if not self._exists():
             raise DatasetError(f"File {path} does not exist. {made_again(self._made_by)}".rstrip())
         with self._filesystem.open(path, "rb") as opened:
-            file = pq.ParquetFile(opened, read_dictionary=list(_CATEGORIES))
+            metadata = pq.read_metadata(opened)
+            # Only task binary has decisions, and PyArrow refuses names that the file lacks.
+            categories = [name for name in _CATEGORIES if name in metadata.schema.names]
+            file = pq.ParquetFile(opened, metadata=metadata, read_dictionary=categories)
             names = [name for name in file.schema_arrow.names if not name.startswith(_CELLS)]
-            facts = file.metadata.metadata
+            facts = metadata.metadata
             table = file.read(columns=names).to_pandas(split_blocks=True, self_destruct=True)
         with self._filesystem.open(str(self._rejected_path), "rb") as opened:
             stored = pq.read_table(opened)

@@ -81,15 +81,17 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     @staticmethod
     def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
-        """Merge key by key, except for the declaration, which replaces that of base."""
+        """Merge key by key. The declaration, and a catalog entry of another type, replace those of base."""
         if "use_case" in env_config and "registered_model" not in env_config:
             raise ParameterError(
                 f"{env_path}: globals.yml has use_case {env_config['use_case']} but no registered_model, so its "
                 "versions would be registered under the model of another use case. Add `registered_model: "
                 f"{env_config['use_case']}_churn`."
             )
-        kept = {key: value for key, value in config.items() if key != DECLARATION or key not in env_config}
-        return _merge(kept, env_config)
+        replaced = {
+            key for key in env_config if key == DECLARATION or _has_other_type(config.get(key), env_config[key])
+        }
+        return _merge({key: value for key, value in config.items() if key not in replaced}, env_config)
 
     def _get_globals_value(self, variable: str, default_value: Any = _ABSENT) -> Any:
         """Look up ``${globals:NAME}`` or ``${globals:NAME.KEY}``."""
@@ -135,6 +137,12 @@ def _escape(value: Any) -> Any:
     if isinstance(value, list):
         return [_escape(one) for one in value]
     return escape_interpolation(value) if isinstance(value, str) else value
+
+
+def _has_other_type(base: Any, other: Any) -> bool:
+    """Whether a catalog entry is of another type of dataset, which has arguments of its own."""
+    both = isinstance(base, dict) and isinstance(other, dict)
+    return both and "type" in base and other.get("type", base["type"]) != base["type"]
 
 
 def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from kedro.framework.hooks import hook_impl
 
 from churn_kedro.customers import TableParts
@@ -103,7 +104,9 @@ class LineageHooks:
             self._log_input(name, self._in_parts.pop(name))
 
     def _log_input(self, dataset_name: str, data: Any) -> None:
-        if dataset_name not in self._contexts or dataset_name in self.inputs:
+        # A table of another dataset may come as an iterator, which can be read only once.
+        is_table = isinstance(data, pd.DataFrame | TableParts)
+        if dataset_name not in self._contexts or dataset_name in self.inputs or not is_table:
             return
         import mlflow
 

@@ -1,4 +1,4 @@
-"""Models on raw customer columns: predictions, registered versions and digests of training rows."""
+"""Models on raw customer columns: predictions, compiled form, ONNX, registered versions, training rows."""
 
 import lazy_loader
 

@@ -1,7 +1,7 @@
 """The compiled form of a model, for single customers and few rows.
 
-The model object answers tables; for one row, the calls of pandas and scikit-learn take a hundred times as long as the
-arithmetic. The compiled form has the parameters of the fitted model: cells are read by the model's readers, inputs are
+The model object answers tables; for one row, the calls of pandas and scikit-learn take fifty times as long as the
+compiled form. It has the parameters of the fitted model: cells are read by the model's readers, inputs are
 computed by formulas, trees by ONNX Runtime, decisions by :mod:`churn_estimators.value`. It is used only where it gives
 the answers of the model on the rows with which it is compared.
 """
