@@ -9,6 +9,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import chain, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ _ROWS_PER_STATEMENT = 1_000
 _ROWS_PER_BLOCK = 50_000
 _BUSY_SECONDS = 30
 _TABLE = "predictions"
+_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 class PredictionLog:
@@ -176,7 +178,8 @@ class PredictionLog:
             "customer_id": self._hide(customer) if self._private_ids else customer,
             "holdout": bool(prediction.holdout),
         }
-        return tuple(replaced.get(name, getattr(prediction, name)) for name in _columns())
+        names = LoggedPrediction.__slots__
+        return tuple({**dict(zip(names, attrgetter(*names)(prediction), strict=True)), **replaced}.values())
 
     def _hide(self, cell: Any) -> str | None:
         """Hash a cell; whole numbers as integers, so that 1 and 1.0 have one hash."""
@@ -225,6 +228,9 @@ def _plain_cells(cells: pd.Series) -> list[Any]:
 
 def _plain(cell: Any) -> Any:
     """Convert a cell to a value that JSON has; missing becomes None."""
+    # Most cells, without a look at their attributes.
+    if type(cell) in _PLAIN:
+        return cell
     if hasattr(cell, "item"):
         cell = cell.item()
     if hasattr(cell, "isoformat"):

@@ -70,8 +70,7 @@ class LogWriter(Generic[Item]):
         self._logged = metrics.logged.labels(name)
         self._lost = metrics.lost.labels(name)
         self._failures = metrics.failures.labels(name)
-        metrics_queue = metrics.queue.labels(name)
-        self._show_queue = metrics_queue.set
+        self._show_queue = metrics.queue.labels(name).set
         self._show_queue(0)
         self._thread = threading.Thread(target=self._run, name=f"log-{name}", daemon=True)
 
@@ -139,6 +138,7 @@ class LogWriter(Generic[Item]):
     def _store(self, rows: int, items: Sequence[Item]) -> None:
         begun, delay = monotonic(), self._pause_seconds
         while not self._try(lambda: self._write(items)):
+            self._show_queue(self._rows)
             if monotonic() >= self._deadline:
                 return
             if monotonic() - begun >= self._give_up_seconds:
