@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -31,6 +31,13 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(PIP_INSTALL) --require-hashes --requirement requirements.lock
 	@# What an editable installation writes, without a build.
 	echo "$(CURDIR)/src" > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/churn_kedro.pth"
+	touch $@
+
+install-serve: $(VENV)/.installed-serve ## Add what the scoring service and Redis streams need
+
+$(VENV)/.installed-serve: $(VENV)/.installed requirements-serve.lock
+	$(PIP_INSTALL) --require-hashes --requirement requirements-serve.lock
+	if [ -e $(VENV)/.installed-gpu ]; then $(USE_GPU); fi
 	touch $@
 
 # Both packages have the same files, so one is removed before the other is installed.
@@ -64,7 +71,7 @@ register: install ## Pass the latest version through the gate
 score: install ## Score new customers with the champion
 	$(RUN) --pipelines inference
 
-serve: install-dev ## Serve predictions over HTTP with the champion
+serve: install-serve ## Serve predictions over HTTP with the champion
 	$(BIN)/kedro serve $(KEDRO_ENV_OPTION)
 
 sample: install ## Fabricate the sample customers again
@@ -120,6 +127,8 @@ lock: ## Resolve the locks again (needs uv); those for runs and GPU have the ver
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements-dev.lock
 	cp requirements-dev.lock requirements.lock
 	$(COMPILE) pyproject.toml --output-file requirements.lock
+	cp requirements-dev.lock requirements-serve.lock
+	$(COMPILE) --extra serve --extra redis pyproject.toml --output-file requirements-serve.lock
 	cp requirements-dev.lock requirements-gpu.lock
 	$(COMPILE) --group gpu --output-file requirements-gpu.lock
 

@@ -296,7 +296,7 @@ def test_starting_a_run_loads_nothing_heavy(own_store: None) -> None:
     loaded = run.stdout.split()
 
     assert "churn_kedro.datasets.figure_folders" in loaded
-    heavy = {"sklearn", "xgboost", "optuna", "shap", "matplotlib", "pandera", "skops"}
+    heavy = {"sklearn", "xgboost", "optuna", "shap", "matplotlib", "pandera", "skops", "onnxruntime"}
     heavy |= {"churn_kedro.cli.models", "churn_kedro.cli.serve", "churn_kedro.serving.application"}
     assert not heavy & set(loaded)
 
@@ -370,7 +370,7 @@ def _pinned(lock: str) -> set[str]:
 def test_the_locks_pin_every_direct_dependency_with_hashes_and_no_address() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = [requirement for extra in project["optional-dependencies"].values() for requirement in extra]
-    run, dev, gpu = (_pinned(f"requirements{name}.lock") for name in ("", "-dev", "-gpu"))
+    run, serve, dev, gpu = (_pinned(f"requirements{name}.lock") for name in ("", "-serve", "-dev", "-gpu"))
 
     for requirements, lock in ((project["dependencies"], run), ([*project["dependencies"], *extras], dev)):
         names = {pin.partition("==")[0] for pin in lock}
@@ -378,6 +378,6 @@ def test_the_locks_pin_every_direct_dependency_with_hashes_and_no_address() -> N
             name = re.match(r"[A-Za-z0-9_-]+", requirement)
             assert name is not None
             assert name[0].lower().replace("_", "-") in names, requirement
-    assert run < dev
+    assert run < serve < dev
     assert {pin for pin in gpu if not pin.startswith(("xgboost", "nvidia"))} < run
     assert "catboost" not in str(sorted(run))

@@ -15,7 +15,6 @@ from .batch_report import (
 from .campaign_list import (
     CampaignCounts as CampaignCounts,
     Selection as Selection,
-    customer_keys as customer_keys,
     in_holdout as in_holdout,
     list_contacts as list_contacts,
     select_contacts as select_contacts,
@@ -47,11 +46,9 @@ from .scored_parts import (
     ScoredPart as ScoredPart,
     ScoredTable as ScoredTable,
     ScoringCounts as ScoringCounts,
-    count_unusual_cells as count_unusual_cells,
     find_outside as find_outside,
     require_readable as require_readable,
     score_parts as score_parts,
-    unusual_cells as unusual_cells,
     warn_of_unusual_cells as warn_of_unusual_cells,
 )
 from .streams import (

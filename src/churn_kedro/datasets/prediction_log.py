@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
+from pydantic_core import to_json
 
 from churn_kedro.base import hide_secrets, split_credentials
 from churn_kedro.campaigns import LoggedBatch, LoggedPrediction
@@ -29,7 +30,6 @@ _ROWS_PER_STATEMENT = 1_000
 _ROWS_PER_BLOCK = 50_000
 _BUSY_SECONDS = 30
 _TABLE = "predictions"
-_PLAIN = frozenset({str, int, bool, type(None)})
 
 
 class PredictionLog:
@@ -168,18 +168,14 @@ class PredictionLog:
             self._engine = None
 
     def _as_row(self, prediction: LoggedPrediction) -> tuple[Any, ...]:
-        cells = {
-            name: self._hide(cell) if name in self._private else _plain(cell)
-            for name, cell in prediction.features.items()
-        }
-        customer = prediction.customer_id
-        replaced = {
-            "features": json.dumps(cells, ensure_ascii=False, separators=(",", ":")),
-            "customer_id": self._hide(customer) if self._private_ids else customer,
-            "holdout": bool(prediction.holdout),
-        }
-        names = LoggedPrediction.__slots__
-        return tuple({**dict(zip(names, attrgetter(*names)(prediction), strict=True)), **replaced}.values())
+        cells, customer = prediction.features, prediction.customer_id
+        if self._private:
+            cells = {name: self._hide(cell) if name in self._private else cell for name, cell in cells.items()}
+        row = list(_attributes(prediction))
+        # Several times as fast as the module json, which matters to a service that logs each request.
+        row[_FEATURES] = to_json(cells, inf_nan_mode="null", fallback=_plain).decode()
+        row[_CUSTOMER] = self._hide(customer) if self._private_ids else customer
+        return tuple(row)
 
     def _hide(self, cell: Any) -> str | None:
         """Hash a cell; whole numbers as integers, so that 1 and 1.0 have one hash."""
@@ -219,6 +215,10 @@ def _columns() -> list[str]:
     return list(LoggedPrediction.__slots__)
 
 
+_attributes = attrgetter(*_columns())
+_FEATURES, _CUSTOMER = _columns().index("features"), _columns().index("customer_id")
+
+
 def _plain_cells(cells: pd.Series) -> list[Any]:
     """Convert a column to values that a database has; missing becomes None."""
     if not cells.isna().any():
@@ -228,9 +228,6 @@ def _plain_cells(cells: pd.Series) -> list[Any]:
 
 def _plain(cell: Any) -> Any:
     """Convert a cell to a value that JSON has; missing becomes None."""
-    # Most cells, without a look at their attributes.
-    if type(cell) in _PLAIN:
-        return cell
     if hasattr(cell, "item"):
         cell = cell.item()
     if hasattr(cell, "isoformat"):

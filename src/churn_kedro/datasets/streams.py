@@ -247,7 +247,7 @@ class RedisSource:
             yield
         except self._errors.RedisError as error:
             raise DatasetError(
-                f"The Redis server {self._where} does not work: {hide_secrets(str(error))}. Messages that are not "
+                f"The Redis server {self._where} does not work: {hide_secrets(str(error)).rstrip('.')}. Messages that are not "
                 "acknowledged stay there; start the run again when it responds."
             ) from error
 

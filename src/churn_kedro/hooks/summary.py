@@ -68,9 +68,11 @@ class SummaryHooks:
                 self._reports[type(report)] = report
 
     @hook_impl
-    def after_dataset_saved(self, dataset_name: str, node: Node) -> None:
+    def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
         """Add the time of saving to the pipeline of the node that made the dataset."""
-        self._saved.add(dataset_name)
+        # A table without columns, such as the campaign list of another task than binary, is no file.
+        if len(getattr(data, "columns", "-")):
+            self._saved.add(dataset_name)
         self._add_time(node)
 
     def _add_time(self, node: Node) -> None:
