@@ -296,9 +296,8 @@ def test_starting_a_run_loads_nothing_heavy(own_store: None) -> None:
     loaded = run.stdout.split()
 
     assert "churn_kedro.datasets.figure_folders" in loaded
-    heavy = {"sklearn", "xgboost", "optuna", "shap", "matplotlib", "pandera", "skops", "onnxruntime"} | {
-        "churn_kedro.cli.models"
-    }
+    heavy = {"sklearn", "xgboost", "optuna", "shap", "matplotlib", "pandera", "skops", "onnxruntime"}
+    heavy |= {"churn_kedro.cli.models", "churn_kedro.cli.serve", "churn_kedro.serving.application"}
     assert not heavy & set(loaded)
 
 

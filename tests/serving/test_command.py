@@ -20,8 +20,10 @@ import mlflow
 import pandas as pd
 import pytest
 import yaml
+from click.testing import CliRunner
 from mlflow import MlflowClient
 
+from churn_kedro.cli import serve
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
@@ -282,3 +284,12 @@ def test_a_service_that_cannot_start_says_why(
     assert process.returncode == 1
     assert said in error
     assert "Traceback" not in error
+
+
+def test_an_absent_library_is_named_with_the_extra_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "find_spec", lambda name: None if name in ("fastapi", "uvicorn") else name)
+    ended = CliRunner().invoke(serve.serve)
+
+    assert ended.exit_code == 1
+    assert "needs fastapi, uvicorn, which are not installed" in ended.output
+    assert "churn_kedro[serve]" in ended.output

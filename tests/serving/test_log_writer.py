@@ -106,9 +106,11 @@ def test_a_failure_is_tried_again_and_nothing_is_lost(caplog: pytest.LogCaptureF
 
 def test_what_fails_for_long_is_given_up_and_counted() -> None:
     target, metrics = _Target(failures=10**9), ServiceMetrics()
-    writer = _writer(target, metrics, give_up_seconds=0.05)
+    writer = _writer(target, metrics, give_up_seconds=0.2)
     writer.start()
     writer.put(1, rows=7)
+    while not _count(metrics, "churn_log_queue_rows"):
+        time.sleep(0.01)
     deadline = time.monotonic() + 10
     while not _count(metrics, "churn_log_lost_rows_total") and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -41,6 +42,8 @@ _ANSWERS: dict[int | str, str] = {
     422: "A field is absent, unknown, of a wrong type, or cannot be read.",
     429: "Too many requests.",
 }
+# Objects between two collections of garbage; seconds after which a waiting thread gets the interpreter.
+_GARBAGE, _SWITCH_SECONDS = 10_000, 0.0005
 # Seconds for the logs at the end of a worker process, and requests that may wait for their file.
 _FLUSH_SECONDS, _WAITING_RECORDS = 20.0, 50_000
 
@@ -106,8 +109,11 @@ class Service:
 
     def start(self) -> None:
         """Begin to write logs and to look at the registry."""
-        # A collection of garbage that goes through models and libraries takes longer than many requests.
+        # A collection of garbage that goes through models and libraries takes longer than many requests, and so does
+        # the time for which a thread that writes logs may keep the interpreter.
         gc.freeze()
+        gc.set_threshold(_GARBAGE, 20, 20)
+        sys.setswitchinterval(_SWITCH_SECONDS)
         for writer in self._writers:
             writer.start()
         for routes in self.use_cases:

@@ -38,8 +38,8 @@ _SECURITY_HEADERS = [
     (b"referrer-policy", b"no-referrer"),
     (b"cache-control", b"no-store"),
 ]
-# The page has a policy of its own.
-_POLICY = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+# Pages have policies of their own, as `policy` in the state of the request.
+_POLICY = b"default-src 'none'; frame-ancestors 'none'"
 _CLIENTS = 10_000
 
 
@@ -147,8 +147,7 @@ class Guard:
                 sent = message["headers"] = list(message.get("headers", ()))
                 sent.append((b"x-request-id", request_id.encode()))
                 sent += _SECURITY_HEADERS
-                if not any(name == b"content-security-policy" for name, _ in sent):
-                    sent.append(_POLICY)
+                sent.append((b"content-security-policy", state.get("policy", _POLICY)))
             await send(message)
 
         client, refusal = self._admit(scope, headers)
@@ -210,7 +209,7 @@ class Guard:
         self._seconds[route].observe(seconds)
         self._log(
             {
-                "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+                "time": datetime.now(UTC),
                 "request_id": state["request_id"],
                 "client": client,
                 "method": scope["method"],

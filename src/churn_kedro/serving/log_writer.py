@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections import deque
@@ -12,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
+
+from pydantic_core import to_json
 
 from churn_kedro.base import hide_secrets, one_line
 from churn_kedro.campaigns import LoggedPrediction
@@ -69,8 +70,7 @@ class LogWriter(Generic[Item]):
         self._logged = metrics.logged.labels(name)
         self._lost = metrics.lost.labels(name)
         self._failures = metrics.failures.labels(name)
-        metrics_queue = metrics.queue.labels(name)
-        self._show_queue = metrics_queue.set
+        self._show_queue = metrics.queue.labels(name).set
         self._show_queue(0)
         self._thread = threading.Thread(target=self._run, name=f"log-{name}", daemon=True)
 
@@ -138,6 +138,7 @@ class LogWriter(Generic[Item]):
     def _store(self, rows: int, items: Sequence[Item]) -> None:
         begun, delay = monotonic(), self._pause_seconds
         while not self._try(lambda: self._write(items)):
+            self._show_queue(self._rows)
             if monotonic() >= self._deadline:
                 return
             if monotonic() - begun >= self._give_up_seconds:
@@ -284,15 +285,15 @@ class RequestsFile:
         """
         import fcntl
 
-        text = "".join(json.dumps(record, ensure_ascii=False, default=str) + "\n" for record in records)
+        content = b"".join(to_json(record) + b"\n" for record in records)
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.with_suffix(".lock").open("w") as lock:
             # Another worker could rotate between the check of the size and the write.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if self._path.exists() and self._path.stat().st_size >= self._max_bytes:
                 self._rotate()
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(text)
+            with self._path.open("ab") as file:
+                file.write(content)
 
     def _rotate(self) -> None:
         for number in range(self._count, 0, -1):

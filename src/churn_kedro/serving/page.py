@@ -55,11 +55,12 @@ def make_page(routes: UseCaseRoutes, others: Mapping[str, str], *, needs_key: bo
     policy = (
         f"default-src 'none'; style-src {_digest_of(html, 'style')}; script-src {_digest_of(html, 'script')}; "
         "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    )
+    ).encode()
     content = html.encode()
 
     async def page(request: Request) -> Response:
-        return Response(content, media_type="text/html", headers={"content-security-policy": policy})
+        request.scope["state"]["policy"] = policy
+        return Response(content, media_type="text/html")
 
     return page
 

@@ -65,7 +65,10 @@ class DomainCheck:
 
     def is_usual(self, row: Mapping[str, Any]) -> bool:
         """Return whether every cell of a customer is certainly within its domain."""
-        return all(check(row[name]) for name, check in self._checks)
+        for name, check in self._checks:  # noqa: SIM110 - all() takes twice as long
+            if not check(row[name]):
+                return False
+        return True
 
     def find(self, rows: Sequence[Mapping[str, Any]]) -> dict[int, list[str]]:
         """Find unusual cells.
