@@ -246,9 +246,10 @@ class RedisSource:
         try:
             yield
         except self._errors.RedisError as error:
+            reason = hide_secrets(str(error)).rstrip(".")
             raise DatasetError(
-                f"The Redis server {self._where} does not work: {hide_secrets(str(error)).rstrip('.')}. Messages that are not "
-                "acknowledged stay there; start the run again when it responds."
+                f"The Redis server {self._where} does not work: {reason}. Messages that are not acknowledged stay "
+                "there; start the run again when it responds."
             ) from error
 
     def receive(self, limit: int, timeout: float) -> tuple[list[tuple[str, Any]], bool]:
