@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -39,11 +40,18 @@ def serving_parameters(**changed: Any) -> ServingParameters:
     return ServingParameters.model_validate({**yaml.safe_load(text)["serving"], **changed})
 
 
+def begin_experiment(folder: Path) -> None:
+    """Let versions be logged to a folder of the tests."""
+    experiment = mlflow.create_experiment("versions", artifact_location=(folder / "artifacts").as_uri())
+    mlflow.set_experiment(experiment_id=experiment)
+
+
 @pytest.fixture(scope="package")
 def registry(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A store with version 1 of three models, all champions. Tests do not change it."""
     folder = tmp_path_factory.mktemp("registry")
     with mlflow_at(f"sqlite:///{folder / 'mlflow.db'}"):
+        begin_experiment(folder)
         for name, model in (
             (NAME, trained),
             ("kinds", task_case("multiclass").trained),

@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import mlflow
 import pandas as pd
 import pytest
 import yaml
@@ -31,6 +30,7 @@ from tests import ROOT
 from tests.end_to_end.conftest import clone_project
 from tests.mlflow_store import mlflow_at, register_trained
 from tests.servers import free_port
+from tests.serving.conftest import begin_experiment
 from tests.task_cases import train_given
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     parts = split_customers(table, declaration, shares)
     model = train_given(*parts[:2], describe_splits(*parts, declaration, shares, {}), declaration).model
     with mlflow_at(f"sqlite:///{path / 'mlflow.db'}"):
-        mlflow.set_experiment(NAME)
+        begin_experiment(path)
         for _ in range(2):
             register_trained(model, NAME, path)
         MlflowClient().set_registered_model_alias(NAME, "champion", "1")

@@ -33,6 +33,7 @@ def own_registry(registry: Path, tmp_path: Path) -> Iterator[Path]:
     """A copy of the registry, which a test may change."""
     shutil.copy(registry / "mlflow.db", tmp_path / "mlflow.db")
     with mlflow_at(f"sqlite:///{tmp_path / 'mlflow.db'}"):
+        mlflow.set_experiment("versions")
         yield tmp_path
     # What mlflow_at forgets.
     mlflow.set_tracking_uri(f"sqlite:///{registry / 'mlflow.db'}")

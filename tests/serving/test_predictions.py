@@ -221,6 +221,11 @@ def test_reasons_name_columns_and_sum_to_no_more_than_the_difference(client: Tes
     assert points == sorted(points, reverse=True)
 
 
+def test_a_number_that_is_too_large_to_be_explained_is_refused(client: TestClient) -> None:
+    assert client.post("/predict", json=CUSTOMER | {"Charges": 1e300}).status_code == 200
+    assert client.post("/explain", json=CUSTOMER | {"Charges": 1e300}).status_code == 422
+
+
 def test_the_model_is_described(client: TestClient) -> None:
     model = client.get("/model").json()
 
