@@ -95,3 +95,11 @@ def test_other_models_than_xgboost_are_explained_against_other_customers(
     assert [len(found) for found in reasons] == [2, 2, 2]
     assert {found[0].column for found in reasons} <= {"Age", "Country", "Tier", "Contract"}
     assert explain_reasons(model, likely.head(0), names, 2) == []
+
+
+def test_a_number_beyond_the_range_of_the_trees_is_explained(
+    trained: TrainedModel, raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
+    extreme = raw_customers.head(2).assign(Charges=["1e300", "-1e300"])
+
+    assert len(explain_reasons(trained.estimator, extreme, DisplayNames.of(declaration), 9, falling=True)) == 2

@@ -202,7 +202,9 @@ def _walk_trees(model: Any, inputs: np.ndarray, made_of: list[np.ndarray]) -> tu
     """
     import xgboost as xgb
 
-    matrix = xgb.DMatrix(inputs, feature_types=model.feature_types, enable_categorical=True)
+    # Beyond the range of float32, a number would be infinite, which a matrix refuses; every split is within it.
+    within = np.clip(inputs, np.finfo(np.float32).min, np.finfo(np.float32).max)
+    matrix = xgb.DMatrix(within, feature_types=model.feature_types, enable_categorical=True)
     contributions = model.get_booster().predict(matrix, pred_contribs=True)
     strength = np.abs(contributions).reshape(-1, contributions.shape[-1]).sum(axis=0)
     shown = [int(places[strength[places].argmax()]) for places in made_of]
