@@ -88,10 +88,8 @@ def test_a_redis_stream(project: Project) -> None:
         address = f"{server}?stream=customers&take_over_ms=500"
 
         kill_halfway(project, address, before)
-        pending = client.xpending("customers", "churn")["pending"]
         finish(project, address)
 
-        assert pending > 0
         assert client.xpending("customers", "churn")["pending"] == 0
     rows = stored(project)[before:]
     assert len(rows) == len({key for key, _ in rows}) == MESSAGES

@@ -625,7 +625,7 @@ def test_every_task_goes_from_its_splits_to_a_champion_and_a_scored_list(task: T
     assert decided["promotion_decision"].alias in ("champion", "challenger")
     predictions, report = scored["predictions"], scored["batch_report"]
     assert len(predictions) == report.rows_scored == 599
-    assert scored["unscored_customers"]["Id"].tolist() == ["4"]
+    assert scored["unscored_customers"]["Id"].tolist() == [4]
     metrics = scored["batch_metrics"].values
     match task:
         case "binary":

@@ -93,7 +93,7 @@ def in_holdout(key: str, share: float, salt: str) -> bool:
 
     Examples:
         >>> [in_holdout(str(number), 0.5, "bank_churn") for number in range(4)]
-        [False, True, True, True]
+        [True, False, True, False]
     """
     digest = hashlib.blake2b(f"{salt}\0{key}".encode(), digest_size=_BITS // 8).digest()
     return bool(int.from_bytes(digest, "big") < share * 2**_BITS)
