@@ -4,8 +4,9 @@
 copy of the project, and measures:
 
 - batch: rows per second of the model object in chunks, in memory and with Parquet read and written, beside
-  ``Booster.inplace_predict`` on prepared rows; and those of the whole inference pipeline, with start-up, ranks,
-  reasons, page and prediction log;
+  ``Booster.inplace_predict`` on prepared rows;
+- pipeline: seconds and peak memory of the whole inference pipeline, with start-up, ranks, reasons, page and prediction
+  log (``--parts pipeline --rows 10000000``: about ten minutes and 7 GB of disk);
 - one customer: the compiled form, ``inplace_predict`` on a prepared row, and the model object;
 - the service: latency and requests per second of ``kedro serve``, beside a FastAPI application that returns its body,
   and ``mlflow models serve`` on the same version, under the load of wrk (Debian package ``wrk``).
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from churn_estimators.model import CustomerModel
 
 KEDRO, MLFLOW = (Path(sys.executable).with_name(name) for name in ("kedro", "mlflow"))
-CHUNK_ROWS = 100_000
+CHUNK_ROWS, BLOCK_ROWS = 100_000, 500_000
 SEED = 20260101
 # Customers that the load asks for in turn.
 N_BODIES = 500
@@ -52,7 +53,7 @@ WARM_UP_SECONDS = 2
 PATIENCE_SECONDS = 180.0
 # Concurrent connections of the load.
 CONNECTIONS = (1, 16)
-PARTS = ("batch", "single", "service")
+PARTS = ("batch", "pipeline", "single", "service")
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
@@ -72,6 +73,19 @@ def _kedro(project: Path, *arguments: str) -> float:
     if done.returncode:
         sys.exit(f"kedro {' '.join(arguments)}: {done.stderr[-3000:]}")
     return time.perf_counter() - started
+
+
+def _measure_kedro(project: Path, *arguments: str) -> tuple[float, float]:
+    """Run a command and return its seconds and its peak memory in MiB."""
+    started = time.perf_counter()
+    with (project / "measured.log").open("w") as log:
+        process = subprocess.Popen(
+            [KEDRO, *arguments], cwd=project, env=_environment(project), stdout=log, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        sys.exit(f"kedro {' '.join(arguments)}: {(project / 'measured.log').read_text()[-3000:]}")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
 
 
 def train_champion(project: Path, trials: int) -> None:
@@ -166,15 +180,34 @@ def measure_batch(model: CustomerModel, project: Path, n_rows: int, repeats: int
     print(f"\nBatch: {n_rows:,} customers in chunks of {CHUNK_ROWS:,}, medians of {repeats}")
     for name, seconds in found.items():
         print(f"  {name:<42}{n_rows / seconds:12,.0f} rows/s   ratio {ceiling / seconds:5.2f}")
-    took = _kedro(
-        project,
-        "run",
-        "--pipelines",
-        "inference",
-        "--params",
-        f"new_customers={path},predictions={project}/out.parquet",
-    )
-    print(f"  {'kedro run --pipelines inference':<42}{n_rows / took:12,.0f} rows/s   ratio {ceiling / took:5.2f}")
+
+
+def measure_pipeline(project: Path, n_rows: int) -> None:
+    """Seconds and peak memory of the inference pipeline, from Parquet to Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from mlflow import MlflowClient
+
+    path = project / "many.parquet"
+    block = fabricate_customers(min(n_rows, BLOCK_ROWS))
+    schema = pa.Schema.from_pandas(block, preserve_index=False)
+    with pq.ParquetWriter(path, schema) as writer:
+        for start in range(0, n_rows, len(block)):
+            part = block.head(n_rows - start).assign(CustomerId=range(start, min(n_rows, start + len(block))))
+            writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
+    del block
+    files = f"new_customers={path},predictions={project}/out.parquet"
+    seconds, peak = _measure_kedro(project, "run", "--pipelines", "inference", "--params", files)
+    experiment = MlflowClient().get_experiment_by_name("bank_churn")
+    assert experiment is not None
+    [run] = MlflowClient().search_runs([experiment.experiment_id], order_by=["start_time DESC"], max_results=1)
+    metrics = run.data.metrics
+    assert metrics["inference/batch_size"] == n_rows
+    scored = 1000 / metrics["inference/avg_inference_time_ms"]
+    contacts = metrics["inference/contacts"]
+    print(f"\nInference pipeline: {n_rows:,} customers from Parquet to Parquet, {contacts:,.0f} to contact")
+    print(f"  reading of cells and prediction {scored:12,.0f} rows/s")
+    print(f"  whole process                   {n_rows / seconds:12,.0f} rows/s, {seconds:,.0f} s, peak {peak:,.0f} MiB")
 
 
 def measure_single(model: CustomerModel, repeats: int) -> None:
@@ -404,6 +437,8 @@ def main() -> None:
         model = load_champion(project)
         if "batch" in arguments.parts:
             measure_batch(model, project, arguments.rows, arguments.repeats)
+        if "pipeline" in arguments.parts:
+            measure_pipeline(project, arguments.rows)
         if "single" in arguments.parts:
             measure_single(model, arguments.repeats)
         if "service" in arguments.parts:

@@ -1,5 +1,7 @@
 """Claims about bands, ranks and the list of scored customers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,9 +62,10 @@ def test_the_list_keeps_the_order_of_the_customers_and_has_reasons_where_there_a
         order=np.array([1]),
         counts=CampaignCounts(worth_contacting=1, contacts=1, holdout=0, over_limit=0, repeated=0),
     )
-    ranked = rank_customers(scored(answered([0.2, 0.9, 0.4])), BANDS, selection)
+    customers = replace(scored(answered([0.2, 0.9, 0.4])), outcome_known=np.array([False, False, True]))
 
-    listed = list_predictions(ranked, {1: [Reason("Age", "is 90", 18.4)]}, 2, np.array([False, False, True]), ORIGIN)
+    ranked = rank_customers(customers, BANDS, selection)
+    listed = list_predictions(ranked, {1: [Reason("Age", "is 90", 18.4)]}, 2, ORIGIN)
 
     pd.testing.assert_frame_equal(
         listed,
@@ -117,14 +120,14 @@ def test_deciles_are_of_equal_size_up_to_one_customer(n: int) -> None:
 def test_a_customer_may_have_several_ids() -> None:
     ranked = rank_customers(scored(answered([0.7]), pd.DataFrame({"Bank": ["b"], "Id": ["1"]})), BANDS, None)
 
-    assert list(ranked)[:3] == ["Bank", "Id", "probability"]
+    assert list(ranked.table)[:3] == ["Bank", "Id", "probability"]
 
 
 def test_several_classes_have_neither_rank_nor_campaign() -> None:
     answer = pd.DataFrame({"prediction": [10, 20], "probability_10": [0.9, 0.2], "probability_20": [0.1, 0.8]})
 
     ranked = rank_customers(scored(answer), BANDS, None)
-    listed = list_predictions(ranked, {}, 3, np.zeros(2, dtype=bool), ORIGIN)
+    listed = list_predictions(ranked, {}, 3, ORIGIN)
 
     assert listed["prediction"].tolist() == [10, 20]
     assert list(listed) == ["Id", *answer, "model_version", "scored_at", "outcome_known"]
@@ -133,5 +136,5 @@ def test_several_classes_have_neither_rank_nor_campaign() -> None:
 def test_numbers_are_ranked_largest_first() -> None:
     ranked = rank_customers(scored(pd.DataFrame({"prediction": [5.0, 9.0, 5.0, -1.0]})), BANDS, None)
 
-    assert list(ranked) == ["Id", "prediction", "rank", "decile"]
-    assert ranked["rank"].tolist() == [2, 1, 3, 4]
+    assert list(ranked.table) == ["Id", "prediction", "rank", "decile"]
+    assert ranked.table["rank"].tolist() == [2, 1, 3, 4]

@@ -12,13 +12,8 @@ import pytest
 from kedro.io import DatasetError
 
 from churn_kedro.campaigns.logged_predictions import LoggedBatch
-from churn_kedro.campaigns.streams import (
-    MicroBatch,
-    ScoredMicroBatch,
-    StreamCounts,
-    StreamParameters,
-    TrackerParameters,
-)
+from churn_kedro.campaigns.parameters import StreamParameters, TrackerParameters
+from churn_kedro.campaigns.streams import MicroBatch, ScoredMicroBatch, StreamCounts
 from churn_kedro.datasets import stream_results
 from churn_kedro.datasets.prediction_log import PredictionLog
 from churn_kedro.datasets.stream_results import InferenceTracker, StreamPredictionsDataset

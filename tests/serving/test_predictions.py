@@ -2,18 +2,21 @@
 
 import json
 import sqlite3
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from sklearn.ensemble import RandomForestClassifier
 from starlette.testclient import TestClient
 
 from churn_kedro.campaigns.campaign_list import in_holdout
 from churn_kedro.models.interface import TrainedModel
 from churn_kedro.serving.application import Service
 from churn_kedro.serving.settings import UseCase
+from tests.mlflow_store import register_trained
 from tests.serving.conftest import CUSTOMER, NAME, Change, client_of
 from tests.task_cases import task_case
 
@@ -224,6 +227,23 @@ def test_reasons_name_columns_and_sum_to_no_more_than_the_difference(client: Tes
 def test_a_number_beyond_the_range_of_the_trees_is_predicted_and_explained(client: TestClient) -> None:
     for route in ("/predict", "/explain"):
         assert client.post(route, json=CUSTOMER | {"Charges": 1e300}).status_code == 200
+
+
+def test_a_number_that_another_learner_refuses_is_an_error_of_the_request(
+    trained: TrainedModel, raw_customers: pd.DataFrame, use_case: UseCase, settings: Change, tmp_path: Path
+) -> None:
+    estimator = copy(trained.estimator)
+    target = raw_customers["Left"].astype(int)
+    forest = RandomForestClassifier(n_estimators=3, random_state=1).fit(estimator.inputs(raw_customers), target)
+    register_trained(replace(trained, estimator=estimator.set_params(learner=forest)), "forest", tmp_path)
+    service = Service(settings(use_cases=(replace(use_case, model_name="forest", wanted="1"),)))
+
+    with client_of(service) as client:
+        usual = client.post("/predict", json=CUSTOMER)
+        extreme = client.post("/predict", json=CUSTOMER | {"Charges": 1e300})
+
+    assert usual.status_code == 200
+    assert (extreme.status_code, extreme.json()["error"]) == (422, "A number is too large for this model.")
 
 
 def test_the_model_is_described(client: TestClient) -> None:

@@ -34,10 +34,19 @@ from .parameters import (
     CampaignParameters as CampaignParameters,
     Economics as Economics,
     InferenceParameters as InferenceParameters,
+    StreamingParameters as StreamingParameters,
+    StreamParameters as StreamParameters,
+    TrackerParameters as TrackerParameters,
     ValueColumn as ValueColumn,
 )
-from .reasons import Reason as Reason, explain_reasons as explain_reasons, limit_explained as limit_explained
+from .reasons import (
+    CustomerReasons as CustomerReasons,
+    Reason as Reason,
+    explain_reasons as explain_reasons,
+    limit_explained as limit_explained,
+)
 from .scored_list import (
+    RankedCustomers as RankedCustomers,
     list_predictions as list_predictions,
     rank_customers as rank_customers,
     risk_band as risk_band,
@@ -55,11 +64,8 @@ from .streams import (
     MicroBatch as MicroBatch,
     ScoredMicroBatch as ScoredMicroBatch,
     StreamCounts as StreamCounts,
-    StreamingParameters as StreamingParameters,
-    StreamParameters as StreamParameters,
     StreamReport as StreamReport,
     TrackedCounts as TrackedCounts,
-    TrackerParameters as TrackerParameters,
     score_micro_batch as score_micro_batch,
 )
 from .thresholds import ThresholdChoice as ThresholdChoice, choose_threshold as choose_threshold

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,11 @@ import pandas as pd
 from pydantic import Field
 
 from churn_kedro.base import Clock, Record
-from churn_kedro.campaigns.campaign_list import CampaignCounts, Selection
+from churn_kedro.campaigns.campaign_list import CampaignCounts
 from churn_kedro.campaigns.parameters import Economics, InferenceParameters
-from churn_kedro.campaigns.reasons import Reason
-from churn_kedro.campaigns.scored_list import BANDS
-from churn_kedro.campaigns.scored_parts import ScoringCounts, unusual_cells
+from churn_kedro.campaigns.reasons import CustomerReasons
+from churn_kedro.campaigns.scored_list import BANDS, RankedCustomers
+from churn_kedro.campaigns.scored_parts import unusual_cells
 from churn_kedro.customers import CustomerDeclaration, Task
 from churn_kedro.models import RegisteredModel
 
@@ -141,11 +141,8 @@ def find_previous_batch(identity: BatchIdentity, batches: Sequence[BatchReport])
 
 
 def report_batch(
-    ranked: pd.DataFrame,
-    counts: ScoringCounts,
-    data_digest: str,
-    selection: Selection | None,
-    reasons: Mapping[int, Sequence[Reason]],
+    ranked: RankedCustomers,
+    reasons: CustomerReasons,
     identity: BatchIdentity,
     model: RegisteredModel,
     declaration: CustomerDeclaration,
@@ -153,10 +150,7 @@ def report_batch(
     """Count a batch.
 
     Args:
-        ranked: Scored customers with bands and ranks.
-        counts: Counts of the table.
-        data_digest: Digest of the table.
-        selection: The campaign list; None for other tasks than binary.
+        ranked: Scored customers with bands and ranks, and the campaign list.
         reasons: Reasons by position in the table.
         identity: Which batch it is.
         model: The version that scored it.
@@ -165,14 +159,15 @@ def report_batch(
     Returns:
         The report.
     """
-    numbers = next((ranked[name] for name in ("probability", "prediction") if name in ranked), None)
+    table, counts, selection = ranked.table, ranked.counts, ranked.selection
+    numbers = next((table[name] for name in ("probability", "prediction") if name in table), None)
     is_number = numbers is not None and pd.api.types.is_float_dtype(numbers.dtype)
-    bands: Any = ranked["risk_band"].value_counts() if "risk_band" in ranked else {}
-    classes: Any = ranked["prediction"].value_counts() if declaration.task == "multiclass" else {}
+    bands: Any = table["risk_band"].value_counts() if "risk_band" in table else {}
+    classes: Any = table["prediction"].value_counts() if declaration.task == "multiclass" else {}
     return BatchReport(
         batch_id=identity.batch_id,
         scored_at=identity.scored_at,
-        data_digest=data_digest,
+        data_digest=ranked.data_digest,
         model_name=model.name,
         model_version=model.version,
         task=declaration.task,
@@ -196,7 +191,7 @@ def report_batch(
     )
 
 
-def _count_reasons(reasons: Mapping[int, Sequence[Reason]]) -> list[ReasonCount]:
+def _count_reasons(reasons: CustomerReasons) -> list[ReasonCount]:
     customers: Counter[str] = Counter()
     points: Counter[str] = Counter()
     for found in reasons.values():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from churn_estimators.cells import as_text
 from churn_estimators.value import CONTACT, ContactValue
 from churn_kedro.base import Record
 from churn_kedro.campaigns.parameters import Economics
-from churn_kedro.campaigns.reasons import Reason
+from churn_kedro.campaigns.reasons import CustomerReasons, Reason
 from churn_kedro.campaigns.scored_parts import ScoredTable
 from churn_kedro.customers import DisplayNames
 
@@ -186,7 +186,7 @@ def _expected_cost(probability: np.ndarray, value: ContactValue | None) -> np.nd
 def list_contacts(
     ranked: pd.DataFrame,
     selection: Selection,
-    reasons: Mapping[int, Sequence[Reason]],
+    reasons: CustomerReasons,
     n_reasons: int,
     ids: Sequence[str],
     names: DisplayNames,

@@ -75,7 +75,7 @@ def list_logged_predictions(
 
     Args:
         ranked: Predictions with bands and campaign; the index is the position in the table.
-        ids: Columns that identify the same customers.
+        ids: Columns that identify the same customers; none: they have no identifier.
         batch: Which batch it is.
         model: The version that predicted.
 
@@ -86,7 +86,7 @@ def list_logged_predictions(
         "prediction_id": [f"{batch.batch_id}:{position}" for position in ranked.index],
         "source": "batch",
         "batch_id": batch.batch_id,
-        "customer_id": customer_keys(ids).to_numpy(),
+        "customer_id": _identify(ids),
         "predicted_at": batch.scored_at,
         "model_name": model.name,
         "model_version": model.version,
@@ -103,6 +103,13 @@ def list_logged_predictions(
             pd.Series("contact", index=ranked.index).where(ranked["campaign"] == "contact").to_numpy()
         )
     return pd.DataFrame(columns)
+
+
+def _identify(ids: pd.DataFrame) -> Any:
+    """Identifiers as text; missing where a customer has none."""
+    if not len(ids.columns):
+        return None
+    return customer_keys(ids).where(ids.notna().any(axis=1)).to_numpy()
 
 
 def _scores(ranked: pd.DataFrame, model: RegisteredModel) -> Any:

@@ -117,3 +117,28 @@ class InferenceParameters(Parameters):
         0.0, ge=0, lt=1, description="Share of the customers worth a contact who are deliberately not contacted."
     )
     reasons: ReasonParameters = Field(default_factory=ReasonParameters)
+
+
+class StreamParameters(Parameters):
+    """Size of micro-batches, and when a stream ends."""
+
+    micro_batch: int = Field(100, ge=1, description="Maximum number of customers that are scored together.")
+    wait_seconds: float = Field(0.2, ge=0, description="Maximum wait for a micro-batch to fill.")
+    stop_when_idle_seconds: float | None = Field(
+        None, gt=0, description="End after so long without customers; null: run until stopped."
+    )
+
+
+class TrackerParameters(Parameters):
+    """How often the predictions of a stream are summarised in MLflow."""
+
+    every_predictions: int = Field(100, ge=1, description="Predictions after which a summary is logged.")
+    every_seconds: float = Field(10, gt=0, description="Seconds after which one is logged at the latest.")
+    max_pending: int = Field(1000, ge=1, description="Summaries that are kept while MLflow does not respond.")
+
+
+class StreamingParameters(Parameters):
+    """Parameters of the streaming_inference pipeline."""
+
+    stream: StreamParameters = Field(default_factory=StreamParameters)
+    tracker: TrackerParameters = Field(default_factory=TrackerParameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,10 @@ class Reason:
     def __str__(self) -> str:
         """For example ``has not been active this year: +18 points``."""
         return f"{self.text}: {self.points:+.0f} point{'' if round(abs(self.points)) == 1 else 's'}"
+
+
+# Reasons by position of the customer in the table.
+CustomerReasons = Mapping[int, Sequence[Reason]]
 
 
 def can_explain_many(model: CustomerModel) -> bool:

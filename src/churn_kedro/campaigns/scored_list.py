@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,8 @@ import pandas as pd
 
 from churn_kedro.campaigns.campaign_list import Selection
 from churn_kedro.campaigns.parameters import BandParameters
-from churn_kedro.campaigns.reasons import Reason
-from churn_kedro.campaigns.scored_parts import ScoredTable
+from churn_kedro.campaigns.reasons import CustomerReasons
+from churn_kedro.campaigns.scored_parts import ScoredTable, ScoringCounts
 
 BANDS = ["low", "medium", "high"]
 _BAND_TYPE = pd.CategoricalDtype(BANDS, ordered=True)
@@ -91,7 +91,28 @@ def deciles(ranks: np.ndarray) -> np.ndarray:
     return np.asarray((ranks - 1) * np.int64(10) // max(1, len(ranks)) + 1, dtype=np.int8)
 
 
-def rank_customers(scored: ScoredTable, bands: BandParameters, selection: Selection | None) -> pd.DataFrame:
+@dataclass(frozen=True)
+class RankedCustomers:
+    """Scored customers with their ranks, and the campaign list.
+
+    Attributes:
+        table: Ids, answers of the model, bands and ranks; the index is the position in the table.
+        ids: Names of the columns that identify the customers.
+        outcome_known: Whether the table has the outcome of each customer.
+        selection: Who is on the campaign list; None for other tasks than binary.
+        counts: Counts of the table.
+        data_digest: Digest of the table.
+    """
+
+    table: pd.DataFrame
+    ids: list[str]
+    outcome_known: np.ndarray
+    selection: Selection | None
+    counts: ScoringCounts
+    data_digest: str
+
+
+def rank_customers(scored: ScoredTable, bands: BandParameters, selection: Selection | None) -> RankedCustomers:
     """Add to the model's answers what follows from them, in the order of the table.
 
     Args:
@@ -100,9 +121,9 @@ def rank_customers(scored: ScoredTable, bands: BandParameters, selection: Select
         selection: Which customers are on the campaign list; None for other tasks.
 
     Returns:
-        Columns of the ids and of the model; for task binary ``risk_band``; for tasks binary and regression ``rank``
-        (1: largest; ties in order of input) and ``decile`` (1: the highest tenth); for task binary ``campaign``. The
-        index is the position in the table.
+        A table with the columns of the ids and of the model; for task binary ``risk_band``; for tasks binary and
+        regression ``rank`` (1: largest; ties in order of input) and ``decile`` (1: the highest tenth); for task binary
+        ``campaign``.
     """
     columns: dict[str, Any] = {**scored.ids, **scored.answer}
     if "decision" in scored.answer:
@@ -114,44 +135,46 @@ def rank_customers(scored: ScoredTable, bands: BandParameters, selection: Select
         columns["decile"] = deciles(columns["rank"])
     if selection is not None:
         columns["campaign"] = selection.status
-    return pd.DataFrame(columns, index=scored.ids.index, copy=False)
+    return RankedCustomers(
+        table=pd.DataFrame(columns, index=scored.ids.index, copy=False),
+        ids=[str(name) for name in scored.ids.columns],
+        outcome_known=scored.outcome_known,
+        selection=selection,
+        counts=scored.counts,
+        data_digest=scored.data_digest,
+    )
 
 
 def list_predictions(
-    ranked: pd.DataFrame,
-    reasons: Mapping[int, Sequence[Reason]],
+    ranked: RankedCustomers,
+    reasons: CustomerReasons,
     n_reasons: int,
-    outcome_known: np.ndarray,
     origin: dict[str, str | int],
 ) -> pd.DataFrame:
     """Build the scored list, in the order of the input.
 
     Args:
-        ranked: Customers as returned by :func:`rank_customers`.
+        ranked: Customers with their ranks.
         reasons: Reasons of the customers of the campaign list, by position in the table.
         n_reasons: Number of columns of reasons, for tasks that have a campaign list.
-        outcome_known: Whether the table has the outcome of each customer.
         origin: Columns that are the same for all: model, version, digest of the data and time of scoring.
 
     Returns:
-        The columns of ``ranked``, ``reason_1`` and so on (task binary), those of ``origin``, and ``outcome_known``.
+        The columns of the table, ``reason_1`` and so on (task binary), those of ``origin``, and ``outcome_known``.
     """
-    columns: dict[str, Any] = {str(name): ranked[name] for name in ranked}
-    if "campaign" in ranked:
-        columns |= reason_columns(ranked.index, reasons, n_reasons)
+    table = ranked.table
+    columns: dict[str, Any] = {str(name): table[name] for name in table}
+    if ranked.selection is not None:
+        columns |= reason_columns(table.index, reasons, n_reasons)
     for name, value in origin.items():
         columns[name] = value
         if isinstance(value, str):
-            columns[name] = pd.Categorical.from_codes(
-                np.zeros(len(ranked), np.int8), dtype=pd.CategoricalDtype([value])
-            )
-    columns["outcome_known"] = outcome_known
-    return pd.DataFrame(columns, index=ranked.index, copy=False).reset_index(drop=True)
+            columns[name] = pd.Categorical.from_codes(np.zeros(len(table), np.int8), dtype=pd.CategoricalDtype([value]))
+    columns["outcome_known"] = ranked.outcome_known
+    return pd.DataFrame(columns, index=table.index, copy=False).reset_index(drop=True)
 
 
-def reason_columns(
-    index: pd.Index, reasons: Mapping[int, Sequence[Reason]], n_reasons: int
-) -> dict[str, pd.Categorical[Any]]:
+def reason_columns(index: pd.Index, reasons: CustomerReasons, n_reasons: int) -> dict[str, pd.Categorical[Any]]:
     """Write reasons as columns of text. Categories take less memory, since few customers have reasons.
 
     Args:

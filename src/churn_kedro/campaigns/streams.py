@@ -10,40 +10,15 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Clock, Parameters, Record, Stopwatch
+from churn_kedro.base import Clock, Record, Stopwatch
 from churn_kedro.campaigns.batch_report import BatchIdentity
 from churn_kedro.campaigns.campaign_list import customer_keys, in_holdout
 from churn_kedro.campaigns.logged_predictions import LoggedBatch, list_logged_predictions
-from churn_kedro.campaigns.parameters import InferenceParameters
+from churn_kedro.campaigns.parameters import InferenceParameters, TrackerParameters
 from churn_kedro.campaigns.scored_list import BANDS, risk_bands
 from churn_kedro.campaigns.scored_parts import ScoringCounts, score_part
 from churn_kedro.customers import CustomerDeclaration, CustomerTableError, Task
 from churn_kedro.models import RegisteredModel
-
-
-class StreamParameters(Parameters):
-    """Size of micro-batches, and when a stream ends."""
-
-    micro_batch: int = Field(100, ge=1, description="Maximum number of customers that are scored together.")
-    wait_seconds: float = Field(0.2, ge=0, description="Maximum wait for a micro-batch to fill.")
-    stop_when_idle_seconds: float | None = Field(
-        None, gt=0, description="End after so long without customers; null: run until stopped."
-    )
-
-
-class TrackerParameters(Parameters):
-    """How often the predictions of a stream are summarised in MLflow."""
-
-    every_predictions: int = Field(100, ge=1, description="Predictions after which a summary is logged.")
-    every_seconds: float = Field(10, gt=0, description="Seconds after which one is logged at the latest.")
-    max_pending: int = Field(1000, ge=1, description="Summaries that are kept while MLflow does not respond.")
-
-
-class StreamingParameters(Parameters):
-    """Parameters of the streaming_inference pipeline."""
-
-    stream: StreamParameters = Field(default_factory=StreamParameters)
-    tracker: TrackerParameters = Field(default_factory=TrackerParameters)
 
 
 @dataclass(frozen=True)
@@ -182,7 +157,7 @@ def score_micro_batch(
             answer = part.answer.copy()
             if declaration.task == "binary":
                 answer["risk_band"] = risk_bands(answer["probability"].to_numpy(), parameters.bands)
-            predictions = list_logged_predictions(answer, part.ids, identity, model).assign(
+            predictions = list_logged_predictions(answer, part.ids[declaration.id_names], identity, model).assign(
                 prediction_id=[batch.ids[place] for place in part.ids.index], source="stream"
             )
             if declaration.task == "binary":

@@ -8,11 +8,10 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
-from kedro.io import AbstractDataset, DatasetError
-from kedro_datasets._typing import TablePreview
+from kedro.io import DatasetError
 
-from churn_kedro.datasets.files import made_again, open_filesystem, written_whole
-from churn_kedro.datasets.tables import TableDataset, preview_table
+from churn_kedro.datasets.files import written_whole
+from churn_kedro.datasets.tables import TableDataset, require_content, translate_errors
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +21,7 @@ _CREATED = datetime(2000, 1, 1)
 _FORMATS = {"probability": "0.0%", "expected_value": "#,##0.00"}
 
 
-class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
+class CampaignListDataset(TableDataset):
     """A list of customers, written twice: as ``.csv``, and beside it as ``.xlsx`` with the same content.
 
     Text that a spreadsheet would read as a formula stays text: in the CSV file it gets an apostrophe, in the workbook
@@ -45,13 +44,12 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._filesystem, self._filepath = open_filesystem(filepath, credentials)
+        super().__init__(
+            filepath=filepath, made_by=made_by, escape_formulas=True, credentials=credentials, metadata=metadata
+        )
         if self._filepath.suffix.lower() != ".csv":
             raise DatasetError(f"'{filepath}' ends in '{self._filepath.suffix}'; expected .csv.")
-        self._csv = TableDataset(filepath=filepath, credentials=credentials, made_by=made_by, escape_formulas=True)
         self._workbook_rows = workbook_rows
-        self._made_by = made_by
-        self.metadata = metadata
 
     def load(self) -> pd.DataFrame:
         """Read the list from its workbook, in which text is unchanged.
@@ -63,11 +61,10 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             DatasetError: The workbook is absent, and the CSV file is not.
         """
         path = str(self._filepath.with_suffix(".xlsx"))
-        if not self._filesystem.isfile(path):
-            if not self._exists():
-                return pd.DataFrame()
-            raise DatasetError(f"File {path} does not exist. {made_again(self._made_by)}".rstrip())
-        with self._filesystem.open(path, "rb") as file:
+        if not self._filesystem.isfile(path) and not self._exists():
+            return pd.DataFrame()
+        require_content(self._filesystem, path, self._expected)
+        with translate_errors(path, self._expected), self._filesystem.open(path, "rb") as file:
             return pd.read_excel(file, engine="calamine")
 
     def save(self, data: pd.DataFrame) -> None:
@@ -82,7 +79,7 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
                 if self._filesystem.isfile(path):
                     self._filesystem.rm_file(path)
             return
-        self._csv.save(data)
+        super().save(data)
         if len(data) > self._workbook_rows:
             logger.warning(
                 "%s has the first %s of %s customers (workbook_rows of the catalog entry); the CSV file has all.",
@@ -93,23 +90,6 @@ class CampaignListDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         content = _as_workbook(data.head(self._workbook_rows))
         with written_whole(self._filesystem, workbook) as path, self._filesystem.open(path, "wb") as file:
             file.write(content)
-
-    def preview(self, nrows: int = 20) -> TablePreview:
-        """Return the first rows for Kedro-Viz.
-
-        Args:
-            nrows: Number of rows.
-
-        Returns:
-            The rows in the format of Kedro-Viz.
-        """
-        return preview_table(self.load(), nrows)
-
-    def _exists(self) -> bool:
-        return bool(self._filesystem.isfile(str(self._filepath)))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
 
 
 def _as_workbook(table: pd.DataFrame) -> bytes:

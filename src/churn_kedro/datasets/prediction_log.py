@@ -104,8 +104,8 @@ class PredictionLog:
             written = cells.to_json(orient="records", lines=True, date_format="iso", double_precision=15)
             values = {name: _plain_cells(part[name]) for name in part}
             values["features"] = written.rstrip("\n").split("\n")
-            if self._private_ids:
-                values["customer_id"] = [self._hide(cell) for cell in values["customer_id"]]
+            if "customer_id" in values:
+                values["customer_id"] = [self._identify(cell) for cell in values["customer_id"]]
             yield from zip(*(values.get(name, [None] * len(part)) for name in _columns()), strict=True)
 
     def delete_before(self, time: str) -> int:
@@ -174,8 +174,14 @@ class PredictionLog:
         row = list(_attributes(prediction))
         # Several times as fast as the module json, which matters to a service that logs each request.
         row[_FEATURES] = to_json(cells, inf_nan_mode="null", fallback=_plain).decode()
-        row[_CUSTOMER] = self._hide(customer) if self._private_ids else customer
+        row[_CUSTOMER] = self._identify(customer)
         return tuple(row)
+
+    def _identify(self, customer: str | None) -> str | None:
+        if customer is None or self._private_ids:
+            return self._hide(customer)
+        # PostgreSQL stores no text with a NUL.
+        return customer.replace("\0", "")
 
     def _hide(self, cell: Any) -> str | None:
         """Hash a cell; whole numbers as integers, so that 1 and 1.0 have one hash."""

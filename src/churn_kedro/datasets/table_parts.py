@@ -9,19 +9,18 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import pandas as pd
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 from kedro_datasets._typing import TablePreview
 
 from churn_kedro.base import rows_bar, terminal
 from churn_kedro.customers import CustomerTableError, TableParts, iterate_delimited
-from churn_kedro.datasets.files import open_filesystem
 from churn_kedro.datasets.tables import (
     RAW_SUFFIXES,
     TEXT_SUFFIXES,
     RawTableDataset,
     preview_table,
     require_content,
-    require_suffix,
+    suffix_of,
     translate_errors,
     without_nested_cells,
 )
@@ -31,7 +30,7 @@ logger = logging.getLogger(__name__)
 _LOG_SECONDS = 15.0
 
 
-class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
+class RawTablePartsDataset(RawTableDataset):
     """A raw table of another program, or a folder of such files, read part by part. It is read-only.
 
     Text files are read in blocks and Parquet files in batches of rows; an Excel sheet is read whole.
@@ -39,43 +38,16 @@ class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
     Args:
         filepath: Local path or fsspec URL of a file, or of a folder, whose files are read in alphabetical order.
         part_rows: Maximum number of rows of a part.
-        header_only: Load only the column names; None if there is no file.
-        encoding: Character encoding of text files; None: detected.
-        delimiter: Delimiter of text files; None: detected.
-        sheet: Name or index of an Excel sheet.
-        expected: Description of the file and of the setting of its path, for the message if it is absent.
-        credentials: Arguments of the fsspec file system.
-        metadata: For plugins; Kedro ignores it.
+        arguments: Further arguments of :class:`churn_kedro.datasets.RawTableDataset`; with ``header_only``, the column
+            names of the first file are loaded.
 
     Raises:
         DatasetError: The suffix is unknown.
     """
 
-    def __init__(
-        self,
-        *,
-        filepath: str,
-        part_rows: int = 100_000,
-        header_only: bool = False,
-        encoding: str | None = None,
-        delimiter: str | None = None,
-        sheet: str | int = 0,
-        expected: str = "",
-        credentials: dict[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        self._filesystem, self._filepath = open_filesystem(filepath, credentials)
-        self._protocol = filepath.partition("://")[0] if "://" in filepath else ""
+    def __init__(self, *, filepath: str, part_rows: int = 100_000, **arguments: Any) -> None:
+        super().__init__(filepath=filepath, **arguments)
         self._part_rows = part_rows
-        self._header_only = header_only
-        self._encoding = encoding
-        self._delimiter = delimiter
-        self._sheet = sheet
-        self._expected = expected
-        self._credentials = credentials
-        self.metadata = metadata
-        if not self._is_folder():
-            require_suffix(self._filepath.suffix, RAW_SUFFIXES, filepath)
 
     def load(self) -> Any:
         """Begin to read the table.
@@ -87,10 +59,14 @@ class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
         Raises:
             DatasetError: The file is absent or empty, or the folder has no table.
         """
-        if self._header_only:
-            return self._whole(self._paths()[0], header_only=True).load() if self._exists() else None
-        self.require_file()
-        return TableParts(self._read)
+        if not self._header_only:
+            self.require_file()
+            return TableParts(self._iterate)
+        if not self._exists():
+            return None
+        path = self._paths()[0]
+        with translate_errors(path):
+            return self._read_header(path)
 
     def require_file(self) -> None:
         """Raise an error if there is nothing to read; without effect if only the header is read.
@@ -100,6 +76,10 @@ class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
         """
         for path in [] if self._header_only else self._paths():
             require_content(self._filesystem, path, self._expected)
+
+    def _require_format(self, filepath: str) -> None:
+        if not self._is_folder():
+            super()._require_format(filepath)
 
     def _is_folder(self) -> bool:
         return not self._filepath.suffix and bool(self._filesystem.isdir(str(self._filepath)))
@@ -120,7 +100,7 @@ class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
             )
         return tables
 
-    def _read(self) -> Iterator[pd.DataFrame]:
+    def _iterate(self) -> Iterator[pd.DataFrame]:
         paths = self._paths()
         sizes = [int(self._filesystem.size(path)) for path in paths]
         progress = _ScoringProgress(sum(sizes))
@@ -142,7 +122,7 @@ class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
 
     def _read_file(self, path: str, size: int) -> Iterator[tuple[pd.DataFrame, float]]:
         """Yield parts of at most ``part_rows`` rows, each with its share of the file."""
-        suffix = PurePosixPath(path).suffix.lower()
+        suffix = suffix_of(path)
         if suffix == ".parquet":
             yield from self._read_parquet(path)
         elif suffix in TEXT_SUFFIXES:
@@ -153,17 +133,7 @@ class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
                     yield from self._slice(block, (done - before) / max(1, size))
                     before = done
         else:
-            yield from self._slice(self._whole(path).load(), 1.0)
-
-    def _whole(self, path: str, *, header_only: bool = False) -> RawTableDataset:
-        return RawTableDataset(
-            filepath=f"{self._protocol}://{path}" if self._protocol else path,
-            encoding=self._encoding,
-            delimiter=self._delimiter,
-            sheet=self._sheet,
-            header_only=header_only,
-            credentials=self._credentials,
-        )
+            yield from self._slice(self._read(path), 1.0)
 
     def _read_parquet(self, path: str) -> Iterator[tuple[pd.DataFrame, float]]:
         import pyarrow as pa
@@ -182,10 +152,6 @@ class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
             part = table.iloc[begin : begin + self._part_rows]
             yield part, share * len(part) / max(1, len(table))
 
-    def save(self, data: TableParts) -> None:
-        """Raise an error, since raw files are read-only."""
-        raise DatasetError(f"{self._filepath} is a raw table and read-only.")
-
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows for Kedro-Viz.
 
@@ -200,10 +166,7 @@ class RawTablePartsDataset(AbstractDataset[TableParts, Any]):
         return preview_table(table, nrows)
 
     def _exists(self) -> bool:
-        return self._is_folder() or bool(self._filesystem.isfile(str(self._filepath)))
-
-    def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath), "part_rows": self._part_rows}
+        return self._is_folder() or super()._exists()
 
 
 class _ScoringProgress:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 from typing import IO, Any
 
 import fsspec
@@ -143,8 +144,7 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
-        self._suffix = self._filepath.suffix.lower()
-        require_suffix(self._suffix, RAW_SUFFIXES, filepath)
+        self._require_format(filepath)
         self._encoding = encoding
         self._delimiter = delimiter
         self._sheet = sheet
@@ -179,11 +179,15 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         if not self._header_only:
             require_content(self._filesystem, str(self._filepath), self._expected)
 
+    def _require_format(self, filepath: str) -> None:
+        require_suffix(self._filepath.suffix, RAW_SUFFIXES, filepath)
+
     def _read(self, path: str) -> pd.DataFrame:
-        if self._suffix in TEXT_SUFFIXES:
+        suffix = suffix_of(path)
+        if suffix in TEXT_SUFFIXES:
             return read_delimited(self._filesystem.cat_file(path), self._encoding, self._delimiter)
         with self._filesystem.open(path, "rb") as file:
-            if self._suffix == ".parquet":
+            if suffix == ".parquet":
                 table, read_as = pd.read_parquet(file), "parquet"
             else:
                 table, read_as = _read_sheet(file, self._sheet), "excel"
@@ -192,9 +196,10 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         return table
 
     def _read_header(self, path: str) -> list[str]:
-        if self._suffix in TEXT_SUFFIXES:
+        suffix = suffix_of(path)
+        if suffix in TEXT_SUFFIXES:
             return read_header(self._filesystem.cat_file(path, end=1_000_000), self._encoding, self._delimiter)
-        if self._suffix == ".parquet":
+        if suffix == ".parquet":
             import pyarrow.parquet as pq
 
             with self._filesystem.open(path, "rb") as file:
@@ -294,6 +299,11 @@ def log_copy(filesystem: fsspec.AbstractFileSystem, path: str, artifact_path: st
         copy = Path(folder) / Path(path).name
         filesystem.get_file(path, str(copy))
         mlflow.log_artifact(str(copy), artifact_path)
+
+
+def suffix_of(path: str) -> str:
+    """Return the suffix of a path in lower case, by which the format of a file is known."""
+    return PurePosixPath(path).suffix.lower()
 
 
 def require_suffix(suffix: str, allowed: tuple[str, ...], filepath: str) -> None:

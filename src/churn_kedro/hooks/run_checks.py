@@ -9,7 +9,7 @@ from kedro.framework.hooks import hook_impl
 from kedro.io import MemoryDataset
 
 from churn_kedro.base import ParameterError
-from churn_kedro.datasets import RawTableDataset, RawTablePartsDataset
+from churn_kedro.datasets import RawTableDataset
 
 if TYPE_CHECKING:
     from kedro.io import DataCatalog
@@ -40,7 +40,7 @@ class RunCheckHooks:
         written = {self._files.get(name) for name in pipeline.all_outputs()}
         for name in pipeline.inputs():
             dataset = catalog.get(name)
-            if isinstance(dataset, RawTableDataset | RawTablePartsDataset) and self._files.get(name) not in written:
+            if isinstance(dataset, RawTableDataset) and self._files.get(name) not in written:
                 dataset.require_file()
         needed = [name for name in pipeline.inputs() if _is_in_memory(name, catalog)]
         if needed:

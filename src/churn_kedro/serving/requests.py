@@ -168,8 +168,7 @@ class CustomerRequests:
             Text; None: the customer has none.
         """
         parts = [read(row[name]) or "" for name, read in self._ids]
-        # PostgreSQL stores no text with a NUL.
-        return ",".join(parts).replace("\0", "") if any(parts) else None
+        return ",".join(parts) if any(parts) else None
 
     def allowed(self, name: str) -> str | None:
         """Describe the values of a column."""

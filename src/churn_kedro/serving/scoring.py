@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 # Largest difference between the fast path and the registered model.
 _TOLERANCE = 1e-6
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class RefusedModelError(UserInputError):
@@ -199,6 +200,11 @@ class ServedModel:
             scored = self.scorer.answer(rows)
         except UnreadableCellsError as error:
             raise RequestError(422, f"{error}.") from None
+        except ValueError as error:
+            # The learners of scikit-learn refuse what is infinite as float32.
+            if not any(isinstance(cell, float) and abs(cell) > _LARGEST for row in rows for cell in row.values()):
+                raise
+            raise RequestError(422, "A number is too large for this model.") from error
         unusual = self._domains.find(rows)
         return [
             self._describe(row, one, unusual.get(position, ()))

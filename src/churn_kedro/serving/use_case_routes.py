@@ -163,12 +163,7 @@ class UseCaseRoutes:
                 {"column": reason.column, "text": reason.text, "points": round(reason.points, 2)} for reason in reasons
             ]
 
-        try:
-            reasons = await to_thread.run_sync(find_reasons, limiter=self._threads)
-        except ValueError as error:
-            # XGBoost explains no numbers beyond float32.
-            message = "The reasons cannot be computed; a number may be too large. /predict answers without reasons."
-            raise RequestError(422, message) from error
+        reasons = await to_thread.run_sync(find_reasons, limiter=self._threads)
         (prediction_id,) = self.record(request, model, rows, answers)
         described = {**self._describe(rows[0], answer), "reasons": reasons, "prediction_id": prediction_id}
         return self._respond(request, model, described)

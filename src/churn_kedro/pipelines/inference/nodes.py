@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Iterator, Mapping
 
-import numpy as np
 import pandas as pd
 
 from churn_kedro.base import Clock, Stopwatch, perf_counter, utc_now
@@ -13,13 +12,12 @@ from churn_kedro.campaigns import (
     BatchIdentity,
     BatchReport,
     CampaignParameters,
+    CustomerReasons,
     InferenceParameters,
     LoggedBatch,
-    Reason,
+    RankedCustomers,
     ScoredPart,
     ScoredTable,
-    ScoringCounts,
-    Selection,
     explain_reasons,
     find_previous_batch,
     identify_batch,
@@ -39,29 +37,7 @@ from churn_kedro.evaluation import RunMetrics
 from churn_kedro.models import RegisteredModel, require_matching_table
 from churn_kedro.reporting import Figure, draw_batch, render_batch_page
 
-# Reasons by position of the customer in the table, for those on the campaign list.
-CustomerReasons = Mapping[int, Sequence[Reason]]
-
-
-@dataclass(frozen=True)
-class RankedCustomers:
-    """Scored customers with their ranks, and the campaign list.
-
-    Attributes:
-        table: Ids, answers of the model, bands and ranks; the index is the position in the table.
-        ids: Names of the columns that identify the customers.
-        outcome_known: Whether the table has the outcome of each customer.
-        selection: Who is on the campaign list; None for other tasks than binary.
-        counts: Counts of the table.
-        data_digest: Digest of the table.
-    """
-
-    table: pd.DataFrame
-    ids: list[str]
-    outcome_known: np.ndarray
-    selection: Selection | None
-    counts: ScoringCounts
-    data_digest: str
+logger = logging.getLogger(__name__)
 
 
 def score_new_customers(
@@ -130,30 +106,17 @@ def rank_scored_customers(
     model = champion.estimator
     value = model.contact_value
     if value is not None and value.column is not None and scored.lacks(value.column):
-        _warn_of_absent_value(value.column)
+        logger.warning(
+            "The table to score lacks the column %s with the value of a customer: the median of the training customers "
+            "is used.",
+            value.column,
+        )
     selection = None
     if declaration.task == "binary":
         selection = select_contacts(
             scored, model.contact_value, campaigns.economics, parameters.holdout_share, champion.name
         )
-    return RankedCustomers(
-        table=rank_customers(scored, parameters.bands, selection),
-        ids=[str(name) for name in scored.ids.columns],
-        outcome_known=scored.outcome_known,
-        selection=selection,
-        counts=scored.counts,
-        data_digest=scored.data_digest,
-    )
-
-
-def _warn_of_absent_value(column: str) -> None:
-    import logging
-
-    logging.getLogger(__name__).warning(
-        "The table to score lacks the column %s with the value of a customer: the median of the training customers is "
-        "used.",
-        column,
-    )
+    return rank_customers(scored, parameters.bands, selection)
 
 
 def identify_scored_batch(
@@ -237,7 +200,7 @@ def list_scored_customers(
         "data_digest": ranked.data_digest,
         "scored_at": batch.scored_at,
     }
-    return list_predictions(ranked.table, reasons, parameters.reasons.count, ranked.outcome_known, origin)
+    return list_predictions(ranked, reasons, parameters.reasons.count, origin)
 
 
 def list_campaign(
@@ -283,9 +246,7 @@ def count_batch(
     Returns:
         The report.
     """
-    return report_batch(
-        ranked.table, ranked.counts, ranked.data_digest, ranked.selection, reasons, batch, champion, declaration
-    )
+    return report_batch(ranked, reasons, batch, champion, declaration)
 
 
 def measure_batch(report: BatchReport, ranked: RankedCustomers) -> RunMetrics:
@@ -376,7 +337,11 @@ def write_batch_page(
 
 
 def log_predictions(
-    scored: ScoredTable, ranked: RankedCustomers, batch: BatchIdentity, champion: RegisteredModel
+    scored: ScoredTable,
+    ranked: RankedCustomers,
+    batch: BatchIdentity,
+    champion: RegisteredModel,
+    declaration: CustomerDeclaration,
 ) -> Iterator[LoggedBatch]:
     """Prepare the predictions for the prediction log.
 
@@ -385,10 +350,11 @@ def log_predictions(
         ranked: The same with bands, and the campaign list.
         batch: Which batch it is.
         champion: The model.
+        declaration: The table's declaration, with its identifiers.
 
     Yields:
         The predictions of each part, with the cells that the model read.
     """
     for customers in scored.read_customers():
         part = ranked.table.loc[customers.index]
-        yield LoggedBatch(list_logged_predictions(part, part[ranked.ids], batch, champion), customers)
+        yield LoggedBatch(list_logged_predictions(part, part[declaration.id_names], batch, champion), customers)

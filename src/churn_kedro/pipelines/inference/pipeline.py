@@ -125,7 +125,13 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.log_predictions,
-                inputs=["scored_customers", "ranked_customers", "batch_identity", "champion_model@registry"],
+                inputs=[
+                    "scored_customers",
+                    "ranked_customers",
+                    "batch_identity",
+                    "champion_model@registry",
+                    "params:customers",
+                ],
                 outputs="prediction_log",
                 name="log_predictions",
             ),
