@@ -14,7 +14,6 @@ from .batch_report import (
 )
 from .campaign_list import (
     CampaignCounts as CampaignCounts,
-    Selection as Selection,
     in_holdout as in_holdout,
     list_contacts as list_contacts,
     select_contacts as select_contacts,
@@ -41,7 +40,6 @@ from .parameters import (
 )
 from .reasons import (
     CustomerReasons as CustomerReasons,
-    Reason as Reason,
     explain_reasons as explain_reasons,
     limit_explained as limit_explained,
 )
