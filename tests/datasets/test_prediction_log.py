@@ -90,6 +90,15 @@ def test_a_table_is_stored_as_single_predictions_are(url: str) -> None:
     assert rows["decision"].isna().all()
 
 
+def test_a_customer_without_identifier_and_one_with_a_nul_are_stored(url: str) -> None:
+    log = PredictionLog(url)
+
+    log.append([prediction(1, customer_id=None), prediction(2, customer_id="a\0b")])
+
+    assert log.read()["customer_id"].fillna("none").tolist() == ["none", "ab"]
+    log.close()
+
+
 def test_old_predictions_are_deleted(url: str) -> None:
     log = PredictionLog(url)
     log.append([prediction(1), prediction(2), prediction(3)])

@@ -12,6 +12,7 @@ from kedro.io import DatasetError
 from churn_kedro.customers.declaration import CustomerTableError
 from churn_kedro.customers.reading import iterate_delimited, read_delimited
 from churn_kedro.datasets.table_parts import RawTablePartsDataset
+from churn_kedro.datasets.tables import RawTableDataset
 
 
 @pytest.fixture
@@ -55,6 +56,14 @@ def test_the_header_of_a_folder_is_that_of_its_first_file(table: pd.DataFrame, t
 
     assert dataset.load() == ["Id", "Name"]
     assert RawTablePartsDataset(filepath=str(tmp_path / "none.csv"), header_only=True).load() is None
+
+
+def test_the_first_rows_are_shown(table: pd.DataFrame, tmp_path: Path) -> None:
+    table.to_csv(tmp_path / "a.csv", index=False)
+
+    for dataset in (RawTablePartsDataset, RawTableDataset):
+        preview = dataset(filepath=str(tmp_path / "a.csv")).preview(2)
+        assert (preview["columns"], len(preview["data"])) == (["Id", "Name"], 2)
 
 
 def test_files_with_different_columns_are_refused(table: pd.DataFrame, tmp_path: Path) -> None:

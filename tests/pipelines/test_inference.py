@@ -183,6 +183,9 @@ def test_customers_without_declared_identifiers_have_the_row_of_the_file(
     )
 
     assert made["predictions"]["row"].tolist() == [row for row in range(1, 401) if row != 6]
+    log = PredictionLog(f"sqlite:///{tmp_path}/log.db")
+    assert log.read()["customer_id"].isna().all()
+    log.close()
 
 
 def test_a_table_without_the_value_of_a_customer_is_scored_with_a_warning(

@@ -35,7 +35,7 @@ from churn_kedro.registry.parameters import RegistryParameters
 from churn_kedro.registry.retention import RetentionParameters
 from tests import ROOT
 from tests.evidence_cases import no_leaks
-from tests.inference_cases import score
+from tests.inference_cases import Kept, score
 from tests.model_cases import column_model
 from tests.task_cases import CLASSES, quick_parameters, task_case
 
@@ -64,13 +64,6 @@ EVALUATION = EvaluationParameters(
 )
 REPORTED = ("evaluation", "assessment", "evaluation_report", "model_card", "model_card_page")
 REGISTRY = RegistryParameters(approval="auto", gate=GATE, retention=RetentionParameters(keep_last=5, keep_days=1))
-
-
-class Kept(MemoryDataset):
-    """Stays after the last node that reads it, so that a test can look at it."""
-
-    def _release(self) -> None:
-        pass
 
 
 class KeptFigures(Kept):

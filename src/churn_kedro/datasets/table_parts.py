@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 from kedro.io import DatasetError
-from kedro_datasets._typing import TablePreview
 
 from churn_kedro.base import rows_bar, terminal
 from churn_kedro.customers import CustomerTableError, TableParts, iterate_delimited
@@ -18,7 +17,6 @@ from churn_kedro.datasets.tables import (
     RAW_SUFFIXES,
     TEXT_SUFFIXES,
     RawTableDataset,
-    preview_table,
     require_content,
     suffix_of,
     translate_errors,
@@ -151,19 +149,6 @@ class RawTablePartsDataset(RawTableDataset):
         for begin in range(0, max(1, len(table)), self._part_rows):
             part = table.iloc[begin : begin + self._part_rows]
             yield part, share * len(part) / max(1, len(table))
-
-    def preview(self, nrows: int = 20) -> TablePreview:
-        """Return the first rows for Kedro-Viz.
-
-        Args:
-            nrows: Number of rows.
-
-        Returns:
-            The rows in the format of Kedro-Viz.
-        """
-        loaded = self.load()
-        table = next(iter(loaded)) if isinstance(loaded, TableParts) else pd.DataFrame({"column": loaded or []})
-        return preview_table(table, nrows)
 
     def _exists(self) -> bool:
         return self._is_folder() or super()._exists()

@@ -105,7 +105,7 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         Returns:
             The rows in the format of Kedro-Viz.
         """
-        return preview_table(self.load(), nrows)
+        return _preview(self.load(), nrows)
 
     def _exists(self) -> bool:
         return bool(self._filesystem.isfile(str(self._filepath)))
@@ -220,9 +220,9 @@ class RawTableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
             The rows in the format of Kedro-Viz.
         """
         loaded = self.load()
-        return preview_table(
-            loaded if isinstance(loaded, pd.DataFrame) else pd.DataFrame({"column": loaded or []}), nrows
-        )
+        if isinstance(loaded, list | None):
+            loaded = pd.DataFrame({"column": loaded or []})
+        return _preview(loaded if isinstance(loaded, pd.DataFrame) else next(iter(loaded)), nrows)
 
     def _exists(self) -> bool:
         return bool(self._filesystem.isfile(str(self._filepath)))
@@ -414,15 +414,6 @@ def translate_errors(path: str, advice: str = "") -> Iterator[None]:
         ) from error
 
 
-def preview_table(table: pd.DataFrame, nrows: int) -> TablePreview:
-    """Return the first rows for Kedro-Viz.
-
-    Args:
-        table: Any table.
-        nrows: Number of rows.
-
-    Returns:
-        The rows in the format of Kedro-Viz.
-    """
+def _preview(table: pd.DataFrame, nrows: int) -> TablePreview:
     rows = table.head(nrows).astype(object)
     return TablePreview(rows.where(rows.notna(), None).to_dict(orient="split"))

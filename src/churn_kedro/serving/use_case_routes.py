@@ -78,14 +78,18 @@ class UseCaseRoutes:
 
     async def predict(self, request: Request) -> Response:
         """Answer for one customer."""
+        model, rows, answers = await self._answer_request(request)
+        (prediction_id,) = self.record(request, model, rows, answers)
+        return self._respond(request, model, {**self._describe(rows[0], answers[0]), "prediction_id": prediction_id})
+
+    async def _answer_request(self, request: Request) -> tuple[ServedModel, Rows, list[Answer]]:
+        """Answer for one customer, by the version that is served when the body is complete."""
         body = await self.read_body(request)
         model = self.holder.model
         rows, answers = await self._answer_one(model, body)
-        answer = answers[0]
-        if answer.unreadable:
-            raise RequestError(422, "The customer cannot be scored: see problems.", answer.unreadable)
-        (prediction_id,) = self.record(request, model, rows, answers)
-        return self._respond(request, model, {**self._describe(rows[0], answer), "prediction_id": prediction_id})
+        if answers[0].unreadable:
+            raise RequestError(422, "The customer cannot be scored: see problems.", answers[0].unreadable)
+        return model, rows, answers
 
     async def _answer_one(self, model: ServedModel, body: bytes) -> tuple[Rows, list[Answer]]:
         size = self._parameters.cache_size
@@ -142,12 +146,7 @@ class UseCaseRoutes:
             raise RequestError(
                 404, f"Reasons are for task binary; {self.use_case.name} has task {self.use_case.declaration.task}."
             )
-        body = await self.read_body(request)
-        model = self.holder.model
-        rows, answers = await self._answer_one(model, body)
-        answer = answers[0]
-        if answer.unreadable:
-            raise RequestError(422, "The customer cannot be scored: see problems.", answer.unreadable)
+        model, rows, answers = await self._answer_request(request)
         estimator = model.registered.estimator
 
         def find_reasons() -> list[dict[str, Any]]:
@@ -165,7 +164,7 @@ class UseCaseRoutes:
 
         reasons = await to_thread.run_sync(find_reasons, limiter=self._threads)
         (prediction_id,) = self.record(request, model, rows, answers)
-        described = {**self._describe(rows[0], answer), "reasons": reasons, "prediction_id": prediction_id}
+        described = {**self._describe(rows[0], answers[0]), "reasons": reasons, "prediction_id": prediction_id}
         return self._respond(request, model, described)
 
     async def model(self, request: Request) -> Response:
