@@ -1,0 +1,1 @@
+from .severity import Severity as Severity
