@@ -8,10 +8,10 @@ from kedro.runner import SequentialRunner
 
 from churn_kedro.campaigns.parameters import BandParameters, CampaignParameters, InferenceParameters
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.datasets.batch_reports import BatchReportDataset, EarlierBatchesDataset
 from churn_kedro.datasets.campaign_lists import CampaignListDataset
 from churn_kedro.datasets.figure_folders import FiguresDataset
 from churn_kedro.datasets.prediction_log import PredictionLogDataset
+from churn_kedro.datasets.report_folders import EarlierReportsDataset, ReportFolderDataset
 from churn_kedro.datasets.scored_tables import ScoredTableDataset
 from churn_kedro.datasets.tables import TableDataset
 from churn_kedro.models.interface import RegisteredModel, TrainedModel
@@ -75,8 +75,10 @@ def score(
             "unscored_customers": TableDataset(filepath=str(folder / "unscored.csv")),
             "predictions": TableDataset(filepath=str(folder / "predictions.parquet")),
             "campaign_list": CampaignListDataset(filepath=str(folder / "campaign.csv")),
-            "earlier_batches": EarlierBatchesDataset(filepath=batches),
-            "batch_report": BatchReportDataset(filepath=batches),
+            "earlier_batches": EarlierReportsDataset(
+                filepath=batches, model="churn_kedro.campaigns.BatchReport", order="scored_at"
+            ),
+            "batch_report": ReportFolderDataset(filepath=batches, key="batch_id"),
             "batch_figures": FiguresDataset(filepath=str(folder / "figures")),
             "prediction_log": PredictionLogDataset(url=f"sqlite:///{folder}/log.db"),
         }

@@ -14,6 +14,7 @@ from .batch_report import (
 )
 from .campaign_list import (
     CampaignCounts as CampaignCounts,
+    customer_keys as customer_keys,
     in_holdout as in_holdout,
     list_contacts as list_contacts,
     select_contacts as select_contacts,

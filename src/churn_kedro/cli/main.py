@@ -18,6 +18,8 @@ from churn_kedro.hooks import protect_output, show_all_records
 
 # Commands that are imported when they are called, so that a run starts faster.
 _LAZY = ("models", "serve")
+# Output of the monitoring pipeline that says how its run ends.
+_STATUS = "monitoring_status"
 
 
 class _LazyGroup(click.Group):
@@ -50,7 +52,10 @@ def _run_pipelines(*, verbose: bool, **options: Any) -> Any:
         show_all_records()
     # Excludes imported modules from garbage collection, which would otherwise take a tenth of the start-up time.
     gc.freeze()
-    return cast(Callable[..., Any], kedro_run.callback)(**options)
+    results = cast(Callable[..., Any], kedro_run.callback)(**options)
+    if _STATUS in (results or {}) and (status := results[_STATUS].load()).exit_status:
+        raise SystemExit(status.exit_status)
+    return results
 
 
 _run = copy.copy(kedro_run)

@@ -1,7 +1,3 @@
-from .batch_reports import (
-    BatchReportDataset as BatchReportDataset,
-    EarlierBatchesDataset as EarlierBatchesDataset,
-)
 from .campaign_lists import CampaignListDataset as CampaignListDataset
 from .documents import DocumentDataset as DocumentDataset
 from .figure_folders import FiguresDataset as FiguresDataset
@@ -32,6 +28,7 @@ from .mlflow.failures import (
     without_statement as without_statement,
 )
 from .mlflow.inputs import TableInput as TableInput
+from .mlflow.metric_series import MetricSeriesDataset as MetricSeriesDataset
 from .mlflow.metrics import RunMetricsDataset as RunMetricsDataset, log_run_metrics as log_run_metrics
 from .mlflow.model_digests import model_digest as model_digest
 from .mlflow.models import (
@@ -46,11 +43,13 @@ from .mlflow.recorded_runs import (
     find_splits as find_splits,
     find_version as find_version,
 )
+from .mlflow.references import VersionReferenceDataset as VersionReferenceDataset, load_reference as load_reference
 from .mlflow.registry import (
     EXPORT_FACTS as EXPORT_FACTS,
     ModelRegistry as ModelRegistry,
     find_model_version as find_model_version,
 )
+from .mlflow.registry_facts import RegistryFactsDataset as RegistryFactsDataset
 from .mlflow.runs import (
     ChildRunsDataset as ChildRunsDataset,
     RunParametersDataset as RunParametersDataset,
@@ -59,12 +58,22 @@ from .mlflow.runs import (
 from .mlflow.stored_files import find_place as find_place
 from .mlflow.stored_models import fetch_file as fetch_file, load_input_example as load_input_example
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
+from .monitored_customers import (
+    LoggedPredictionsDataset as LoggedPredictionsDataset,
+    MonitoredCustomersDataset as MonitoredCustomersDataset,
+)
+from .optional_tables import OptionalTableDataset as OptionalTableDataset
 from .prediction_log import (
     PredictionLog as PredictionLog,
     PredictionLogDataset as PredictionLogDataset,
     open_prediction_log as open_prediction_log,
 )
+from .report_folders import (
+    EarlierReportsDataset as EarlierReportsDataset,
+    ReportFolderDataset as ReportFolderDataset,
+)
 from .reports import ReportDataset as ReportDataset
+from .retraining import RetrainingDataset as RetrainingDataset
 from .runtime.matrix_parts import PartsDataset as PartsDataset
 from .runtime.processes import describe_process as describe_process
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person

@@ -149,6 +149,50 @@ class PredictionLog:
             rows = pd.read_sql(query, connection)
         return rows.assign(features=[json.loads(cells) for cells in rows["features"]], holdout=rows["holdout"] == 1)
 
+    def iterate(
+        self, *, since: str | None = None, until: str | None = None, model_version: int | None = None
+    ) -> Iterator[LoggedBatch]:
+        """Read predictions in blocks, so that memory does not grow with their number.
+
+        Args:
+            since: ISO 8601 in UTC: earliest time; None: from the first.
+            until: Latest time; None: to the last.
+            model_version: Version; None: all.
+
+        Yields:
+            Predictions by time, with the cells of the model's columns.
+
+        Raises:
+            DatasetError: The database does not respond.
+        """
+        from sqlalchemy import select
+
+        engine, table = self._open()
+        query = select(table).order_by(table.c.predicted_at, table.c.prediction_id)
+        for bound, condition in (
+            (since, table.c.predicted_at >= since),
+            (until, table.c.predicted_at <= until),
+            (model_version, table.c.model_version == model_version),
+        ):
+            if bound is not None:
+                query = query.where(condition)
+        with _explained(self._url), engine.connect().execution_options(stream_results=True) as connection:
+            for rows in pd.read_sql(query, connection, chunksize=_ROWS_PER_BLOCK):
+                if len(rows):
+                    features = _read_cells(rows.pop("features"))
+                    yield LoggedBatch(rows.assign(holdout=rows["holdout"] == 1), features)
+
+    def identify(self, customers: pd.Series) -> pd.Series:
+        """Write identifiers as the log stores them.
+
+        Args:
+            customers: Identifiers as text.
+
+        Returns:
+            The identifiers, or their hashes if they are private.
+        """
+        return customers.map(self._identify, na_action="ignore")
+
     def count(self) -> int:
         """Return the number of predictions.
 
@@ -215,6 +259,11 @@ class PredictionLog:
             with _explained(self._url):
                 self._engine, self._table = _connect(self._url)
         return self._engine, self._table
+
+
+def _read_cells(lines: pd.Series) -> pd.DataFrame:
+    """Read the cells of customers, one JSON object a line."""
+    return pd.DataFrame(json.loads(f"[{','.join(lines)}]"))
 
 
 def _columns() -> list[str]:

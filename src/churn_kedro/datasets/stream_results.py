@@ -18,11 +18,11 @@ from typing import Any
 from kedro.io import AbstractDataset, DatasetError
 
 from churn_kedro.campaigns import ScoredMicroBatch, StreamCounts, TrackedCounts, TrackerParameters
-from churn_kedro.datasets.batch_reports import ARTIFACT_FOLDER
 from churn_kedro.datasets.prediction_log import PredictionLog, open_prediction_log
 
 logger = logging.getLogger(__name__)
 
+_ARTIFACT_FOLDER = "inference_batches"
 _RETRY_SECONDS = 5.0
 _CLOSE_SECONDS = 20.0
 
@@ -180,7 +180,7 @@ class InferenceTracker:
             summary = {"summary_id": uuid.uuid4().hex[:16], "logged_at": at, "step": step, **counts.model_dump()}
             try:
                 client.log_batch(self._run_id, metrics=metrics)
-                name = f"{ARTIFACT_FOLDER}/stream-{step:06}.json"
+                name = f"{_ARTIFACT_FOLDER}/stream-{step:06}.json"
                 mlflow.log_text(json.dumps(summary, indent=2) + "\n", name, run_id=self._run_id)
             except Exception as error:  # Stores raise errors of many kinds.
                 if not self._failing:

@@ -25,6 +25,7 @@ from .explanations.interface import ExplanationParameters as ExplanationParamete
 from .explanations.permutation import (
     ImportanceMeasure as ImportanceMeasure,
     PermutationImportance as PermutationImportance,
+    column_importance as column_importance,
     permutation_importance as permutation_importance,
     share_importance as share_importance,
 )

@@ -47,7 +47,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
         protect_addresses(os.environ)
         remember_addresses(arguments.get("runtime_params") or {})
         protect_output()
-        self._require_use_case(Path(conf_source), arguments.get("env"))
+        env = arguments.get("env")
+        self._require_use_case(Path(conf_source), env)
         beside = Path(conf_source).resolve().parent
         project = beside if (beside / "pyproject.toml").is_file() else find_kedro_project(Path.cwd()) or Path.cwd()
         artifact_location(project, os.environ)
@@ -61,6 +62,7 @@ class ProjectConfigLoader(OmegaConfigLoader):
                 "study_url": lambda use_case: study_url(project, os.environ, use_case),
                 "prediction_log_url": lambda use_case: prediction_log_url(project, os.environ, use_case),
                 "environment": lambda name, default: os.environ.get(name) or default,
+                "use_case_folder": lambda: env if env not in (None, "base", "local") else "",
             },
             # The folder of a use case has differences from base only.
             merge_strategy={"parameters": "soft", "catalog": "soft", "globals": "soft"},

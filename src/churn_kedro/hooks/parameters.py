@@ -14,6 +14,7 @@ from churn_kedro.campaigns import CampaignParameters, InferenceParameters, Strea
 from churn_kedro.customers import CustomerDeclaration, DataProcessingParameters, SnapshotParameters
 from churn_kedro.evaluation import EvaluationParameters
 from churn_kedro.features import FeatureParameters
+from churn_kedro.monitoring import MonitoringParameters
 from churn_kedro.registry import RegistryParameters
 from churn_kedro.serving import ServingParameters
 from churn_kedro.training import TrainingParameters
@@ -29,7 +30,9 @@ RUNTIME_PARAMETERS = (
     "baseline",
     "events",
     "model_version",
+    "monitored",
     "new_customers",
+    "outcomes",
     "predictions",
     "raw_customers",
     "scoring_version",
@@ -50,6 +53,7 @@ class ProjectParameters(Parameters):
     evaluation: EvaluationParameters
     registry: RegistryParameters
     inference: InferenceParameters
+    monitoring: MonitoringParameters = Field(default_factory=MonitoringParameters)
     serving: ServingParameters
     streaming: StreamingParameters = Field(default_factory=StreamingParameters)
     snapshots: SnapshotParameters | None = None

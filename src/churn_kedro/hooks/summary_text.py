@@ -10,6 +10,7 @@ from churn_kedro.campaigns import BatchReport, CampaignCounts, StreamReport
 from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges, SnapshotReport
 from churn_kedro.evaluation import Evaluation, headlines
 from churn_kedro.models import SCORE_NAMES
+from churn_kedro.monitoring import MonitoringReport
 from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling, SampleReport, ValueCeiling
 from churn_kedro.registry import Decision
 from churn_kedro.reporting import Assessment
@@ -298,6 +299,22 @@ def _describe_stream(report: StreamReport) -> list[str]:
     return [_line("stream", f"{counts.predictions:,} predictions by version {counts.model_version}{bands}{rejected}")]
 
 
+def _describe_monitoring(report: MonitoringReport, files: Mapping[str, str]) -> list[str]:
+    lines = [
+        _line(
+            "monitored",
+            f"{report.rows:,} customers of {report.source}, version {report.model_version}: {report.verdict}",
+        )
+    ]
+    lines += [_line("", f"{one.severity}: {one.sentence}") for one in report.findings]
+    lines += [_line("", note) for note in report.notes]
+    plan = report.retraining
+    if plan is not None and plan.wanted:
+        lines.append(_line("training", f"{'starts' if plan.run else 'not started'}: {'; '.join(plan.reasons)}"))
+    lines += [_line("retire?", f"version {one.version}: {one.reason}") for one in report.retirements]
+    return [*lines, _line("", f"page: {files.get('monitoring_page', 'not saved')}")]
+
+
 # Reports without a file, and those with one.
 _PLAIN: Mapping[type, Callable[[Any], list[str]]] = {
     SearchResult: _describe_search,
@@ -313,6 +330,7 @@ _POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
     LeakageReport: _describe_leakage,
     Evaluation: _describe_evaluation,
     BatchReport: _describe_scoring,
+    MonitoringReport: _describe_monitoring,
 }
 
 

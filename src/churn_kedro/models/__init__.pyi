@@ -11,6 +11,7 @@ from .interface import (
 from .learning import SCORE_NAMES as SCORE_NAMES, Learning as Learning, describe_learning as describe_learning
 from .onnx_export import OnnxExport as OnnxExport, export_to_onnx as export_to_onnx
 from .training_rows import (
+    count_new_rows as count_new_rows,
     digest_training_rows as digest_training_rows,
     find_version_training_rows as find_version_training_rows,
 )

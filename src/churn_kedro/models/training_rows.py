@@ -80,3 +80,18 @@ def find_version_training_rows(
     ):
         return np.ones(len(test), dtype=bool)
     return in_training
+
+
+def count_new_rows(model: RegisteredModel, customers: pd.DataFrame, declaration: CustomerDeclaration) -> int | None:
+    """Count customers that a version was not trained on.
+
+    Args:
+        model: The version, loaded with its training rows.
+        customers: Customers with their target.
+        declaration: The table's declaration.
+
+    Returns:
+        Number of customers, of whom some may be its test customers; None where the training rows were not recorded.
+    """
+    found = find_training_rows(model.training_rows, customers, declaration)
+    return None if found is None else int((~found).sum())

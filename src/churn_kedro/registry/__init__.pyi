@@ -37,4 +37,4 @@ from .lifecycle import (
     require_champion as require_champion,
 )
 from .parameters import RegistryParameters as RegistryParameters
-from .retention import find_expired as find_expired
+from .retention import RetentionParameters as RetentionParameters, find_expired as find_expired

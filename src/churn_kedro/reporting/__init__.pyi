@@ -20,6 +20,7 @@ from .figures.explanations import (
     draw_waterfalls as draw_waterfalls,
 )
 from .figures.gate import draw_gate as draw_gate
+from .figures.monitoring import draw_monitoring as draw_monitoring
 from .figures.performance import draw_findings as draw_findings, draw_performance as draw_performance
 from .figures.ranking import (
     draw_campaign as draw_campaign,
@@ -34,6 +35,7 @@ from .model_card import (
     render_model_card_html as render_model_card_html,
     render_model_card_markdown as render_model_card_markdown,
 )
+from .monitoring_page import render_monitoring_page as render_monitoring_page
 from .pages import escape_markdown as escape_markdown
 from .report_content import metric_title as metric_title
 from .service_page import (

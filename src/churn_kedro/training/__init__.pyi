@@ -27,6 +27,7 @@ from .progress import NoProgress as NoProgress, TerminalProgress as TerminalProg
 from .recipe import (
     PartFolder as PartFolder,
     TrainingSummary as TrainingSummary,
+    ValidatedPredictions as ValidatedPredictions,
     describe_problem as describe_problem,
     fit_model as fit_model,
     search_models as search_models,

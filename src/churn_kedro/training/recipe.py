@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from churn_estimators.value import decide, expected_profit
 from churn_kedro.base import (
     ParameterError,
     Record,
@@ -19,7 +20,7 @@ from churn_kedro.base import (
     training_threads,
 )
 from churn_kedro.campaigns import CampaignParameters, ThresholdChoice, choose_threshold, fit_contact_value
-from churn_kedro.customers import TASKS, Score, SplitParameters, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, Score, SplitParameters, Task
 from churn_kedro.features import TrainingInputs, fit_features
 from churn_kedro.models import TrainedModel, describe_learning, task_facts
 from churn_kedro.training.algorithms import Device, Problem, load_algorithm
@@ -108,6 +109,27 @@ class TrainingSummary(Record):
 
 
 @dataclass(frozen=True)
+class ValidatedPredictions:
+    """Calibrated out-of-fold predictions of the development customers.
+
+    Attributes:
+        rows: Positions among the development customers, shape (n,).
+        target: Codes of the classes, or numbers, shape (n,).
+        prediction: Probability of leaving, or number, shape (n,); probability of each class, shape (n, n_classes).
+        contacted: Whether each customer is worth a contact, shape (n,); None for other tasks than binary.
+        profit: Expected profit of a contact, in money, shape (n,); None: unknown.
+        importance: Share of each column in the importance of the fitted model, 0 to 1.
+    """
+
+    rows: np.ndarray
+    target: np.ndarray
+    prediction: np.ndarray
+    contacted: np.ndarray | None = None
+    profit: np.ndarray | None = None
+    importance: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Training:
     """Result of a training.
 
@@ -115,11 +137,13 @@ class Training:
         model: The estimator with its metadata.
         inputs: The fitted column treatment.
         summary: Summary of the training.
+        validated: Calibrated out-of-fold predictions.
     """
 
     model: TrainedModel
     inputs: TrainingInputs
     summary: TrainingSummary
+    validated: ValidatedPredictions
 
 
 def describe_problem(development: Development, configuration: TrainingConfiguration) -> Problem:
@@ -325,7 +349,34 @@ def fit_model(
         column_benefits=measure_column_benefits(development, candidate_comparison, members, problem, configuration),
         recipe=_write_recipe(development, problem, configuration),
     )
-    return Training(model, inputs, summary)
+    validated = _validate_predictions(development, candidate_comparison, probability, estimator, declaration)
+    return Training(model, inputs, summary, validated)
+
+
+def _validate_predictions(
+    development: Development,
+    candidate_comparison: CandidateComparison,
+    prediction: np.ndarray,
+    model: CustomerModel,
+    declaration: CustomerDeclaration,
+) -> ValidatedPredictions:
+    """Add decisions, expected profit and importance to the calibrated out-of-fold predictions."""
+    from churn_kedro.evaluation import column_importance
+
+    found = candidate_comparison.out_of_fold
+    customers = development.customers.iloc[found.rows]
+    importance = column_importance(model, customers, declaration)
+    if model.task != "binary" or model.threshold is None:
+        return ValidatedPredictions(found.rows, found.target, prediction, importance=importance)
+    value = model.contact_value
+    return ValidatedPredictions(
+        found.rows,
+        found.target,
+        prediction,
+        contacted=decide(prediction, model.threshold, model.eligible(customers)),
+        profit=None if value is None else expected_profit(prediction, value.of(customers), value),
+        importance=importance,
+    )
 
 
 def _list_facts(

@@ -10,6 +10,7 @@ from churn_kedro.customers import CustomerDeclaration, SplitManifest
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.features import FittedFeatures, describe_features
 from churn_kedro.models import TrainedModel, digest_training_rows
+from churn_kedro.monitoring import ReferenceProfile, build_reference
 from churn_kedro.training import (
     CandidateComparison,
     ChildRun,
@@ -23,6 +24,7 @@ from churn_kedro.training import (
     TrainingConfiguration,
     TrainingSummary,
     TrialArchive,
+    ValidatedPredictions,
     build_development,
     compare_candidates,
     describe_problem,
@@ -131,7 +133,7 @@ def train_model(
     problem: Problem,
     configuration: TrainingConfiguration,
     parts: PartFolder,
-) -> tuple[TrainedModel, FittedFeatures, TrainingSummary]:
+) -> tuple[TrainedModel, FittedFeatures, TrainingSummary, ValidatedPredictions]:
     """Fit the chosen candidate on all development customers, calibrate it and choose its threshold.
 
     Args:
@@ -143,11 +145,29 @@ def train_model(
         parts: Folder for the matrix, if it is stored on disk.
 
     Returns:
-        The estimator to register, the fitted treatment, and the summary.
+        The estimator to register, the fitted treatment, the summary, and the calibrated out-of-fold predictions.
     """
     training = fit_model(development, candidate_comparison, search, problem, configuration, parts)
     fitted = describe_features(training.inputs, configuration.declaration, configuration.features)
-    return training.model, fitted, training.summary
+    return training.model, fitted, training.summary, training.validated
+
+
+def profile_training_customers(
+    development: Development, predictions: ValidatedPredictions, declaration: CustomerDeclaration
+) -> tuple[ReferenceProfile, pd.DataFrame]:
+    """Describe the customers that the model is trained on, with which monitoring compares others later.
+
+    Args:
+        development: Development customers.
+        predictions: Calibrated out-of-fold predictions.
+        declaration: The table's declaration.
+
+    Returns:
+        Histograms of columns and predictions, and a sample of customers as numbers of bins.
+    """
+    validated = development.customers.iloc[predictions.rows]
+    reference = build_reference(development.customers, validated, predictions, declaration)
+    return reference.profile, reference.sample
 
 
 def record_training(

@@ -67,8 +67,14 @@ def create_pipeline() -> Pipeline:
                     "training_configuration",
                     "matrix_parts",
                 ],
-                outputs=["churn_model@tracking", "fitted_features", "training_summary"],
+                outputs=["churn_model@tracking", "fitted_features", "training_summary", "validated_predictions"],
                 name="train_model",
+            ),
+            Node(
+                nodes.profile_training_customers,
+                inputs=["development_customers", "validated_predictions", "params:customers"],
+                outputs=["reference_profile", "reference_sample"],
+                name="profile_training_customers",
             ),
             Node(
                 nodes.record_training,

@@ -17,9 +17,11 @@ import numpy as np
 import pandas as pd
 
 from churn_kedro.pipelines.fabrication.shapes.draws import FloatArray, IntArray, draw_unique_codes
+from churn_kedro.pipelines.fabrication.shapes.drift import apply_drift
 from churn_kedro.pipelines.fabrication.shapes.interface import FabricatedCustomers, FabricationParameters
 
 PROBABILITY_DECIMALS: Final = 6
+_DRIFT_STREAM: Final = 1
 
 
 @dataclass(frozen=True)
@@ -65,9 +67,12 @@ def fabricate_churn(shape: ChurnShape, parameters: FabricationParameters) -> Fab
     codes = draw_unique_codes(identity_rng, parameters.rows + parameters.new_rows, shape.possible_ids)
     identities = shape.identify(codes)
 
-    attributes = shape.draw_attributes(labelled_rng, parameters.rows)
-    effects = shape.effects_on_log_odds(attributes)
-    intercept = solve_intercept(effects, shape.churn_rate)
+    # A drift has a stream of its own, so that customers without one stay the same.
+    drift_rng = np.random.default_rng([parameters.seed, _DRIFT_STREAM])
+    drawn = shape.draw_attributes(labelled_rng, parameters.rows)
+    intercept = solve_intercept(shape.effects_on_log_odds(drawn), shape.churn_rate)
+    attributes, behaving, added = apply_drift(drawn, parameters.drift, drift_rng)
+    effects = shape.effects_on_log_odds(behaving) + added
     # The label is drawn from the rounded probability, so the stored probability is exact.
     probability = np.round(churn_probability(effects, intercept), PROBABILITY_DECIMALS)
     churned = label_rng.random(parameters.rows) < probability
@@ -76,7 +81,8 @@ def fabricate_churn(shape: ChurnShape, parameters: FabricationParameters) -> Fab
     labelled[shape.target_column] = np.where(churned, shape.churned_label, shape.stayed_label)
     truth = pd.DataFrame({shape.id_column: labelled[shape.id_column], "probability": probability})
     new_identities = identities.iloc[parameters.rows :].reset_index(drop=True)
-    new = pd.concat([new_identities, shape.draw_attributes(new_rng, parameters.new_rows)], axis="columns")
+    new_attributes, _, _ = apply_drift(shape.draw_attributes(new_rng, parameters.new_rows), parameters.drift, drift_rng)
+    new = pd.concat([new_identities, new_attributes], axis="columns")
     return FabricatedCustomers(labelled=labelled, new=new, truth=truth)
 
 

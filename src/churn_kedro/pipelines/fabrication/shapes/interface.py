@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import Field, model_validator
 
 from churn_kedro.base import Parameters
+from churn_kedro.pipelines.fabrication.shapes.drift import Drift
 
 ShapeName = Literal["bank", "telco", "subscription", "housing", "iris"]
 
@@ -24,11 +25,14 @@ class FabricationParameters(Parameters):
     rows: int = Field(gt=0, le=10_000_000, description="Number of labelled customers.")
     new_rows: int = Field(ge=0, le=10_000_000, description="Number of new, unlabelled customers.")
     seed: int = Field(ge=0, description="Seed of the random generator.")
+    drift: Drift | None = Field(None, description="Planted change of all customers (bank, telco, subscription).")
 
     @model_validator(mode="after")
     def _as_many_flowers_as_there_are(self) -> Self:
         if self.shape == "iris" and self.rows != IRIS_FLOWERS:
             raise ValueError(f"the iris table is real: expected rows {IRIS_FLOWERS}, found {self.rows}")
+        if self.drift is not None and self.shape not in ("bank", "telco", "subscription"):
+            raise ValueError(f"drift needs the shape bank, telco or subscription; found {self.shape}")
         return self
 
 

@@ -1,23 +1,23 @@
-"""Reports of scored batches: one JSON file each."""
+"""Reports of many runs: one JSON file each in a folder."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
-from pydantic import ValidationError
+from kedro.utils import load_obj
+from pydantic import BaseModel, ValidationError
 
-from churn_kedro.campaigns import BatchReport
 from churn_kedro.datasets.files import open_filesystem, written_whole
 
-ARTIFACT_FOLDER = "inference_batches"
 
-
-class BatchReportDataset(AbstractDataset[BatchReport, BatchReport]):
-    """The report of a batch, added as ``<batch id>.json`` to a folder and as an artifact to the MLflow run.
+class ReportFolderDataset(AbstractDataset[Any, Any]):
+    """A report, added as a file to a folder and as an artifact to the MLflow run.
 
     Args:
         filepath: Local path or fsspec URL of the folder.
+        key: Attribute of the report that is the name of its file.
+        artifact_path: Folder in the MLflow run's artifacts that gets a copy; the name of the folder by default.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
     """
@@ -26,16 +26,20 @@ class BatchReportDataset(AbstractDataset[BatchReport, BatchReport]):
         self,
         *,
         filepath: str,
+        key: str,
+        artifact_path: str | None = None,
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
-        self._saved: BatchReport | None = None
+        self._key = key
+        self._artifact_path = artifact_path or self._filepath.name
+        self._saved: BaseModel | None = None
         # Name that kedro-mlflow sets when tracking is off for a pipeline.
         self._logging_activated = True
         self.metadata = metadata
 
-    def load(self) -> BatchReport:
+    def load(self) -> Any:
         """Return the report that was saved in this run.
 
         Raises:
@@ -45,23 +49,25 @@ class BatchReportDataset(AbstractDataset[BatchReport, BatchReport]):
             raise DatasetError(f"This run has saved no report; those of other runs are in {self._filepath}.")
         return self._saved
 
-    def save(self, data: BatchReport) -> None:
+    def save(self, data: Any) -> None:
         """Write the report, and log it to the active MLflow run.
 
         Args:
-            data: The report.
+            data: The report, a pydantic model.
         """
         text = data.model_dump_json(indent=2) + "\n"
-        name = f"{data.batch_id}.json"
-        target = self._filepath / name
-        with written_whole(self._filesystem, target) as path, self._filesystem.open(path, "wb") as file:
+        name = f"{getattr(data, self._key)}.json"
+        with (
+            written_whole(self._filesystem, self._filepath / name) as path,
+            self._filesystem.open(path, "wb") as file,
+        ):
             file.write(text.encode())
         self._saved = data
         if self._logging_activated:
             import mlflow
 
             if mlflow.active_run() is not None:
-                mlflow.log_text(text, f"{ARTIFACT_FOLDER}/{name}")
+                mlflow.log_text(text, f"{self._artifact_path}/{name}")
 
     def _exists(self) -> bool:
         return self._saved is not None
@@ -70,11 +76,13 @@ class BatchReportDataset(AbstractDataset[BatchReport, BatchReport]):
         return {"filepath": str(self._filepath)}
 
 
-class EarlierBatchesDataset(AbstractDataset[Any, list[BatchReport]]):
-    """The reports of earlier batches in a folder of :class:`BatchReportDataset`. It is read-only.
+class EarlierReportsDataset(AbstractDataset[Any, list[Any]]):
+    """The reports in a folder of :class:`ReportFolderDataset`. It is read-only.
 
     Args:
         filepath: Local path or fsspec URL of the folder.
+        model: Import path of the pydantic class.
+        order: Attribute of the report with its time, ISO 8601.
         most_recent: Number of reports that are loaded.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
@@ -84,19 +92,23 @@ class EarlierBatchesDataset(AbstractDataset[Any, list[BatchReport]]):
         self,
         *,
         filepath: str,
+        model: str,
+        order: str,
         most_recent: int = 1000,
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
+        self._model = model
+        self._order = order
         self._most_recent = most_recent
         self.metadata = metadata
 
-    def load(self) -> list[BatchReport]:
+    def load(self) -> list[Any]:
         """Read the latest reports.
 
         Returns:
-            Reports by time of scoring; none if there is no folder yet.
+            Reports by time; none if there is no folder yet.
 
         Raises:
             DatasetError: A file is not a report.
@@ -106,18 +118,19 @@ class EarlierBatchesDataset(AbstractDataset[Any, list[BatchReport]]):
         self._filesystem.invalidate_cache(folder)
         if not self._filesystem.isdir(folder):
             return []
+        model: type[BaseModel] = load_obj(self._model)
         reports = []
         for path in sorted(self._filesystem.ls(folder, detail=False)):
             if not str(path).endswith(".json"):
                 continue
             try:
-                reports.append(BatchReport.model_validate_json(self._filesystem.cat_file(path)))
+                reports.append(model.model_validate_json(self._filesystem.cat_file(path)))
             except ValidationError as error:
                 raise DatasetError(
-                    f"The file {path} is not a report of a batch: {error.errors(include_url=False)[0]['msg']}. Delete "
+                    f"The file {path} is not a {model.__name__}: {error.errors(include_url=False)[0]['msg']}. Delete "
                     "it, to go on without it."
                 ) from error
-        return sorted(reports, key=lambda report: report.scored_at)[-self._most_recent :]
+        return sorted(reports, key=lambda report: str(getattr(report, self._order)))[-self._most_recent :]
 
     def save(self, data: Any) -> None:
         """Raise an error, since reports are saved one by one."""

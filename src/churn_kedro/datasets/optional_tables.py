@@ -1,0 +1,34 @@
+"""Raw tables that may be absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from churn_kedro.datasets.tables import RawTableDataset
+
+
+class OptionalTableDataset(RawTableDataset):
+    """A raw table of another program that may be absent. It is read-only.
+
+    Args:
+        filepath: Local path or fsspec URL; an empty text: absent.
+        required: Whether the file must exist, because somebody has named it.
+        arguments: Further arguments of :class:`churn_kedro.datasets.RawTableDataset`.
+    """
+
+    def __init__(self, *, filepath: str, required: bool = False, **arguments: Any) -> None:
+        super().__init__(filepath=filepath, **arguments)
+        self._required = required
+
+    def load(self) -> Any:
+        """Read the table.
+
+        Returns:
+            As :meth:`churn_kedro.datasets.RawTableDataset.load`; None if the file is absent and not required.
+        """
+        return super().load() if self._required or self._exists() else None
+
+    def require_file(self) -> None:
+        """Raise an error if the file is absent and required, or empty."""
+        if self._required or self._exists():
+            super().require_file()

@@ -1,0 +1,279 @@
+"""Counting of the customers to examine, from any source, and their comparison with the reference."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from churn_estimators.value import CONTACT
+from churn_kedro.base import Record, perf_counter
+from churn_kedro.campaigns import LoggedBatch, ScoredTable, score_parts
+from churn_kedro.customers import CustomerDeclaration, TableParts
+from churn_kedro.models import RegisteredModel
+from churn_kedro.monitoring.counts import ColumnCounts, TableCounter, count_column
+from churn_kedro.monitoring.drift import Shares, compare_columns, compare_predictions, count_tests
+from churn_kedro.monitoring.multivariate import compare_jointly
+from churn_kedro.monitoring.parameters import MonitoringParameters
+from churn_kedro.monitoring.performance import Estimate, PerformanceEstimate, ScoreCounts, estimate_performance
+from churn_kedro.monitoring.profiles import ReferenceProfile
+from churn_kedro.monitoring.quality import CurrentQuality, check_quality
+from churn_kedro.monitoring.reference import Reference
+from churn_kedro.monitoring.report import DriftSummary
+
+
+class PredictionSource(Protocol):
+    """Predictions of the log."""
+
+    def iterate(
+        self, *, since: str | None = None, until: str | None = None, model_version: int | None = None
+    ) -> Iterator[LoggedBatch]:
+        """Read predictions in blocks."""
+        ...
+
+    def identify(self, customers: pd.Series) -> pd.Series:
+        """Write identifiers as the log stores them."""
+        ...
+
+
+class MonitoringWindow(Record):
+    """The time that is examined, UTC in ISO 8601."""
+
+    as_of: str
+    since: str
+
+
+@dataclass
+class CurrentCustomers:
+    """Counts of the examined customers.
+
+    Attributes:
+        counter: Counts of the columns.
+        source: What was examined, for readers.
+        predictions: Counts of the predictions in the bins of the reference; None if it has none.
+        scores: Predictions by decision and probability (task binary).
+        bands: Customers by risk band.
+        total: Sum of the predictions.
+        rejected: Rows that could not be scored.
+        hidden: Private columns, which the log has as hashes only.
+    """
+
+    counter: TableCounter
+    source: str
+    predictions: ColumnCounts | None = None
+    scores: ScoreCounts | None = None
+    bands: Counter[str] = field(default_factory=Counter)
+    total: float = 0.0
+    rejected: int = 0
+    hidden: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Examination:
+    """Comparison of the examined customers with the reference.
+
+    Attributes:
+        drift: Drift of customers and predictions.
+        estimated: Estimated quality of the predictions; None where it cannot be estimated.
+        quality: Quality of the data.
+    """
+
+    drift: DriftSummary
+    estimated: PerformanceEstimate | None
+    quality: CurrentQuality
+
+
+def count_customers(
+    source: PredictionSource | ScoredTable | TableParts,
+    model: RegisteredModel,
+    profile: ReferenceProfile,
+    declaration: CustomerDeclaration,
+    window: MonitoringWindow,
+    seed: int,
+) -> CurrentCustomers:
+    """Count the customers to examine, in one pass.
+
+    Args:
+        source: The prediction log (predictions of this version in the window), the last batch, or a table, which is
+            scored by the version.
+        model: The version.
+        profile: Its reference profile.
+        declaration: The table's declaration.
+        window: The time that is examined.
+        seed: Seed of the sample.
+
+    Returns:
+        The counts.
+
+    Raises:
+        CustomerTableError: A table lacks columns of the model.
+    """
+    private = {column.name for column in declaration.features if column.private}
+    if isinstance(source, ScoredTable):
+        current = _begin(profile, declaration, f"the last batch ({source.data_digest[:8]})", seed)
+        current.rejected = source.counts.rows_rejected
+        for part in source.read_customers():
+            current.counter.add(part)
+        _count_answers(current, source.answer, profile, model)
+        return current
+    if isinstance(source, TableParts):
+        current = _begin(profile, declaration, "a table", seed)
+        for scored in score_parts(source, model, declaration, perf_counter):
+            current.counter.add(scored.customers)
+            current.rejected += scored.counts.rows_rejected
+            _count_answers(current, scored.answer, profile, model)
+        current.source = f"a table ({source.digest[:8]})"
+        return current
+    hidden = sorted(private.intersection(column.name for column in profile.columns))
+    shown = profile.model_copy(update={"columns": [one for one in profile.columns if one.name not in private]})
+    current = _begin(shown, declaration, "the prediction log", seed)
+    current.hidden = hidden
+    for batch in source.iterate(since=window.since, until=window.as_of, model_version=model.version):
+        current.counter.add(read_logged(batch.features, model))
+        _count_answers(current, batch.predictions, profile, model)
+    return current
+
+
+def read_logged(cells: pd.DataFrame, model: RegisteredModel) -> pd.DataFrame:
+    """Read logged cells as the model does; columns that the log lacks are absent.
+
+    Args:
+        cells: Cells of the log.
+        model: The version.
+
+    Returns:
+        Typed customers.
+    """
+    from churn_estimators.cells import read_table
+
+    present = [reader for reader in model.estimator.readers if reader.column in cells]
+    return read_table(cells, present).table
+
+
+def _begin(profile: ReferenceProfile, declaration: CustomerDeclaration, source: str, seed: int) -> CurrentCustomers:
+    current = CurrentCustomers(TableCounter(profile, declaration, seed), source)
+    if profile.scores is not None:
+        current.scores = ScoreCounts()
+    return current
+
+
+def _count_answers(
+    current: CurrentCustomers, answers: pd.DataFrame, profile: ReferenceProfile, model: RegisteredModel
+) -> None:
+    """Count predictions of the log, or answers of the model."""
+    task = model.estimator.task
+    if task == "multiclass":
+        predicted = answers["prediction"] if "prediction" in answers else answers["decision"]
+        predicted = predicted.astype("str")
+        probabilities = [name for name in answers if str(name).startswith("probability_")]
+        score = answers[probabilities].max(axis=1) if probabilities else answers["score"]
+    else:
+        predicted = next(answers[name] for name in ("score", "probability", "prediction") if name in answers)
+        predicted = predicted.astype(float)
+        score = predicted
+    current.total += float(np.nansum(score))
+    if profile.prediction is not None:
+        counted = count_column(predicted, profile.prediction)
+        if current.predictions is None:
+            current.predictions = counted
+        else:
+            current.predictions.add(counted)
+    if current.scores is not None and task == "binary":
+        known = predicted.notna().to_numpy(dtype=bool)
+        contacted = answers["decision"].eq(CONTACT).to_numpy(dtype=bool)[known]
+        profit = None
+        if "expected_value" in answers:
+            found = answers["expected_value"].to_numpy(dtype=float, na_value=np.nan)[known]
+            profit = None if np.isnan(found).all() and len(found) else found
+        current.scores.add(predicted.to_numpy()[known], contacted, profit)
+    if "risk_band" in answers:
+        current.bands.update({str(name): int(count) for name, count in answers["risk_band"].value_counts().items()})
+
+
+def examine(
+    current: CurrentCustomers,
+    reference: Reference,
+    declaration: CustomerDeclaration,
+    parameters: MonitoringParameters,
+) -> Examination:
+    """Compare the examined customers with the reference.
+
+    Args:
+        current: Their counts.
+        reference: What the version was trained on.
+        declaration: The table's declaration.
+        parameters: Parameters of monitoring.
+
+    Returns:
+        Drift, estimated quality, and quality of the data.
+    """
+    profile = reference.profile
+    hidden = set(current.hidden)
+    shown = profile.model_copy(update={"columns": [one for one in profile.columns if one.name not in hidden]})
+    level = parameters.false_alarm_rate / count_tests(shown)
+    seed = parameters.random_state
+    columns = compare_columns(current.counter, shown, parameters.drift, level, seed)
+    joint = compare_jointly(reference.sample, current.counter.sample, shown, parameters.drift, level, seed)
+    quality = check_quality(current.counter, shown, declaration, current.rejected)
+    predictions = None
+    if current.predictions is not None and current.predictions.rows:
+        predictions = compare_predictions(
+            profile,
+            current.predictions,
+            _decisions(current),
+            {name: Shares(reference=0.0, current=share) for name, share in _band_shares(current.bands).items()},
+            _means(current, profile),
+            parameters.drift,
+            level,
+            seed,
+        )
+    drift = DriftSummary(columns=columns, joint=joint, predictions=predictions)
+    return Examination(drift, _estimate(current, profile, parameters, level), quality)
+
+
+def _decisions(current: CurrentCustomers) -> tuple[int, int] | None:
+    if current.scores is None or not current.scores.total:
+        return None
+    return round(current.scores.customers[1].sum()), round(current.scores.total)
+
+
+def _band_shares(bands: Counter[str]) -> dict[str, float]:
+    total = sum(bands.values())
+    return {name: count / total for name, count in sorted(bands.items())} if total else {}
+
+
+def _means(current: CurrentCustomers, profile: ReferenceProfile) -> Shares | None:
+    if profile.scores is None or not current.counter.rows:
+        return None
+    customers, expected = np.asarray(profile.scores.customers), np.asarray(profile.scores.expected)
+    return Shares(reference=float(expected.sum() / customers.sum()), current=current.total / current.counter.rows)
+
+
+def _estimate(
+    current: CurrentCustomers, profile: ReferenceProfile, parameters: MonitoringParameters, level: float
+) -> PerformanceEstimate | None:
+    rows = current.counter.rows
+    if not rows:
+        return None
+    if profile.scores is not None and current.scores is not None:
+        return estimate_performance(
+            current.scores, profile.scores, parameters.performance, level, parameters.random_state
+        )
+    if profile.task != "multiclass" or "accuracy" not in profile.errors:
+        return None
+    value = current.total / rows
+    # Half the width of the normal interval of a share; the probabilities themselves vary less.
+    half = 1.96 * float(np.sqrt(value * (1 - value) / rows))
+    before = profile.errors["accuracy"]
+    falls = ["accuracy"] if before - value > max(parameters.performance.largest_drop, 2 * half) else []
+    return PerformanceEstimate(
+        customers=rows,
+        metrics={"accuracy": Estimate(value=value, low=value - half, high=value + half)},
+        reference={"accuracy": before},
+        falls=falls,
+        severity="alarm" if falls else "ok",
+    )
