@@ -10,11 +10,13 @@ from churn_kedro.campaigns.parameters import BandParameters, CampaignParameters,
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.datasets.campaign_lists import CampaignListDataset
 from churn_kedro.datasets.figure_folders import FiguresDataset
+from churn_kedro.datasets.optional_tables import OptionalTableDataset
 from churn_kedro.datasets.prediction_log import PredictionLogDataset
 from churn_kedro.datasets.report_folders import EarlierReportsDataset, ReportFolderDataset
 from churn_kedro.datasets.scored_tables import ScoredTableDataset
 from churn_kedro.datasets.tables import TableDataset
 from churn_kedro.models.interface import RegisteredModel, TrainedModel
+from churn_kedro.monitoring.parameters import MonitoringParameters
 from churn_kedro.pipelines import inference
 
 
@@ -71,6 +73,9 @@ def score(
             "params:customers": MemoryDataset(declaration),
             "params:inference": MemoryDataset(parameters),
             "params:campaigns": MemoryDataset(campaigns),
+            "params:monitoring": MemoryDataset(MonitoringParameters()),
+            # There is no such file, so it is None.
+            "champion_reference": OptionalTableDataset(filepath=str(folder / "absent.csv")),
             "scored_customers": ScoredTableDataset(filepath=str(folder / "scored.parquet")),
             "unscored_customers": TableDataset(filepath=str(folder / "unscored.csv")),
             "predictions": TableDataset(filepath=str(folder / "predictions.parquet")),
@@ -80,7 +85,7 @@ def score(
             ),
             "batch_report": ReportFolderDataset(filepath=batches, key="batch_id"),
             "batch_figures": FiguresDataset(filepath=str(folder / "figures")),
-            "prediction_log": PredictionLogDataset(url=f"sqlite:///{folder}/log.db"),
+            "prediction_log@inference": PredictionLogDataset(url=f"sqlite:///{folder}/log.db"),
         }
     )
     made = pipeline.all_outputs()

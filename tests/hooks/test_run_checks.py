@@ -14,7 +14,7 @@ from churn_kedro.datasets import RawTablePartsDataset
 from churn_kedro.hooks.run_checks import RunCheckHooks
 from churn_kedro.pipelines.inference import create_pipeline
 
-STORED = ("champion_model@registry", "earlier_batches", "new_customers")
+STORED = ("champion_model@registry", "champion_reference", "earlier_batches", "new_customers")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -52,7 +52,7 @@ def test_a_whole_pipeline_and_its_end_are_accepted() -> None:
 
     check(whole, stored)
     end = whole.from_nodes("inference.measure_batch")
-    check(end, {name: MemoryDataset(1) for name in ("batch_report", "ranked_customers")})
+    check(end, {name: MemoryDataset(1) for name in ("batch_report", "ranked_customers", "batch_drift")})
 
 
 def test_a_raw_table_that_is_absent_is_reported_before_anything_runs(tmp_path: Path) -> None:

@@ -119,6 +119,7 @@ def _read_use_case(path: Path, env: str | None, version: str) -> tuple[UseCase, 
         inference.bands,
         inference.holdout_share,
         prediction_log_url(path, os.environ, name),
+        parameters["monitoring"],
     )
     return use_case, parameters["serving"], str(loader["mlflow"]["server"]["mlflow_tracking_uri"])
 

@@ -58,10 +58,7 @@ from .mlflow.runs import (
 from .mlflow.stored_files import find_place as find_place
 from .mlflow.stored_models import fetch_file as fetch_file, load_input_example as load_input_example
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
-from .monitored_customers import (
-    LoggedPredictionsDataset as LoggedPredictionsDataset,
-    MonitoredCustomersDataset as MonitoredCustomersDataset,
-)
+from .monitored_predictions import MonitoredPredictionsDataset as MonitoredPredictionsDataset
 from .optional_tables import OptionalTableDataset as OptionalTableDataset
 from .prediction_log import (
     PredictionLog as PredictionLog,

@@ -12,7 +12,7 @@ class OptionalTableDataset(RawTableDataset):
 
     Args:
         filepath: Local path or fsspec URL; an empty text: absent.
-        required: Whether the file must exist, because somebody has named it.
+        required: Whether the file must exist.
         arguments: Further arguments of :class:`churn_kedro.datasets.RawTableDataset`.
     """
 

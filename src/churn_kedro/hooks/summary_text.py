@@ -7,10 +7,10 @@ from typing import Any
 
 from churn_kedro.base import escape_controls
 from churn_kedro.campaigns import BatchReport, CampaignCounts, StreamReport
-from churn_kedro.customers import DataQuality, Finding, LeakageReport, SchemaChanges, SnapshotReport
+from churn_kedro.customers import FILE_NAMES, DataQuality, Finding, LeakageReport, SchemaChanges, SnapshotReport
 from churn_kedro.evaluation import Evaluation, headlines
 from churn_kedro.models import SCORE_NAMES
-from churn_kedro.monitoring import MonitoringReport
+from churn_kedro.monitoring import MonitoringReport, ScoredDrift
 from churn_kedro.pipelines.fabrication.shapes.ceiling import Ceiling, SampleReport, ValueCeiling
 from churn_kedro.registry import Decision
 from churn_kedro.reporting import Assessment
@@ -299,6 +299,11 @@ def _describe_stream(report: StreamReport) -> list[str]:
     return [_line("stream", f"{counts.predictions:,} predictions by version {counts.model_version}{bands}{rejected}")]
 
 
+def _describe_scored_drift(report: ScoredDrift) -> list[str]:
+    sentence = report.describe(FILE_NAMES)
+    return [] if sentence is None else [_line("warning", sentence)]
+
+
 def _describe_monitoring(report: MonitoringReport, files: Mapping[str, str]) -> list[str]:
     lines = [
         _line(
@@ -323,6 +328,7 @@ _PLAIN: Mapping[type, Callable[[Any], list[str]]] = {
     Assessment: _describe_assessment,
     Decision: _describe_decision,
     StreamReport: _describe_stream,
+    ScoredDrift: _describe_scored_drift,
 }
 _POINTING: Mapping[type, Callable[[Any, Mapping[str, str]], list[str]]] = {
     SnapshotReport: _describe_snapshots,

@@ -1,9 +1,10 @@
+from .counts import TableCounter as TableCounter
 from .drift import ColumnDrift as ColumnDrift, count_tests as count_tests
 from .examination import (
     CurrentCustomers as CurrentCustomers,
     Examination as Examination,
+    MonitoredPredictions as MonitoredPredictions,
     MonitoringWindow as MonitoringWindow,
-    PredictionSource as PredictionSource,
     count_customers as count_customers,
     examine as examine,
     read_logged as read_logged,
@@ -41,6 +42,11 @@ from .retraining import (
     RetrainingPlan as RetrainingPlan,
     plan_retraining as plan_retraining,
     propose_retirements as propose_retirements,
+)
+from .scored_drift import (
+    ScoredDrift as ScoredDrift,
+    compare_scored as compare_scored,
+    summarise_counts as summarise_counts,
 )
 from .severity import Severity as Severity
 from .shifts import name_shifts as name_shifts

@@ -40,6 +40,19 @@ class PredictionSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class MonitoredPredictions:
+    """What monitoring reads.
+
+    Attributes:
+        log: The prediction log.
+        examined: What is examined: the log, the scored customers of the last batch, or a table.
+    """
+
+    log: PredictionSource
+    examined: PredictionSource | ScoredTable | TableParts
+
+
 class MonitoringWindow(Record):
     """The time that is examined, UTC in ISO 8601."""
 

@@ -18,7 +18,7 @@ from churn_kedro.monitoring.severity import Severity
 SCORE_BINS = 1_000
 MetricName = Literal["roc_auc", "f1", "accuracy", "precision", "recall", "positive_rate", "profit", "rmse", "mae"]
 # Metrics whose fall is an alarm, in order of preference.
-JUDGED = ("roc_auc", "accuracy")
+DECISIVE = ("roc_auc", "accuracy")
 
 
 class Estimate(Record):
@@ -223,7 +223,7 @@ def find_falls(
     from scipy.stats import norm
 
     falls = []
-    judged = next((name for name in JUDGED if name in metrics and name in reference), None)
+    judged = next((name for name in DECISIVE if name in metrics and name in reference), None)
     if judged is not None:
         fall = reference[judged] - metrics[judged].value
         # The reference has an error of about the same size at most, since it has more customers as a rule.

@@ -9,6 +9,7 @@ import pandas as pd
 
 from churn_kedro.campaigns import BatchReport
 from churn_kedro.customers import DisplayNames
+from churn_kedro.monitoring import ScoredDrift
 from churn_kedro.reporting.pages import Picture, html_templates
 from churn_kedro.reporting.report_content import Tile, Tone
 from churn_kedro.reporting.wording import write_date, write_money, write_number
@@ -35,6 +36,7 @@ def render_batch_page(
     contacts: pd.DataFrame,
     names: DisplayNames,
     pictures: Mapping[str, bytes],
+    drift: ScoredDrift | None = None,
 ) -> str:
     """Render the page.
 
@@ -44,6 +46,7 @@ def render_batch_page(
         contacts: The campaign list; the first customers are shown.
         names: Names of columns.
         pictures: PNG images by name.
+        drift: How the customers differ from those of the training; None: unknown.
 
     Returns:
         Self-contained HTML; texts are escaped.
@@ -57,6 +60,7 @@ def render_batch_page(
             date=write_date(report.scored_at),
             tiles=list_tiles(report),
             sentences=describe_batch(report, names),
+            unfamiliar=None if drift is None else drift.describe(names),
             changes=[] if previous is None else list_changes(report, previous),
             previous_date="" if previous is None else write_date(previous.scored_at),
             header=[_title(str(name), names) for name in shown.columns],

@@ -20,6 +20,7 @@ from starlette.responses import Response
 
 from churn_kedro import __version__
 from churn_kedro.datasets import open_prediction_log
+from churn_kedro.serving.drift_watch import DriftWatch
 from churn_kedro.serving.guard import Endpoint, Guard, RateLimit, error_body
 from churn_kedro.serving.log_writer import LogWriter, PredictionSink, RequestsFile
 from churn_kedro.serving.metrics import ServiceMetrics, forget_ended_workers
@@ -95,6 +96,7 @@ class Service:
             requests.identify,
             [column.name for column in requests.columns if column.role != "id"],
             parameters.log.retention_days,
+            DriftWatch(use_case.name, declaration, use_case.monitoring, lambda: holder.model, self.metrics).add,
         )
         writer = LogWriter(
             f"predictions of {use_case.name}",

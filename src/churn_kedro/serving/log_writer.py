@@ -201,6 +201,7 @@ class PredictionSink:
         identify: Joins the identifiers of a customer.
         feature_names: Columns that are stored.
         retention_days: Days after which predictions are deleted; None: never.
+        examine: Gets the requests that were stored; None: nothing is examined.
     """
 
     def __init__(
@@ -209,8 +210,10 @@ class PredictionSink:
         identify: Callable[[Mapping[str, Any]], str | None],
         feature_names: Sequence[str],
         retention_days: int | None,
+        examine: Callable[[Sequence[AnsweredRequest]], None] | None = None,
     ) -> None:
         self._log = log
+        self._examine = examine
         self._identify = identify
         self._feature_names = tuple(feature_names)
         self._retention_days = retention_days
@@ -225,6 +228,8 @@ class PredictionSink:
             DatasetError: The database does not accept them.
         """
         self._log.append([row for request in requests for row in self._rows_of(request)])
+        if self._examine is not None:
+            self._examine(requests)
 
     def expire(self) -> None:
         """Delete predictions that are older than the rule of retention."""

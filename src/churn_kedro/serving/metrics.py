@@ -67,6 +67,20 @@ class ServiceMetrics:
         self.logged = Counter("churn_log_rows", "Rows written to a log.", ["log"], registry=registry)
         self.lost = Counter("churn_log_lost_rows", "Rows that could not be logged.", ["log"], registry=registry)
         self.failures = Counter("churn_log_failures", "Failed attempts to write a log.", ["log"], registry=registry)
+        self.drift = Gauge(
+            "churn_served_drift_score",
+            "Mean distance of the columns of the last customers from the training, weighted by importance.",
+            ["use_case"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self.drifted = Gauge(
+            "churn_served_columns_drifted",
+            "Columns of the last customers that have drifted.",
+            ["use_case"],
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
         self.cache = Counter("churn_cache_requests", "Requests by result of the cache.", ["result"], registry=registry)
 
     def render(self) -> tuple[bytes, str]:

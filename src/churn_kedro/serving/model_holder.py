@@ -9,7 +9,13 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from churn_kedro.base import Clock, hide_secrets, one_line, utc_now
-from churn_kedro.datasets import RegistryModelDataset, explain_store_failure, find_model_version, load_input_example
+from churn_kedro.datasets import (
+    RegistryModelDataset,
+    explain_store_failure,
+    find_model_version,
+    load_input_example,
+    load_reference,
+)
 from churn_kedro.serving.metrics import ServiceMetrics
 from churn_kedro.serving.requests import CustomerRequests
 from churn_kedro.serving.scoring import ServedModel
@@ -159,7 +165,9 @@ class ModelHolder:
         wanted = self._use_case.wanted if version is None else str(version)
         registered: RegisteredModel = _registered(self._use_case.model_name, wanted).load()
         examples = load_input_example(registered.name, registered.version)
-        return ServedModel(registered, examples, self._use_case, self._requests)
+        reference = load_reference(registered.run_id)
+        profile = None if reference is None else reference.profile
+        return ServedModel(registered, examples, self._use_case, self._requests, profile)
 
     def _become_stale(self, reason: str) -> None:
         reason = one_line(hide_secrets(reason))

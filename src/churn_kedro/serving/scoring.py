@@ -16,6 +16,7 @@ from churn_kedro.base import UserInputError
 from churn_kedro.campaigns import find_outside, in_holdout, risk_band
 from churn_kedro.customers import Column, CustomerDeclaration, Range
 from churn_kedro.models import RegisteredModel, RowAnswer, RowScorer, compile_model, require_matching_table
+from churn_kedro.monitoring import ReferenceProfile
 from churn_kedro.serving.requests import CustomerRequests, FieldProblem, RequestError, shorten
 from churn_kedro.serving.settings import UseCase
 
@@ -152,9 +153,11 @@ class ServedModel:
         examples: Raw customers, by which its answers are verified.
         use_case: The use case.
         requests: Types of requests.
+        profile: What the version was trained on; None: unknown.
 
     Attributes:
         registered: The loaded version.
+        profile: What the version was trained on; None: unknown.
         scorer: Scorer of single customers.
         examples: Raw customers.
 
@@ -164,11 +167,17 @@ class ServedModel:
     """
 
     def __init__(
-        self, registered: RegisteredModel, examples: pd.DataFrame, use_case: UseCase, requests: CustomerRequests
+        self,
+        registered: RegisteredModel,
+        examples: pd.DataFrame,
+        use_case: UseCase,
+        requests: CustomerRequests,
+        profile: ReferenceProfile | None = None,
     ) -> None:
         declaration = use_case.declaration
         require_matching_table(registered, declaration)
         self.registered = registered
+        self.profile = profile
         self.examples = examples
         self.scorer = compile_model(registered.estimator, examples)
         self._use_case = use_case

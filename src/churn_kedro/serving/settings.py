@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from churn_kedro.base import ParameterError
 from churn_kedro.campaigns import BandParameters
 from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.monitoring import MonitoringParameters
 from churn_kedro.serving.parameters import ServingParameters
 
 KEYS_VARIABLE = "CHURN_API_KEYS"
@@ -28,6 +29,7 @@ class UseCase:
         bands: Lower bounds of the risk bands.
         holdout_share: Share of the customers worth a contact who are deliberately not contacted.
         log_url: Database of the prediction log.
+        monitoring: Sizes from which a change of the customers counts.
     """
 
     name: str
@@ -37,6 +39,7 @@ class UseCase:
     bands: BandParameters
     holdout_share: float
     log_url: str
+    monitoring: MonitoringParameters = field(default_factory=MonitoringParameters)
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class VersionReferenceDataset(AbstractDataset[Reference, Reference | None]):
             The reference; None if there is none and ``missing_ok``.
 
         Raises:
-            DatasetError: There is no such version, or it has no reference and its training data is not in the data folder.
+            DatasetError: There is no such version, or it has no reference and its training data is gone.
         """
         found = find_model_version(self._model_name, self._model_version)
         if found is None:

@@ -35,6 +35,7 @@ from churn_kedro.campaigns import (
 from churn_kedro.customers import CustomerDeclaration, DisplayNames, TableParts, as_parts
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.models import RegisteredModel, require_matching_table
+from churn_kedro.monitoring import MonitoringParameters, Reference, ScoredDrift, compare_scored
 from churn_kedro.reporting import Figure, draw_batch, render_batch_page
 
 logger = logging.getLogger(__name__)
@@ -249,16 +250,44 @@ def count_batch(
     return report_batch(ranked, reasons, batch, champion, declaration)
 
 
-def measure_batch(report: BatchReport, ranked: RankedCustomers) -> RunMetrics:
+def compare_scored_customers(
+    scored: ScoredTable,
+    reference: Reference | None,
+    declaration: CustomerDeclaration,
+    parameters: MonitoringParameters,
+) -> ScoredDrift:
+    """Compare the customers with those that the version was trained on.
+
+    Args:
+        scored: Scored customers.
+        reference: What the version was trained on; None: unknown.
+        declaration: The table's declaration.
+        parameters: Sizes from which a change counts.
+
+    Returns:
+        The columns that have drifted.
+    """
+    found = compare_scored(
+        scored.read_customers(), None if reference is None else reference.profile, declaration, parameters
+    )
+    sentence = found.describe(DisplayNames.of(declaration))
+    if sentence is not None:
+        logger.warning("%s", sentence)
+    return found
+
+
+def measure_batch(report: BatchReport, ranked: RankedCustomers, drift: ScoredDrift) -> RunMetrics:
     """Convert the report to metrics.
 
     Args:
         report: Report of the batch.
         ranked: Scored customers, with the seconds of scoring.
+        drift: How the customers differ from those of the training.
 
     Returns:
         ``batch_size``, ``rejected_rows``, ``known_outcomes``, ``unusual_cells``, ``unseen_categories``,
-        ``missing_values`` and ``avg_inference_time_ms`` (per customer). Task binary: ``avg_churn_probability``,
+        ``missing_values`` and ``avg_inference_time_ms`` (per customer); where the version has a reference profile,
+        ``feature_drift_score`` and ``features_drifted``. Task binary: ``avg_churn_probability``,
         ``low_risk_predictions``, ``medium_risk_predictions``, ``high_risk_predictions``, ``contacts``, ``holdout``, and
         with economics ``expected_cost`` and ``expected_value``. Task multiclass: ``predicted_<label>`` for each label.
         Task regression: ``mean_prediction``.
@@ -266,6 +295,8 @@ def measure_batch(report: BatchReport, ranked: RankedCustomers) -> RunMetrics:
     campaign = report.campaign
     mean = "avg_churn_probability" if report.task == "binary" else "mean_prediction"
     optional = {mean: report.mean_prediction}
+    if drift.compared:
+        optional |= {"feature_drift_score": drift.score, "features_drifted": len(drift.columns)}
     if campaign is not None:
         optional |= {
             "contacts": campaign.contacts,
@@ -318,6 +349,7 @@ def write_batch_page(
     campaign: pd.DataFrame,
     declaration: CustomerDeclaration,
     pictures: Mapping[str, bytes],
+    drift: ScoredDrift,
 ) -> str:
     """Write the page of the batch.
 
@@ -328,12 +360,13 @@ def write_batch_page(
         campaign: The campaign list.
         declaration: The table's declaration, with names.
         pictures: Figures as PNG by file name.
+        drift: How the customers differ from those of the training.
 
     Returns:
         Self-contained HTML.
     """
     previous = find_previous_batch(batch, earlier)
-    return render_batch_page(report, previous, campaign, DisplayNames.of(declaration), pictures)
+    return render_batch_page(report, previous, campaign, DisplayNames.of(declaration), pictures, drift)
 
 
 def log_predictions(

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from churn_kedro.base import Clock, utc_now
-from churn_kedro.campaigns import BatchReport, ScoredTable
-from churn_kedro.customers import CustomerDeclaration, DisplayNames, TableParts, normalise
+from churn_kedro.campaigns import BatchReport
+from churn_kedro.customers import CustomerDeclaration, DisplayNames, normalise
 from churn_kedro.evaluation import headlines
 from churn_kedro.models import RegisteredModel, count_new_rows
 from churn_kedro.monitoring import (
@@ -18,12 +18,12 @@ from churn_kedro.monitoring import (
     Finding,
     MaturedPredictions,
     MetricPoint,
+    MonitoredPredictions,
     MonitoringParameters,
     MonitoringReport,
     MonitoringStatus,
     MonitoringWindow,
     NewRows,
-    PredictionSource,
     RealisedPerformance,
     Reference,
     RegistryFacts,
@@ -67,7 +67,7 @@ def set_window(parameters: MonitoringParameters, clock: Clock = utc_now) -> Moni
 
 
 def count_monitored_customers(
-    source: PredictionSource | ScoredTable | TableParts,
+    predictions: MonitoredPredictions,
     model: RegisteredModel,
     reference: Reference,
     declaration: CustomerDeclaration,
@@ -78,7 +78,7 @@ def count_monitored_customers(
     """Count the customers to examine, in one pass.
 
     Args:
-        source: The prediction log, the last batch, or a table.
+        predictions: The prediction log, the last batch, or a table.
         model: The version.
         reference: What it was trained on.
         declaration: The table's declaration.
@@ -89,8 +89,10 @@ def count_monitored_customers(
     Returns:
         The counts.
     """
-    current = count_customers(source, model, reference.profile, declaration, window, parameters.random_state)
-    if not isinstance(source, ScoredTable | TableParts):
+    current = count_customers(
+        predictions.examined, model, reference.profile, declaration, window, parameters.random_state
+    )
+    if predictions.examined is predictions.log:
         current.rejected = count_rejected(batches, window.since, window.as_of)
     return current
 
@@ -117,7 +119,7 @@ def examine_customers(
 
 def match_outcomes(
     raw: pd.DataFrame | None,
-    predictions: PredictionSource,
+    predictions: MonitoredPredictions,
     reference: Reference,
     model: RegisteredModel,
     declaration: CustomerDeclaration,
@@ -145,8 +147,8 @@ def match_outcomes(
         return MaturedPredictions()
     as_of = read_time(window.as_of)
     outcomes = read_outcomes(raw, declaration, parameters.outcomes, as_of)
-    outcomes.table["customer_id"] = predictions.identify(outcomes.table["customer_id"])
-    logged = predictions.iterate(until=window.as_of, model_version=model.version)
+    outcomes.table["customer_id"] = predictions.log.identify(outcomes.table["customer_id"])
+    logged = predictions.log.iterate(until=window.as_of, model_version=model.version)
     return join_outcomes(
         outcomes,
         logged,

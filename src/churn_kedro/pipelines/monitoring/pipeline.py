@@ -23,8 +23,8 @@ def create_pipeline() -> Pipeline:
             Node(
                 nodes.count_monitored_customers,
                 inputs=[
-                    "monitored_customers",
-                    "monitored_model",
+                    "prediction_log@monitoring",
+                    "champion_model@monitoring",
                     "version_reference",
                     "params:customers",
                     "params:monitoring",
@@ -44,9 +44,9 @@ def create_pipeline() -> Pipeline:
                 nodes.match_outcomes,
                 inputs=[
                     "outcomes",
-                    "logged_predictions",
+                    "prediction_log@monitoring",
                     "version_reference",
-                    "monitored_model",
+                    "champion_model@monitoring",
                     "params:customers",
                     "params:monitoring",
                     "monitoring_window",
@@ -62,7 +62,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.count_new_labelled_rows,
-                inputs=["labelled_customers", "monitored_model", "params:customers"],
+                inputs=["labelled_customers", "champion_model@monitoring", "params:customers"],
                 outputs="new_labelled_rows",
                 name="count_new_labelled_rows",
             ),
@@ -73,7 +73,7 @@ def create_pipeline() -> Pipeline:
                     "examination",
                     "realised_performance",
                     "version_reference",
-                    "monitored_model",
+                    "champion_model@monitoring",
                     "params:customers",
                     "monitoring_window",
                 ],
