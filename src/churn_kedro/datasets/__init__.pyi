@@ -1,3 +1,4 @@
+from .alerts import AlertsDataset as AlertsDataset
 from .campaign_lists import CampaignListDataset as CampaignListDataset
 from .documents import DocumentDataset as DocumentDataset
 from .figure_folders import FiguresDataset as FiguresDataset
@@ -36,6 +37,7 @@ from .mlflow.models import (
     RegistryModelDataset as RegistryModelDataset,
     TrackedModelDataset as TrackedModelDataset,
 )
+from .mlflow.pipeline_runs import PipelineRunsDataset as PipelineRunsDataset
 from .mlflow.recorded_runs import (
     RecordedTrainingDataset as RecordedTrainingDataset,
     RecordedVersion as RecordedVersion,
@@ -65,6 +67,7 @@ from .prediction_log import (
     PredictionLogDataset as PredictionLogDataset,
     open_prediction_log as open_prediction_log,
 )
+from .prometheus import PrometheusDataset as PrometheusDataset
 from .report_folders import (
     EarlierReportsDataset as EarlierReportsDataset,
     ReportFolderDataset as ReportFolderDataset,
@@ -76,6 +79,7 @@ from .runtime.processes import describe_process as describe_process
 from .runtime.provenance import describe_code as describe_code, describe_person as describe_person
 from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
 from .scored_tables import ScoredTableDataset as ScoredTableDataset
+from .service_metrics import ServiceMetricsDataset as ServiceMetricsDataset
 from .stream_results import (
     InferenceTrackerDataset as InferenceTrackerDataset,
     StreamPredictionsDataset as StreamPredictionsDataset,

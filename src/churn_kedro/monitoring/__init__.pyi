@@ -1,3 +1,12 @@
+from .alerts import (
+    Alert as Alert,
+    AlertHistory as AlertHistory,
+    AlertRequest as AlertRequest,
+    name_target as name_target,
+    remember as remember,
+    select_targets as select_targets,
+    write_alert as write_alert,
+)
 from .counts import TableCounter as TableCounter
 from .drift import ColumnDrift as ColumnDrift, count_tests as count_tests
 from .examination import (
@@ -9,14 +18,33 @@ from .examination import (
     examine as examine,
     read_logged as read_logged,
 )
+from .exposition import (
+    METRICS as METRICS,
+    ExportedMetric as ExportedMetric,
+    Sample as Sample,
+    list_samples as list_samples,
+)
+from .findings import Finding as Finding
 from .measures import MetricPoint as MetricPoint, measure_report as measure_report
+from .operations import (
+    PipelineRun as PipelineRun,
+    ServiceFacts as ServiceFacts,
+    describe_operations as describe_operations,
+    latency_percentiles as latency_percentiles,
+    summarise_operations as summarise_operations,
+)
 from .outcomes import (
     MaturedPredictions as MaturedPredictions,
     join_outcomes as join_outcomes,
     read_outcomes as read_outcomes,
     read_time as read_time,
 )
-from .parameters import MonitoringParameters as MonitoringParameters
+from .parameters import (
+    EmailTarget as EmailTarget,
+    LogTarget as LogTarget,
+    MonitoringParameters as MonitoringParameters,
+    WebhookTarget as WebhookTarget,
+)
 from .performance import Estimate as Estimate
 from .profiles import ReferenceProfile as ReferenceProfile
 from .quality import count_rejected as count_rejected
@@ -28,7 +56,6 @@ from .reference import (
 )
 from .registry_facts import RegistryFacts as RegistryFacts
 from .report import (
-    Finding as Finding,
     MonitoringReport as MonitoringReport,
     MonitoringStatus as MonitoringStatus,
     choose_status as choose_status,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import pandas as pd
 from pydantic import Field, field_validator
@@ -93,6 +93,48 @@ class RetrainingParameters(Parameters):
     cool_down_days: float = Field(14, ge=0, description="Days after the last trained version without another training.")
 
 
+class LogTarget(Parameters):
+    """The log of the run."""
+
+    kind: Literal["log"]
+
+
+class WebhookTarget(Parameters):
+    """An address that takes Slack's JSON: Slack, Mattermost, Rocket.Chat and others."""
+
+    kind: Literal["webhook"]
+    url_variable: str = Field(min_length=1, description="Environment variable with the address, which is a secret.")
+
+
+class EmailTarget(Parameters):
+    """Addresses of e-mail."""
+
+    kind: Literal["email"]
+    host: str = Field(min_length=1, description="Server of outgoing mail.")
+    port: int = Field(587, ge=1, le=65535, description="Its port.")
+    starttls: bool = Field(True, description="Whether the connection is encrypted by STARTTLS.")
+    sender: str = Field(min_length=3, description="Address of the sender.")
+    recipients: list[str] = Field(min_length=1, description="Addresses of the recipients.")
+    username_variable: str | None = Field(None, description="Environment variable with the user name; None: no login.")
+    password_variable: str | None = Field(None, description="Environment variable with the password.")
+
+
+AlertTarget = Annotated[LogTarget | WebhookTarget | EmailTarget, Field(discriminator="kind")]
+
+
+class AlertParameters(Parameters):
+    """Who is told, and when."""
+
+    targets: list[AlertTarget] = Field(
+        default_factory=lambda: [LogTarget(kind="log")], description="Where alerts are sent."
+    )
+    at_least: Literal["warning", "alarm"] = Field("alarm", description="Verdict from which an alert is sent.")
+    repeat_hours: float = Field(
+        24, ge=0, description="Hours within which an alert with the same findings is not sent again to a target."
+    )
+    most_per_day: int = Field(10, ge=1, description="Largest number of alerts to a target within 24 hours.")
+
+
 class MonitoringParameters(Parameters):
     """Parameters of the monitoring pipeline."""
 
@@ -105,6 +147,7 @@ class MonitoringParameters(Parameters):
     performance: PerformanceParameters = Field(default_factory=PerformanceParameters)
     outcomes: OutcomeParameters = Field(default_factory=OutcomeParameters)
     retraining: RetrainingParameters = Field(default_factory=RetrainingParameters)
+    alerts: AlertParameters = Field(default_factory=AlertParameters)
     champion_age_days: float = Field(365, gt=0, description="Age of the champion from which it is named as old.")
     fail_on: Literal["alarm", "warning", "never"] = Field(
         "never", description="Verdict at which `kedro run` ends with exit status 4, for schedulers."

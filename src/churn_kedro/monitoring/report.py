@@ -10,7 +10,9 @@ from pydantic import Field
 from churn_kedro.base import Record
 from churn_kedro.customers import DisplayNames, Task
 from churn_kedro.monitoring.drift import ColumnDrift, PredictionDrift
+from churn_kedro.monitoring.findings import Area, Finding
 from churn_kedro.monitoring.multivariate import JointDrift
+from churn_kedro.monitoring.operations import OperationsReport
 from churn_kedro.monitoring.performance import PerformanceEstimate
 from churn_kedro.monitoring.quality import CurrentQuality
 from churn_kedro.monitoring.realised import RealisedPerformance
@@ -18,7 +20,6 @@ from churn_kedro.monitoring.retraining import RetirementProposal, RetrainingPlan
 from churn_kedro.monitoring.severity import SEVERITIES, Severity, worst
 from churn_kedro.monitoring.shifts import Shift
 
-Area = Literal["performance", "predictions", "data", "quality", "operations"]
 _FEW_ROWS = 100
 # Exit status of a run whose verdict is one that a scheduler is to be told of.
 EXIT_STATUS: Final = 4
@@ -28,17 +29,6 @@ _METRIC_TITLES = {
     "profit": "expected profit per customer",
     "rmse": "root mean squared error",
 }
-
-
-class Finding(Record):
-    """One thing that was found."""
-
-    severity: Severity
-    area: Area
-    subject: str = Field(description="Column, metric or part that it is about.")
-    sentence: str
-    advice: str = ""
-    weight: float = Field(0.0, description="How much it matters to the model; higher is more.")
 
 
 class DriftSummary(Record):
@@ -84,6 +74,7 @@ class MonitoringReport(Record):
     estimated: PerformanceEstimate | None = None
     realised: RealisedPerformance | None = None
     shifts: list[Shift] = Field(default_factory=list)
+    operations: OperationsReport | None = None
     retraining: RetrainingPlan | None = None
     retirements: list[RetirementProposal] = Field(default_factory=list)
 

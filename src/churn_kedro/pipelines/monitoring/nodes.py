@@ -13,6 +13,7 @@ from churn_kedro.customers import CustomerDeclaration, DisplayNames, normalise
 from churn_kedro.evaluation import headlines
 from churn_kedro.models import RegisteredModel, count_new_rows
 from churn_kedro.monitoring import (
+    AlertRequest,
     CurrentCustomers,
     Examination,
     Finding,
@@ -24,20 +25,25 @@ from churn_kedro.monitoring import (
     MonitoringStatus,
     MonitoringWindow,
     NewRows,
+    PipelineRun,
     RealisedPerformance,
     Reference,
     RegistryFacts,
     RetrainingPlan,
+    Sample,
+    ServiceFacts,
     choose_status,
     count_customers,
     count_rejected,
     count_tests,
     describe_age,
     describe_findings,
+    describe_operations,
     examine,
     join_outcomes,
     judge,
     list_notes,
+    list_samples,
     measure_realised,
     measure_report,
     name_shifts,
@@ -46,6 +52,8 @@ from churn_kedro.monitoring import (
     read_logged,
     read_outcomes,
     read_time,
+    summarise_operations,
+    write_alert,
 )
 from churn_kedro.registry import RegistryParameters
 from churn_kedro.reporting import Figure, draw_monitoring, render_monitoring_page
@@ -263,6 +271,8 @@ def plan_actions(
     findings: MonitoringReport,
     new_rows: NewRows,
     facts: RegistryFacts,
+    runs: list[PipelineRun],
+    service: ServiceFacts | None,
     parameters: MonitoringParameters,
     registry: RegistryParameters,
 ) -> MonitoringReport:
@@ -272,6 +282,8 @@ def plan_actions(
         findings: What was found.
         new_rows: Labelled rows that the version was not trained on.
         facts: State of the registry.
+        runs: Runs of the last days.
+        service: Facts about the service; None: there is none.
         parameters: Policy of training.
         registry: Retention rule.
 
@@ -281,9 +293,11 @@ def plan_actions(
     ages = facts.ages_in_days(read_time(findings.as_of))
     headline = next(iter(headlines(findings.task)))
     age = ages.get(findings.model_version)
+    operations = summarise_operations(runs, service, age, findings.rows)
     found: list[Finding] = [
         *findings.findings,
         *describe_age(findings.model_version, age, parameters.champion_age_days),
+        *describe_operations(operations),
     ]
     verdict, ordered = judge(found)
     plan = plan_retraining(
@@ -297,6 +311,7 @@ def plan_actions(
             "verdict": verdict,
             "findings": ordered,
             "champion_age_days": age,
+            "operations": operations,
             "retraining": plan,
             "retirements": propose_retirements(
                 facts.state, ages, registry.retention, headline, parameters.performance.largest_drop
@@ -315,6 +330,31 @@ def measure_monitoring(report: MonitoringReport) -> MetricPoint:
         See :func:`churn_kedro.monitoring.measure_report`.
     """
     return measure_report(report)
+
+
+def request_alert(report: MonitoringReport, parameters: MonitoringParameters) -> AlertRequest:
+    """Write the alert of the report.
+
+    Args:
+        report: The report.
+        parameters: Who gets it, and when.
+
+    Returns:
+        The alert, which is sent if its verdict is serious enough and it says something new.
+    """
+    return AlertRequest(alert=write_alert(report), parameters=parameters.alerts)
+
+
+def export_monitoring(report: MonitoringReport) -> list[Sample]:
+    """List the values for Prometheus.
+
+    Args:
+        report: The report.
+
+    Returns:
+        The values.
+    """
+    return list_samples(report)
 
 
 def draw_monitoring_figures(

@@ -86,6 +86,8 @@ def create_pipeline() -> Pipeline:
                     "monitoring_findings",
                     "new_labelled_rows",
                     "registry_facts",
+                    "pipeline_runs",
+                    "service_facts",
                     "params:monitoring",
                     "params:registry",
                 ],
@@ -97,6 +99,18 @@ def create_pipeline() -> Pipeline:
                 inputs="monitoring_report",
                 outputs="monitoring_metrics",
                 name="measure_monitoring",
+            ),
+            Node(
+                nodes.request_alert,
+                inputs=["monitoring_report", "params:monitoring"],
+                outputs="alerts",
+                name="request_alert",
+            ),
+            Node(
+                nodes.export_monitoring,
+                inputs="monitoring_report",
+                outputs="exported_metrics",
+                name="export_monitoring",
             ),
             Node(
                 nodes.draw_monitoring_figures,
