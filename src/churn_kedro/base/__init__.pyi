@@ -13,4 +13,5 @@ from .secrets import (
 from .terminal import progress_bar as progress_bar, rows_bar as rows_bar, terminal as terminal
 from .text import escape_controls as escape_controls, indent_continued as indent_continued, one_line as one_line
 from .threads import available_cores as available_cores, training_threads as training_threads
+from .times import read_time as read_time
 from .versions import find_distribution as find_distribution, library_versions as library_versions

@@ -34,6 +34,7 @@ from .parameters import (
     CampaignParameters as CampaignParameters,
     Economics as Economics,
     InferenceParameters as InferenceParameters,
+    OptionalTime as OptionalTime,
     StreamingParameters as StreamingParameters,
     StreamParameters as StreamParameters,
     TrackerParameters as TrackerParameters,

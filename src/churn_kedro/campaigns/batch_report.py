@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Clock, Record
+from churn_kedro.base import Clock, Record, read_time
 from churn_kedro.campaigns.campaign_list import CampaignCounts
 from churn_kedro.campaigns.parameters import Economics, InferenceParameters
 from churn_kedro.campaigns.reasons import CustomerReasons
@@ -118,12 +118,13 @@ def identify_batch(
     facts = {
         "data": data_digest,
         "model": [model.name, model.version, model.model_id],
-        "parameters": parameters.model_dump(),
+        # The time does not make it another batch.
+        "parameters": parameters.model_dump(exclude={"as_of"}),
         "limits": None if limits is None else limits.model_dump(),
     }
     batch_id = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     earlier = next((one.scored_at for one in batches if one.batch_id == batch_id), None)
-    return BatchIdentity(batch_id, earlier or clock())
+    return BatchIdentity(batch_id, earlier or read_time(parameters.as_of or clock()).isoformat(timespec="seconds"))
 
 
 def find_previous_batch(identity: BatchIdentity, batches: Sequence[BatchReport]) -> BatchReport | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from churn_kedro.base import Parameters
+from churn_kedro.base import Parameters, read_time
 
 Objective = Literal["profit", "f1", "balanced_accuracy", "matthews_corrcoef", "accuracy", "recall_at_precision"]
 
@@ -108,9 +108,25 @@ class ReasonParameters(Parameters):
     )
 
 
+def _require_time(text: str | None) -> str | None:
+    if text is not None:
+        try:
+            read_time(text)
+        except ValueError as error:
+            raise ValueError(
+                f"{text!r} is not a time in ISO 8601, such as 2026-01-31 or 2026-01-31T09:30:00+00:00"
+            ) from error
+    return text
+
+
+# A time of ISO 8601; None: now.
+OptionalTime = Annotated[str | None, AfterValidator(_require_time)]
+
+
 class InferenceParameters(Parameters):
     """Parameters of the inference pipeline."""
 
+    as_of: OptionalTime = Field(None, description="Time of scoring; None: now.")
     bands: BandParameters
     max_unscored_share: float = Field(ge=0, le=1, description="Largest share of customers that may be left unscored.")
     holdout_share: float = Field(

@@ -37,7 +37,6 @@ from .outcomes import (
     MaturedPredictions as MaturedPredictions,
     join_outcomes as join_outcomes,
     read_outcomes as read_outcomes,
-    read_time as read_time,
 )
 from .parameters import (
     EmailTarget as EmailTarget,

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from churn_kedro.base import Record
+from churn_kedro.base import Record, read_time
 from churn_kedro.monitoring.measures import measure_report
 from churn_kedro.monitoring.operations import OperationsReport
-from churn_kedro.monitoring.outcomes import read_time
 from churn_kedro.monitoring.report import MonitoringReport
 from churn_kedro.monitoring.severity import SEVERITIES
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from pydantic import Field
 
-from churn_kedro.base import Record
-from churn_kedro.monitoring.outcomes import read_time
+from churn_kedro.base import Record, read_time
 from churn_kedro.monitoring.report import MonitoringReport
 from churn_kedro.monitoring.severity import SEVERITIES
 

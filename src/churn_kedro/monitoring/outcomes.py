@@ -69,19 +69,6 @@ class MaturedPredictions:
     counts: OutcomeCounts = field(default_factory=lambda: OutcomeCounts(outcomes=0))
 
 
-def read_time(text: str) -> pd.Timestamp:
-    """Read a time; without a time zone, it is in UTC.
-
-    Args:
-        text: ISO 8601.
-
-    Returns:
-        Time in UTC.
-    """
-    time = pd.Timestamp(text)
-    return time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
-
-
 def read_outcomes(
     raw: pd.DataFrame, declaration: CustomerDeclaration, parameters: OutcomeParameters, as_of: pd.Timestamp
 ) -> Outcomes:

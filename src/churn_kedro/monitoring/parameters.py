@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import pandas as pd
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from churn_kedro.base import Parameters
+from churn_kedro.campaigns import OptionalTime
 
 
 class DriftParameters(Parameters):
@@ -125,9 +125,7 @@ AlertTarget = Annotated[LogTarget | WebhookTarget | EmailTarget, Field(discrimin
 class AlertParameters(Parameters):
     """Who is told, and when."""
 
-    targets: list[AlertTarget] = Field(
-        default_factory=lambda: [LogTarget(kind="log")], description="Where alerts are sent."
-    )
+    targets: tuple[AlertTarget, ...] = Field((LogTarget(kind="log"),), description="Where alerts are sent.")
     at_least: Literal["warning", "alarm"] = Field("alarm", description="Verdict from which an alert is sent.")
     repeat_hours: float = Field(
         24, ge=0, description="Hours within which an alert with the same findings is not sent again to a target."
@@ -138,7 +136,7 @@ class AlertParameters(Parameters):
 class MonitoringParameters(Parameters):
     """Parameters of the monitoring pipeline."""
 
-    as_of: str | None = Field(None, description="Time of the report, ISO 8601; None: now.")
+    as_of: OptionalTime = Field(None, description="Time of the report, ISO 8601; None: now.")
     window_days: float = Field(7, gt=0, description="Days before the report whose predictions are examined.")
     false_alarm_rate: float = Field(
         0.05, gt=0, lt=0.5, description="Largest probability of an alarm although nothing has changed."
@@ -153,15 +151,3 @@ class MonitoringParameters(Parameters):
         "never", description="Verdict at which `kedro run` ends with exit status 4, for schedulers."
     )
     random_state: int = Field(42, ge=0, description="Seed of samples and simulations.")
-
-    @field_validator("as_of")
-    @classmethod
-    def _valid_time(cls, text: str | None) -> str | None:
-        if text is not None:
-            try:
-                pd.Timestamp(text)
-            except ValueError as error:
-                raise ValueError(
-                    f"{text!r} is not a time in ISO 8601, such as 2026-01-31 or 2026-01-31T09:30:00+00:00"
-                ) from error
-        return text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from churn_kedro.monitoring.outcomes import read_time
+from churn_kedro.base import read_time
 from churn_kedro.registry import RegistryState
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from churn_kedro.base import Clock, utc_now
+from churn_kedro.base import Clock, read_time, utc_now
 from churn_kedro.campaigns import BatchReport
 from churn_kedro.customers import CustomerDeclaration, DisplayNames, normalise
 from churn_kedro.evaluation import headlines
@@ -51,7 +51,6 @@ from churn_kedro.monitoring import (
     propose_retirements,
     read_logged,
     read_outcomes,
-    read_time,
     summarise_operations,
     write_alert,
 )

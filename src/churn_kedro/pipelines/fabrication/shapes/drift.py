@@ -99,7 +99,7 @@ def _standardise(cells: pd.Series) -> FloatArray:
 
 
 def _most_frequent(cells: pd.Series) -> np.ndarray:
-    return (cells == cells.value_counts().index[0]).to_numpy(dtype=bool)
+    return np.asarray(cells == cells.value_counts().index[0], dtype=bool)
 
 
 def _shift(cells: pd.Series, size: float, members: np.ndarray) -> pd.Series:
