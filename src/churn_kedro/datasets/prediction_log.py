@@ -169,13 +169,12 @@ class PredictionLog:
 
         engine, table = self._open()
         query = select(table).order_by(table.c.predicted_at, table.c.prediction_id)
-        for bound, condition in (
-            (since, table.c.predicted_at >= since),
-            (until, table.c.predicted_at <= until),
-            (model_version, table.c.model_version == model_version),
-        ):
-            if bound is not None:
-                query = query.where(condition)
+        if since is not None:
+            query = query.where(table.c.predicted_at >= since)
+        if until is not None:
+            query = query.where(table.c.predicted_at <= until)
+        if model_version is not None:
+            query = query.where(table.c.model_version == model_version)
         with _explained(self._url), engine.connect().execution_options(stream_results=True) as connection:
             for rows in pd.read_sql(query, connection, chunksize=_ROWS_PER_BLOCK):
                 if len(rows):

@@ -71,6 +71,12 @@ class OutcomeParameters(Parameters):
         ge=0,
         description="Days after a prediction from which its outcome is final; declared label_days take precedence.",
     )
+    window_days: float = Field(
+        30,
+        gt=0,
+        description="Days before the latest matured prediction whose predictions are judged; older ones are shown by "
+        "period.",
+    )
     time_column: str | None = Field(
         None,
         description="Column of the table of outcomes with the time of observation; None: all are observed by the time "

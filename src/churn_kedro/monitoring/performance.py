@@ -47,12 +47,14 @@ class ScoreCounts:
         customers: Customers (or their weights), shape (2, n_bins): not contacted, contacted.
         expected: Sum of the probabilities, of the same shape.
         profit: Sum of the expected profit of those worth a contact, in money.
+        profit_squares: Sum of its squares.
         has_profit: Whether the profit is known.
     """
 
     customers: np.ndarray = field(default_factory=lambda: np.zeros((2, SCORE_BINS)))
     expected: np.ndarray = field(default_factory=lambda: np.zeros((2, SCORE_BINS)))
     profit: float = 0.0
+    profit_squares: float = 0.0
     has_profit: bool = False
 
     def add(self, probability: np.ndarray, contacted: np.ndarray, profit: np.ndarray | None = None) -> None:
@@ -67,6 +69,7 @@ class ScoreCounts:
         self.expected += count_scores(probability, contacted, probability)
         if profit is not None:
             self.profit += float(np.nansum(profit[contacted]))
+            self.profit_squares += float(np.nansum(profit[contacted] ** 2))
             self.has_profit = True
 
     @property
@@ -78,6 +81,14 @@ class ScoreCounts:
     def profit_per_customer(self) -> float | None:
         """Expected profit per customer; None: unknown."""
         return self.profit / self.total if self.has_profit and self.total else None
+
+    @property
+    def profit_deviation(self) -> float:
+        """Standard error of the expected profit per customer."""
+        if not self.total:
+            return 0.0
+        mean = self.profit / self.total
+        return float(np.sqrt(max(0.0, self.profit_squares / self.total - mean**2) / self.total))
 
 
 def count_scores(probability: np.ndarray, contacted: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
@@ -178,9 +189,11 @@ def estimate_performance(
     found = {name: float(value) for name, value in measure_counts(*before).items() if np.isfinite(value)}
     profit = counts.profit_per_customer
     if profit is not None and reference.profit is not None:
-        metrics["profit"] = Estimate(value=profit, low=profit, high=profit)
+        half = _normal_quantile((1 - parameters.confidence) / 2) * counts.profit_deviation
+        metrics["profit"] = Estimate(value=profit, low=profit - half, high=profit + half)
         found["profit"] = reference.profit
     deviations = {name: float(np.nanstd(values)) for name, values in drawn.items()}
+    deviations["profit"] = counts.profit_deviation
     falls = find_falls(metrics, found, deviations, parameters, level)
     return PerformanceEstimate(
         customers=round(counts.total),
@@ -220,21 +233,26 @@ def find_falls(
     Returns:
         Names of the metrics: ROC-AUC, or else accuracy; and profit.
     """
-    from scipy.stats import norm
-
     falls = []
+    # The reference has an error of about the same size at most, since it has more customers as a rule.
+    z = _normal_quantile(level) * float(np.sqrt(2))
     judged = next((name for name in DECISIVE if name in metrics and name in reference), None)
     if judged is not None:
         fall = reference[judged] - metrics[judged].value
-        # The reference has an error of about the same size at most, since it has more customers as a rule.
-        chance = float(norm.isf(level)) * deviations.get(judged, 0.0) * np.sqrt(2)
-        if fall > max(parameters.largest_drop, chance):
+        if fall > max(parameters.largest_drop, z * deviations.get(judged, 0.0)):
             falls.append(judged)
     if "profit" in metrics and "profit" in reference:
         fall = reference["profit"] - metrics["profit"].value
-        if fall > parameters.largest_profit_drop * abs(reference["profit"]) and fall > 0:
+        accepted = parameters.largest_profit_drop * abs(reference["profit"])
+        if fall > max(accepted, z * deviations.get("profit", 0.0)):
             falls.append("profit")
     return falls
+
+
+def _normal_quantile(tail: float) -> float:
+    from scipy.stats import norm
+
+    return float(norm.isf(tail))
 
 
 def reference_scores(

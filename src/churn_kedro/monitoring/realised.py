@@ -76,7 +76,9 @@ class RealisedPerformance(Record):
     """Quality measured from outcomes."""
 
     counts: OutcomeCounts
-    customers: int = Field(0, description="Predictions that are measured: those of customers who were not contacted.")
+    customers: int = Field(
+        0, description="Predictions that are judged: the latest of customers who were not contacted."
+    )
     uses_treated: bool = Field(
         False, description="Whether contacted customers had to be included, since there is no holdout."
     )
@@ -97,8 +99,11 @@ def measure_realised(
     parameters: PerformanceParameters,
     level: float,
     seed: int,
+    window_days: float,
 ) -> RealisedPerformance:
     """Measure quality from outcomes.
+
+    The latest matured predictions are judged; older ones are shown by period.
 
     Contacted customers are left out, since the contact may have changed what they did; the holdout represents them by
     its weight. Where customers were contacted and there is no holdout, all are used, which is said.
@@ -109,44 +114,52 @@ def measure_realised(
         parameters: Accepted falls, fewest outcomes, confidence.
         level: Probability of a false alarm of each test.
         seed: Seed.
+        window_days: Days before the latest matured prediction whose predictions are judged.
 
     Returns:
-        Metrics with intervals, by period and as a whole.
+        Metrics with intervals, of the judged predictions and by period.
     """
     table, counts = matured.table, matured.counts
     if not len(table):
         return RealisedPerformance(counts=counts)
     if profile.task != "binary":
-        return _measure_others(matured, profile, parameters, level, seed)
+        return _measure_others(matured, profile, parameters, level, seed, window_days)
     uses_treated = bool(table["treated"].any() and not table["holdout"].any())
     weight = np.ones(len(table)) if uses_treated else table["weight"].to_numpy()
     used = weight > 0
-    chosen, weight, codes = table[used], weight[used], matured.codes[used]
+    chosen, weight = table[used], weight[used]
+    recent = _select_recent(chosen, window_days)
+    judged, of_judged, codes = chosen[recent], weight[recent], matured.codes[used][recent]
     reference = estimate_reference(profile)
     metrics: dict[str, Estimate] = {}
     deviations: dict[str, float] = {}
-    n_left = int(chosen["target"].sum())
-    if min(n_left, len(chosen) - n_left) >= parameters.minimum_outcomes:
-        metrics, deviations = _measure_weighted(chosen, weight, parameters, seed)
+    n_left = int(judged["target"].sum())
+    if min(n_left, len(judged) - n_left) >= parameters.minimum_outcomes:
+        metrics, deviations = _measure_weighted(judged, of_judged, parameters, seed)
     falls = find_falls(metrics, reference, deviations, parameters, level)
-    relation = _test_relation(chosen, codes, profile, parameters, level) if metrics else None
+    relation = _test_relation(judged, codes, profile, parameters, level) if metrics else None
     severity: Severity = "alarm" if falls else "ok"
     if relation is not None and relation.found:
         severity = "alarm"
     return RealisedPerformance(
         counts=counts,
-        customers=len(chosen),
+        customers=len(judged),
         uses_treated=uses_treated,
         metrics=metrics,
         reference=reference,
         periods=_measure_periods(chosen, weight, parameters, seed),
-        calibration=_calibrate(chosen, weight, profile, parameters),
+        calibration=_calibrate(judged, of_judged, profile, parameters),
         relation=relation,
         contacted_rate=_rate(table[table["treated"]], parameters.confidence),
         holdout_rate=_rate(table[table["holdout"]], parameters.confidence),
         falls=falls,
         severity=severity,
     )
+
+
+def _select_recent(table: pd.DataFrame, window_days: float) -> np.ndarray:
+    times = table["predicted_at"]
+    return np.asarray(times > times.max() - pd.Timedelta(days=window_days), dtype=bool)
 
 
 def _counts(table: pd.DataFrame, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -424,9 +437,10 @@ def _measure_others(
     parameters: PerformanceParameters,
     level: float,
     seed: int,
+    window_days: float,
 ) -> RealisedPerformance:
     """Accuracy of classes, or errors of a regression."""
-    table, random = matured.table, np.random.default_rng(seed)
+    table, random = matured.table[_select_recent(matured.table, window_days)], np.random.default_rng(seed)
     target = table["target"].to_numpy()
     if profile.task == "multiclass":
         right = (table["decision"].astype("str") == table["label"].astype("str")).to_numpy(dtype=float)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 # Simulated pairs of samples, from whose mean and variance the distribution of a divergence is fitted.
-_SIMULATED = 400
+_SIMULATED = 1_000
 # Share that replaces an empty bin in the population stability index.
 _EMPTY_SHARE = 1e-4
 

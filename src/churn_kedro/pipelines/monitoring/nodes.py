@@ -181,7 +181,14 @@ def measure_outcomes(
         Realised quality, calibration and relation.
     """
     level = parameters.false_alarm_rate / count_tests(reference.profile)
-    return measure_realised(matured, reference.profile, parameters.performance, level, parameters.random_state)
+    return measure_realised(
+        matured,
+        reference.profile,
+        parameters.performance,
+        level,
+        parameters.random_state,
+        parameters.outcomes.window_days,
+    )
 
 
 def count_new_labelled_rows(

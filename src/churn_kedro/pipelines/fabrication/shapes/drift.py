@@ -53,6 +53,8 @@ def apply_drift(
     if drift is None:
         return attributes, attributes, nothing
     _require_fitting(attributes, drift)
+    if attributes.empty:
+        return attributes, attributes, nothing
     cells = attributes[drift.column]
     if drift.kind == "changed_relation":
         return attributes, attributes, drift.size * _standardise(cells)

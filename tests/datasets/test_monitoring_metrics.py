@@ -1,0 +1,127 @@
+"""Metrics for Prometheus as a file and at a gateway; metrics of the service."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.io import DatasetError
+from prometheus_client.parser import text_string_to_metric_families
+
+from churn_kedro.datasets.prometheus import PrometheusDataset
+from churn_kedro.datasets.service_metrics import ServiceMetricsDataset
+from churn_kedro.monitoring.exposition import Sample
+from tests.servers import free_port
+
+SAMPLES = [
+    Sample(name="churn_monitoring_severity", labels={"use_case": "bank"}, value=2),
+    Sample(name="churn_column_drift", labels={"use_case": "bank", "column": 'a "quoted"\nname'}, value=0.25),
+]
+SERVED = """
+# TYPE churn_requests_total counter
+churn_requests_total{route="/predict",method="POST",code="200"} 95
+churn_requests_total{route="/predict",method="POST",code="422"} 3
+churn_requests_total{route="/predict",method="POST",code="500"} 2
+# TYPE churn_request_seconds histogram
+churn_request_seconds_bucket{route="/predict",le="0.01"} 50
+churn_request_seconds_bucket{route="/predict",le="0.1"} 100
+churn_request_seconds_bucket{route="/predict",le="+Inf"} 100
+churn_request_seconds_count{route="/predict"} 100
+churn_request_seconds_sum{route="/predict"} 1
+# TYPE churn_log_lost_rows_total counter
+churn_log_lost_rows_total{log="predictions of bank"} 7
+# TYPE churn_registry_stale gauge
+churn_registry_stale{use_case="bank"} 1
+"""
+
+
+@contextmanager
+def server(answer: str = "") -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+    got: list[tuple[str, str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            length = int(self.headers.get("content-length", 0))
+            got.append((self.command, self.path, self.rfile.read(length).decode()))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_PUT(self) -> None:
+            self._answer()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=served.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{served.server_port}", got
+    finally:
+        served.shutdown()
+        thread.join()
+        served.server_close()
+
+
+def test_the_file_is_read_back_by_prometheus_own_parser(tmp_path: Path) -> None:
+    path = tmp_path / "bank" / "monitoring.prom"
+
+    PrometheusDataset(filepath=str(path), use_case="bank").save(SAMPLES)
+
+    families = list(text_string_to_metric_families(path.read_text()))
+    found = {(one.name, *sorted(one.labels.items())): one.value for family in families for one in family.samples}
+    assert found == {
+        ("churn_monitoring_severity", ("use_case", "bank")): 2.0,
+        ("churn_column_drift", ("column", 'a "quoted"\nname'), ("use_case", "bank")): 0.25,
+    }
+
+
+def test_the_values_are_pushed_by_use_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with server() as (url, got):
+        monkeypatch.setenv("CHURN_PUSHGATEWAY", url)
+        PrometheusDataset(filepath=str(tmp_path / "m.prom"), use_case="bank").save(SAMPLES)
+
+    ((method, path, body),) = got
+    assert (method, path) == ("PUT", "/metrics/job/churn_monitoring/use_case/bank")
+    assert 'churn_monitoring_severity{use_case="bank"} 2.0' in body
+
+
+def test_an_absent_gateway_is_a_warning_and_the_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("CHURN_PUSHGATEWAY", f"http://user:planted-key@127.0.0.1:{free_port()}")
+
+    PrometheusDataset(filepath=str(tmp_path / "m.prom"), use_case="bank").save(SAMPLES)
+
+    assert "The Pushgateway (CHURN_PUSHGATEWAY) does not take the metrics" in caplog.text
+    assert "planted-key" not in caplog.text
+    assert (tmp_path / "m.prom").is_file()
+
+
+def test_requests_errors_and_latency_of_the_service_are_read() -> None:
+    with server(SERVED) as (url, got):
+        found = ServiceMetricsDataset(url=f"{url}/").load()
+
+    assert got[0][:2] == ("GET", "/metrics")
+    assert found is not None
+    assert found.reachable
+    assert (found.requests, found.error_share, found.lost_rows, found.stale) == (100, 0.02, 7, True)
+    assert found.latency_seconds["p50"] == pytest.approx(0.01)
+    # The 95th request: 45 of the 50 between 0.01 and 0.1 seconds.
+    assert found.latency_seconds["p95"] == pytest.approx(0.01 + 0.09 * 45 / 50)
+
+
+def test_no_address_is_no_service_and_one_that_does_not_answer_is_a_fact() -> None:
+    assert ServiceMetricsDataset().load() is None
+    absent = ServiceMetricsDataset(url=f"http://127.0.0.1:{free_port()}").load()
+    assert absent is not None
+    assert not absent.reachable
+    with pytest.raises(DatasetError, match="expected http://HOST:PORT"):
+        ServiceMetricsDataset(url="localhost:8000").load()
