@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -71,6 +71,9 @@ register: install ## Pass the latest version through the gate
 score: install ## Score new customers with the champion
 	$(RUN) --pipelines inference
 
+monitor: install ## Compare what is scored with what the champion was trained on
+	$(RUN) --pipelines monitoring
+
 serve: install-serve ## Serve predictions over HTTP with the champion
 	$(BIN)/kedro serve $(KEDRO_ENV_OPTION)
 
@@ -122,6 +125,12 @@ benchmark-treatment: install-dev ## What each treatment of the columns is worth
 
 benchmark-inference: install-dev ## Batch beside the bare trees, and the service beside FastAPI and `mlflow models serve` (needs wrk)
 	$(BIN)/python -m tests.benchmarks.inference
+
+benchmark-monitoring: install-dev ## Drift of 1,000,000 and 10,000,000 rows; EVIDENTLY=PYTHON beside Evidently
+	$(BIN)/python -m tests.benchmarks.monitoring $(if $(EVIDENTLY),--evidently $(EVIDENTLY))
+
+simulate-year: install-dev ## A year of a fabricated bank: drifts, alarms, trainings, recovery; about ten minutes
+	$(BIN)/python -m tests.benchmarks.year
 
 lock: ## Resolve the locks again (needs uv); those for runs and GPU have the versions of that for development
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements-dev.lock

@@ -5,9 +5,11 @@ its own commands: each week `kedro run --pipelines inference,monitoring`, for th
 fabricated, so that the true quality of each week is known.
 
 - For four weeks, the balance arrives in thousands: an alarm on the data in the first of these weeks, none afterwards.
-- Half a year later, the relation of age and churn changes, and the columns stay the same. Nothing can be seen without
-  outcomes; when those of the changed customers arrive, there is an alarm on quality, and the policy starts a training,
-  whose version the gate decides on.
+- Later, the relation of age and churn changes, and the columns stay the same. Nothing can be seen without outcomes;
+  when those of the changed customers arrive, there is an alarm on quality, and the policy starts a training, whose
+  version the gate decides on. By then, a third of the labelled customers are changed ones, so that version is better,
+  but not good; its outcomes arrive two months later, and with them the next alarm and training, on changed customers
+  only.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ from tests.end_to_end.conftest import Project, clone_project
 
 START = pd.Timestamp("2027-01-04T06:00:00Z")
 LABEL_DAYS = 60
+# Weeks of labelled customers that the company trains on.
+TRAINED_WEEKS = 6
 # Few are contacted, and a fifth of those worth it are the holdout, so that outcomes say something soon.
 CAMPAIGN = "campaigns.economics.capacity=0.05,inference.holdout_share=0.2"
 UNIT = Drift(kind="swapped_unit", column="Balance", size=0.001)
@@ -162,13 +166,15 @@ class Year:
         self.batches.append(customers[~contacted].assign(due=observed))
 
     def _write_outcomes(self, at: pd.Timestamp) -> Path:
-        """Write the outcomes that have arrived, and the labelled customers of the last half year."""
+        """Write the outcomes that have arrived, and the labelled customers of the last weeks."""
         path = self.project.path / "outcomes.csv"
         columns = ["CustomerId", "Exited", "observed_at"]
         arrived = [part for part in self.outcomes if pd.Timestamp(part["observed_at"].iloc[0]) <= at]
         pd.concat(arrived or [pd.DataFrame(columns=columns)]).to_csv(path, index=False)
         labelled = [part for part in self.batches[1:] if pd.Timestamp(part["due"].iloc[0]) <= at]
-        recent = pd.concat([self.batches[0], *labelled]).tail(10 * self.rows).drop(columns="due", errors="ignore")
+        recent = (
+            pd.concat([self.batches[0], *labelled]).tail(TRAINED_WEEKS * self.rows).drop(columns="due", errors="ignore")
+        )
         recent.to_csv(self.table, index=False)
         return path
 
@@ -275,8 +281,8 @@ def simulate(folder: Path, weeks: int, rows: int, trials: int, report: Any = pri
         The year, with the page ``year.html`` in the folder.
     """
     scale = weeks / 52
-    begin = round(12 * scale)
-    year = Year(clone_project(folder), rows, range(begin, begin + max(1, round(4 * scale))), round(24 * scale), trials)
+    begin = round(4 * scale)
+    year = Year(clone_project(folder), rows, range(begin, begin + max(1, round(4 * scale))), round(14 * scale), trials)
     began = time.perf_counter()
     year.prepare()
     report(f"first version trained, {time.perf_counter() - began:.0f} s")

@@ -1,5 +1,6 @@
 """Late outcomes joined with the predictions that they belong to."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,6 +12,8 @@ from churn_kedro.monitoring.outcomes import MaturedPredictions, Outcomes, join_o
 from churn_kedro.monitoring.parameters import OutcomeParameters
 from tests.monitoring import cases
 
+# Customer, time, treatment, holdout.
+Prediction = tuple[str, str, str | None, bool]
 AS_OF = pd.Timestamp("2026-06-30T12:00:00Z")
 TIMED = OutcomeParameters(maturity_days=60, time_column="observed_at")
 
@@ -23,7 +26,7 @@ def _row(customer: Any, left: Any, at: str = "2026-06-01T00:00:00Z") -> dict[str
     return {"CustomerId": customer, "Exited": left, "observed_at": at}
 
 
-def _logged(rows: list[tuple[str, str, str | None, bool]]) -> list[LoggedBatch]:
+def _logged(rows: Sequence[Prediction]) -> list[LoggedBatch]:
     """Logged predictions: customer, time, treatment, holdout."""
     predictions = pd.DataFrame(
         {
@@ -39,7 +42,7 @@ def _logged(rows: list[tuple[str, str, str | None, bool]]) -> list[LoggedBatch]:
     return [LoggedBatch(predictions, cases.bank(len(rows), seed=1).drop(columns="Exited"))]
 
 
-def _join(outcomes: Outcomes, rows: list[tuple[str, str, str | None, bool]]) -> MaturedPredictions:
+def _join(outcomes: Outcomes, rows: Sequence[Prediction]) -> MaturedPredictions:
     return join_outcomes(outcomes, _logged(rows), cases.reference().profile, cases.declaration(), TIMED, AS_OF)
 
 
@@ -110,7 +113,7 @@ def test_outcomes_without_a_time_count_for_all_mature_predictions() -> None:
 
 
 def test_contacted_customers_have_no_weight_and_the_holdout_stands_for_them() -> None:
-    rows = [(str(number), "2026-01-01T00:00:00+00:00", "contact", False) for number in range(6)]
+    rows: list[Prediction] = [(str(number), "2026-01-01T00:00:00+00:00", "contact", False) for number in range(6)]
     rows += [("10", "2026-01-01T00:00:00+00:00", None, True), ("11", "2026-01-01T00:00:00+00:00", None, True)]
     rows += [("12", "2026-01-01T00:00:00+00:00", None, False)]
 

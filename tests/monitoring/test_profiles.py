@@ -55,7 +55,8 @@ def test_missing_unknown_and_distant_cells_have_places_of_their_own() -> None:
     far = count_column(pd.Series([-2.0, 60.0, np.nan, np.inf]), numbers)
     new = count_column(pd.Series(["a", "c", "c", None]), levels)
 
-    assert (far.counts[0], far.counts[-1], far.missing, far.beyond) == (1, 1, 2, pytest.approx(12.0))
+    assert (int(far.counts[0]), int(far.counts[-1]), far.missing) == (1, 1, 2)
+    assert far.beyond == pytest.approx(12.0)
     assert (new.counts.tolist(), new.missing, dict(new.new_levels)) == ([1, 0, 2], 1, {"c": 2})
     assert code_column(pd.Series(["b", "c", None]), levels).tolist() == [1, 2, MISSING_CODE]
     assert code_column(pd.Series([0.0, 50.0, np.nan]), numbers).tolist() == [1, 51, MISSING_CODE]
@@ -91,7 +92,7 @@ def test_dates_are_binned_by_day() -> None:
     dates = pd.Series(pd.date_range("2026-01-01", periods=40, freq="D"))
     column = profile_column(dates, "since", "date")
 
-    counted = count_column(pd.Series(pd.to_datetime(["2026-01-05", "2030-01-01", None])), column)
+    counted = count_column(pd.Series(["2026-01-05", "2030-01-01", None], dtype="datetime64[us]"), column)
 
     assert counted.counts.sum() == 2
     assert counted.counts[-1] == 1

@@ -22,6 +22,6 @@ def read_time(text: str) -> pd.Timestamp:
         '2026-01-31T09:30:00+00:00'
     """
     time = pd.Timestamp(text)
-    if time is pd.NaT:
+    if pd.isna(time):
         raise ValueError(f"{text!r} is not a time")
     return time.tz_localize("UTC") if time.tzinfo is None else time.tz_convert("UTC")
