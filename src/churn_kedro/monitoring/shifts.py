@@ -51,21 +51,31 @@ def name_shifts(
         profile: The reference profile.
 
     Returns:
-        One result for each kind.
+        One result for each kind; none if nothing was examined.
     """
     relation = None if realised is None else realised.relation
+    if realised is None and not any(one.rows for one in columns):
+        return []
     drifted = [one for one in columns if one.severity != "ok"]
     moved = bool(drifted) or (joint is not None and joint.severity != "ok")
     return [
-        _covariate_shift(drifted, joint, moved, None if relation is None else relation.found),
+        _covariate_shift(columns, joint, moved, None if relation is None else relation.found),
         _label_shift(scores, realised, profile),
         _concept_drift(realised, moved, [one.name for one in columns if one.is_broken]),
     ]
 
 
 def _covariate_shift(
-    drifted: Sequence[ColumnDrift], joint: JointDrift | None, moved: bool, broken: bool | None
+    columns: Sequence[ColumnDrift], joint: JointDrift | None, moved: bool, broken: bool | None
 ) -> Shift:
+    if not any(one.rows for one in columns):
+        return Shift(
+            name="covariate shift",
+            found=None,
+            basis="no predictions in the window",
+            meaning="Present customers are unknown.",
+        )
+    drifted = [one for one in columns if one.severity != "ok"]
     parts = [f"{len(drifted)} columns differ from the training data" if len(drifted) != 1 else "1 column differs"]
     if joint is not None:
         parts.append(f"a classifier tells current from training customers with ROC-AUC {joint.auc:.3f}")

@@ -236,11 +236,7 @@ def write_findings(
     """
     drift, estimated = examination.drift, examination.estimated
     realised = measured if measured.counts.outcomes else None
-    shifts = (
-        name_shifts(drift.columns, drift.joint, drift.predictions, current.scores, realised, reference.profile)
-        if current.counter.rows
-        else []
-    )
+    shifts = name_shifts(drift.columns, drift.joint, drift.predictions, current.scores, realised, reference.profile)
     names = DisplayNames.of(declaration)
     verdict, findings = judge(describe_findings(drift, examination.quality, estimated, realised, shifts, names))
     notes = list_notes(current.counter.rows, drift, estimated, realised, shifts, declaration.task)
