@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from churn_kedro.monitoring import METRICS, ExportedMetric
+from churn_kedro.monitoring import METRICS
 
 FOLDER = Path(__file__).parent
 RULES, DASHBOARD = FOLDER / "prometheus_rules.yml", FOLDER / "grafana_dashboard.json"
@@ -51,7 +51,7 @@ def render_dashboard() -> str:
     return json.dumps(dashboard, indent=2) + "\n"
 
 
-def _panel(place: int, metric: ExportedMetric) -> dict[str, Any]:
+def _panel(place: int, metric: Any) -> dict[str, Any]:
     source = {"type": "prometheus", "uid": "${datasource}"}
     return {
         "id": place + 1,

@@ -61,7 +61,7 @@ def make_table(rows: int, seed: int, *, drifted: bool) -> pd.DataFrame:
 def declare(table: pd.DataFrame) -> CustomerDeclaration:
     """Declare the columns."""
     columns: list[dict[str, object]] = [
-        {"name": name, "kind": "numeric" if name.startswith("number") else "categorical", "description": name}
+        {"name": name, "kind": "numeric" if str(name).startswith("number") else "categorical", "description": name}
         for name in table
     ]
     return CustomerDeclaration.model_validate(
@@ -120,7 +120,7 @@ def run(rows: int, folder: Path, evidently: str | None) -> None:
     if not path.is_file():
         write_many(path, rows)
     declaration = declare(reference)
-    kinds = {name: "number" if name.startswith("number") else "level" for name in reference}
+    kinds = {name: "number" if str(name).startswith("number") else "level" for name in reference}
     columns = [
         profile_column(reference[name], name, kind, importance=0.05)  # type: ignore[arg-type]
         for name, kind in kinds.items()

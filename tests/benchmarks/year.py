@@ -85,6 +85,8 @@ class Year:
         conf = self.project.path / "conf" / "base"
         parameters = yaml.safe_load((conf / "parameters" / "monitoring.yml").read_text())
         monitoring = parameters["monitoring"]
+        # Versions are registered at the present time, which is before that of the simulation.
+        monitoring["champion_age_days"] = 10_000
         monitoring["outcomes"] |= {"maturity_days": LABEL_DAYS, "time_column": "observed_at"}
         monitoring["retraining"] |= {
             "mode": "run", "on": ["performance"], "minimum_new_rows": 4 * self.rows, "cool_down_days": 0

@@ -176,7 +176,7 @@ def test_a_policy_starts_an_ordinary_run_on_the_newer_table_and_the_gate_decides
 def test_a_version_without_a_profile_gets_one_from_its_splits_or_is_refused(project: Project, tmp_path: Path) -> None:
     # The splits in the data folder are those of version 2.
     found = project.client.get_model_version("bank_churn", "2")
-    artifacts = Path(project.client.get_run(found.run_id).info.artifact_uri.removeprefix("file://")) / "training"
+    artifacts = Path(project.client.get_run(str(found.run_id)).info.artifact_uri.removeprefix("file://")) / "training"
     shutil.move(artifacts / "reference_profile.json", tmp_path / "kept.json")
 
     status, text, report = monitor(project, "scoring_version=2,monitored=newer.csv")

@@ -9,7 +9,7 @@ from churn_kedro.monitoring.counts import TableCounter, count_column
 from churn_kedro.monitoring.drift import compare_columns, compare_predictions, count_tests
 from churn_kedro.monitoring.parameters import DriftParameters
 from churn_kedro.monitoring.profiles import ReferenceColumn, measure_period_variation, profile_column
-from churn_kedro.monitoring.report import describe_findings, judge
+from churn_kedro.monitoring.report import describe_findings, order_findings
 from churn_kedro.monitoring.severity import worst
 from churn_kedro.pipelines.fabrication.shapes.drift import Drift
 from tests.monitoring import cases
@@ -22,7 +22,7 @@ def _verdict(customers: pd.DataFrame, seed: int = 0) -> tuple[str, list[str]]:
     findings = describe_findings(
         found.drift, found.quality, found.estimated, None, [], DisplayNames.of(cases.declaration())
     )
-    verdict, ordered = judge(findings)
+    verdict, ordered = order_findings(findings)
     return verdict, [one.subject for one in ordered]
 
 

@@ -32,7 +32,7 @@ from churn_kedro.monitoring.parameters import (
     WebhookTarget,
 )
 from churn_kedro.monitoring.quality import CurrentQuality
-from churn_kedro.monitoring.report import DriftSummary, MonitoringReport, choose_status, describe_age, judge
+from churn_kedro.monitoring.report import DriftSummary, MonitoringReport, choose_status, describe_age, order_findings
 from churn_kedro.monitoring.retraining import plan_retraining, propose_retirements
 from churn_kedro.registry.lifecycle import RegistryState
 from churn_kedro.registry.retention import RetentionParameters
@@ -79,11 +79,11 @@ def test_findings_are_ordered_by_severity_and_weight_and_the_worst_is_the_verdic
         Finding(severity="alarm", area="data", subject="c", sentence="", weight=0.4),
     ]
 
-    verdict, ordered = judge(found)
+    verdict, ordered = order_findings(found)
 
     assert verdict == "alarm"
     assert [one.subject for one in ordered] == ["c", "b", "a"]
-    assert judge([]) == ("ok", [])
+    assert order_findings([]) == ("ok", [])
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ from .examination import (
 )
 from .exposition import (
     METRICS as METRICS,
-    ExportedMetric as ExportedMetric,
     Sample as Sample,
     list_samples as list_samples,
 )
@@ -60,8 +59,8 @@ from .report import (
     choose_status as choose_status,
     describe_age as describe_age,
     describe_findings as describe_findings,
-    judge as judge,
     list_notes as list_notes,
+    order_findings as order_findings,
 )
 from .retraining import (
     NewRows as NewRows,

@@ -74,8 +74,8 @@ class OutcomeParameters(Parameters):
     window_days: float = Field(
         30,
         gt=0,
-        description="Days before the latest matured prediction whose predictions are judged; older ones are shown by "
-        "period.",
+        description="Days before the latest matured prediction whose predictions are measured as a whole; older ones "
+        "are shown by period.",
     )
     time_column: str | None = Field(
         None,

@@ -236,11 +236,11 @@ def find_falls(
     falls = []
     # The reference has an error of about the same size at most, since it has more customers as a rule.
     z = _normal_quantile(level) * float(np.sqrt(2))
-    judged = next((name for name in DECISIVE if name in metrics and name in reference), None)
-    if judged is not None:
-        fall = reference[judged] - metrics[judged].value
-        if fall > max(parameters.largest_drop, z * deviations.get(judged, 0.0)):
-            falls.append(judged)
+    name = next((one for one in DECISIVE if one in metrics and one in reference), None)
+    if name is not None:
+        fall = reference[name] - metrics[name].value
+        if fall > max(parameters.largest_drop, z * deviations.get(name, 0.0)):
+            falls.append(name)
     if "profit" in metrics and "profit" in reference:
         fall = reference["profit"] - metrics["profit"].value
         accepted = parameters.largest_profit_drop * abs(reference["profit"])

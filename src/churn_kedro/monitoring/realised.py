@@ -77,7 +77,7 @@ class RealisedPerformance(Record):
 
     counts: OutcomeCounts
     customers: int = Field(
-        0, description="Predictions that are judged: the latest of customers who were not contacted."
+        0, description="Predictions that are measured: the latest of customers who were not contacted."
     )
     uses_treated: bool = Field(
         False, description="Whether contacted customers had to be included, since there is no holdout."
@@ -103,7 +103,7 @@ def measure_realised(
 ) -> RealisedPerformance:
     """Measure quality from outcomes.
 
-    The latest matured predictions are judged; older ones are shown by period.
+    The latest matured predictions are measured as a whole; older ones are shown by period.
 
     Contacted customers are left out, since the contact may have changed what they did; the holdout represents them by
     its weight. Where customers were contacted and there is no holdout, all are used, which is said.
@@ -114,10 +114,10 @@ def measure_realised(
         parameters: Accepted falls, fewest outcomes, confidence.
         level: Probability of a false alarm of each test.
         seed: Seed.
-        window_days: Days before the latest matured prediction whose predictions are judged.
+        window_days: Days before the latest matured prediction whose predictions are measured as a whole.
 
     Returns:
-        Metrics with intervals, of the judged predictions and by period.
+        Metrics with intervals, of the latest predictions and by period.
     """
     table, counts = matured.table, matured.counts
     if not len(table):
@@ -129,26 +129,26 @@ def measure_realised(
     used = weight > 0
     chosen, weight = table[used], weight[used]
     recent = _select_recent(chosen, window_days)
-    judged, of_judged, codes = chosen[recent], weight[recent], matured.codes[used][recent]
+    latest, of_latest, codes = chosen[recent], weight[recent], matured.codes[used][recent]
     reference = estimate_reference(profile)
     metrics: dict[str, Estimate] = {}
     deviations: dict[str, float] = {}
-    n_left = int(judged["target"].sum())
-    if min(n_left, len(judged) - n_left) >= parameters.minimum_outcomes:
-        metrics, deviations = _measure_weighted(judged, of_judged, parameters, seed)
+    n_left = int(latest["target"].sum())
+    if min(n_left, len(latest) - n_left) >= parameters.minimum_outcomes:
+        metrics, deviations = _measure_weighted(latest, of_latest, parameters, seed)
     falls = find_falls(metrics, reference, deviations, parameters, level)
-    relation = _test_relation(judged, codes, profile, parameters, level) if metrics else None
+    relation = _test_relation(latest, codes, profile, parameters, level) if metrics else None
     severity: Severity = "alarm" if falls else "ok"
     if relation is not None and relation.found:
         severity = "alarm"
     return RealisedPerformance(
         counts=counts,
-        customers=len(judged),
+        customers=len(latest),
         uses_treated=uses_treated,
         metrics=metrics,
         reference=reference,
         periods=_measure_periods(chosen, weight, parameters, seed),
-        calibration=_calibrate(judged, of_judged, profile, parameters),
+        calibration=_calibrate(latest, of_latest, profile, parameters),
         relation=relation,
         contacted_rate=_rate(table[table["treated"]], parameters.confidence),
         holdout_rate=_rate(table[table["holdout"]], parameters.confidence),

@@ -110,7 +110,7 @@ def choose_status(report: MonitoringReport, fail_on: Literal["alarm", "warning",
     return MonitoringStatus(verdict=report.verdict, exit_status=EXIT_STATUS if fails else 0)
 
 
-def judge(findings: Sequence[Finding]) -> tuple[Severity, list[Finding]]:
+def order_findings(findings: Sequence[Finding]) -> tuple[Severity, list[Finding]]:
     """Order the findings and take the most serious one as the verdict.
 
     Args:
@@ -219,15 +219,15 @@ def _describe_predictions(predictions: PredictionDrift | None) -> Iterator[Findi
     if predictions.decisions is not None:
         one = predictions.decisions
         parts.append(f"{one.current:.1%} worth a contact, in training {one.reference:.1%}")
+    if "distribution" in found.problems:
+        parts.insert(0, f"distance {found.distance:.2f}, up to {found.limit:.2f} is usual")
     yield Finding(
         severity=predictions.severity,
         area="predictions",
         subject="predictions",
-        sentence=f"The predictions have changed (distance {found.distance:.2f}, {found.limit:.2f} is usual): "
-        f"{'; '.join(parts)}."
-        if parts
-        else f"The predictions have changed (distance {found.distance:.2f}).",
+        sentence=f"The predictions have changed: {'; '.join(parts)}.",
         advice="See which columns have drifted, and whether capacity and budget of the campaign still fit.",
+        # After the columns, which are the cause.
         weight=0.0,
     )
 

@@ -41,12 +41,12 @@ from churn_kedro.monitoring import (
     describe_operations,
     examine,
     join_outcomes,
-    judge,
     list_notes,
     list_samples,
     measure_realised,
     measure_report,
     name_shifts,
+    order_findings,
     plan_retraining,
     propose_retirements,
     read_logged,
@@ -238,7 +238,9 @@ def write_findings(
     realised = measured if measured.counts.outcomes else None
     shifts = name_shifts(drift.columns, drift.joint, drift.predictions, current.scores, realised, reference.profile)
     names = DisplayNames.of(declaration)
-    verdict, findings = judge(describe_findings(drift, examination.quality, estimated, realised, shifts, names))
+    verdict, findings = order_findings(
+        describe_findings(drift, examination.quality, estimated, realised, shifts, names)
+    )
     notes = list_notes(current.counter.rows, drift, estimated, realised, shifts, declaration.task)
     if current.hidden:
         notes.append(
@@ -301,7 +303,7 @@ def plan_actions(
         *describe_age(findings.model_version, age, parameters.champion_age_days),
         *describe_operations(operations),
     ]
-    verdict, ordered = judge(found)
+    verdict, ordered = order_findings(found)
     plan = plan_retraining(
         {"data": findings.has_alarm("data", "predictions"), "performance": findings.has_alarm("performance")},
         new_rows.count,
