@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from churn_kedro.campaigns.parameters import BandParameters
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.monitoring.counts import TableCounter, code_customers, count_column
@@ -90,7 +91,7 @@ def count(customers: pd.DataFrame, seed: int = 0) -> CurrentCustomers:
 
 
 def examined(customers: pd.DataFrame, seed: int = 0) -> Examination:
-    return examine(count(customers, seed), reference(), declaration(), PARAMETERS)
+    return examine(count(customers, seed), reference(), declaration(), PARAMETERS, BandParameters(medium=0.2, high=0.5))
 
 
 def matured(customers: pd.DataFrame) -> MaturedPredictions:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,18 +11,25 @@ import pandas as pd
 
 from churn_estimators.value import CONTACT
 from churn_kedro.base import Record, perf_counter
-from churn_kedro.campaigns import LoggedBatch, ScoredTable, score_parts
+from churn_kedro.campaigns import BandParameters, LoggedBatch, ScoredTable, score_parts
 from churn_kedro.customers import CustomerDeclaration, TableParts
 from churn_kedro.models import RegisteredModel
 from churn_kedro.monitoring.counts import ColumnCounts, TableCounter, count_column
 from churn_kedro.monitoring.drift import Shares, compare_columns, compare_predictions, count_tests
 from churn_kedro.monitoring.multivariate import compare_jointly
 from churn_kedro.monitoring.parameters import MonitoringParameters
-from churn_kedro.monitoring.performance import Estimate, PerformanceEstimate, ScoreCounts, estimate_performance
+from churn_kedro.monitoring.performance import (
+    SCORE_BINS,
+    Estimate,
+    PerformanceEstimate,
+    ScoreCounts,
+    estimate_performance,
+)
 from churn_kedro.monitoring.profiles import ReferenceProfile
 from churn_kedro.monitoring.quality import CurrentQuality, check_quality
 from churn_kedro.monitoring.reference import Reference
 from churn_kedro.monitoring.report import DriftSummary
+from churn_kedro.monitoring.statistics import shares
 
 
 class PredictionSource(Protocol):
@@ -69,7 +75,6 @@ class CurrentCustomers:
         source: What was examined, for readers.
         predictions: Counts of the predictions in the bins of the reference; None if it has none.
         scores: Predictions by decision and probability (task binary).
-        bands: Customers by risk band.
         total: Sum of the predictions.
         rejected: Rows that could not be scored.
         hidden: Private columns, which the log has as hashes only.
@@ -79,7 +84,6 @@ class CurrentCustomers:
     source: str
     predictions: ColumnCounts | None = None
     scores: ScoreCounts | None = None
-    bands: Counter[str] = field(default_factory=Counter)
     total: float = 0.0
     rejected: int = 0
     hidden: list[str] = field(default_factory=list)
@@ -203,8 +207,6 @@ def _count_answers(
             found = answers["expected_value"].to_numpy(dtype=float, na_value=np.nan)[known]
             profit = None if np.isnan(found).all() and len(found) else found
         current.scores.add(predicted.to_numpy()[known], contacted, profit)
-    if "risk_band" in answers:
-        current.bands.update({str(name): int(count) for name, count in answers["risk_band"].value_counts().items()})
 
 
 def examine(
@@ -212,6 +214,7 @@ def examine(
     reference: Reference,
     declaration: CustomerDeclaration,
     parameters: MonitoringParameters,
+    bands: BandParameters,
 ) -> Examination:
     """Compare the examined customers with the reference.
 
@@ -220,6 +223,7 @@ def examine(
         reference: What the version was trained on.
         declaration: The table's declaration.
         parameters: Parameters of monitoring.
+        bands: Limits of the risk bands.
 
     Returns:
         Drift, estimated quality, and quality of the data.
@@ -238,7 +242,7 @@ def examine(
             profile,
             current.predictions,
             _decisions(current),
-            {name: Shares(reference=0.0, current=share) for name, share in _band_shares(current.bands).items()},
+            _compare_bands(current.scores, profile, bands),
             _means(current, profile),
             parameters.drift,
             level,
@@ -254,9 +258,19 @@ def _decisions(current: CurrentCustomers) -> tuple[int, int] | None:
     return round(current.scores.customers[1].sum()), round(current.scores.total)
 
 
-def _band_shares(bands: Counter[str]) -> dict[str, float]:
-    total = sum(bands.values())
-    return {name: count / total for name, count in sorted(bands.items())} if total else {}
+def _compare_bands(scores: ScoreCounts | None, profile: ReferenceProfile, bands: BandParameters) -> dict[str, Shares]:
+    """Shares of the risk bands in training and now."""
+    if scores is None or profile.scores is None:
+        return {}
+    limits = np.round(np.array([bands.medium, bands.high]) * SCORE_BINS).astype(int)
+    before, now = (
+        [part.sum() for part in np.split(shares(customers.sum(axis=0)), limits)]
+        for customers in (np.asarray(profile.scores.customers), scores.customers)
+    )
+    return {
+        name: Shares(reference=float(first), current=float(second))
+        for name, first, second in zip(("low", "medium", "high"), before, now, strict=True)
+    }
 
 
 def _means(current: CurrentCustomers, profile: ReferenceProfile) -> Shares | None:

@@ -54,6 +54,18 @@ class QualityRow:
     realised: str
 
 
+@dataclass(frozen=True)
+class PeriodRow:
+    """A row of the table of periods."""
+
+    start: str
+    customers: str
+    estimated: str
+    realised: str
+    predicted: str
+    observed: str
+
+
 def render_monitoring_page(
     report: MonitoringReport,
     earlier: Sequence[MonitoringReport],
@@ -89,6 +101,7 @@ def render_monitoring_page(
             tiles=_list_tiles(report),
             columns=[_column_row(one, names) for one in report.drift.columns],
             metrics=_quality_rows(report),
+            periods=_period_rows(report),
             history=_list_history([*earlier, report]),
             over_time=pick("drift_over_time", "quality_over_time"),
             drift_pictures=[*pick("columns"), *pick(*drifted)],
@@ -140,12 +153,6 @@ def _column_row(one: ColumnDrift, names: DisplayNames) -> ColumnRow:
 
 
 def _quality_rows(report: MonitoringReport) -> list[QualityRow]:
-    def write(estimate: Estimate | None) -> str:
-        if estimate is None:
-            return ""
-        bounds = f" ({write_number(estimate.low)} to {write_number(estimate.high)})"
-        return write_number(estimate.value) + (bounds if estimate.low != estimate.high else "")
-
     estimated = {} if report.estimated is None else report.estimated.metrics
     realised = {} if report.realised is None else report.realised.metrics
     training = {
@@ -157,10 +164,31 @@ def _quality_rows(report: MonitoringReport) -> list[QualityRow]:
         QualityRow(
             title=titles.get(name) or metric_title(name),
             training=write_number(training[name]) if name in training else "",
-            estimated=write(estimated.get(name)),
-            realised=write(realised.get(name)),
+            estimated=_write(estimated.get(name)),
+            realised=_write(realised.get(name)),
         )
         for name in dict.fromkeys([*estimated, *realised])
+    ]
+
+
+def _write(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    bounds = f" ({write_number(estimate.low)} to {write_number(estimate.high)})"
+    return write_number(estimate.value) + (bounds if estimate.low != estimate.high else "")
+
+
+def _period_rows(report: MonitoringReport) -> list[PeriodRow]:
+    return [
+        PeriodRow(
+            start=one.start,
+            customers=f"{one.customers:,}",
+            estimated=_write(one.estimated),
+            realised=_write(one.realised),
+            predicted="" if one.predicted_rate is None else write_number(one.predicted_rate),
+            observed=_write(one.observed_rate),
+        )
+        for one in ([] if report.realised is None else report.realised.periods)
     ]
 
 

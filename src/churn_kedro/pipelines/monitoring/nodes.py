@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from churn_kedro.base import Clock, read_time, utc_now
-from churn_kedro.campaigns import BatchReport
+from churn_kedro.campaigns import BatchReport, InferenceParameters
 from churn_kedro.customers import CustomerDeclaration, DisplayNames, normalise
 from churn_kedro.evaluation import headlines
 from churn_kedro.models import RegisteredModel, count_new_rows
@@ -109,6 +109,7 @@ def examine_customers(
     reference: Reference,
     declaration: CustomerDeclaration,
     parameters: MonitoringParameters,
+    inference: InferenceParameters,
 ) -> Examination:
     """Compare the customers with the reference, and estimate the quality of their predictions.
 
@@ -117,11 +118,12 @@ def examine_customers(
         reference: What the version was trained on.
         declaration: The table's declaration.
         parameters: Parameters of monitoring.
+        inference: Limits of the risk bands.
 
     Returns:
         Drift, estimated quality, and quality of the data.
     """
-    return examine(current, reference, declaration, parameters)
+    return examine(current, reference, declaration, parameters, inference.bands)
 
 
 def match_outcomes(

@@ -36,7 +36,13 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.examine_customers,
-                inputs=["current_customers", "version_reference", "params:customers", "params:monitoring"],
+                inputs=[
+                    "current_customers",
+                    "version_reference",
+                    "params:customers",
+                    "params:monitoring",
+                    "params:inference",
+                ],
                 outputs="examination",
                 name="examine_customers",
             ),
