@@ -17,7 +17,7 @@ def fabricate_customers(
     """Generate customers by a documented random process.
 
     Args:
-        parameters: Shape, size and seed.
+        parameters: Shape, size, seed and planted change.
         declaration: The table's declaration.
 
     Returns:
@@ -25,7 +25,8 @@ def fabricate_customers(
         labelled ones.
 
     Raises:
-        ParameterError: The use case declares another table, whose raw file must not be overwritten.
+        ParameterError: The use case declares another table, whose raw file must not be overwritten, or the planted
+            change does not fit the shape's columns.
     """
     customers = fabricate(parameters)
     declared = {column.name for column in declaration.columns}

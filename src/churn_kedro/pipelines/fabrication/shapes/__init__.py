@@ -57,9 +57,12 @@ def fabricate(parameters: FabricationParameters) -> FabricatedCustomers:
     same values, provided that the telco TotalCharges column is read as text.
 
     Args:
-        parameters: Shape, numbers of customers and seed.
+        parameters: Shape, numbers of customers, seed and planted change.
 
     Returns:
         The labelled customers, the new customers, and the true probabilities of the labelled ones.
+
+    Raises:
+        ParameterError: The planted change does not fit the shape's columns.
     """
     return SHAPES[parameters.shape](parameters)

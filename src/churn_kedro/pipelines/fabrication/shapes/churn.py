@@ -56,11 +56,14 @@ def fabricate_churn(shape: ChurnShape, parameters: FabricationParameters) -> Fab
 
     Args:
         shape: The table to imitate.
-        parameters: Numbers of customers and seed.
+        parameters: Numbers of customers, seed and planted change.
 
     Returns:
         The customers; the truth has the id column and `probability`, the true probability of churn in [0, 1],
         rounded to 6 decimals. Ids of labelled and new customers are disjoint.
+
+    Raises:
+        ParameterError: The planted change does not fit the shape's columns.
     """
     # Separate random streams, so that the labelled customers do not depend on the number of new ones.
     identity_rng, labelled_rng, label_rng, new_rng = np.random.default_rng(parameters.seed).spawn(4)
@@ -71,7 +74,7 @@ def fabricate_churn(shape: ChurnShape, parameters: FabricationParameters) -> Fab
     drift_rng = np.random.default_rng([parameters.seed, _DRIFT_STREAM])
     drawn = shape.draw_attributes(labelled_rng, parameters.rows)
     intercept = solve_intercept(shape.effects_on_log_odds(drawn), shape.churn_rate)
-    attributes, behaving, added = apply_drift(drawn, parameters.drift, drift_rng)
+    attributes, behaving, added = apply_drift(drawn, parameters.drift, drift_rng, drawn)
     effects = shape.effects_on_log_odds(behaving) + added
     # The label is drawn from the rounded probability, so the stored probability is exact.
     probability = np.round(churn_probability(effects, intercept), PROBABILITY_DECIMALS)
@@ -81,7 +84,8 @@ def fabricate_churn(shape: ChurnShape, parameters: FabricationParameters) -> Fab
     labelled[shape.target_column] = np.where(churned, shape.churned_label, shape.stayed_label)
     truth = pd.DataFrame({shape.id_column: labelled[shape.id_column], "probability": probability})
     new_identities = identities.iloc[parameters.rows :].reset_index(drop=True)
-    new_attributes, _, _ = apply_drift(shape.draw_attributes(new_rng, parameters.new_rows), parameters.drift, drift_rng)
+    new_drawn = shape.draw_attributes(new_rng, parameters.new_rows)
+    new_attributes, _, _ = apply_drift(new_drawn, parameters.drift, drift_rng, drawn)
     new = pd.concat([new_identities, new_attributes], axis="columns")
     return FabricatedCustomers(labelled=labelled, new=new, truth=truth)
 
