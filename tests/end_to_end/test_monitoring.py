@@ -117,6 +117,13 @@ def test_outcomes_of_other_customers_are_refused_with_identifiers_of_both(projec
     assert "Traceback" not in text
 
 
+def test_a_file_of_outcomes_that_is_named_and_absent_is_an_error(project: Project) -> None:
+    status, text, _ = monitor(project, "outcomes=nowhere.csv")
+
+    assert status == 1
+    assert "nowhere.csv does not exist" in text
+
+
 def test_a_table_without_a_column_of_the_model_is_refused_by_name(project: Project) -> None:
     bank(100, seed=52).drop(columns=["Exited", "Age"]).to_csv(project.path / "lacking.csv", index=False)
 

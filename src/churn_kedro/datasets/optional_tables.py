@@ -11,14 +11,14 @@ class OptionalTableDataset(RawTableDataset):
     """A raw table of another program that may be absent. It is read-only.
 
     Args:
-        filepath: Local path or fsspec URL; an empty text: absent.
-        required: Whether the file must exist.
+        filepath: Local path or fsspec URL.
+        required: Whether the file must exist, for example a path of the command line; an empty text is false.
         arguments: Further arguments of :class:`churn_kedro.datasets.RawTableDataset`.
     """
 
-    def __init__(self, *, filepath: str, required: bool = False, **arguments: Any) -> None:
+    def __init__(self, *, filepath: str, required: bool | str = False, **arguments: Any) -> None:
         super().__init__(filepath=filepath, **arguments)
-        self._required = required
+        self._required = bool(required)
 
     def load(self) -> Any:
         """Read the table.

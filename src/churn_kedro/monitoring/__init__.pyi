@@ -35,6 +35,7 @@ from .operations import (
 from .outcomes import (
     MaturedPredictions as MaturedPredictions,
     join_outcomes as join_outcomes,
+    maturity_days as maturity_days,
     read_outcomes as read_outcomes,
 )
 from .parameters import (

@@ -9,6 +9,7 @@ import pandas as pd
 from pydantic import Field
 
 from churn_kedro.base import Record
+from churn_kedro.campaigns import find_outside
 from churn_kedro.customers import Column, CustomerDeclaration, Range, Task, level_text
 
 # Quantiles that are the edges of the bins of a number.
@@ -193,12 +194,7 @@ def column_kind(column: Column) -> ColumnKind:
 
 def count_outside(cells: pd.Series, column: Column) -> int:
     """Count the numbers outside of the declared range of their column."""
-    if not isinstance(column.domain, Range) or column.cells != "number":
-        return 0
-    low = -np.inf if column.domain.min is None else column.domain.min
-    high = np.inf if column.domain.max is None else column.domain.max
-    numbers = as_numbers(cells)
-    return int(((numbers < low) | (numbers > high)).sum())
+    return int(find_outside(cells, column).sum()) if isinstance(column.domain, Range) else 0
 
 
 def profile_column(

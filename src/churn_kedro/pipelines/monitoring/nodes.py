@@ -43,6 +43,7 @@ from churn_kedro.monitoring import (
     join_outcomes,
     list_notes,
     list_samples,
+    maturity_days,
     measure_realised,
     measure_report,
     name_shifts,
@@ -56,6 +57,9 @@ from churn_kedro.monitoring import (
 )
 from churn_kedro.registry import RegistryParameters
 from churn_kedro.reporting import Figure, draw_monitoring, render_monitoring_page
+
+# Time before the latest matured predictions that is shown by period.
+_HISTORY = pd.Timedelta(days=365)
 
 
 def set_window(parameters: MonitoringParameters, clock: Clock = utc_now) -> MonitoringWindow:
@@ -157,7 +161,8 @@ def match_outcomes(
     as_of = read_time(window.as_of)
     outcomes = read_outcomes(raw, declaration, parameters.outcomes, as_of)
     outcomes.table["customer_id"] = predictions.log.identify(outcomes.table["customer_id"])
-    logged = predictions.log.iterate(until=window.as_of, model_version=model.version)
+    since = as_of - pd.Timedelta(days=maturity_days(declaration, parameters.outcomes)) - _HISTORY
+    logged = predictions.log.iterate(since=since.isoformat(), until=window.as_of, model_version=model.version)
     return join_outcomes(
         outcomes,
         logged,
