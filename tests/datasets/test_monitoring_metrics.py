@@ -60,7 +60,7 @@ def server(answer: str = "") -> Iterator[tuple[str, list[tuple[str, str, str]]]]
             pass
 
     served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=served.serve_forever)
+    thread = threading.Thread(target=served.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{served.server_port}", got
