@@ -17,7 +17,7 @@ from churn_kedro.datasets import alerts
 from churn_kedro.datasets.alerts import AlertsDataset
 from churn_kedro.monitoring.alerts import Alert, AlertRequest
 from churn_kedro.monitoring.parameters import AlertParameters
-from tests.servers import free_port
+from tests.servers import free_port, no_http
 
 
 @contextmanager
@@ -46,27 +46,6 @@ def webhook(status: int = 200, location: str | None = None) -> Iterator[tuple[st
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}", got
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-class _Greeter(socketserver.StreamRequestHandler):
-    """A server that does not speak HTTP."""
-
-    def handle(self) -> None:
-        self.rfile.readline()
-        self.wfile.write(b"SSH-2.0-test\r\n")
-
-
-@contextmanager
-def greeter() -> Iterator[str]:
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Greeter)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         thread.join()
@@ -246,7 +225,7 @@ def test_an_address_that_cannot_work_is_named_without_its_secret_and_the_others_
 def test_a_server_without_http_hinders_no_other_target(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with greeter() as url:
+    with no_http() as url:
         monkeypatch.setenv("CHURN_HOOK", url)
         AlertsDataset(filepath=str(tmp_path / "alerts.json")).save(
             _request({"kind": "webhook", "url_variable": "CHURN_HOOK"}, {"kind": "log"})
