@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
@@ -220,6 +221,26 @@ class _Guard(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Keep the test's output clean."""
+
+
+class _Greeter(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.rfile.readline()
+        self.wfile.write(b"SSH-2.0-test\r\n")
+
+
+@contextmanager
+def no_http() -> Iterator[str]:
+    """A server that does not speak HTTP; yields its address as if it did."""
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Greeter)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class FailingLine:

@@ -1,5 +1,6 @@
 """Metrics for Prometheus as a file and at a gateway; metrics of the service."""
 
+import base64
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from churn_kedro.datasets.prometheus import PrometheusDataset
 from churn_kedro.datasets.service_metrics import ServiceMetricsDataset
 from churn_kedro.monitoring.exposition import Sample
-from tests.servers import free_port
+from tests.servers import free_port, no_http
 
 SAMPLES = [
     Sample(name="churn_monitoring_severity", labels={"use_case": "bank"}, value=2),
@@ -39,16 +40,20 @@ churn_registry_stale{use_case="bank"} 1
 
 
 @contextmanager
-def server(answer: str = "") -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
+def server(
+    answer: str | bytes = "", status: int = 200, authorization: str | None = None
+) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
     got: list[tuple[str, str, str]] = []
+    content = answer.encode() if isinstance(answer, str) else answer
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             length = int(self.headers.get("content-length", 0))
             got.append((self.command, self.path, self.rfile.read(length).decode()))
-            self.send_response(200)
+            is_known = authorization in (None, self.headers["authorization"])
+            self.send_response(status if is_known else 401)
             self.end_headers()
-            self.wfile.write(answer.encode())
+            self.wfile.write(content if is_known else b"")
 
         def do_GET(self) -> None:
             self._answer()
@@ -60,7 +65,7 @@ def server(answer: str = "") -> Iterator[tuple[str, list[tuple[str, str, str]]]]
             pass
 
     served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=served.serve_forever)
+    thread = threading.Thread(target=served.serve_forever, args=(0.01,))
     thread.start()
     try:
         yield f"http://127.0.0.1:{served.server_port}", got
@@ -105,6 +110,53 @@ def test_an_absent_gateway_is_a_warning_and_the_file_is_there(
     assert (tmp_path / "m.prom").is_file()
 
 
+def test_a_gateway_may_need_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = "Basic " + base64.b64encode(b"team:right-key").decode()
+    with server(authorization=expected) as (url, got):
+        monkeypatch.setenv("CHURN_PUSHGATEWAY", url.replace("//", "//team:right-key@"))
+        PrometheusDataset(filepath=str(tmp_path / "m.prom"), use_case="bank").save(SAMPLES)
+
+    assert [one[0] for one in got] == ["PUT"]
+
+
+def test_a_gateway_that_fails_or_is_none_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    dataset = PrometheusDataset(filepath=str(tmp_path / "m.prom"), use_case="bank")
+    with server(status=503) as (url, _):
+        monkeypatch.setenv("CHURN_PUSHGATEWAY", url)
+        dataset.save(SAMPLES)
+    with no_http() as url:
+        monkeypatch.setenv("CHURN_PUSHGATEWAY", url)
+        dataset.save(SAMPLES)
+    monkeypatch.setenv("CHURN_PUSHGATEWAY", "http://gateway:planted-port")
+    dataset.save(SAMPLES)
+
+    assert "127.0.0.1 answers with status 503" in caplog.text
+    assert "127.0.0.1 does not answer in HTTP" in caplog.text
+    assert "The address is not valid" in caplog.text
+    assert "planted" not in caplog.text
+
+
+def test_an_unfinished_file_is_not_one_that_node_exporter_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = PrometheusDataset(filepath=str(tmp_path / "m.prom"), use_case="bank")
+    dataset.save(SAMPLES)
+    beside: list[list[str]] = []
+    replace = Path.replace
+
+    def record(path: Path, target: Path) -> Path:
+        beside.append(sorted(one.name for one in tmp_path.iterdir() if one.suffix == ".prom"))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", record)
+    dataset.save(SAMPLES)
+
+    assert beside == [["m.prom"]]
+    assert [one.name for one in tmp_path.iterdir()] == ["m.prom"]
+
+
 def test_requests_errors_and_latency_of_the_service_are_read() -> None:
     with server(SERVED) as (url, got):
         found = ServiceMetricsDataset(url=f"{url}/").load()
@@ -116,6 +168,41 @@ def test_requests_errors_and_latency_of_the_service_are_read() -> None:
     assert found.latency_seconds["p50"] == pytest.approx(0.01)
     # The 95th request: 45 of the 50 between 0.01 and 0.1 seconds.
     assert found.latency_seconds["p95"] == pytest.approx(0.01 + 0.09 * 45 / 50)
+
+
+def test_a_service_with_keys_is_read_with_its_key(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server(SERVED, authorization="Bearer planted-key") as (url, _):
+        refused = ServiceMetricsDataset(url=url).load()
+        monkeypatch.setenv("CHURN_SERVICE_KEY", "planted-key")
+        read = ServiceMetricsDataset(url=url).load()
+
+    assert refused is not None
+    assert not refused.reachable
+    assert "127.0.0.1 answers with status 401: set CHURN_SERVICE_KEY to an API key of the service" in caplog.text
+    assert "planted-key" not in caplog.text
+    assert read is not None
+    assert (read.reachable, read.requests) == (True, 100)
+
+
+@pytest.mark.parametrize("answer", ["<html>hello</html>", b"\xff\xfe", 'churn_requests_total{route="/x"} 1\n'])
+def test_an_answer_that_is_no_metrics_is_a_fact(answer: str | bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with server(answer) as (url, _):
+        found = ServiceMetricsDataset(url=url).load()
+
+    assert found is not None
+    assert not found.reachable
+    assert "the answer is not in the format of Prometheus" in caplog.text
+
+
+def test_a_service_that_speaks_no_http_is_a_fact(caplog: pytest.LogCaptureFixture) -> None:
+    with no_http() as url:
+        found = ServiceMetricsDataset(url=url).load()
+
+    assert found is not None
+    assert not found.reachable
+    assert "127.0.0.1 does not answer in HTTP" in caplog.text
 
 
 def test_no_address_is_no_service_and_one_that_does_not_answer_is_a_fact() -> None:

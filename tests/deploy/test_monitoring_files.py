@@ -72,6 +72,14 @@ def test_each_panel_has_a_place_of_its_own() -> None:
     assert len({one["id"] for one in panels}) == len(panels)
 
 
+def test_the_receiver_of_the_example_has_a_port_of_its_own() -> None:
+    text = (FOLDER / "prometheus.yml").read_text() + (FOLDER / "alertmanager.yml").read_text()
+    ports = re.findall(r"127\.0\.0\.1:(\d+)", text)
+
+    # 9094 is where Alertmanager itself listens for others of its kind, 9090 is Prometheus.
+    assert len({*ports, "9090", "9094"}) == len(ports) + 2
+
+
 @pytest.mark.slow
 def test_prometheus_accepts_rules_configuration_and_every_expression(tmp_path: Path) -> None:
     promtool = _tool("promtool")
@@ -94,6 +102,14 @@ def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
 
     summary = "The monitoring of bank has an alarm; see its report."
     fired = {"exp_labels": {"severity": "critical", "use_case": "bank"}, "exp_annotations": {"summary": summary}}
+    runs = {
+        "exp_labels": {"severity": "warning", "use_case": "bank", "pipeline": "training"},
+        "exp_annotations": {"summary": "3 runs of training (bank) failed or were killed lately."},
+    }
+    lost = {
+        "exp_labels": {"severity": "critical", "log": "predictions"},
+        "exp_annotations": {"summary": "Predictions of the service could not be logged (predictions)."},
+    }
     failing = "5% of the requests to the scoring service fail."
     tests = {
         "rule_files": [str(FOLDER / "prometheus_rules.yml")],
@@ -105,12 +121,20 @@ def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
                     series('churn_monitoring_severity{use_case="bank"}', "0 0 2 2 1"),
                     series('churn_requests_total{code="200"}', "0+95x30"),
                     series('churn_requests_total{code="500"}', "0+5x30"),
+                    series('churn_pipeline_runs_total{use_case="bank",pipeline="training",status="FAILED"}', "1x5 2x5"),
+                    series('churn_pipeline_runs_total{use_case="bank",pipeline="training",status="KILLED"}', "1x11"),
+                    series('churn_pipeline_runs_total{use_case="bank",pipeline="training",status="FINISHED"}', "9x11"),
+                    series('churn_log_lost_rows_total{log="predictions"}', "0 0 0 7 7"),
                 ],
                 "alert_rule_test": [
                     alert("ChurnMonitoringAlarm", "1m", []),
                     alert("ChurnMonitoringAlarm", "2m", [fired]),
                     alert("ChurnMonitoringAlarm", "4m", []),
                     alert("ChurnServiceErrors", "3m", []),
+                    alert("ChurnPipelineFailing", "4m", []),
+                    alert("ChurnPipelineFailing", "8m", [runs]),
+                    alert("ChurnLogRowsLost", "2m", []),
+                    alert("ChurnLogRowsLost", "3m", [lost]),
                     alert(
                         "ChurnServiceErrors",
                         "20m",

@@ -84,6 +84,7 @@ def test_customers_of_another_kind_are_an_alarm_with_exit_status_4_and_a_warning
     )
     assert status == 4, text
     assert report["findings"][0]["subject"] == "Age"
+    assert "Report: data/08_reporting/bank/monitoring.html" in text
     assert report["retraining"]["wanted"]
     assert not report["retraining"]["run"]
     rules = (project.path / "data" / "08_reporting" / "bank" / "monitoring.prom").read_text()

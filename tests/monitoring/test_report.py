@@ -240,7 +240,7 @@ def test_a_failing_or_slow_service_is_named() -> None:
     assert describe_operations(summarise_operations([], good, None, 0)) == []
     assert len(describe_operations(summarise_operations([], bad, None, 0))) == 4
     (absent,) = describe_operations(summarise_operations([], ServiceFacts(reachable=False), None, 0))
-    assert "does not answer" in absent.sentence
+    assert "cannot be read" in absent.sentence
 
 
 def test_percentiles_of_buckets_are_interpolated_as_by_prometheus() -> None:

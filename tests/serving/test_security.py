@@ -3,15 +3,20 @@
 import hashlib
 import logging
 import re
+import threading
+import time
 
 import pytest
+import uvicorn
 from starlette.testclient import TestClient
 
 from churn_kedro.base.errors import ParameterError
+from churn_kedro.datasets import ServiceMetricsDataset
 from churn_kedro.serving.application import Service
 from churn_kedro.serving.guard import RateLimit
 from churn_kedro.serving.server import require_loopback_or_keys
 from churn_kedro.serving.settings import read_key_digests
+from tests.servers import free_port
 from tests.serving.conftest import CUSTOMER, Change, client_of
 
 KEY = "a-key-of-the-test"
@@ -30,6 +35,35 @@ def test_a_key_is_needed_where_there_are_keys(settings: Change, headers: dict[st
         assert client.post("/predict", json=CUSTOMER, headers=headers).status_code == 200
         for path in ("/health", "/ready", "/v2/health/live", "/v2/health/ready", "/", "/bank"):
             assert client.get(path).status_code == 200
+
+
+@pytest.mark.slow
+def test_monitoring_reads_the_metrics_of_a_service_with_its_key(
+    settings: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    service = Service(settings(key_digests=(DIGEST,)))
+    server = uvicorn.Server(uvicorn.Config(service.application, host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        while not server.started and thread.is_alive():
+            time.sleep(0.05)
+        dataset = ServiceMetricsDataset(url=f"http://127.0.0.1:{port}")
+        refused = dataset.load()
+        monkeypatch.setenv("CHURN_SERVICE_KEY", KEY)
+        dataset.load()
+        read = dataset.load()
+    finally:
+        server.should_exit = True
+        thread.join()
+
+    assert refused is not None
+    assert not refused.reachable
+    assert read is not None
+    # The refused request and the first one with the key.
+    assert (read.reachable, read.requests, read.error_share) == (True, 2, 0.0)
+    assert read.latency_seconds["p99"] > 0
 
 
 def test_without_keys_the_service_listens_on_this_machine_only(settings: Change) -> None:

@@ -7,8 +7,7 @@ import logging
 import os
 import smtplib
 import time
-import urllib.error
-import urllib.request
+from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from pydantic import ValidationError
 
 from churn_kedro.base import hide_secrets, one_line, remember_secret
 from churn_kedro.datasets.files import open_filesystem, written_whole
+from churn_kedro.datasets.http_requests import NoAnswerError, RequestFailedError, send_request
 from churn_kedro.monitoring import (
     Alert,
     AlertHistory,
@@ -33,6 +33,8 @@ from churn_kedro.monitoring import (
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_SECONDS, _ATTEMPTS, _PAUSE_SECONDS = 10, 2, 1.0
+# Replies of a mail server from which the same message is refused again (RFC 5321).
+_PERMANENT_REPLY = 500
 # A shorter path, such as /hook, is no secret, and hiding it would spoil other texts.
 _LONGEST_PUBLIC_PATH = 12
 
@@ -44,6 +46,7 @@ class AlertsDataset(AbstractDataset[AlertRequest, AlertRequest]):
 
     Args:
         filepath: Local path or fsspec URL of the history of alerts (JSON).
+        page: Path or address of the report, with which each alert ends; None: it names none.
         credentials: Arguments of the fsspec file system.
         metadata: For plugins; Kedro ignores it.
     """
@@ -52,10 +55,12 @@ class AlertsDataset(AbstractDataset[AlertRequest, AlertRequest]):
         self,
         *,
         filepath: str,
+        page: str | None = None,
         credentials: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         self._filesystem, self._filepath = open_filesystem(filepath, credentials)
+        self._page = None if page is None else hide_secrets(page)
         self.metadata = metadata
 
     def load(self) -> AlertRequest:
@@ -69,11 +74,12 @@ class AlertsDataset(AbstractDataset[AlertRequest, AlertRequest]):
             data: The alert, and who may get it.
         """
         history = self._read()
+        alert = data.alert.model_copy(update={"page": self._page})
         delivered = []
         for target in select_targets(data, history):
             try:
-                _deliver(target, data.alert)
-            except (OSError, DatasetError, smtplib.SMTPException, ValueError) as error:
+                _deliver(target, alert)
+            except (OSError, DatasetError, RequestFailedError, ValueError) as error:
                 reason = one_line(hide_secrets(str(error) or type(error).__name__))
                 logger.error("The alert was not delivered (%s): %s", name_target(target), reason)
             else:
@@ -112,50 +118,52 @@ def _deliver(target: LogTarget | WebhookTarget | EmailTarget, alert: Alert) -> N
             logger.log(level, "%s", alert.text)
 
 
-def _repeat(deliver: Any) -> None:
+def _repeat(deliver: Callable[[], None]) -> None:
     """Try again once, since a server may be restarting."""
     for attempt in range(_ATTEMPTS):
         try:
             deliver()
-        except (OSError, smtplib.SMTPServerDisconnected):
-            if attempt == _ATTEMPTS - 1:
+        except (OSError, NoAnswerError) as error:
+            if attempt == _ATTEMPTS - 1 or _is_permanent(error):
                 raise
             time.sleep(_PAUSE_SECONDS)
         else:
             return
 
 
-def _read_secret(variable: str) -> str:
+def _is_permanent(error: Exception) -> bool:
+    """Return whether a second attempt fails as well; repeated wrong passwords lock accounts."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        return error.smtp_code >= _PERMANENT_REPLY
+    return isinstance(error, (smtplib.SMTPRecipientsRefused, smtplib.SMTPNotSupportedError))
+
+
+def _read_variable(variable: str) -> str:
     value = os.environ.get(variable)
     if not value:
-        raise DatasetError(
-            f"The environment variable {variable}, which monitoring.alerts names, is not set: set it to the secret."
-        )
+        raise DatasetError(f"The environment variable {variable}, which monitoring.alerts names, is not set.")
+    return value
+
+
+def _read_secret(variable: str) -> str:
+    value = _read_variable(variable)
     remember_secret(value)
     return value
 
 
 def _post(url: str, alert: Alert) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        raise DatasetError("The address of the webhook does not begin with https:// or http://.")
     # The path and the query of a webhook's address are its secret.
-    if len(parts.path) > _LONGEST_PUBLIC_PATH:
-        remember_secret(parts.path)
+    path = urlsplit(url).path
+    if len(path) > _LONGEST_PUBLIC_PATH:
+        remember_secret(path)
     body = json.dumps({"text": _write_slack(alert)}).encode()
-    request = urllib.request.Request(url, body, {"content-type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS):
-            pass
-    except urllib.error.HTTPError as error:
-        raise DatasetError(f"{parts.hostname} answers with status {error.code}") from None
-    except urllib.error.URLError as error:
-        raise ConnectionError(f"{parts.hostname} does not answer: {error.reason}") from None
+    headers = {"content-type": "application/json"}
+    send_request(url, timeout=_TIMEOUT_SECONDS, method="POST", body=body, headers=headers)
 
 
 def _write_slack(alert: Alert) -> str:
     """Write the text with Slack's marks; the characters of its links are escaped."""
-    lines = [f"*{alert.title}*", *(f"• {sentence}" for sentence in alert.sentences)]
+    lines = [f"*{alert.title}*", *(f"• {sentence}" for sentence in alert.sentences), *alert.last_lines]
     return "\n".join(lines).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -172,5 +180,8 @@ def _mail(target: EmailTarget, alert: Alert) -> None:
             server.starttls(context=ssl.create_default_context())
         if target.username_variable is not None:
             password = "" if target.password_variable is None else _read_secret(target.password_variable)
-            server.login(_read_secret(target.username_variable), password)
-        server.send_message(message)
+            server.login(_read_variable(target.username_variable), password)
+        refused = server.send_message(message)
+    for recipient, (code, reply) in refused.items():
+        text = one_line(hide_secrets(f"{code} {reply.decode(errors='replace')}"))
+        logger.error("The mail server %s refuses the recipient %s: %s", target.host, recipient, text)

@@ -71,7 +71,9 @@ def made_again(pipeline: str) -> str:
 
 
 @contextmanager
-def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) -> Iterator[str]:
+def written_whole(
+    filesystem: fsspec.AbstractFileSystem, path: PurePosixPath, suffix: str | None = None
+) -> Iterator[str]:
     """Write a file atomically.
 
     Object stores show an object only after its upload; a local file is written beside its target and renamed.
@@ -79,6 +81,8 @@ def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) ->
     Args:
         filesystem: File system of the path.
         path: Target path.
+        suffix: Suffix of the file until it is complete; None: that of the target, since some writers infer the format
+            from it.
 
     Yields:
         Path to write to.
@@ -88,9 +92,9 @@ def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) ->
         return
     local = Path(path)
     local.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix is kept, since some writers infer the format from it.
-    partial = local.with_name(f".{local.stem}.{uuid.uuid4().hex[:8]}.part{local.suffix}")
-    _remove_abandoned(local)
+    suffix = local.suffix if suffix is None else suffix
+    partial = local.with_name(f".{local.stem}.{uuid.uuid4().hex[:8]}.part{suffix}")
+    _remove_abandoned(local, suffix)
     try:
         yield str(partial)
         partial.replace(path)
@@ -98,9 +102,9 @@ def written_whole(filesystem: fsspec.AbstractFileSystem, path: PurePosixPath) ->
         partial.unlink(missing_ok=True)
 
 
-def _remove_abandoned(local: Path) -> None:
+def _remove_abandoned(local: Path, suffix: str) -> None:
     """Remove what killed processes have left of the same file."""
-    for path in local.parent.glob(f".{glob.escape(local.stem)}.*.part{glob.escape(local.suffix)}"):
+    for path in local.parent.glob(f".{glob.escape(local.stem)}.*.part{glob.escape(suffix)}"):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
                 path.unlink()

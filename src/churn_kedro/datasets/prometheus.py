@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from churn_kedro.base import hide_secrets, one_line, remember_address
+from churn_kedro.base import hide_secrets, one_line
 from churn_kedro.datasets.files import open_filesystem, written_whole
+from churn_kedro.datasets.http_requests import RequestFailedError, send_request
 from churn_kedro.monitoring import METRICS, Sample
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ logger = logging.getLogger(__name__)
 # Environment variable with the address of a Pushgateway.
 GATEWAY_VARIABLE = "CHURN_PUSHGATEWAY"
 _JOB, _TIMEOUT_SECONDS = "churn_monitoring", 10
+# node_exporter reads each file that ends in .prom, and rejects all if two have the same metric.
+_UNFINISHED = ".tmp"
 
 
 class PrometheusDataset(AbstractDataset[list[Sample], list[Sample]]):
@@ -60,17 +64,18 @@ class PrometheusDataset(AbstractDataset[list[Sample], list[Sample]]):
 
         registry = _collect(data)
         text = generate_latest(registry)
-        with written_whole(self._filesystem, self._filepath) as path, self._filesystem.open(path, "wb") as file:
+        with (
+            written_whole(self._filesystem, self._filepath, _UNFINISHED) as path,
+            self._filesystem.open(path, "wb") as file,
+        ):
             file.write(text)
         gateway = os.environ.get(GATEWAY_VARIABLE)
         if not gateway:
             return
-        remember_address(gateway)
+        grouping = {"use_case": self._use_case}
         try:
-            push_to_gateway(
-                gateway, _JOB, registry, grouping_key={"use_case": self._use_case}, timeout=_TIMEOUT_SECONDS
-            )
-        except OSError as error:
+            push_to_gateway(gateway, _JOB, registry, grouping, timeout=_TIMEOUT_SECONDS, handler=_send)
+        except RequestFailedError as error:
             logger.warning(
                 "The Pushgateway (%s) does not take the metrics: %s",
                 GATEWAY_VARIABLE,
@@ -82,6 +87,18 @@ class PrometheusDataset(AbstractDataset[list[Sample], list[Sample]]):
 
     def _describe(self) -> dict[str, Any]:
         return {"filepath": str(self._filepath)}
+
+
+def _send(
+    url: str, method: str, timeout: float | None, headers: list[tuple[str, str]], data: bytes
+) -> Callable[[], None]:
+    """Send a request of prometheus_client, whose own function takes no password in an address."""
+
+    def send() -> None:
+        seconds = _TIMEOUT_SECONDS if timeout is None else timeout
+        send_request(url, timeout=seconds, method=method, body=data, headers=dict(headers))
+
+    return send
 
 
 def _collect(samples: list[Sample]) -> CollectorRegistry:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-import urllib.request
+import os
 from typing import Any
 
 from kedro.io import AbstractDataset, DatasetError
 
-from churn_kedro.base import hide_secrets
+from churn_kedro.base import hide_secrets, one_line, remember_secret
+from churn_kedro.datasets.http_requests import RequestFailedError, send_request
 from churn_kedro.monitoring import ServiceFacts, latency_percentiles
 
 logger = logging.getLogger(__name__)
 
+# Environment variable with a key of the service, if it needs one.
+KEY_VARIABLE = "CHURN_SERVICE_KEY"
 _TIMEOUT_SECONDS = 5
-_SERVER_ERROR = 500
+_UNAUTHORISED, _SERVER_ERROR = 401, 500
 
 
 class ServiceMetricsDataset(AbstractDataset["ServiceFacts | None", "ServiceFacts | None"]):
@@ -33,7 +36,7 @@ class ServiceMetricsDataset(AbstractDataset["ServiceFacts | None", "ServiceFacts
         """Ask the service.
 
         Returns:
-            The facts; None without an address. A service that does not answer is a fact, too.
+            The facts; None without an address. A service whose metrics cannot be read is a fact, too.
 
         Raises:
             DatasetError: The address is not one of HTTP.
@@ -42,13 +45,20 @@ class ServiceMetricsDataset(AbstractDataset["ServiceFacts | None", "ServiceFacts
             return None
         if not self._url.startswith(("http://", "https://")):
             raise DatasetError(f"CHURN_SERVICE_URL is {self._url!r}; expected http://HOST:PORT or https://HOST.")
+        key = os.environ.get(KEY_VARIABLE)
+        remember_secret(key)
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
         try:
-            with urllib.request.urlopen(f"{self._url.rstrip('/')}/metrics", timeout=_TIMEOUT_SECONDS) as answer:
-                text = answer.read().decode()
-        except OSError as error:
-            logger.warning("The service %s does not answer: %s", hide_secrets(self._url), hide_secrets(str(error)))
-            return ServiceFacts(reachable=False)
-        return _read(text)
+            text = send_request(f"{self._url.rstrip('/')}/metrics", timeout=_TIMEOUT_SECONDS, headers=headers)
+            return _read(text.decode())
+        except RequestFailedError as error:
+            reason = one_line(hide_secrets(str(error)))
+            if error.status == _UNAUTHORISED:
+                reason += f": set {KEY_VARIABLE} to an API key of the service"
+        except (ValueError, LookupError):
+            reason = "the answer is not in the format of Prometheus"
+        logger.warning("The metrics of the service (CHURN_SERVICE_URL) cannot be read: %s.", reason)
+        return ServiceFacts(reachable=False)
 
     def save(self, data: ServiceFacts | None) -> None:
         """Raise an error, since the service counts itself."""

@@ -25,11 +25,17 @@ class Alert(Record):
     sentences: list[str] = Field(description="Findings, by what matters to the model.")
     at: str = Field(description="Time of the report, ISO 8601 in UTC.")
     key: str = Field(description="Equal for alerts that say the same: verdict and subjects.")
+    page: str | None = Field(None, description="Path or address of the report; None: unknown.")
 
     @property
     def text(self) -> str:
-        """Title and sentences as plain text."""
-        return "\n".join([self.title, *(f"- {sentence}" for sentence in self.sentences)])
+        """Title, sentences and report as plain text."""
+        return "\n".join([self.title, *(f"- {sentence}" for sentence in self.sentences), *self.last_lines])
+
+    @property
+    def last_lines(self) -> list[str]:
+        """Line that names the report, if it is known."""
+        return [] if self.page is None else [f"Report: {self.page}"]
 
 
 class SentAlert(Record):
@@ -97,7 +103,7 @@ def select_targets(request: AlertRequest, history: AlertHistory) -> list[LogTarg
     """Select the targets that get an alert now.
 
     A target gets an alert whose verdict is serious enough, unless it has got one with the same findings lately, or too
-    many. When the verdict falls below after an alert, it is told once.
+    many. When the verdict is ok after an alert, it is told once; the same alarm after that is a new one.
 
     Args:
         request: The alert and the parameters.
@@ -114,13 +120,18 @@ def select_targets(request: AlertRequest, history: AlertHistory) -> list[LogTarg
         sent = [one for one in history.sent if one.target == name_target(target) and read_time(one.at) <= now]
         last = sent[-1] if sent else None
         if is_serious:
-            recent = _within(sent, now, pd.Timedelta(hours=parameters.repeat_hours))
+            recent = _within(_since_ok(sent), now, pd.Timedelta(hours=parameters.repeat_hours))
             is_repeated = any(one.key == alert.key for one in recent)
             if not is_repeated and len(_within(sent, now, pd.Timedelta(days=1))) < parameters.most_per_day:
                 chosen.append(target)
         elif alert.severity == "ok" and last is not None and last.severity != "ok":
             chosen.append(target)
     return chosen
+
+
+def _since_ok(sent: Sequence[SentAlert]) -> Sequence[SentAlert]:
+    ends = [place for place, one in enumerate(sent) if one.severity == "ok"]
+    return sent[ends[-1] + 1 :] if ends else sent
 
 
 def _within(sent: Sequence[SentAlert], now: pd.Timestamp, time: pd.Timedelta) -> list[SentAlert]:

@@ -166,10 +166,10 @@ METRICS = (
         "{{use_case}} {{pipeline}} {{status}}",
         rule=AlertRule(
             "ChurnPipelineFailing",
-            'churn_pipeline_runs_total{status="FAILED"} >= 3',
+            'sum by (use_case, pipeline) (churn_pipeline_runs_total{status=~"FAILED|KILLED"}) >= 3',
             "0m",
             "warning",
-            "{{ $value }} runs of {{ $labels.pipeline }} ({{ $labels.use_case }}) failed lately.",
+            "{{ $value }} runs of {{ $labels.pipeline }} ({{ $labels.use_case }}) failed or were killed lately.",
         ),
     ),
     ExportedMetric(

@@ -27,7 +27,7 @@ class PipelineRun(Record):
 class ServiceFacts(Record):
     """What the metrics of the service say."""
 
-    reachable: bool
+    reachable: bool = Field(description="Whether its metrics can be read.")
     requests: float = 0.0
     error_share: float | None = Field(None, description="Share of requests with a status of 500 or above.")
     latency_seconds: dict[str, float] = Field(default_factory=dict, description="Percentiles: p50, p95, p99.")
@@ -112,7 +112,7 @@ def _describe_service(service: ServiceFacts | None) -> Iterator[Finding]:
         return
     problems = []
     if not service.reachable:
-        problems.append("The service does not answer (CHURN_SERVICE_URL)")
+        problems.append("The metrics of the service (CHURN_SERVICE_URL) cannot be read")
     if (service.error_share or 0.0) > _LARGEST_ERROR_SHARE:
         problems.append(f"{service.error_share:.1%} of the requests to the service fail")
     if service.latency_seconds.get("p99", 0.0) > _LARGEST_LATENCY:
@@ -127,7 +127,7 @@ def _describe_service(service: ServiceFacts | None) -> Iterator[Finding]:
             area="operations",
             subject="service",
             sentence=f"{problem[0].upper()}{problem[1:]}.",
-            advice="See the log of the service.",
+            advice="See the log of the service." if service.reachable else "The log of the run has the reason.",
         )
 
 

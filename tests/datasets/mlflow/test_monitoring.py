@@ -1,5 +1,6 @@
 """What monitoring reads from and writes to MLflow."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from kedro.io import DatasetError
 from mlflow import MlflowClient
 
+from churn_kedro.datasets.mlflow import pipeline_runs
 from churn_kedro.datasets.mlflow.metric_series import SERIES_TAG, MetricSeriesDataset
 from churn_kedro.datasets.mlflow.pipeline_runs import PipelineRunsDataset
 from churn_kedro.datasets.mlflow.references import VersionReferenceDataset, load_reference
@@ -62,6 +64,19 @@ def test_runs_are_listed_with_status_and_seconds_and_trials_are_not(experiment: 
     assert runs["training"].status == "FINISHED"
     assert (runs["training"].seconds or 0) >= 0
     assert (runs["inference"].status, runs["inference"].seconds) == ("KILLED", None)
+
+
+def test_trials_displace_no_run(experiment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = f"{experiment}_with_trials"
+    number = mlflow.create_experiment(name)
+    client = MlflowClient()
+    for place in range(3):
+        run = client.create_run(number, tags={"pipeline": "training"}, start_time=int(time.time() * 1000) - place)
+        for _ in range(5):
+            client.create_run(number, tags={"mlflow.parentRunId": run.info.run_id})
+    monkeypatch.setattr(pipeline_runs, "_MOST", 3)
+
+    assert len(PipelineRunsDataset(experiment=name).load()) == 3
 
 
 def test_an_experiment_that_does_not_exist_has_no_runs(experiment: str) -> None:

@@ -38,20 +38,20 @@ class PipelineRunsDataset(AbstractDataset[list[PipelineRun], list[PipelineRun]])
         since = int((time.time() - 86_400 * self._days) * 1000)
         found = client.search_runs(
             [experiment.experiment_id],
-            f"attributes.start_time >= {since}",
+            # Trials have no tag `pipeline`: the server leaves them out, so that they displace no run.
+            f"attributes.start_time >= {since} and tags.pipeline != ''",
             order_by=["attributes.start_time DESC"],
             max_results=_MOST,
         )
         runs = []
         for run in found:
-            pipelines = run.data.tags.get("pipeline")
-            if pipelines is None or "mlflow.parentRunId" in run.data.tags:
+            if "mlflow.parentRunId" in run.data.tags:
                 continue
             start, end = run.info.start_time, run.info.end_time
             is_lost = run.info.status == "RUNNING" and has_ended(run.data.tags)
             runs.append(
                 PipelineRun(
-                    pipelines=pipelines,
+                    pipelines=run.data.tags["pipeline"],
                     status="KILLED" if is_lost else run.info.status,
                     started=datetime.fromtimestamp(start / 1000, UTC).isoformat(timespec="seconds"),
                     seconds=None if not end else (end - start) / 1000,
