@@ -13,7 +13,7 @@ import pytest
 from kedro.io import DatasetError
 
 from churn_kedro.campaigns import LoggedBatch, LoggedPrediction
-from churn_kedro.datasets import PredictionLog, PredictionLogDataset
+from churn_kedro.datasets import PredictionLog, PredictionLogDataset, prediction_log
 from tests.servers import postgres_database
 
 
@@ -97,6 +97,24 @@ def test_a_customer_without_identifier_and_one_with_a_nul_are_stored(url: str) -
 
     assert log.read()["customer_id"].fillna("none").tolist() == ["none", "ab"]
     log.close()
+
+
+def test_predictions_of_a_time_and_a_version_are_read_in_blocks_with_their_cells(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prediction_log, "_ROWS_PER_BLOCK", 2)
+    log = PredictionLog(url)
+    log.append([prediction(number, model_version=4 if number == 5 else 3) for number in range(1, 8)])
+
+    blocks = list(log.iterate(since="2026-11-22T08:00:00+00:00", until="2026-11-26T08:00:00+00:00", model_version=3))
+    every = list(log.iterate())
+    log.close()
+
+    assert [block.predictions["customer_id"].tolist() for block in blocks] == [["2", "3"], ["4", "6"]]
+    assert blocks[0].features["Geography"].tolist() == ["Spaña", "Spaña"]
+    assert blocks[0].features["Balance"].isna().all()
+    assert blocks[0].predictions["holdout"].tolist() == [False, False]
+    assert sum(len(block.predictions) for block in every) == 7
 
 
 def test_old_predictions_are_deleted(url: str) -> None:
