@@ -91,6 +91,15 @@ def test_customers_of_another_kind_are_an_alarm_with_exit_status_4_and_a_warning
     assert 'churn_monitoring_severity{use_case="bank"} 2.0' in rules
 
 
+def test_a_batch_of_the_same_run_is_examined(project: Project) -> None:
+    bank(700, seed=56).drop(columns="Exited").to_csv(project.path / "same_run.csv", index=False)
+    before = monitor(project)[2]["rows"]
+
+    project.kedro("run", "--pipelines", "monitoring,inference", "--params", "new_customers=same_run.csv")
+
+    assert reports(project)[-1]["rows"] == before + 700
+
+
 def test_outcomes_measure_the_quality_of_customers_who_were_not_contacted(project: Project) -> None:
     status, text, report = monitor(project, f"monitoring.as_of={LATE},outcomes=outcomes.csv")
 

@@ -62,30 +62,15 @@ from churn_kedro.reporting import Figure, draw_monitoring, render_monitoring_pag
 _HISTORY = pd.Timedelta(days=365)
 
 
-def set_window(parameters: MonitoringParameters, clock: Clock = utc_now) -> MonitoringWindow:
-    """Choose the time that is examined.
-
-    Args:
-        parameters: Time of the report, and days before it.
-        clock: The clock, if no time is given.
-
-    Returns:
-        First and last time in UTC.
-    """
-    as_of = read_time(parameters.as_of or clock())
-    since = as_of - pd.Timedelta(days=parameters.window_days)
-    return MonitoringWindow(as_of=as_of.isoformat(timespec="seconds"), since=since.isoformat(timespec="seconds"))
-
-
 def count_monitored_customers(
     predictions: MonitoredPredictions,
     model: RegisteredModel,
     reference: Reference,
     declaration: CustomerDeclaration,
     parameters: MonitoringParameters,
-    window: MonitoringWindow,
     batches: list[BatchReport],
-) -> CurrentCustomers:
+    clock: Clock = utc_now,
+) -> tuple[CurrentCustomers, MonitoringWindow]:
     """Count the customers to examine, in one pass.
 
     Args:
@@ -93,19 +78,22 @@ def count_monitored_customers(
         model: The version.
         reference: What it was trained on.
         declaration: The table's declaration.
-        parameters: Seed of the sample.
-        window: The time that is examined.
+        parameters: Time of the report, days before it, seed of the sample.
         batches: Reports of batches, with the rows that they could not score.
+        clock: The clock, if no time is given. It is read after a batch of the same run is scored.
 
     Returns:
-        The counts.
+        The counts, and first and last time of the examined predictions in UTC.
     """
+    as_of = read_time(parameters.as_of or clock())
+    since = as_of - pd.Timedelta(days=parameters.window_days)
+    window = MonitoringWindow(as_of=as_of.isoformat(timespec="seconds"), since=since.isoformat(timespec="seconds"))
     current = count_customers(
         predictions.examined, model, reference.profile, declaration, window, parameters.random_state
     )
     if predictions.examined is predictions.log:
         current.rejected = count_rejected(batches, window.since, window.as_of)
-    return current
+    return current, window
 
 
 def examine_customers(

@@ -15,12 +15,6 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                nodes.set_window,
-                inputs="params:monitoring",
-                outputs="monitoring_window",
-                name="set_window",
-            ),
-            Node(
                 nodes.count_monitored_customers,
                 inputs=[
                     "prediction_log@monitoring",
@@ -28,10 +22,9 @@ def create_pipeline() -> Pipeline:
                     "version_reference",
                     "params:customers",
                     "params:monitoring",
-                    "monitoring_window",
                     "earlier_batches",
                 ],
-                outputs="current_customers",
+                outputs=["current_customers", "monitoring_window"],
                 name="count_monitored_customers",
             ),
             Node(
