@@ -86,7 +86,7 @@ def test_the_log_file_has_the_records_that_the_console_leaves_out(main_job: Main
 
     assert "kedro.io.data_catalog: Loading data from raw_customers" in text
     assert "kedro.pipeline.node: Running node: train_model" in text
-    assert text.count("churn_kedro.hooks.progress: training: 9 nodes done") == 2
+    assert text.count("churn_kedro.hooks.progress: training: 10 nodes done") == 2
 
 
 def test_the_same_seed_gives_the_same_model(main_job: MainJob) -> None:

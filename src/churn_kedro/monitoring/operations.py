@@ -159,5 +159,5 @@ def latency_percentiles(buckets: dict[float, float]) -> dict[str, float]:
             continue
         before = 0.0 if place == 0 else float(totals[place - 1])
         inside = max(float(totals[place]) - before, 1e-12)
-        found[f"p{percent}"] = low + (bounds[place] - low) * (wanted - before) / inside
+        found[f"p{percent}"] = float(low + (bounds[place] - low) * (wanted - before) / inside)
     return found
