@@ -89,6 +89,13 @@ def test_holms_correction_is_that_of_statsmodels_by_hand() -> None:
     assert statistics.correct_p_values([0.04, 0.01, 0.03]) == pytest.approx([0.06, 0.03, 0.06])
 
 
+def test_the_approximation_for_large_samples_is_near_the_simulation() -> None:
+    population = np.array([0.4, 0.3, 0.1, 0.1, 0.05, 0.05])
+    simulated = statistics.simulate_divergence(population, 20_000, 50_000, seed=7).quantile(0.999)
+
+    assert statistics.approximate_quantile(6, 20_000, 50_000, 0.999) == pytest.approx(simulated, rel=0.15)
+
+
 @pytest.mark.slow
 def test_two_samples_of_one_population_exceed_the_quantile_as_often_as_it_says() -> None:
     population = np.full(16, 1 / 16)

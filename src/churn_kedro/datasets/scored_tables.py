@@ -109,7 +109,11 @@ class ScoredTableDataset(AbstractDataset[ScoredPart, ScoredTable]):
     def _read_customers(self) -> Iterator[pd.DataFrame]:
         import pyarrow.parquet as pq
 
-        with self._filesystem.open(str(self._filepath), "rb") as opened, pq.ParquetFile(opened) as file:
+        # With pre-buffering, PyArrow keeps what it has read until the file is closed.
+        with (
+            self._filesystem.open(str(self._filepath), "rb") as opened,
+            pq.ParquetFile(opened, pre_buffer=False) as file,
+        ):
             names = [name for name in file.schema_arrow.names if name.startswith(_CELLS) or name == _POSITION]
             for group in range(file.num_row_groups):
                 part = file.read_row_group(group, columns=names).to_pandas()

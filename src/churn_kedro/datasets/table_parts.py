@@ -137,7 +137,8 @@ class RawTablePartsDataset(RawTableDataset):
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with self._filesystem.open(path, "rb") as opened, pq.ParquetFile(opened) as file:
+        # With pre-buffering, PyArrow keeps what it has read until the file is closed.
+        with self._filesystem.open(path, "rb") as opened, pq.ParquetFile(opened, pre_buffer=False) as file:
             rows = file.metadata.num_rows
             for batch in file.iter_batches(batch_size=self._part_rows):
                 part = pa.Table.from_batches([batch]).to_pandas(split_blocks=True).reset_index(drop=True)

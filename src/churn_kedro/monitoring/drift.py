@@ -14,6 +14,7 @@ from churn_kedro.monitoring.parameters import DriftParameters
 from churn_kedro.monitoring.profiles import ReferenceColumn, ReferenceProfile
 from churn_kedro.monitoring.severity import Severity
 from churn_kedro.monitoring.statistics import (
+    approximate_quantile,
     chi_squared,
     correct_p_values,
     jensen_shannon_divergence,
@@ -34,6 +35,8 @@ FURTHER_TESTS = 6
 _MOST_NAMED = 5
 # Distance from which a column is another one altogether, and its drift an alarm whatever its importance.
 _GROSS_DISTANCE = 0.5
+# How far the approximation for large samples is trusted.
+_MARGIN = 3
 
 
 class Shares(Record):
@@ -202,7 +205,11 @@ def _measure_divergence(
     if not before.sum() or not after.sum():
         return 0.0, smallest
     divergence = float(jensen_shannon_divergence(shares(before), shares(after)))
-    chance = simulate_divergence(reference.population(), int(before.sum()), int(after.sum()), seed)
+    sizes = int(before.sum()), int(after.sum())
+    # Of large samples, chance explains far less than the smallest size that counts.
+    if _MARGIN * approximate_quantile(len(before), *sizes, 1 - level) < smallest:
+        return divergence, smallest + reference.period_variation
+    chance = simulate_divergence(reference.population(), *sizes, seed)
     return divergence, max(smallest, chance.quantile(1 - level)) + reference.period_variation
 
 

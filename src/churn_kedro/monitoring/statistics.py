@@ -120,6 +120,26 @@ def simulate_divergence(population: np.ndarray, n_reference: int, n_current: int
     return DivergenceByChance(float(simulated.mean()), float(simulated.var(ddof=1)))
 
 
+def approximate_quantile(n_bins: int, n_reference: int, n_current: int, probability: float) -> float:
+    """Approximate the divergence that two large samples of one population exceed with ``1 - probability``.
+
+    For large samples, the divergence times 8 log(2) / (1 / n_reference + 1 / n_current) is a chi-squared variable.
+
+    Args:
+        n_bins: Number of bins.
+        n_reference: Size of the first sample.
+        n_current: Size of the second sample.
+        probability: Probability.
+
+    Returns:
+        The divergence.
+    """
+    from scipy.stats import chi2
+
+    scale = (1 / n_reference + 1 / n_current) / (8 * np.log(2))
+    return float(chi2.ppf(probability, max(1, n_bins - 1)) * scale)
+
+
 def kolmogorov_smirnov(reference: np.ndarray, current: np.ndarray) -> tuple[float, float]:
     """Compare two samples of numbers in bins by the Kolmogorov-Smirnov test.
 
