@@ -15,9 +15,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
+from churn_kedro.base import find_distribution
 from tests import ROOT
 
 KEDRO = Path(sys.executable).with_name("kedro")
@@ -153,9 +153,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="measured runs of each kind (default 3)")
     arguments = parser.parse_args()
-    shown = ", ".join(
-        f"{name} {version(name)}" for name in ("kedro", "kedro-mlflow", "mlflow", "xgboost", "scikit-learn")
-    )
+    libraries = ("kedro", "kedro-mlflow", "mlflow", "xgboost", "scikit-learn")
+    # XGBoost may be installed as xgboost-cpu.
+    shown = ", ".join(" ".join(find_distribution(name)) for name in libraries)
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}, {shown}")
     measure_start_up(arguments.repeats)
     measure_main_job(arguments.repeats)
