@@ -15,6 +15,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -221,6 +222,66 @@ class _Guard(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Keep the test's output clean."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A request that a receiver has got; names of headers are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: str
+
+
+@contextmanager
+def http_receiver(
+    answer: bytes = b"", status: int = 200, location: str | None = None, authorization: str | None = None
+) -> Iterator[tuple[str, list[Received]]]:
+    """A server that keeps the requests to it; yields its address and them.
+
+    Args:
+        answer: Content of each answer.
+        status: Its status.
+        location: Its address to be redirected to.
+        authorization: Header that requests need; others are answered with 401.
+    """
+    got: list[Received] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            got.append(Received(self.command, self.path, headers, body))
+            is_known = authorization in (None, self.headers["authorization"])
+            self.send_response(status if is_known else 401)
+            if location is not None:
+                self.send_header("location", location)
+            self.send_header("content-type", "text/plain; version=0.0.4")
+            self.end_headers()
+            self.wfile.write(answer if is_known else b"")
+
+        def do_GET(self) -> None:
+            self._answer()
+
+        def do_POST(self) -> None:
+            self._answer()
+
+        def do_PUT(self) -> None:
+            self._answer()
+
+        def log_message(self, *_: object) -> None:
+            """Keep the test's output clean."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", got
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class _Greeter(socketserver.StreamRequestHandler):

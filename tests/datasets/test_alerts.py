@@ -6,7 +6,6 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,39 +16,7 @@ from churn_kedro.datasets import alerts
 from churn_kedro.datasets.alerts import AlertsDataset
 from churn_kedro.monitoring.alerts import Alert, AlertRequest
 from churn_kedro.monitoring.parameters import AlertParameters
-from tests.servers import free_port, no_http
-
-
-@contextmanager
-def webhook(status: int = 200, location: str | None = None) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """A receiver of JSON; yields its address and what it has got."""
-    got: list[dict[str, Any]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            got.append({"path": self.path, "type": self.headers["content-type"], **json.loads(body)})
-            self.send_response(status)
-            if location is not None:
-                self.send_header("location", location)
-            self.end_headers()
-
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", got
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+from tests.servers import free_port, http_receiver, no_http
 
 
 class _Mailbox(socketserver.StreamRequestHandler):
@@ -119,19 +86,16 @@ def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_webhook_gets_slacks_json_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dataset = AlertsDataset(filepath=str(tmp_path / "alerts.json"))
-    with webhook() as (url, got):
+    with http_receiver() as (url, got):
         monkeypatch.setenv("CHURN_HOOK", f"{url}/services/T0/secret-token")
         request = _request({"kind": "webhook", "url_variable": "CHURN_HOOK"})
         dataset.save(request)
         dataset.save(request)
 
-    assert got == [
-        {
-            "path": "/services/T0/secret-token",
-            "type": "application/json",
-            "text": "*bank: alarm*\n• Age &lt;moved&gt; &amp; more.\n• Train.",
-        }
-    ]
+    (request_got,) = got
+    assert request_got.path == "/services/T0/secret-token"
+    assert request_got.headers["content-type"] == "application/json"
+    assert json.loads(request_got.body) == {"text": "*bank: alarm*\n• Age &lt;moved&gt; &amp; more.\n• Train."}
     assert "secret-token" not in (tmp_path / "alerts.json").read_text()
 
 
@@ -143,10 +107,10 @@ def test_a_failing_webhook_is_named_without_its_address_and_tried_again_with_the
     request = _request({"kind": "webhook", "url_variable": "CHURN_HOOK"}, {"kind": "log"})
     monkeypatch.setenv("CHURN_HOOK", f"http://127.0.0.1:{free_port()}/services/hidden-token")
     dataset.save(request)
-    with webhook(status=500) as (url, _):
+    with http_receiver(status=500) as (url, _):
         monkeypatch.setenv("CHURN_HOOK", f"{url}/services/hidden-token")
         dataset.save(request)
-    with webhook() as (url, got):
+    with http_receiver() as (url, got):
         monkeypatch.setenv("CHURN_HOOK", f"{url}/services/hidden-token")
         dataset.save(request)
 
@@ -162,7 +126,7 @@ def test_a_failing_webhook_is_named_without_its_address_and_tried_again_with_the
 def test_a_webhook_that_fails_is_tried_twice(
     status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with webhook(status=status) as (url, got):
+    with http_receiver(status=status) as (url, got):
         monkeypatch.setenv("CHURN_HOOK", url)
         AlertsDataset(filepath=str(tmp_path / "alerts.json")).save(
             _request({"kind": "webhook", "url_variable": "CHURN_HOOK"})
@@ -174,7 +138,7 @@ def test_a_webhook_that_fails_is_tried_twice(
 
 
 def test_a_webhook_that_refuses_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with webhook(status=404) as (url, got):
+    with http_receiver(status=404) as (url, got):
         monkeypatch.setenv("CHURN_HOOK", url)
         AlertsDataset(filepath=str(tmp_path / "alerts.json")).save(
             _request({"kind": "webhook", "url_variable": "CHURN_HOOK"})
@@ -187,7 +151,7 @@ def test_a_webhook_that_refuses_is_tried_once(tmp_path: Path, monkeypatch: pytes
 def test_a_webhook_that_redirects_has_not_got_the_alert(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with webhook(status=302, location="/login") as (url, _):
+    with http_receiver(status=302, location="/login") as (url, _):
         monkeypatch.setenv("CHURN_HOOK", url)
         AlertsDataset(filepath=str(tmp_path / "alerts.json")).save(
             _request({"kind": "webhook", "url_variable": "CHURN_HOOK"})
@@ -236,13 +200,13 @@ def test_a_server_without_http_hinders_no_other_target(
 
 
 def test_an_alert_ends_with_its_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with webhook() as (url, got):
+    with http_receiver() as (url, got):
         monkeypatch.setenv("CHURN_HOOK", url)
         AlertsDataset(filepath=str(tmp_path / "alerts.json"), page="data/08_reporting/bank/monitoring.html").save(
             _request({"kind": "webhook", "url_variable": "CHURN_HOOK"})
         )
 
-    assert got[0]["text"].endswith("• Train.\nReport: data/08_reporting/bank/monitoring.html")
+    assert json.loads(got[0].body)["text"].endswith("• Train.\nReport: data/08_reporting/bank/monitoring.html")
 
 
 def test_an_alarm_that_returns_after_the_all_clear_is_sent_again(
@@ -250,7 +214,7 @@ def test_an_alarm_that_returns_after_the_all_clear_is_sent_again(
 ) -> None:
     dataset = AlertsDataset(filepath=str(tmp_path / "alerts.json"))
     sent = []
-    with webhook() as (url, got):
+    with http_receiver() as (url, got):
         monkeypatch.setenv("CHURN_HOOK", url)
         for hour, severity in ((6, "alarm"), (7, "alarm"), (8, "ok"), (9, "ok"), (10, "alarm"), (11, "alarm")):
             request = _request({"kind": "webhook", "url_variable": "CHURN_HOOK"}, at=f"2026-03-02T{hour:02}:00:00Z")

@@ -1,12 +1,7 @@
 """Metrics for Prometheus as a file and at a gateway; metrics of the service."""
 
 import base64
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 from kedro.io import DatasetError
@@ -15,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from churn_kedro.datasets.prometheus import PrometheusDataset
 from churn_kedro.datasets.service_metrics import ServiceMetricsDataset
 from churn_kedro.monitoring.exposition import Sample
-from tests.servers import free_port, no_http
+from tests.servers import free_port, http_receiver, no_http
 
 SAMPLES = [
     Sample(name="churn_monitoring_severity", labels={"use_case": "bank"}, value=2),
@@ -39,42 +34,6 @@ churn_registry_stale{use_case="bank"} 1
 """
 
 
-@contextmanager
-def server(
-    answer: str | bytes = "", status: int = 200, authorization: str | None = None
-) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
-    got: list[tuple[str, str, str]] = []
-    content = answer.encode() if isinstance(answer, str) else answer
-
-    class Handler(BaseHTTPRequestHandler):
-        def _answer(self) -> None:
-            length = int(self.headers.get("content-length", 0))
-            got.append((self.command, self.path, self.rfile.read(length).decode()))
-            is_known = authorization in (None, self.headers["authorization"])
-            self.send_response(status if is_known else 401)
-            self.end_headers()
-            self.wfile.write(content if is_known else b"")
-
-        def do_GET(self) -> None:
-            self._answer()
-
-        def do_PUT(self) -> None:
-            self._answer()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    served = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=served.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{served.server_port}", got
-    finally:
-        served.shutdown()
-        thread.join()
-        served.server_close()
-
-
 def test_the_file_is_read_back_by_prometheus_own_parser(tmp_path: Path) -> None:
     path = tmp_path / "bank" / "monitoring.prom"
 
@@ -89,13 +48,13 @@ def test_the_file_is_read_back_by_prometheus_own_parser(tmp_path: Path) -> None:
 
 
 def test_the_values_are_pushed_by_use_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with server() as (url, got):
+    with http_receiver() as (url, got):
         monkeypatch.setenv("CHURN_PUSHGATEWAY", url)
         PrometheusDataset(filepath=str(tmp_path / "m.prom"), use_case="bank").save(SAMPLES)
 
-    ((method, path, body),) = got
-    assert (method, path) == ("PUT", "/metrics/job/churn_monitoring/use_case/bank")
-    assert 'churn_monitoring_severity{use_case="bank"} 2.0' in body
+    (pushed,) = got
+    assert (pushed.method, pushed.path) == ("PUT", "/metrics/job/churn_monitoring/use_case/bank")
+    assert 'churn_monitoring_severity{use_case="bank"} 2.0' in pushed.body
 
 
 def test_an_absent_gateway_is_a_warning_and_the_file_is_there(
@@ -112,18 +71,18 @@ def test_an_absent_gateway_is_a_warning_and_the_file_is_there(
 
 def test_a_gateway_may_need_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = "Basic " + base64.b64encode(b"team:right-key").decode()
-    with server(authorization=expected) as (url, got):
+    with http_receiver(authorization=expected) as (url, got):
         monkeypatch.setenv("CHURN_PUSHGATEWAY", url.replace("//", "//team:right-key@"))
         PrometheusDataset(filepath=str(tmp_path / "m.prom"), use_case="bank").save(SAMPLES)
 
-    assert [one[0] for one in got] == ["PUT"]
+    assert [one.method for one in got] == ["PUT"]
 
 
 def test_a_gateway_that_fails_or_is_none_is_a_warning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     dataset = PrometheusDataset(filepath=str(tmp_path / "m.prom"), use_case="bank")
-    with server(status=503) as (url, _):
+    with http_receiver(status=503) as (url, _):
         monkeypatch.setenv("CHURN_PUSHGATEWAY", url)
         dataset.save(SAMPLES)
     with no_http() as url:
@@ -158,10 +117,10 @@ def test_an_unfinished_file_is_not_one_that_node_exporter_reads(
 
 
 def test_requests_errors_and_latency_of_the_service_are_read() -> None:
-    with server(SERVED) as (url, got):
+    with http_receiver(SERVED.encode()) as (url, got):
         found = ServiceMetricsDataset(url=f"{url}/").load()
 
-    assert got[0][:2] == ("GET", "/metrics")
+    assert (got[0].method, got[0].path) == ("GET", "/metrics")
     assert found is not None
     assert found.reachable
     assert (found.requests, found.error_share, found.lost_rows, found.stale) == (100, 0.02, 7, True)
@@ -173,7 +132,7 @@ def test_requests_errors_and_latency_of_the_service_are_read() -> None:
 def test_a_service_with_keys_is_read_with_its_key(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with server(SERVED, authorization="Bearer planted-key") as (url, _):
+    with http_receiver(SERVED.encode(), authorization="Bearer planted-key") as (url, _):
         refused = ServiceMetricsDataset(url=url).load()
         monkeypatch.setenv("CHURN_SERVICE_KEY", "planted-key")
         read = ServiceMetricsDataset(url=url).load()
@@ -186,9 +145,9 @@ def test_a_service_with_keys_is_read_with_its_key(
     assert (read.reachable, read.requests) == (True, 100)
 
 
-@pytest.mark.parametrize("answer", ["<html>hello</html>", b"\xff\xfe", 'churn_requests_total{route="/x"} 1\n'])
-def test_an_answer_that_is_no_metrics_is_a_fact(answer: str | bytes, caplog: pytest.LogCaptureFixture) -> None:
-    with server(answer) as (url, _):
+@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"\xff\xfe", b'churn_requests_total{route="/x"} 1\n'])
+def test_an_answer_that_is_no_metrics_is_a_fact(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    with http_receiver(answer) as (url, _):
         found = ServiceMetricsDataset(url=url).load()
 
     assert found is not None

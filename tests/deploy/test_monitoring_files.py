@@ -5,12 +5,10 @@ import json
 import re
 import shutil
 import subprocess
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,7 +20,7 @@ from churn_kedro.datasets.prometheus import PrometheusDataset
 from churn_kedro.monitoring.exposition import METRICS, Sample
 from churn_kedro.serving.metrics import ServiceMetrics
 from tests import ROOT
-from tests.servers import free_port
+from tests.servers import Received, free_port, http_receiver
 
 FOLDER = ROOT / "deploy" / "monitoring"
 
@@ -150,36 +148,6 @@ def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
 
 
 @contextmanager
-def _serving(text: str, got: list[Any]) -> Iterator[int]:
-    """Serve metrics, and take alerts."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "text/plain; version=0.0.4")
-            self.end_headers()
-            self.wfile.write(text.encode())
-
-        def do_POST(self) -> None:
-            got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextmanager
 def _running(log: Path, *command: str) -> Iterator[None]:
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
@@ -190,14 +158,18 @@ def _running(log: Path, *command: str) -> Iterator[None]:
         process.wait(20)
 
 
+def _alerts(requests: list[Received]) -> list[Any]:
+    return [json.loads(one.body) for one in requests if one.method == "POST"]
+
+
 @pytest.mark.slow
 def test_an_alarm_goes_from_the_exported_file_through_prometheus_and_alertmanager_to_the_team(tmp_path: Path) -> None:
     prometheus, alertmanager = _tool("prometheus"), _tool("prometheus-alertmanager")
     path = tmp_path / "monitoring.prom"
     alarm = Sample(name="churn_monitoring_severity", labels={"use_case": "bank"}, value=2)
     PrometheusDataset(filepath=str(path), use_case="bank").save([alarm])
-    got: list[Any] = []
-    with _serving(path.read_text(), got) as port:
+    with http_receiver(path.read_bytes()) as (address, requests):
+        port = address.rpartition(":")[2]
         manager, own = free_port(), free_port()
         route = {"receiver": "team", "group_by": ["alertname", "use_case"], "group_wait": "0s"}
         receivers = [{"name": "team", "webhook_configs": [{"url": f"http://127.0.0.1:{port}/"}]}]
@@ -223,13 +195,14 @@ def test_an_alarm_goes_from_the_exported_file_through_prometheus_and_alertmanage
             ),
         ):  # fmt: skip
             deadline = time.monotonic() + 60
-            while not got and time.monotonic() < deadline:
+            while not _alerts(requests) and time.monotonic() < deadline:
                 time.sleep(0.3)
             query = f"http://127.0.0.1:{own}/api/v1/query?query=churn_monitoring_severity"
             with urllib.request.urlopen(query, timeout=10) as answer:
                 value = json.load(answer)["data"]["result"][0]["value"][1]
 
     assert value == "2"
+    got = _alerts(requests)
     assert got, (tmp_path / "prometheus.log").read_text() + (tmp_path / "manager.log").read_text()
     (alert,) = got[0]["alerts"]
     assert alert["labels"]["alertname"] == "ChurnMonitoringAlarm"

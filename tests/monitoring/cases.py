@@ -80,7 +80,7 @@ def reference(rows: int = 8000) -> Reference:
 def count(customers: pd.DataFrame, seed: int = 0) -> CurrentCustomers:
     """Count customers as monitoring does."""
     probability, profile = score(customers), reference().profile
-    current = CurrentCustomers(TableCounter(profile, declaration(), seed), "a table")
+    current = CurrentCustomers(profile, TableCounter(profile, declaration(), seed), "a table")
     current.counter.add(customers)
     assert profile.prediction is not None
     current.predictions = count_column(pd.Series(probability), profile.prediction)
@@ -106,7 +106,6 @@ def matured(customers: pd.DataFrame) -> MaturedPredictions:
             "contacted": probability >= THRESHOLD,
             "treated": False,
             "holdout": False,
-            "weight": 1.0,
         }
     )
     codes = code_customers(customers, reference().profile)

@@ -8,7 +8,8 @@ from churn_kedro.customers.display_names import DisplayNames
 from churn_kedro.monitoring.counts import TableCounter, count_column
 from churn_kedro.monitoring.drift import compare_columns, compare_predictions, count_tests
 from churn_kedro.monitoring.parameters import DriftParameters
-from churn_kedro.monitoring.profiles import ReferenceColumn, measure_period_variation, profile_column
+from churn_kedro.monitoring.profiles import ReferenceColumn, profile_column
+from churn_kedro.monitoring.reference import measure_period_variation
 from churn_kedro.monitoring.report import describe_findings, order_findings
 from churn_kedro.monitoring.severity import worst
 from churn_kedro.pipelines.fabrication.shapes.drift import Drift

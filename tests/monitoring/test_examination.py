@@ -51,7 +51,7 @@ def test_classes_have_an_estimated_accuracy_from_their_probabilities() -> None:
     )
     unsure, probability_now = _classes(3000, seed=2, sharp=2.0)
     assert profile.prediction is not None
-    current = CurrentCustomers(TableCounter(profile, cases.declaration()), "a table")
+    current = CurrentCustomers(profile, TableCounter(profile, cases.declaration()), "a table")
     current.counter.rows = 3000
     current.predictions = count_column(unsure, profile.prediction)
     current.total = float(probability_now.sum())

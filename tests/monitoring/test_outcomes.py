@@ -10,6 +10,7 @@ from churn_kedro.campaigns.logged_predictions import LoggedBatch
 from churn_kedro.customers.declaration import CustomerTableError
 from churn_kedro.monitoring.outcomes import MaturedPredictions, Outcomes, join_outcomes, read_outcomes
 from churn_kedro.monitoring.parameters import OutcomeParameters
+from churn_kedro.monitoring.realised import weigh
 from tests.monitoring import cases
 
 # Customer, time, treatment, holdout.
@@ -43,7 +44,8 @@ def _logged(rows: Sequence[Prediction]) -> list[LoggedBatch]:
 
 
 def _join(outcomes: Outcomes, rows: Sequence[Prediction]) -> MaturedPredictions:
-    return join_outcomes(outcomes, _logged(rows), cases.reference().profile, cases.declaration(), TIMED, AS_OF)
+    profile, declaration = cases.reference().profile, cases.declaration()
+    return join_outcomes(outcomes, _logged(rows), profile, declaration, TIMED, AS_OF, lambda cells: cells)
 
 
 def test_labels_and_identifiers_are_read_as_in_the_customer_table() -> None:
@@ -112,7 +114,7 @@ def test_outcomes_without_a_time_count_for_all_mature_predictions() -> None:
     assert found.table["target"].tolist() == [1.0, 1.0]
 
 
-def test_contacted_customers_have_no_weight_and_the_holdout_stands_for_them() -> None:
+def test_contacted_customers_are_told_from_the_holdout_which_stands_for_them() -> None:
     rows: list[Prediction] = [(str(number), "2026-01-01T00:00:00+00:00", "contact", False) for number in range(6)]
     rows += [("10", "2026-01-01T00:00:00+00:00", None, True), ("11", "2026-01-01T00:00:00+00:00", None, True)]
     rows += [("12", "2026-01-01T00:00:00+00:00", None, False)]
@@ -120,7 +122,9 @@ def test_contacted_customers_have_no_weight_and_the_holdout_stands_for_them() ->
     found = _join(_read([_row(number, 0) for number in (*range(6), 10, 11, 12)]), rows)
 
     # Eight were worth a contact, two of them are the holdout.
-    assert found.table["weight"].tolist() == [0.0] * 6 + [4.0, 4.0, 1.0]
+    assert weigh(found.table).tolist() == [0.0] * 6 + [4.0, 4.0, 1.0]
+    # Without a holdout, all are used.
+    assert weigh(found.table[~found.table["holdout"]]).tolist() == [1.0] * 7
     assert (found.counts.treated, found.counts.holdout) == (6, 2)
 
 

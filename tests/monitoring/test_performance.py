@@ -120,7 +120,6 @@ def _shifts(customers: pd.DataFrame) -> dict[str, bool | None]:
     found = name_shifts(
         examined.drift.columns,
         examined.drift.joint,
-        examined.drift.predictions,
         cases.count(customers).scores,
         realised,
         cases.reference().profile,
@@ -179,7 +178,6 @@ def test_the_holdout_stands_for_the_contacted() -> None:
     treated = worth & ~holdout
     # A contact keeps half of those who would leave.
     observed = np.where(treated & (random.random(60_000) < 0.5), 0.0, target)
-    weight = np.where(treated, 0.0, np.where(holdout, worth.sum() / holdout.sum(), 1.0))
     table = pd.DataFrame(
         {
             "predicted_at": pd.Timestamp("2026-01-01", tz="UTC"),
@@ -188,7 +186,6 @@ def test_the_holdout_stands_for_the_contacted() -> None:
             "contacted": worth,
             "treated": treated,
             "holdout": holdout,
-            "weight": weight,
         }
     )
     matured = MaturedPredictions(table, pd.DataFrame(index=table.index), OutcomeCounts(outcomes=60_000, matched=60_000))

@@ -113,3 +113,19 @@ def test_a_version_without_a_profile_and_customers_of_another_version_are_not_co
     watch.add([_request(_customers(WINDOW, seed=3), version=2)])
 
     assert _values(metrics)["churn_served_columns_drifted"] == 0
+
+
+@pytest.mark.slow
+def test_customers_that_cannot_be_compared_are_named_and_do_not_hinder_the_log(
+    trained: TrainedModel, declaration: CustomerDeclaration, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics, served = ServiceMetrics(), _Served(trained, _profile(trained, declaration), 1)
+    watch = _watch(declaration, lambda: served, metrics)
+    # No cells by column, so that the model cannot read them.
+    odd: Any = [None] * WINDOW
+
+    watch.add([_request(odd)])
+    watch.add([_request(_customers(WINDOW, seed=3))])
+
+    assert "bank: the last 400 customers could not be compared." in caplog.text
+    assert _values(metrics)["churn_served_columns_drifted"] == 0

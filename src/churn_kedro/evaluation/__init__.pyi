@@ -65,7 +65,7 @@ from .metrics.estimates import (
     metrics_over_thresholds as metrics_over_thresholds,
     resample_counts as resample_counts,
 )
-from .metrics.statistics import TOP_PERCENTS as TOP_PERCENTS
+from .metrics.statistics import TOP_PERCENTS as TOP_PERCENTS, decision_metrics as decision_metrics
 from .parameters import EvaluationParameters as EvaluationParameters
 from .probability_bins import bin_probabilities as bin_probabilities, group_by_probability as group_by_probability
 from .slices import Slice as Slice, SliceReport as SliceReport, measure_slices as measure_slices

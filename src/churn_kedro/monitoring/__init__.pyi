@@ -44,7 +44,6 @@ from .parameters import (
     MonitoringParameters as MonitoringParameters,
     WebhookTarget as WebhookTarget,
 )
-from .performance import Estimate as Estimate
 from .profiles import ReferenceProfile as ReferenceProfile
 from .quality import count_rejected as count_rejected
 from .realised import RealisedPerformance as RealisedPerformance, measure_realised as measure_realised

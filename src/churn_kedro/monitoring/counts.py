@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration
+from churn_kedro.customers import CustomerDeclaration, level_text
 from churn_kedro.monitoring.profiles import (
     ReferenceColumn,
     ReferenceProfile,
@@ -103,8 +103,6 @@ def code_column(cells: pd.Series, reference: ReferenceColumn) -> np.ndarray:
 
 
 def _number_levels(cells: pd.Series) -> pd.Series:
-    from churn_kedro.customers import level_text
-
     return cells.map(lambda number: None if number != number else level_text(float(number)))
 
 

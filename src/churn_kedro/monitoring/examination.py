@@ -9,10 +9,12 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 
+from churn_estimators.cells import read_table
 from churn_estimators.value import CONTACT
 from churn_kedro.base import Record, perf_counter
 from churn_kedro.campaigns import BandParameters, LoggedBatch, ScoredTable, score_parts
 from churn_kedro.customers import CustomerDeclaration, TableParts
+from churn_kedro.evaluation import Estimate
 from churn_kedro.models import RegisteredModel
 from churn_kedro.monitoring.counts import ColumnCounts, TableCounter, count_column
 from churn_kedro.monitoring.drift import Shares, compare_columns, compare_predictions, count_tests
@@ -20,7 +22,6 @@ from churn_kedro.monitoring.multivariate import compare_jointly
 from churn_kedro.monitoring.parameters import MonitoringParameters
 from churn_kedro.monitoring.performance import (
     SCORE_BINS,
-    Estimate,
     PerformanceEstimate,
     ScoreCounts,
     estimate_performance,
@@ -71,6 +72,7 @@ class CurrentCustomers:
     """Counts of the examined customers.
 
     Attributes:
+        profile: The reference profile, without the columns that cannot be examined.
         counter: Counts of the columns.
         source: What was examined, for readers.
         predictions: Counts of the predictions in the bins of the reference; None if it has none.
@@ -80,6 +82,7 @@ class CurrentCustomers:
         hidden: Private columns, which the log has as hashes only.
     """
 
+    profile: ReferenceProfile
     counter: TableCounter
     source: str
     predictions: ColumnCounts | None = None
@@ -135,14 +138,14 @@ def count_customers(
         current.rejected = source.counts.rows_rejected
         for part in source.read_customers():
             current.counter.add(part)
-        _count_answers(current, source.answer, profile, model)
+        _count_answers(current, source.answer, model)
         return current
     if isinstance(source, TableParts):
         current = _begin(profile, declaration, "a table", seed)
         for scored in score_parts(source, model, declaration, perf_counter):
             current.counter.add(scored.customers)
             current.rejected += scored.counts.rows_rejected
-            _count_answers(current, scored.answer, profile, model)
+            _count_answers(current, scored.answer, model)
         current.source = f"a table ({source.digest[:8]})"
         return current
     hidden = sorted(private.intersection(column.name for column in profile.columns))
@@ -151,7 +154,7 @@ def count_customers(
     current.hidden = hidden
     for batch in source.iterate(since=window.since, until=window.as_of, model_version=model.version):
         current.counter.add(read_logged(batch.features, model))
-        _count_answers(current, batch.predictions, profile, model)
+        _count_answers(current, batch.predictions, model)
     return current
 
 
@@ -165,22 +168,18 @@ def read_logged(cells: pd.DataFrame, model: RegisteredModel) -> pd.DataFrame:
     Returns:
         Typed customers.
     """
-    from churn_estimators.cells import read_table
-
     present = [reader for reader in model.estimator.readers if reader.column in cells]
     return read_table(cells, present).table
 
 
 def _begin(profile: ReferenceProfile, declaration: CustomerDeclaration, source: str, seed: int) -> CurrentCustomers:
-    current = CurrentCustomers(TableCounter(profile, declaration, seed), source)
+    current = CurrentCustomers(profile, TableCounter(profile, declaration, seed), source)
     if profile.scores is not None:
         current.scores = ScoreCounts()
     return current
 
 
-def _count_answers(
-    current: CurrentCustomers, answers: pd.DataFrame, profile: ReferenceProfile, model: RegisteredModel
-) -> None:
+def _count_answers(current: CurrentCustomers, answers: pd.DataFrame, model: RegisteredModel) -> None:
     """Count predictions of the log, or answers of the model."""
     task = model.estimator.task
     if task == "multiclass":
@@ -193,8 +192,8 @@ def _count_answers(
         predicted = predicted.astype(float)
         score = predicted
     current.total += float(np.nansum(score))
-    if profile.prediction is not None:
-        counted = count_column(predicted, profile.prediction)
+    if current.profile.prediction is not None:
+        counted = count_column(predicted, current.profile.prediction)
         if current.predictions is None:
             current.predictions = counted
         else:
@@ -228,14 +227,12 @@ def examine(
     Returns:
         Drift, estimated quality, and quality of the data.
     """
-    profile = reference.profile
-    hidden = set(current.hidden)
-    shown = profile.model_copy(update={"columns": [one for one in profile.columns if one.name not in hidden]})
-    level = parameters.false_alarm_rate / count_tests(shown)
+    profile = current.profile
+    level = parameters.false_alarm_rate / count_tests(profile)
     seed = parameters.random_state
-    columns = compare_columns(current.counter, shown, parameters.drift, level, seed)
-    joint = compare_jointly(reference.sample, current.counter.sample, shown, parameters.drift, level, seed)
-    quality = check_quality(current.counter, shown, declaration, current.rejected)
+    columns = compare_columns(current.counter, profile, parameters.drift, level, seed)
+    joint = compare_jointly(reference.sample, current.counter.sample, profile, parameters.drift, level, seed)
+    quality = check_quality(current.counter, profile, declaration, current.rejected)
     predictions = None
     if current.predictions is not None and current.predictions.rows:
         predictions = compare_predictions(

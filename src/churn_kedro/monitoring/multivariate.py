@@ -11,6 +11,7 @@ from churn_kedro.monitoring.counts import MISSING_CODE
 from churn_kedro.monitoring.parameters import DriftParameters
 from churn_kedro.monitoring.profiles import ReferenceProfile
 from churn_kedro.monitoring.severity import Severity
+from churn_kedro.monitoring.statistics import normal_quantile
 
 _FOLDS = 5
 _TREES, _DEPTH, _RATE = 60, 3, 0.2
@@ -67,9 +68,9 @@ def compare_jointly(
         return None
     auc, gains = _tell_apart(reference[names], current[names], seed)
     deviation = np.sqrt((len(reference) + len(current) + 1) / (12 * len(reference) * len(current)))
-    limit = max(parameters.minimum_auc, 0.5 + _normal_quantile(level) * float(deviation))
+    limit = max(parameters.minimum_auc, 0.5 + normal_quantile(level) * float(deviation))
     rise, rise_deviation = _measure_reconstruction(reference[names], current[names], profile, seed)
-    rise_limit = max(parameters.minimum_reconstruction, _normal_quantile(level) * rise_deviation)
+    rise_limit = max(parameters.minimum_reconstruction, normal_quantile(level) * rise_deviation)
     severity: Severity = "alarm" if auc >= limit else "warning" if rise >= rise_limit else "ok"
     return JointDrift(
         rows={"reference": len(reference), "current": len(current)},
@@ -80,12 +81,6 @@ def compare_jointly(
         reconstruction_limit=rise_limit,
         severity=severity,
     )
-
-
-def _normal_quantile(level: float) -> float:
-    from scipy.stats import norm
-
-    return float(norm.isf(level))
 
 
 def _tell_apart(reference: pd.DataFrame, current: pd.DataFrame, seed: int) -> tuple[float, dict[str, float]]:
@@ -154,8 +149,7 @@ def _as_numbers(codes: pd.DataFrame, profile: ReferenceProfile) -> np.ndarray:
         code = codes[name].to_numpy()
         missing = code == MISSING_CODE
         if reference.kind == "level":
-            groups = np.where(missing, reference.n_groups - 1, np.asarray(reference.groups)[code])
-            columns.append(np.eye(reference.n_groups)[groups])
+            columns.append(np.eye(reference.n_groups)[reference.groups_of(code)])
         else:
             ranks = np.cumsum(reference.counts) - np.asarray(reference.counts) / 2
             ranks = ranks / max(1, sum(reference.counts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -57,9 +57,7 @@ class MaturedPredictions:
 
     Attributes:
         table: ``predicted_at``, ``target``, ``score``, ``contacted`` (whether the model advised a contact), ``treated``
-            (whether the customer was contacted), ``holdout``, ``decision``, ``label`` (of the
-            outcome, as text), ``weight`` (of the customers who were not contacted, such
-            that they represent all; 0 for those who were) and ``expected_value``.
+            (whether the customer was contacted), ``holdout``, ``decision`` and ``label`` (of the outcome, as text).
         codes: Numbers of bins of the same customers, see :func:`churn_kedro.monitoring.counts.code_customers`.
         counts: What was joined.
     """
@@ -141,7 +139,7 @@ def join_outcomes(
     declaration: CustomerDeclaration,
     parameters: OutcomeParameters,
     as_of: pd.Timestamp,
-    read: object = None,
+    read: Callable[[pd.DataFrame], pd.DataFrame],
 ) -> MaturedPredictions:
     """Join matured predictions with the first outcome that was observed when they were mature.
 
@@ -156,7 +154,7 @@ def join_outcomes(
         declaration: The table's declaration.
         parameters: Days until a prediction is mature.
         as_of: Time of the report, UTC.
-        read: Function that reads the logged cells as the model does; None: they are typed.
+        read: Reads the logged cells as the model does.
 
     Returns:
         The predictions with their outcomes.
@@ -179,9 +177,8 @@ def join_outcomes(
         if not len(chosen):
             continue
         cells = part.features.reset_index(drop=True).iloc[chosen]
-        customers = read(cells) if callable(read) else cells
         found.append(table.iloc[chosen].assign(predicted_at=times.iloc[chosen]))
-        codes.append(code_customers(customers, profile))
+        codes.append(code_customers(read(cells), profile))
     counts = outcomes.counts.model_copy(update={"predictions": total, "immature": immature})
     if not found:
         if len(outcomes.table) and total > immature:
@@ -195,10 +192,6 @@ def join_outcomes(
     matched, coded = _match(pd.concat(found, ignore_index=True), pd.concat(codes, ignore_index=True), outcomes, days)
     treated = matched["treatment"].eq("contact").to_numpy(dtype=bool)
     holdout = matched["holdout"].to_numpy(dtype=bool) & ~treated
-    weight = np.where(treated, 0.0, 1.0)
-    if holdout.any():
-        # The holdout was drawn at random from those worth a contact, and represents all of them.
-        weight[holdout] = (treated.sum() + holdout.sum()) / holdout.sum()
     table = pd.DataFrame(
         {
             "predicted_at": matched["predicted_at"],
@@ -209,8 +202,6 @@ def join_outcomes(
             "label": _labels(matched["target"], declaration),
             "treated": treated,
             "holdout": holdout,
-            "weight": weight,
-            "expected_value": matched["expected_value"].astype(float),
         }
     )
     counts = counts.model_copy(
@@ -254,7 +245,7 @@ def _labels(target: pd.Series, declaration: CustomerDeclaration) -> pd.Series:
 
 
 def _empty() -> pd.DataFrame:
-    names = ["score", "target", "weight", "expected_value"]
+    names = ["score", "target"]
     flags = ["contacted", "treated", "holdout"]
     return pd.DataFrame(
         {"predicted_at": pd.Series(dtype="datetime64[us, UTC]")}

@@ -10,23 +10,17 @@ import numpy as np
 from pydantic import Field
 
 from churn_kedro.base import Record
+from churn_kedro.evaluation import Estimate, decision_metrics
 from churn_kedro.monitoring.parameters import PerformanceParameters
 from churn_kedro.monitoring.profiles import ReferenceProfile, ScoreReference
 from churn_kedro.monitoring.severity import Severity
+from churn_kedro.monitoring.statistics import normal_quantile
 
 # Bins of the probability, of equal width.
 SCORE_BINS = 1_000
 MetricName = Literal["roc_auc", "f1", "accuracy", "precision", "recall", "positive_rate", "profit", "rmse", "mae"]
 # Metrics whose fall is an alarm, in order of preference.
 DECISIVE = ("roc_auc", "accuracy")
-
-
-class Estimate(Record):
-    """A value with its interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class PerformanceEstimate(Record):
@@ -123,15 +117,13 @@ def measure_counts(left: np.ndarray, stayed: np.ndarray) -> dict[str, np.ndarray
     positives, negatives = left.sum(axis=-2), stayed.sum(axis=-2)
     n_positive, n_negative = positives.sum(axis=-1), negatives.sum(axis=-1)
     below = np.cumsum(negatives, axis=-1) - negatives / 2
-    true_positive, false_positive = left[..., 1, :].sum(axis=-1), stayed[..., 1, :].sum(axis=-1)
+    true_positive, flagged = left[..., 1, :].sum(axis=-1), (left + stayed)[..., 1, :].sum(axis=-1)
     total = n_positive + n_negative
     with np.errstate(divide="ignore", invalid="ignore"):
+        decided = decision_metrics(flagged, true_positive, n_positive, total)
         return {
             "roc_auc": (positives * below).sum(axis=-1) / (n_positive * n_negative),
-            "f1": 2 * true_positive / (true_positive + false_positive + n_positive),
-            "accuracy": (true_positive + n_negative - false_positive) / total,
-            "precision": true_positive / (true_positive + false_positive),
-            "recall": true_positive / n_positive,
+            **{name: decided[name] for name in ("f1", "accuracy", "precision", "recall")},
             "positive_rate": n_positive / total,
         }
 
@@ -189,7 +181,7 @@ def estimate_performance(
     found = {name: float(value) for name, value in measure_counts(*before).items() if np.isfinite(value)}
     profit = counts.profit_per_customer
     if profit is not None and reference.profit is not None:
-        half = _normal_quantile((1 - parameters.confidence) / 2) * counts.profit_deviation
+        half = normal_quantile((1 - parameters.confidence) / 2) * counts.profit_deviation
         metrics["profit"] = Estimate(value=profit, low=profit - half, high=profit + half)
         found["profit"] = reference.profit
     deviations = {name: float(np.nanstd(values)) for name, values in drawn.items()}
@@ -235,7 +227,7 @@ def find_falls(
     """
     falls = []
     # The reference has an error of about the same size at most, since it has more customers as a rule.
-    z = _normal_quantile(level) * float(np.sqrt(2))
+    z = normal_quantile(level) * float(np.sqrt(2))
     name = next((one for one in DECISIVE if one in metrics and one in reference), None)
     if name is not None:
         fall = reference[name] - metrics[name].value
@@ -247,12 +239,6 @@ def find_falls(
         if fall > max(accepted, z * deviations.get("profit", 0.0)):
             falls.append("profit")
     return falls
-
-
-def _normal_quantile(tail: float) -> float:
-    from scipy.stats import norm
-
-    return float(norm.isf(tail))
 
 
 def reference_scores(

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from churn_kedro.base import Record
 from churn_kedro.campaigns import find_outside
-from churn_kedro.customers import Column, CustomerDeclaration, Range, Task, level_text
+from churn_kedro.customers import Column, Range, Task, level_text
 
 # Quantiles that are the edges of the bins of a number.
 _QUANTILES = 128
@@ -18,8 +18,6 @@ _QUANTILES = 128
 _GROUPS, _GROUPED_LEVELS = 16, 20
 # Most frequent levels that are known by name; further ones are other levels.
 _MOST_LEVELS = 2_000
-# Periods into which the reference is divided in the order of its time.
-_PERIODS = 10
 
 ColumnKind = Literal["number", "date", "level"]
 
@@ -64,6 +62,18 @@ class ReferenceColumn(Record):
     def n_groups(self) -> int:
         """Number of groups, with that of missing cells."""
         return max(self.groups, default=-1) + 2
+
+    def groups_of(self, codes: np.ndarray) -> np.ndarray:
+        """Return the groups of bins.
+
+        Args:
+            codes: Numbers of bins, -1 for a missing cell, shape (n,).
+
+        Returns:
+            Numbers of groups, shape (n,).
+        """
+        # The last place, which -1 stands for, is the group of missing cells.
+        return np.asarray(np.array([*self.groups, self.n_groups - 1])[codes])
 
     def group_counts(self, counts: np.ndarray, missing: int) -> np.ndarray:
         """Sum the bins of each group.
@@ -291,47 +301,3 @@ def _group_bins(counts: np.ndarray) -> list[int]:
         if place == len(counts) - 1 and filled < wanted / 4 and group > 0:
             return [min(one, group - 1) for one in groups]
     return groups
-
-
-def measure_period_variation(column: ReferenceColumn, cells: pd.Series, order: np.ndarray | None) -> float:
-    """Measure how much the periods of the reference differ beyond chance.
-
-    Args:
-        column: Histogram of the reference.
-        cells: Its typed cells, shape (n,).
-        order: Positions of the customers in the order of their time, shape (n,); None: unknown.
-
-    Returns:
-        Largest Jensen-Shannon divergence between a period and the rest, less its 95th percentile by chance; 0 without
-        an order.
-    """
-    from churn_kedro.monitoring.counts import count_column
-    from churn_kedro.monitoring.statistics import jensen_shannon_divergence, shares, simulate_divergence
-
-    if order is None or len(cells) < 50 * _PERIODS:
-        return 0.0
-    whole = column.group_counts(np.asarray(column.counts, dtype=float), column.missing)
-    largest = 0.0
-    for period, positions in enumerate(np.array_split(order, _PERIODS)):
-        counted = count_column(cells.iloc[positions], column)
-        part = column.group_counts(counted.counts.astype(float), counted.missing)
-        divergence = float(jensen_shannon_divergence(shares(whole - part), shares(part)))
-        chance = simulate_divergence(column.population(), int((whole - part).sum()), int(part.sum()), period)
-        largest = max(largest, divergence - chance.quantile(0.95))
-    return largest
-
-
-def order_by_time(customers: pd.DataFrame, declaration: CustomerDeclaration) -> np.ndarray | None:
-    """Order customers by the declared time.
-
-    Args:
-        customers: Typed customers, n rows.
-        declaration: The table's declaration.
-
-    Returns:
-        Positions in the order of time, shape (n,); None without a column of time, or if it has a single value.
-    """
-    if declaration.time is None or declaration.time not in customers:
-        return None
-    times = customers[declaration.time]
-    return np.asarray(times.argsort(kind="stable")) if times.nunique() > 1 else None

@@ -9,12 +9,11 @@ import pandas as pd
 from pydantic import Field
 
 from churn_kedro.base import Record
-from churn_kedro.monitoring.counts import MISSING_CODE
+from churn_kedro.evaluation import Estimate
 from churn_kedro.monitoring.outcomes import MaturedPredictions, OutcomeCounts
 from churn_kedro.monitoring.parameters import PerformanceParameters
 from churn_kedro.monitoring.performance import (
     SCORE_BINS,
-    Estimate,
     count_scores,
     estimate_reference,
     find_falls,
@@ -24,6 +23,7 @@ from churn_kedro.monitoring.performance import (
 )
 from churn_kedro.monitoring.profiles import ReferenceProfile
 from churn_kedro.monitoring.severity import Severity
+from churn_kedro.monitoring.statistics import normal_quantile
 
 # Groups of the probability in which predicted and observed shares are compared.
 _SCORE_GROUPS = 10
@@ -124,12 +124,11 @@ def measure_realised(
         return RealisedPerformance(counts=counts)
     if profile.task != "binary":
         return _measure_others(matured, profile, parameters, level, seed, window_days)
-    uses_treated = bool(table["treated"].any() and not table["holdout"].any())
-    weight = np.ones(len(table)) if uses_treated else table["weight"].to_numpy()
+    recent = _select_recent(table, window_days)
+    uses_treated = bool(table["treated"][recent].any() and not table["holdout"][recent].any())
+    weight = weigh(table[recent])
     used = weight > 0
-    chosen, weight = table[used], weight[used]
-    recent = _select_recent(chosen, window_days)
-    latest, of_latest, codes = chosen[recent], weight[recent], matured.codes[used][recent]
+    latest, of_latest, codes = table[recent][used], weight[used], matured.codes[recent][used]
     reference = estimate_reference(profile)
     metrics: dict[str, Estimate] = {}
     deviations: dict[str, float] = {}
@@ -147,7 +146,7 @@ def measure_realised(
         uses_treated=uses_treated,
         metrics=metrics,
         reference=reference,
-        periods=_measure_periods(chosen, weight, parameters, seed),
+        periods=_measure_periods(table, parameters, seed),
         calibration=_calibrate(latest, of_latest, profile, parameters),
         relation=relation,
         contacted_rate=_rate(table[table["treated"]], parameters.confidence),
@@ -155,6 +154,23 @@ def measure_realised(
         falls=falls,
         severity=severity,
     )
+
+
+def weigh(table: pd.DataFrame) -> np.ndarray:
+    """Weigh customers such that those who were not contacted represent all.
+
+    Args:
+        table: Matured predictions with ``treated`` and ``holdout``.
+
+    Returns:
+        Weights, shape (n,): 0 for contacted customers, whom the holdout represents, since it was drawn at random from
+        those worth a contact. Where customers were contacted and there is no holdout, 1 for all.
+    """
+    treated, holdout = table["treated"].to_numpy(dtype=bool), table["holdout"].to_numpy(dtype=bool)
+    if not holdout.any():
+        return np.ones(len(table))
+    represented = (treated.sum() + holdout.sum()) / holdout.sum()
+    return np.where(treated, 0.0, np.where(holdout, represented, 1.0))
 
 
 def _select_recent(table: pd.DataFrame, window_days: float) -> np.ndarray:
@@ -218,26 +234,22 @@ def share_interval(found: float, total: float, confidence: float) -> Estimate:
     Returns:
         Share and interval.
     """
-    from scipy.stats import norm
-
-    z, share = float(norm.isf((1 - confidence) / 2)), found / total
+    z, share = normal_quantile((1 - confidence) / 2), found / total
     middle = (share + z**2 / (2 * total)) / (1 + z**2 / total)
     half = z / (1 + z**2 / total) * np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2))
     return Estimate(value=share, low=float(middle - half), high=float(middle + half))
 
 
-def _measure_periods(
-    table: pd.DataFrame, weight: np.ndarray, parameters: PerformanceParameters, seed: int
-) -> list[PeriodPerformance]:
+def _measure_periods(table: pd.DataFrame, parameters: PerformanceParameters, seed: int) -> list[PeriodPerformance]:
     """Measure periods of 30 days, counted back from the latest prediction."""
     times = table["predicted_at"]
     place = ((times.max() - times) // pd.Timedelta(_PERIOD)).to_numpy()
     periods = []
     for number in sorted(np.unique(place), reverse=True):
-        members = place == number
-        part, of_part = table[members], weight[members]
+        part = table[place == number]
+        weight = weigh(part)
         start = times.max() - (int(number) + 1) * pd.Timedelta(_PERIOD)
-        periods.append(_measure_period(start, part, of_part, parameters, seed))
+        periods.append(_measure_period(start, part[weight > 0], weight[weight > 0], parameters, seed))
     return periods
 
 
@@ -330,8 +342,7 @@ def _test_relation(
         reference = profile.column(str(name))
         if reference.residuals is None:
             continue
-        code = codes[name].to_numpy()
-        member = np.where(code == MISSING_CODE, reference.n_groups - 1, np.asarray(reference.groups)[code])
+        member = reference.groups_of(codes[name].to_numpy())
         was = {
             "customers": np.asarray(reference.residuals.customers),
             "residual": np.asarray(reference.residuals.residual),
@@ -364,8 +375,7 @@ def _prior_explains(
     results = [_compare_groups(adjusted, target, groups, None)]
     for name in codes:
         reference = profile.column(str(name))
-        code = codes[name].to_numpy()
-        member = np.where(code == MISSING_CODE, reference.n_groups - 1, np.asarray(reference.groups)[code])
+        member = reference.groups_of(codes[name].to_numpy())
         results.append(_compare_groups(adjusted, target, member, None))
     return all(p >= level / len(results) or gap < parameters.minimum_calibration_gap for gap, p in results)
 

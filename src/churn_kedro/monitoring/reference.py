@@ -10,7 +10,7 @@ import pandas as pd
 
 from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.evaluation import column_importance
-from churn_kedro.monitoring.counts import MISSING_CODE, SAMPLE_ROWS, code_customers
+from churn_kedro.monitoring.counts import SAMPLE_ROWS, code_column, code_customers, count_column
 from churn_kedro.monitoring.performance import reference_scores
 from churn_kedro.monitoring.profiles import (
     GroupResiduals,
@@ -18,16 +18,17 @@ from churn_kedro.monitoring.profiles import (
     ReferenceProfile,
     column_kind,
     count_outside,
-    measure_period_variation,
-    order_by_time,
     profile_column,
 )
+from churn_kedro.monitoring.statistics import jensen_shannon_divergence, shares, simulate_divergence
 from churn_kedro.training import ValidatedPredictions
 
 if TYPE_CHECKING:
     from churn_estimators.model import CustomerModel
 
 _SEED = 42
+# Periods into which the reference is divided in the order of its time.
+_PERIODS = 10
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def build_reference(
     Returns:
         The profile, and a sample of customers as numbers of bins. Private columns have no sample.
     """
-    order = order_by_time(customers, declaration)
+    order = _order_by_time(customers, declaration)
     columns = []
     for column in declaration.features:
         cells = customers[column.name]
@@ -80,6 +81,47 @@ def build_reference(
     shown = customers.drop(columns=sorted(private.intersection(customers.columns)))
     sample = shown.sample(min(SAMPLE_ROWS, len(shown)), random_state=_SEED)
     return Reference(profile, code_customers(sample, profile).reset_index(drop=True))
+
+
+def measure_period_variation(column: ReferenceColumn, cells: pd.Series, order: np.ndarray | None) -> float:
+    """Measure how much the periods of the reference differ beyond chance.
+
+    Args:
+        column: Histogram of the reference.
+        cells: Its typed cells, shape (n,).
+        order: Positions of the customers in the order of their time, shape (n,); None: unknown.
+
+    Returns:
+        Largest Jensen-Shannon divergence between a period and the rest, less its 95th percentile by chance; 0 without
+        an order.
+    """
+    if order is None or len(cells) < 50 * _PERIODS:
+        return 0.0
+    whole = column.group_counts(np.asarray(column.counts, dtype=float), column.missing)
+    largest = 0.0
+    for period, positions in enumerate(np.array_split(order, _PERIODS)):
+        counted = count_column(cells.iloc[positions], column)
+        part = column.group_counts(counted.counts.astype(float), counted.missing)
+        divergence = float(jensen_shannon_divergence(shares(whole - part), shares(part)))
+        chance = simulate_divergence(column.population(), int((whole - part).sum()), int(part.sum()), period)
+        largest = max(largest, divergence - chance.quantile(0.95))
+    return largest
+
+
+def _order_by_time(customers: pd.DataFrame, declaration: CustomerDeclaration) -> np.ndarray | None:
+    """Order customers by the declared time.
+
+    Args:
+        customers: Typed customers, n rows.
+        declaration: The table's declaration.
+
+    Returns:
+        Positions in the order of time, shape (n,); None without a column of time, or if it has a single value.
+    """
+    if declaration.time is None or declaration.time not in customers:
+        return None
+    times = customers[declaration.time]
+    return np.asarray(times.argsort(kind="stable")) if times.nunique() > 1 else None
 
 
 def _add_predictions(
@@ -119,9 +161,7 @@ def _add_predictions(
 def _add_residuals(
     column: ReferenceColumn, customers: pd.DataFrame, target: np.ndarray, probability: np.ndarray
 ) -> ReferenceColumn:
-    code = code_customers(customers[[column.name]], ReferenceProfile(task="binary", rows=0, columns=[column]))
-    codes = code[column.name].to_numpy()
-    groups = np.where(codes == MISSING_CODE, column.n_groups - 1, np.asarray(column.groups)[codes])
+    groups = column.groups_of(code_column(customers[column.name], column))
     residuals = GroupResiduals(
         customers=np.bincount(groups, minlength=column.n_groups).astype(float).tolist(),
         residual=np.bincount(groups, target - probability, column.n_groups).tolist(),

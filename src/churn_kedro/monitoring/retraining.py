@@ -9,7 +9,7 @@ from pydantic import Field
 
 from churn_kedro.base import Record
 from churn_kedro.monitoring.parameters import RetrainingParameters
-from churn_kedro.registry import RegistryState, RetentionParameters, find_expired
+from churn_kedro.registry import RETIRED_TAG, RegistryState, RetentionParameters, find_expired
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,6 @@ def propose_retirements(
     Returns:
         The proposals, oldest version first. Versions with an alias, and retired ones, are left out.
     """
-    from churn_kedro.registry import RETIRED_TAG
-
     champion = state.aliases.get("champion")
     best = _read_metric(state.tags.get(champion, {}), metric) if champion is not None else None
     held = set(state.aliases.values())

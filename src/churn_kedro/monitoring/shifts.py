@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from churn_kedro.base import Record
-from churn_kedro.monitoring.drift import ColumnDrift, PredictionDrift
+from churn_kedro.monitoring.drift import ColumnDrift
 from churn_kedro.monitoring.multivariate import JointDrift
 from churn_kedro.monitoring.performance import ScoreCounts
 from churn_kedro.monitoring.profiles import ReferenceProfile
-from churn_kedro.monitoring.realised import RealisedPerformance
+from churn_kedro.monitoring.realised import RealisedPerformance, adjust_prior
 
 ShiftName = Literal["covariate shift", "label shift", "concept drift"]
 _ITERATIONS, _CONVERGED = 200, 1e-7
@@ -33,7 +33,6 @@ class Shift(Record):
 def name_shifts(
     columns: Sequence[ColumnDrift],
     joint: JointDrift | None,
-    predictions: PredictionDrift | None,
     scores: ScoreCounts | None,
     realised: RealisedPerformance | None,
     profile: ReferenceProfile,
@@ -45,7 +44,6 @@ def name_shifts(
     Args:
         columns: Drift of the columns.
         joint: Drift of all columns together.
-        predictions: Drift of the predictions.
         scores: Current predictions; None for other tasks than binary.
         realised: Quality from outcomes, if there are any.
         profile: The reference profile.
@@ -176,8 +174,6 @@ def estimate_prior(scores: ScoreCounts, before: float) -> float:
     Returns:
         The share.
     """
-    from churn_kedro.monitoring.realised import adjust_prior
-
     customers = scores.customers.sum(axis=0)
     mean = np.divide(scores.expected.sum(axis=0), customers, out=np.zeros(len(customers)), where=customers > 0)
     share = before

@@ -42,12 +42,11 @@ def jensen_shannon_divergence(first: np.ndarray, second: np.ndarray) -> np.ndarr
         >>> float(jensen_shannon_divergence(np.array([1.0, 0.0]), np.array([0.0, 1.0])))
         1.0
     """
+    from scipy.special import rel_entr
+
     middle = (first + second) / 2
-    total = np.zeros(np.broadcast_shapes(np.shape(first), np.shape(second))[:-1])
-    for part in (first, second):
-        ratio = np.divide(part, middle, out=np.ones(np.broadcast_shapes(part.shape, middle.shape)), where=part > 0)
-        total = total + (part * np.log2(ratio)).sum(axis=-1) / 2
-    return np.asarray(np.clip(total, 0.0, 1.0))
+    nats = (rel_entr(first, middle) + rel_entr(second, middle)).sum(axis=-1) / 2
+    return np.asarray(np.clip(nats / np.log(2), 0.0, 1.0))
 
 
 def population_stability_index(reference: np.ndarray, current: np.ndarray) -> float:
@@ -207,6 +206,20 @@ def wasserstein(edges: np.ndarray, reference: np.ndarray, current: np.ndarray, b
         np.divide(left**2 + right**2, 2 * total, out=np.zeros_like(total), where=total > 0),
     )
     return float((area * width).sum() + beyond / m)
+
+
+def normal_quantile(tail: float) -> float:
+    """Return the number that a standard normal variable exceeds with a probability.
+
+    Args:
+        tail: The probability.
+
+    Returns:
+        The number.
+    """
+    from scipy.stats import norm
+
+    return float(norm.isf(tail))
 
 
 def share_p_value(before: int, n_before: int, after: int, n_after: int) -> float:

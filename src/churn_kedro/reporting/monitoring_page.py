@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from churn_kedro.customers import DisplayNames
-from churn_kedro.monitoring import ColumnDrift, Estimate, MonitoringReport, Severity
+from churn_kedro.evaluation import Estimate
+from churn_kedro.monitoring import ColumnDrift, MonitoringReport, Severity
 from churn_kedro.reporting.pages import Picture, html_templates
 from churn_kedro.reporting.report_content import Tile, Tone, metric_title
 from churn_kedro.reporting.wording import write_date, write_number

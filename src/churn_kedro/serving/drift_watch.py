@@ -68,7 +68,10 @@ class DriftWatch:
                 self._rows += request.rows
         if len(self._rows) >= self._window_rows:
             rows, self._rows = self._rows, []
-            self._examine(rows, model)
+            try:
+                self._examine(rows, model)
+            except Exception:  # The log of predictions must go on, whatever is wrong with these customers.
+                logger.exception("%s: the last %d customers could not be compared.", self._use_case, len(rows))
 
     def _examine(self, rows: Sequence[Mapping[str, Any]], model: ServedModel) -> None:
         profile, estimator = model.profile, model.registered.estimator

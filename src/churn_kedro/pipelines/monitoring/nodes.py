@@ -231,7 +231,7 @@ def write_findings(
     """
     drift, estimated = examination.drift, examination.estimated
     realised = measured if measured.counts.outcomes else None
-    shifts = name_shifts(drift.columns, drift.joint, drift.predictions, current.scores, realised, reference.profile)
+    shifts = name_shifts(drift.columns, drift.joint, current.scores, realised, reference.profile)
     names = DisplayNames.of(declaration)
     verdict, findings = order_findings(
         describe_findings(drift, examination.quality, estimated, realised, shifts, names)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from churn_kedro.customers import DisplayNames
-from churn_kedro.monitoring import ColumnDrift, Estimate, MonitoringReport, RealisedPerformance, Severity
+from churn_kedro.evaluation import Estimate
+from churn_kedro.monitoring import ColumnDrift, MonitoringReport, RealisedPerformance, Severity
 from churn_kedro.reporting.figures.style import (
     MAIN,
     MUTED,
