@@ -155,6 +155,20 @@ def test_a_column_of_another_type_and_one_that_is_empty_are_reported(project: Pr
     assert {one["subject"] for one in report["findings"][:2]} == {"Geography", "Balance"}
 
 
+def test_a_column_that_has_become_text_is_an_alarm_that_names_it_as_are_new_columns(project: Project) -> None:
+    customers = bank(400, seed=57).drop(columns="Exited").assign(Age="middle-aged", Loyalty=3)
+    customers.to_csv(project.path / "text.csv", index=False)
+
+    status, text, report = monitor(project, "monitored=text.csv")
+
+    assert status == 0, text
+    assert (report["rows"], report["verdict"]) == (0, "alarm")
+    assert report["findings"][0]["subject"] == "Age"
+    assert "400 rows could not be read" in report["findings"][0]["sentence"]
+    assert "Columns that are not declared are not examined: Loyalty." in report["notes"]
+    assert "middle-aged" not in json.dumps(report)
+
+
 def test_ten_customers_are_reported_as_few(project: Project) -> None:
     bank(10, seed=54).drop(columns="Exited").to_csv(project.path / "ten.csv", index=False)
 

@@ -91,7 +91,7 @@ def count(customers: pd.DataFrame, seed: int = 0) -> CurrentCustomers:
 
 
 def examined(customers: pd.DataFrame, seed: int = 0) -> Examination:
-    return examine(count(customers, seed), reference(), declaration(), PARAMETERS, BandParameters(medium=0.2, high=0.5))
+    return examine(count(customers, seed), reference(), PARAMETERS, BandParameters(medium=0.2, high=0.5))
 
 
 def matured(customers: pd.DataFrame) -> MaturedPredictions:

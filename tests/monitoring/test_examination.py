@@ -56,7 +56,7 @@ def test_classes_have_an_estimated_accuracy_from_their_probabilities() -> None:
     current.predictions = count_column(unsure, profile.prediction)
     current.total = float(probability_now.sum())
     found = examine(
-        current, Reference(profile, pd.DataFrame()), cases.declaration(), cases.PARAMETERS,
+        current, Reference(profile, pd.DataFrame()), cases.PARAMETERS,
         BandParameters(medium=0.2, high=0.5),
     ).estimated  # fmt: skip
 

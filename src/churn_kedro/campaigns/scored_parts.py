@@ -44,6 +44,7 @@ class ScoringCounts(Record):
     unseen: dict[str, int] = Field(default_factory=dict)
     out_of_range: dict[str, int] = Field(default_factory=dict)
     missing: dict[str, int] = Field(default_factory=dict)
+    unreadable: dict[str, int] = Field(default_factory=dict)
     seconds: float = 0.0
 
     def plus(self, other: ScoringCounts) -> ScoringCounts:
@@ -56,6 +57,7 @@ class ScoringCounts(Record):
             unseen=dict(Counter(self.unseen) + Counter(other.unseen)),
             out_of_range=dict(Counter(self.out_of_range) + Counter(other.out_of_range)),
             missing=dict(Counter(self.missing) + Counter(other.missing)),
+            unreadable=dict(Counter(self.unreadable) + Counter(other.unreadable)),
             seconds=self.seconds + other.seconds,
         )
 
@@ -203,6 +205,7 @@ def score_part(
             unseen=unseen,
             out_of_range=out_of_range,
             missing=missing,
+            unreadable={str(name): int(count) for name, count in unreadable["column"].value_counts().items()},
             seconds=seconds,
         ),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,7 +14,7 @@ from churn_estimators.cells import read_table
 from churn_estimators.value import CONTACT
 from churn_kedro.base import Record, perf_counter
 from churn_kedro.campaigns import BandParameters, LoggedBatch, ScoredTable, score_parts
-from churn_kedro.customers import CustomerDeclaration, TableParts
+from churn_kedro.customers import CustomerDeclaration, TableParts, name_columns
 from churn_kedro.evaluation import Estimate
 from churn_kedro.models import RegisteredModel
 from churn_kedro.monitoring.counts import ColumnCounts, TableCounter, count_column
@@ -79,6 +80,8 @@ class CurrentCustomers:
         scores: Predictions by decision and probability (task binary).
         total: Sum of the predictions.
         rejected: Rows that could not be scored.
+        unreadable: Their unreadable cells by column; empty where it is unknown.
+        undeclared: Columns of a table that are not declared.
         hidden: Private columns, which the log has as hashes only.
     """
 
@@ -89,6 +92,8 @@ class CurrentCustomers:
     scores: ScoreCounts | None = None
     total: float = 0.0
     rejected: int = 0
+    unreadable: Counter[str] = field(default_factory=Counter)
+    undeclared: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
 
 
@@ -136,6 +141,7 @@ def count_customers(
     if isinstance(source, ScoredTable):
         current = _begin(profile, declaration, f"the last batch ({source.data_digest[:8]})", seed)
         current.rejected = source.counts.rows_rejected
+        current.unreadable.update(source.counts.unreadable)
         for part in source.read_customers():
             current.counter.add(part)
         _count_answers(current, source.answer, model)
@@ -145,8 +151,11 @@ def count_customers(
         for scored in score_parts(source, model, declaration, perf_counter):
             current.counter.add(scored.customers)
             current.rejected += scored.counts.rows_rejected
+            current.unreadable.update(scored.counts.unreadable)
             _count_answers(current, scored.answer, model)
         current.source = f"a table ({source.digest[:8]})"
+        header = pd.DataFrame(columns=list(source.columns))
+        current.undeclared = name_columns(header, declaration, with_target=False).undeclared
         return current
     hidden = sorted(private.intersection(column.name for column in profile.columns))
     shown = profile.model_copy(update={"columns": [one for one in profile.columns if one.name not in private]})
@@ -211,7 +220,6 @@ def _count_answers(current: CurrentCustomers, answers: pd.DataFrame, model: Regi
 def examine(
     current: CurrentCustomers,
     reference: Reference,
-    declaration: CustomerDeclaration,
     parameters: MonitoringParameters,
     bands: BandParameters,
 ) -> Examination:
@@ -220,7 +228,6 @@ def examine(
     Args:
         current: Their counts.
         reference: What the version was trained on.
-        declaration: The table's declaration.
         parameters: Parameters of monitoring.
         bands: Limits of the risk bands.
 
@@ -232,7 +239,7 @@ def examine(
     seed = parameters.random_state
     columns = compare_columns(current.counter, profile, parameters.drift, level, seed)
     joint = compare_jointly(reference.sample, current.counter.sample, profile, parameters.drift, level, seed)
-    quality = check_quality(current.counter, profile, declaration, current.rejected)
+    quality = check_quality(current.counter, profile, current.rejected, current.unreadable, current.undeclared)
     predictions = None
     if current.predictions is not None and current.predictions.rows:
         predictions = compare_predictions(

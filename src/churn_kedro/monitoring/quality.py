@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pydantic import Field
 
 from churn_kedro.base import Record
 from churn_kedro.campaigns import BatchReport
-from churn_kedro.customers import CustomerDeclaration
 from churn_kedro.monitoring.counts import TableCounter
 from churn_kedro.monitoring.profiles import ReferenceProfile
 from churn_kedro.monitoring.severity import Severity
 
-# Score below which there is a warning.
-_FAIR = 0.95
+# Scores below which there is a warning, and an alarm.
+_FAIR, _POOR = 0.95, 0.5
 
 
 class CurrentQuality(Record):
@@ -28,19 +27,28 @@ class CurrentQuality(Record):
     rejected: int = Field(description="Rows that could not be scored.")
     absent: list[str] = Field(default_factory=list, description="Columns of the model that the data lacks.")
     cells: dict[str, int] = Field(default_factory=dict, description="Unusable cells by column, without those absent.")
+    unreadable: dict[str, int] = Field(
+        default_factory=dict, description="Unreadable cells of rejected rows by column; empty where it is unknown."
+    )
+    undeclared: list[str] = Field(default_factory=list, description="Columns of a table that are not declared.")
     severity: Severity = "ok"
 
 
 def check_quality(
-    counter: TableCounter, profile: ReferenceProfile, declaration: CustomerDeclaration, rejected: int
+    counter: TableCounter,
+    profile: ReferenceProfile,
+    rejected: int,
+    unreadable: Mapping[str, int],
+    undeclared: Sequence[str],
 ) -> CurrentQuality:
     """Count the cells that cannot be used as in training.
 
     Args:
         counter: Counts of the current customers.
         profile: The reference profile.
-        declaration: The table's declaration.
         rejected: Rows that could not be scored.
+        unreadable: Their unreadable cells by column.
+        undeclared: Columns that are not declared.
 
     Returns:
         The score and its parts.
@@ -67,7 +75,9 @@ def check_quality(
         rejected=rejected,
         absent=absent if counter.rows else [],
         cells={name: round(count) for name, count in unusable.items() if round(count)},
-        severity="alarm" if absent and counter.rows else "warning" if score < _FAIR else "ok",
+        unreadable=dict(unreadable),
+        undeclared=list(undeclared),
+        severity="alarm" if (absent and counter.rows) or score < _POOR else "warning" if score < _FAIR else "ok",
     )
 
 

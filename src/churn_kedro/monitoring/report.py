@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 from pydantic import Field
@@ -20,7 +20,7 @@ from churn_kedro.monitoring.retraining import RetirementProposal, RetrainingPlan
 from churn_kedro.monitoring.severity import SEVERITIES, Severity, worst
 from churn_kedro.monitoring.shifts import Shift
 
-_FEW_ROWS = 100
+_FEW_ROWS, _MOST_NAMED = 100, 3
 # Exit status of a run whose verdict is one that a scheduler is to be told of.
 EXIT_STATUS: Final = 4
 _METRIC_TITLES = {
@@ -298,23 +298,31 @@ def _describe_joint(drift: DriftSummary, names: DisplayNames) -> Iterator[Findin
 def _describe_quality(quality: CurrentQuality, names: DisplayNames) -> Iterator[Finding]:
     if quality.severity == "ok" or quality.absent:
         return
-    worst_columns = sorted(quality.cells.items(), key=lambda one: -one[1])[:3]
-    listed = ", ".join(f"{names.column(name)} ({count:,})" for name, count in worst_columns)
-    rejected = f"{quality.rejected:,} rows could not be read" if quality.rejected else ""
-    parts = [part for part in (rejected, f"unusable cells: {listed}" if listed else "") if part]
+    parts = []
+    if quality.rejected:
+        parts.append(f"{quality.rejected:,} rows could not be read{_list_cells(quality.unreadable, names)}")
+    if quality.cells:
+        parts.append(f"cells that are missing, unknown or out of range{_list_cells(quality.cells, names)}")
+    unreadable = max(quality.unreadable, key=lambda name: quality.unreadable[name], default=None)
     yield Finding(
         severity=quality.severity,
         area="quality",
-        subject="data quality",
+        subject=unreadable or "data quality",
         sentence=f"{quality.score:.1%} of the data can be used as in training; {'; '.join(parts)}.",
         advice="Correct the source, or the declaration in parameters/customers.yml.",
         weight=0.3,
     )
 
 
+def _list_cells(counts: Mapping[str, int], names: DisplayNames) -> str:
+    listed = sorted(counts.items(), key=lambda one: -one[1])[:_MOST_NAMED]
+    return f" ({', '.join(f'{names.column(name)}: {count:,}' for name, count in listed)})" if listed else ""
+
+
 def list_notes(
     rows: int,
     drift: DriftSummary,
+    quality: CurrentQuality,
     estimated: PerformanceEstimate | None,
     realised: RealisedPerformance | None,
     shifts: Sequence[Shift],
@@ -325,6 +333,7 @@ def list_notes(
     Args:
         rows: Examined customers.
         drift: Drift of customers and predictions.
+        quality: Quality of the data.
         estimated: Estimated quality.
         realised: Quality from outcomes.
         shifts: Kinds of change.
@@ -334,7 +343,11 @@ def list_notes(
         Sentences.
     """
     notes = []
-    if rows == 0:
+    if quality.undeclared:
+        notes.append(f"Columns that are not declared are not examined: {', '.join(quality.undeclared)}.")
+    if rows == 0 and quality.rejected:
+        notes.append("No row could be read: nothing was examined.")
+    elif rows == 0:
         notes.append("There are no predictions in this window: nothing was examined.")
     elif rows < _FEW_ROWS:
         notes.append(f"{rows:,} customers are few: only large changes can be told from chance.")

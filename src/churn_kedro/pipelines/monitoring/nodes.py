@@ -99,7 +99,6 @@ def count_monitored_customers(
 def examine_customers(
     current: CurrentCustomers,
     reference: Reference,
-    declaration: CustomerDeclaration,
     parameters: MonitoringParameters,
     inference: InferenceParameters,
 ) -> Examination:
@@ -108,14 +107,13 @@ def examine_customers(
     Args:
         current: Counts of the customers.
         reference: What the version was trained on.
-        declaration: The table's declaration.
         parameters: Parameters of monitoring.
         inference: Limits of the risk bands.
 
     Returns:
         Drift, estimated quality, and quality of the data.
     """
-    return examine(current, reference, declaration, parameters, inference.bands)
+    return examine(current, reference, parameters, inference.bands)
 
 
 def match_outcomes(
@@ -236,7 +234,7 @@ def write_findings(
     verdict, findings = order_findings(
         describe_findings(drift, examination.quality, estimated, realised, shifts, names)
     )
-    notes = list_notes(current.counter.rows, drift, estimated, realised, shifts, declaration.task)
+    notes = list_notes(current.counter.rows, drift, examination.quality, estimated, realised, shifts, declaration.task)
     if current.hidden:
         notes.append(
             f"The log has hashes only of {', '.join(names.column(name) for name in current.hidden)}: private columns "

@@ -32,7 +32,6 @@ def create_pipeline() -> Pipeline:
                 inputs=[
                     "current_customers",
                     "version_reference",
-                    "params:customers",
                     "params:monitoring",
                     "params:inference",
                 ],
