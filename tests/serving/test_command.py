@@ -1,5 +1,6 @@
 """`kedro serve` as a user starts it: processes, signals, connections, a registry that changes."""
 
+import hashlib
 import http.client
 import json
 import os
@@ -23,6 +24,7 @@ from click.testing import CliRunner
 from mlflow import MlflowClient
 
 from churn_kedro.cli import serve
+from churn_kedro.cli.smoke_test import smoke_test
 from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.normalisation import normalise
 from churn_kedro.customers.splits import SplitParameters, describe_splits, split_customers
@@ -293,3 +295,47 @@ def test_an_absent_library_is_named_with_the_extra_that_has_it(monkeypatch: pyte
     assert ended.exit_code == 1
     assert "needs fastapi, uvicorn, which are not installed" in ended.output
     assert "churn_kedro[serve]" in ended.output
+
+
+def _smoke_test(project: Path, *arguments: str, **changed: str) -> tuple[int, str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "kedro", "smoke-test", *arguments],
+        cwd=project,
+        env=_environment(project, **changed),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_smoke_test_waits_for_the_service_and_fails_with_a_sentence_for_another_version_or_key(project: Path) -> None:
+    key, port = "k" * 40, free_port()
+    given = {"CHURN_SERVICE_URL": f"http://127.0.0.1:{port}", "CHURN_SERVICE_KEY": key}
+    process = _start(project, "--port", str(port), CHURN_API_KEYS=hashlib.sha256(key.encode()).hexdigest())
+    try:
+        status, text = _smoke_test(project, "--wait", "90", **given)
+        assert status == 0, text
+        assert "bank: version 1 answers probability 0." in text
+        status, text = _smoke_test(project, "--version", "2", **given)
+        assert status == 1
+        assert "serves version 1 of bank_churn; expected 2 (2)" in text
+        # The registry is not asked.
+        without = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "CHURN_SERVICE_KEY": "another-key"}
+        status, text = _smoke_test(project, "--version", "any", **given | without)
+        assert status == 1
+        assert "Set CHURN_SERVICE_KEY" in text
+        assert "another-key" not in text
+    finally:
+        process.terminate()
+        process.wait(60)
+    status, text = _smoke_test(project, **given)
+    assert status == 1
+    assert "/ready: 127.0.0.1 does not answer" in text
+    assert "Traceback" not in text
+
+
+def test_a_smoke_test_without_address_says_how_to_give_one() -> None:
+    done = CliRunner().invoke(smoke_test, [], env={"CHURN_SERVICE_URL": ""})
+    assert done.exit_code == 1
+    assert "give --url, or set CHURN_SERVICE_URL" in done.output

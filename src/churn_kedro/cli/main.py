@@ -17,7 +17,7 @@ from churn_kedro.cli.run_options import require_known_options
 from churn_kedro.hooks import protect_output, show_all_records
 
 # Commands that are imported when they are called, so that a run starts faster.
-_LAZY = ("models", "serve")
+_LAZY = ("models", "serve", "smoke-test")
 # Output of the monitoring pipeline that says how its run ends.
 _STATUS = "monitoring_status"
 
@@ -33,7 +33,8 @@ class _LazyGroup(click.Group):
         """Find a command by its name."""
         if cmd_name not in _LAZY:
             return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(import_module(f"churn_kedro.cli.{cmd_name}"), cmd_name)
+        name = cmd_name.replace("-", "_")
+        found: click.Command = getattr(import_module(f"churn_kedro.cli.{name}"), name)
         return found
 
 

@@ -83,7 +83,7 @@ def _read_settings(path: Path, envs: list[str], version: str, workers: int) -> S
     from churn_kedro.serving import ServiceSettings, read_key_digests
 
     bootstrap_project(path)
-    read = [_read_use_case(path, env, version) for env in envs or (None,)]
+    read = [read_use_case(path, env, version) for env in envs or (None,)]
     names = [use_case.name for use_case, _, _ in read]
     if len(set(names)) < len(names):
         raise ParameterError(f"--env names a use case twice: {', '.join(names)}.")
@@ -99,7 +99,17 @@ def _read_settings(path: Path, envs: list[str], version: str, workers: int) -> S
     )
 
 
-def _read_use_case(path: Path, env: str | None, version: str) -> tuple[UseCase, ServingParameters, str]:
+def read_use_case(path: Path, env: str | None, version: str) -> tuple[UseCase, ServingParameters, str]:
+    """Read the configuration of a use case, for the service and its clients.
+
+    Args:
+        path: The project.
+        env: Folder of the use case in ``conf``; None: that of ``conf/base``.
+        version: Alias or number of the wanted version.
+
+    Returns:
+        The use case, the parameters of the service, and the address of the tracking server.
+    """
     from kedro.framework.project import settings
 
     from churn_kedro.datasets import prediction_log_url
@@ -131,17 +141,21 @@ def _check_versions(settings: ServiceSettings) -> None:
 
     require_answer(settings.tracking_uri)
     require_database(settings.tracking_uri)
-    _use_registry(settings)
+    use_registry(settings.tracking_uri)
     for use_case in settings.use_cases:
         require_version(use_case)
 
 
-def _use_registry(settings: ServiceSettings) -> None:
+def use_registry(uri: str) -> None:
+    """Use a registry in this process, and in those that it starts.
+
+    Args:
+        uri: Address of the tracking server or its database.
+    """
     import mlflow
 
-    # Of processes that are started later, too.
-    os.environ["MLFLOW_TRACKING_URI"] = settings.tracking_uri
-    mlflow.set_tracking_uri(settings.tracking_uri)
+    os.environ["MLFLOW_TRACKING_URI"] = uri
+    mlflow.set_tracking_uri(uri)
 
 
 def _make_application(settings: ServiceSettings) -> Any:
@@ -175,7 +189,7 @@ def start_worker(settings: ServiceSettings) -> Any:
     threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     protect_addresses(os.environ)
     protect_output()
-    _use_registry(settings)
+    use_registry(settings.tracking_uri)
     try:
         return _make_application(settings)
     except USER_ERRORS as error:

@@ -1,4 +1,4 @@
-"""Requests to services whose failure must not stop a run: webhooks, gateways, metrics."""
+"""Requests to other services: webhooks, gateways, the scoring service."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def send_request(
         headers: Headers.
 
     Returns:
-        The answer to a GET; otherwise nothing.
+        The answer.
 
     Raises:
         NoAnswerError: The service does not answer, or with a status of 429 or above 499.
@@ -72,7 +72,7 @@ def send_request(
     try:
         request = urllib.request.Request(address, body, sent, method=method)
         with opener.open(request, timeout=timeout) as answer:
-            return bytes(answer.read(_LARGEST_ANSWER)) if method == "GET" else b""
+            return bytes(answer.read(_LARGEST_ANSWER))
     except urllib.error.HTTPError as error:
         error.close()
         raise _refusal(host, error.code) from None

@@ -1,6 +1,7 @@
 from .application import Service as Service
 from .model_holder import require_version as require_version
 from .parameters import ServingParameters as ServingParameters
+from .requests import CustomerRequests as CustomerRequests
 from .server import (
     require_loopback_or_keys as require_loopback_or_keys,
     run_service as run_service,
