@@ -1,0 +1,1 @@
+"""The servers of a team on one machine, without containers."""
