@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve stack sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -76,6 +76,9 @@ monitor: install ## Compare what is scored with what the champion was trained on
 
 serve: install-serve ## Serve predictions over HTTP with the champion
 	$(BIN)/kedro serve $(KEDRO_ENV_OPTION)
+
+stack: install-dev ## A team's servers on this machine without containers; S3=ceph keeps data, TLS=1 puts TLS in front
+	$(BIN)/python -m deploy.stack $(if $(S3),--s3 $(S3)) $(if $(TLS),--tls)
 
 sample: install ## Fabricate the sample customers again
 	$(RUN) --pipelines fabrication

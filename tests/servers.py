@@ -1,80 +1,43 @@
-"""Real servers for tests: PostgreSQL with a cluster of its own, and MLflow above any store."""
+"""Real servers for tests: those of `deploy/stack`, and servers that misbehave."""
 
 import base64
 import http.client
-import os
 import shutil
-import signal
 import socket
 import socketserver
-import subprocess
-import sys
 import tempfile
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pytest
+from deploy.stack import servers
+from deploy.stack.processes import NotInstalledError, free_port as free_port
 
-_PATIENCE_SECONDS = 120
-# Debian keeps the programs of a server off the PATH.
-_DEBIAN = Path("/usr/lib/postgresql")
 _PIECE = 65536
 _METHODS = (b"GET ", b"POST ", b"PUT ", b"PATCH ", b"DELETE ")
 
 
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _find_postgres() -> Path | None:
-    """Folder of PostgreSQL's programs; None where it is not installed."""
-    places = os.pathsep.join([os.environ.get("PATH", ""), *map(str, sorted(_DEBIAN.glob("*/bin"), reverse=True))])
-    found = {name: shutil.which(name, path=places) for name in ("initdb", "pg_ctl", "createdb")}
-    return Path(str(found["initdb"])).resolve().parent if all(found.values()) else None
+@contextmanager
+def _skipped_if_absent() -> Iterator[None]:
+    try:
+        yield
+    except NotInstalledError as error:
+        pytest.skip(str(error))
 
 
 @contextmanager
 def postgres_database() -> Iterator[str]:
     """An empty database in a cluster that exists only for it; skips the test where there is no PostgreSQL."""
-    programs = _find_postgres()
-    if programs is None:
-        pytest.skip(f"PostgreSQL is not installed: there is no initdb and pg_ctl on the PATH or in {_DEBIAN}")
-    # PostgreSQL refuses to run as root.
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    who: dict[str, Any] = {"user": "postgres", "group": "postgres", "extra_groups": []} if is_root else {}
+    passwords = {role: servers.new_password() for role in ("postgres", "mlflow", "churn", "churn_reader")}
     folder = Path(tempfile.mkdtemp(prefix="churn-postgres-"))
-    if is_root:
-        shutil.chown(folder, "postgres", "postgres")
-    cluster, port = folder / "cluster", free_port()
-
-    def call(program: str, *arguments: str) -> None:
-        # The server inherits what it may write to, so a pipe would stay open until it ends.
-        with (folder / f"{program}.out").open("w+") as output:
-            command = [str(programs / program), *arguments]
-            ended = subprocess.run(command, cwd=folder, stdout=output, stderr=output, check=False, timeout=120, **who)
-            output.seek(0)
-            if ended.returncode:
-                pytest.fail(f"{program} ended with {ended.returncode}:\n{output.read()[-4000:]}")
-
     try:
-        call("initdb", "-D", str(cluster), "-A", "trust", "-U", "churn", "-E", "UTF8")
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        call("pg_ctl", "-D", str(cluster), "-w", "-o", options, "-l", str(folder / "server.log"), "start")
-        try:
-            call("createdb", "-h", "127.0.0.1", "-p", str(port), "-U", "churn", "mlflow")
-            yield f"postgresql+pg8000://churn@127.0.0.1:{port}/mlflow"
-        finally:
-            call("pg_ctl", "-D", str(cluster), "-m", "immediate", "stop")
+        with _skipped_if_absent(), servers.postgres(folder, passwords, sync=False) as port:
+            yield servers.database_url("mlflow", passwords["mlflow"], port, "mlflow")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -127,45 +90,13 @@ def mlflow_server(
     Yields:
         The server's address.
     """
-    port = free_port()
-    command = [
-        str(Path(sys.executable).with_name("mlflow")),
-        "server",
-        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
-        *("--backend-store-uri", store),
-        *("--artifacts-destination", artifacts or (folder / "served").as_uri()),
-    ]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
-    environment = {**kept, **(variables or {}), "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    log = folder / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            uri = f"http://127.0.0.1:{port}"
-            _wait(uri, process, log)
-            yield uri
-        finally:
-            # The server's workers are in its process group.
-            os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def _wait(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while True:
-        try:
-            with urllib.request.urlopen(f"{uri}/health", timeout=2):  # noqa: S310 - our own server
-                return
-        except OSError:
-            if process.poll() is not None or time.monotonic() > deadline:
-                pytest.fail(log.read_text(encoding="utf-8")[-4000:])
-            time.sleep(0.2)
+    given = {
+        **(variables or {}),
+        "MLFLOW_BACKEND_STORE_URI": store,
+        "MLFLOW_ARTIFACTS_DESTINATION": artifacts or (folder / "served").as_uri(),
+    }
+    with servers.mlflow(folder, given, users=False) as uri:
+        yield uri
 
 
 class GuardedServer(ThreadingHTTPServer):
@@ -374,22 +305,9 @@ def redis_server() -> Iterator[str]:
     Yields:
         Its address.
     """
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("Redis is not installed: there is no redis-server on the PATH")
-    folder, port = Path(tempfile.mkdtemp(prefix="churn-redis-")), free_port()
-    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    folder = Path(tempfile.mkdtemp(prefix="churn-redis-"))
     try:
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-            if time.monotonic() > until or process.poll() is not None:
-                pytest.fail("redis-server did not start")
-            time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}/0"
+        with _skipped_if_absent(), servers.redis(folder) as address:
+            yield address
     finally:
-        process.terminate()
-        process.wait(30)
         shutil.rmtree(folder, ignore_errors=True)

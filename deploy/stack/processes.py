@@ -27,6 +27,10 @@ class ServerError(RuntimeError):
     """A server that cannot be started or has ended; the message says why and what to do."""
 
 
+class NotInstalledError(ServerError):
+    """A program that is not installed."""
+
+
 @dataclass(frozen=True)
 class Server:
     """A server to run.
@@ -34,12 +38,13 @@ class Server:
     Attributes:
         name: Name, for messages and the log file.
         command: Program and arguments; without passwords, which other users of the machine could read.
-        folder: Working folder and place of the log file.
+        folder: Place of the log file, and working folder unless ``cwd`` is given.
         is_ready: Whether it answers.
         environment: Its environment variables beside ``PATH`` and other harmless ones.
         user: System user to run as, where this process is root.
         stop_signal: Signal that ends it.
         seconds: Time in which it must answer.
+        cwd: Working folder.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Server:
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     seconds: float = 120.0
+    cwd: Path | None = None
 
     @property
     def log(self) -> Path:
@@ -76,12 +82,12 @@ def find_program(name: str, package: str, folders: Sequence[Path] = ()) -> Path:
         Its path.
 
     Raises:
-        ServerError: It is not installed.
+        NotInstalledError: There is none.
     """
     places = os.pathsep.join([os.environ.get("PATH", ""), *map(str, folders), *_FURTHER_FOLDERS])
     found = shutil.which(name, path=places)
     if found is None:
-        raise ServerError(f"{name} is not installed. On Debian or Ubuntu: apt-get install {package}")
+        raise NotInstalledError(f"{name} is not installed. On Debian or Ubuntu: apt-get install {package}")
     return Path(found)
 
 
@@ -116,7 +122,7 @@ def answers_http(url: str, context: Any = None) -> Callable[[], bool]:
                 return True
         except urllib.error.HTTPError as error:
             error.close()
-            return error.code < 500  # noqa: PLR2004
+            return error.code < 500
         except OSError:
             return False
 
@@ -152,9 +158,41 @@ def write_private(path: Path, text: str, user: str | None = None) -> Path:
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
-    if identity(user):
+    if user is not None and identity(user):
         shutil.chown(path, user, user)
     return path
+
+
+@contextmanager
+def started(server: Server) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a server, and stop it when the block ends.
+
+    Args:
+        server: The server.
+
+    Yields:
+        Its process, which may not answer yet.
+
+    Raises:
+        ServerError: Another process answers at its address.
+    """
+    if server.is_ready():
+        raise ServerError(f"{server.name}: another process answers at its address.")
+    with server.log.open("ab") as output:
+        process = subprocess.Popen(
+            server.command,
+            cwd=server.cwd or server.folder,
+            env={**harmless_environment(), **server.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **identity(server.user),
+        )
+    try:
+        yield process
+    finally:
+        _stop(server, process)
 
 
 @contextmanager
@@ -170,43 +208,28 @@ def running(server: Server) -> Iterator[subprocess.Popen[bytes]]:
     Raises:
         ServerError: It ends, or does not answer in time; the message has the end of its log.
     """
-    if server.is_ready():
-        raise ServerError(f"{server.name}: another process answers at its address already.")
-    with server.log.open("ab") as output:
-        process = subprocess.Popen(
-            server.command,
-            cwd=server.folder,
-            env={**harmless_environment(), **server.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            **identity(server.user),
-        )
-    try:
+    with started(server) as process:
         until = time.monotonic() + server.seconds
         while not server.is_ready():
-            if process.poll() is not None:
-                raise ServerError(describe_end(server, process.returncode))
+            require_alive(server, process)
             if time.monotonic() > until:
                 raise ServerError(f"{server.name} does not answer after {server.seconds:.0f} s.{_end_of_log(server)}")
             time.sleep(_PAUSE_SECONDS)
         yield process
-    finally:
-        _stop(server, process)
 
 
-def describe_end(server: Server, status: int) -> str:
-    """Describe a server that has ended by itself.
+def require_alive(server: Server, process: subprocess.Popen[bytes]) -> None:
+    """Check that a server has not ended.
 
     Args:
         server: The server.
-        status: Its exit status.
+        process: Its process.
 
-    Returns:
-        A sentence, and the last lines of its log.
+    Raises:
+        ServerError: It has; the message has the end of its log.
     """
-    return f"{server.name} has ended with status {status}.{_end_of_log(server)}"
+    if process.poll() is not None:
+        raise ServerError(f"{server.name} has ended with status {process.returncode}.{_end_of_log(server)}")
 
 
 def _end_of_log(server: Server) -> str:
@@ -218,10 +241,8 @@ def _stop(server: Server, process: subprocess.Popen[bytes]) -> None:
     """Stop a server and the processes that it has started, which are in its process group."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, server.stop_signal)
-    try:
+    with suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        pass
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -15,6 +15,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("MLFLOW_CONFIGURE_LOGGING", "false")
 # MLflow draws a bar for each file that it reads, also for those of a few kilobytes.
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+# With a server, MLflow prints links to run and experiment, which the summary has.
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 # OmegaConf reads at most 10,000 values from a file, against aliases that multiply. The declaration of a wide table has
 # more, and configuration is written by the project and its users.

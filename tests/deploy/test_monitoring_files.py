@@ -5,10 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,11 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from churn_kedro.datasets.prometheus import PrometheusDataset
-from churn_kedro.monitoring.exposition import METRICS, Sample
+from churn_kedro.monitoring.exposition import METRICS
 from churn_kedro.serving.metrics import ServiceMetrics
 from tests import ROOT
-from tests.servers import Received, free_port, http_receiver
 
 FOLDER = ROOT / "deploy" / "monitoring"
 
@@ -145,65 +139,3 @@ def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
     (tmp_path / "tests.yml").write_text(yaml.safe_dump(tests))
 
     _run(_tool("promtool"), "test", "rules", str(tmp_path / "tests.yml"))
-
-
-@contextmanager
-def _running(log: Path, *command: str) -> Iterator[None]:
-    with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _alerts(requests: list[Received]) -> list[Any]:
-    return [json.loads(one.body) for one in requests if one.method == "POST"]
-
-
-@pytest.mark.slow
-def test_an_alarm_goes_from_the_exported_file_through_prometheus_and_alertmanager_to_the_team(tmp_path: Path) -> None:
-    prometheus, alertmanager = _tool("prometheus"), _tool("prometheus-alertmanager")
-    path = tmp_path / "monitoring.prom"
-    alarm = Sample(name="churn_monitoring_severity", labels={"use_case": "bank"}, value=2)
-    PrometheusDataset(filepath=str(path), use_case="bank").save([alarm])
-    with http_receiver(path.read_bytes()) as (address, requests):
-        port = address.rpartition(":")[2]
-        manager, own = free_port(), free_port()
-        route = {"receiver": "team", "group_by": ["alertname", "use_case"], "group_wait": "0s"}
-        receivers = [{"name": "team", "webhook_configs": [{"url": f"http://127.0.0.1:{port}/"}]}]
-        (tmp_path / "alertmanager.yml").write_text(yaml.safe_dump({"route": route, "receivers": receivers}))
-        configuration = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
-        configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-        configuration["rule_files"] = [str(FOLDER / "prometheus_rules.yml")]
-        configuration["alerting"]["alertmanagers"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{manager}"]
-        (job,) = (one for one in configuration["scrape_configs"] if one["job_name"] == "churn_monitoring")
-        job["static_configs"][0]["targets"] = [f"127.0.0.1:{port}"]
-        configuration["scrape_configs"] = [job]
-        (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))
-        with (
-            _running(
-                tmp_path / "manager.log", alertmanager, f"--config.file={tmp_path / 'alertmanager.yml'}",
-                f"--web.listen-address=127.0.0.1:{manager}", "--cluster.listen-address=",
-                f"--storage.path={tmp_path / 'am'}",
-            ),
-            _running(
-                tmp_path / "prometheus.log", prometheus, f"--config.file={tmp_path / 'prometheus.yml'}",
-                f"--web.listen-address=127.0.0.1:{own}", f"--storage.tsdb.path={tmp_path / 'tsdb'}",
-                "--rules.alert.resend-delay=1s",
-            ),
-        ):  # fmt: skip
-            deadline = time.monotonic() + 60
-            while not _alerts(requests) and time.monotonic() < deadline:
-                time.sleep(0.3)
-            query = f"http://127.0.0.1:{own}/api/v1/query?query=churn_monitoring_severity"
-            with urllib.request.urlopen(query, timeout=10) as answer:
-                value = json.load(answer)["data"]["result"][0]["value"][1]
-
-    assert value == "2"
-    got = _alerts(requests)
-    assert got, (tmp_path / "prometheus.log").read_text() + (tmp_path / "manager.log").read_text()
-    (alert,) = got[0]["alerts"]
-    assert alert["labels"]["alertname"] == "ChurnMonitoringAlarm"
-    assert alert["annotations"]["summary"] == "The monitoring of bank has an alarm; see its report."

@@ -58,7 +58,7 @@ def show_user_errors(command: Callable[..., Any]) -> Callable[..., Any]:
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
-            message = _explain(error)
+            message = explain_error(error)
             if message is None:
                 if has_secrets():
                     # A defect keeps its traceback, but those who print it know nothing of passwords.
@@ -94,8 +94,15 @@ def hide_in_usage_errors(command: click.Command) -> None:
     command.make_context = make  # type: ignore[method-assign]
 
 
-def _explain(error: Exception) -> str | None:
-    """Return the message of an error that the user can correct; None for a defect."""
+def explain_error(error: Exception) -> str | None:
+    """Explain an error that the user can correct.
+
+    Args:
+        error: Any error.
+
+    Returns:
+        Its message; None for a defect.
+    """
     refused = _find_refusal(error)
     if refused is not None:
         return str(refused)

@@ -16,7 +16,7 @@ import click
 from kedro.utils import find_kedro_project
 
 from churn_kedro.base import ParameterError, available_cores, hide_secrets, indent_continued
-from churn_kedro.cli.errors import USER_ERRORS, show_user_errors
+from churn_kedro.cli.errors import USER_ERRORS, explain_error, show_user_errors
 
 if TYPE_CHECKING:
     from churn_kedro.serving import ServiceSettings, ServingParameters, UseCase
@@ -48,8 +48,15 @@ def _split(context: click.Context, parameter: click.Parameter, values: tuple[str
     "--workers", default=1, show_default=True, type=click.IntRange(min=1), help="Processes, each with its own model."
 )
 @click.option("--version", default="champion", show_default=True, metavar="VERSION", help="Alias, or number.")
+@click.option(
+    "--wait",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Seconds to wait for the registry and for a version.",
+)
 @show_user_errors
-def serve(envs: list[str], host: str, port: int, workers: int, version: str) -> None:
+def serve(envs: list[str], host: str, port: int, workers: int, version: str, wait: int) -> None:
     """Serve predictions over HTTP; a moved alias is followed without restart."""
     _require_libraries()
     from churn_kedro.serving import require_loopback_or_keys, run_service
@@ -59,7 +66,7 @@ def serve(envs: list[str], host: str, port: int, workers: int, version: str) -> 
     require_loopback_or_keys(host, settings)
     # Threads of trees: with those of other workers, no more than cores.
     os.environ["OMP_NUM_THREADS"] = str(min(int(os.environ.get("OMP_NUM_THREADS", settings.threads)), settings.threads))
-    _check_versions(settings)
+    _await_versions(settings, time.monotonic() + wait)
     names = ", ".join(use_case.name for use_case in settings.use_cases)
 
     def announce(address: str) -> None:
@@ -132,6 +139,23 @@ def read_use_case(path: Path, env: str | None, version: str) -> tuple[UseCase, S
         parameters["monitoring"],
     )
     return use_case, parameters["serving"], str(loader["mlflow"]["server"]["mlflow_tracking_uri"])
+
+
+def _await_versions(settings: ServiceSettings, until: float) -> None:
+    """Wait until registry and versions are there, and say once what is missing."""
+    is_told = False
+    while True:
+        try:
+            _check_versions(settings)
+            return
+        except Exception as error:
+            reason = explain_error(error)
+            if reason is None or time.monotonic() >= until:
+                raise
+            if not is_told:
+                logger.warning("Waiting: %s", indent_continued(hide_secrets(reason)))
+            is_told = True
+            time.sleep(settings.parameters.poll_seconds)
 
 
 def _check_versions(settings: ServiceSettings) -> None:

@@ -6,7 +6,9 @@ A use case is a Kedro environment; a place is environment variables, so any use 
 from __future__ import annotations
 
 import http.client
+import os
 import socket
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, MutableMapping
@@ -171,7 +173,8 @@ def require_answer(uri: str) -> None:
             # urllib treats user and password as part of the host name and shows them in its errors.
             host = parts.netloc.rpartition("@")[2]
             request = urllib.request.Request(f"{scheme}://{host}{parts.path.rstrip('/')}/health", method="GET")
-            with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS):
+            context = _tls_context(os.environ) if scheme == "https" else None
+            with urllib.request.urlopen(request, timeout=_PATIENCE_SECONDS, context=context):
                 return
         with socket.create_connection((parts.hostname, port), timeout=_PATIENCE_SECONDS):
             return
@@ -181,11 +184,26 @@ def require_answer(uri: str) -> None:
             return
         problem = f"answers with status {error.code}"
     except (OSError, http.client.HTTPException) as error:
-        problem = f"does not answer ({getattr(error, 'reason', None) or error})"
+        reason = getattr(error, "reason", None) or error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise TrackingServerError(
+                f"The certificate of the MLflow tracking server at {scheme}://{address} is not trusted: "
+                f"{reason.verify_message}. Name the file of its certificate authority in "
+                "MLFLOW_TRACKING_SERVER_CERT_PATH."
+            ) from error
+        problem = f"does not answer ({reason})"
     raise TrackingServerError(
         f"The MLflow tracking server at {scheme}://{address} {problem}. The address is from MLFLOW_TRACKING_URI. "
         "Start the server, correct the variable, or unset it to use the project's SQLite file."
     )
+
+
+def _tls_context(environment: Mapping[str, str]) -> ssl.SSLContext:
+    """Trust what MLflow's client trusts: see its variables for TLS."""
+    if environment.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() in ("true", "1"):
+        return ssl._create_unverified_context()  # noqa: S323 - asked for
+    trusted = environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH") or environment.get("REQUESTS_CA_BUNDLE")
+    return ssl.create_default_context(cafile=trusted or None)
 
 
 def require_database(uri: str) -> None:

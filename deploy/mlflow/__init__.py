@@ -1,0 +1,1 @@
+"""The MLflow server of a team."""
