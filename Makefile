@@ -135,7 +135,7 @@ benchmark-monitoring: install-dev ## Drift of 1,000,000 and 10,000,000 rows; EVI
 simulate-year: install-dev ## A year of a fabricated bank: drifts, alarms, trainings, recovery; about ten minutes
 	$(BIN)/python -m tests.benchmarks.year
 
-lock: ## Resolve the locks again (needs uv); those for runs and GPU have the versions of that for development
+lock: ## Resolve the locks again (needs uv); all have the versions of that for development
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements-dev.lock
 	cp requirements-dev.lock requirements.lock
 	$(COMPILE) pyproject.toml --output-file requirements.lock
@@ -143,6 +143,10 @@ lock: ## Resolve the locks again (needs uv); those for runs and GPU have the ver
 	$(COMPILE) --extra serve --extra redis pyproject.toml --output-file requirements-serve.lock
 	cp requirements-dev.lock requirements-gpu.lock
 	$(COMPILE) --group gpu --output-file requirements-gpu.lock
+	cp requirements-dev.lock deploy/images/job.lock
+	$(COMPILE) --extra s3 --extra server --extra redis --extra dask pyproject.toml --output-file deploy/images/job.lock
+	cp requirements-dev.lock deploy/images/serve.lock
+	$(COMPILE) --group serve-image --overrides deploy/images/serve.overrides --output-file deploy/images/serve.lock
 
 clean: ## Remove what runs and checks left behind; raw data, runs and models stay
 	rm -rf build dist mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
