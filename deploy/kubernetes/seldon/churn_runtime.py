@@ -36,7 +36,6 @@ class ChurnRuntime(MLModel):  # type: ignore[misc]  # MLServer is not installed 
             One output per field of a prediction.
         """
         scored: pd.DataFrame = self._model.predict(PandasCodec.decode_request(payload))
-        text = scored.select_dtypes("string").columns
-        return PandasCodec.encode_response(
-            model_name=self.name, model_version=self.version, payload=scored.astype(dict.fromkeys(text, object))
-        )
+        text = {str(name): "object" for name in scored.select_dtypes(include=["string"])}
+        payload = scored.astype(text)
+        return PandasCodec.encode_response(model_name=self.name, model_version=self.version, payload=payload)
