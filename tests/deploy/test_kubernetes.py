@@ -281,7 +281,8 @@ def test_secrets_are_references_and_each_pod_has_only_its_own(variant: str) -> N
             assert "CHURN_API_KEYS" not in variables
             assert variables["CHURN_DATA_ROOT"]
         else:
-            assert {one for one in variables if not one.startswith("MLFLOW_")} == {"HOME", "CHURN_SERVICE_KEY"}
+            assert {one for one in variables if one.startswith("CHURN_")} == {"CHURN_SERVICE_KEY"}
+            assert not {one for one in variables if one.startswith("AWS_")}
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

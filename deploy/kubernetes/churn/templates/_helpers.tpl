@@ -37,7 +37,8 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 http://{{ include "churn.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
 {{- end -}}
 
-{{/* Environment variables. Takes root and consumer: service, jobs or smoke-test. Each gets the secrets it needs only. */}}
+{{/* Environment variables. Takes root and consumer: service, jobs or smoke-test. Each gets the secrets it needs only.
+     USER is who the audit trail of the registry names: the user of the pods has no entry in the image's list of users. */}}
 {{- define "churn.env" -}}
 {{- $values := .root.Values -}}
 {{- $withheld := dict
@@ -45,7 +46,10 @@ http://{{ include "churn.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.
       "jobs" (list "CHURN_API_KEYS")
       "smoke-test" (list)
       | dig .consumer (list) -}}
-{{- $variables := dict "HOME" (dict "value" "/tmp") -}}
+{{- $variables := dict
+      "HOME" (dict "value" "/tmp")
+      "USER" (dict "value" (include "churn.fullname" .root))
+      "DO_NOT_TRACK" (dict "value" "1") -}}
 {{- if eq .consumer "jobs" -}}
   {{- if $values.persistence.enabled -}}
     {{- $_ := set $variables "CHURN_DATA_ROOT" (dict "value" "/var/lib/churn") -}}
@@ -65,7 +69,7 @@ http://{{ include "churn.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.
   {{- end -}}
 {{- end -}}
 {{- range $name := keys $variables | sortAlpha -}}
-  {{- $for_smoke_test := or (hasPrefix "MLFLOW_" $name) (has $name (list "CHURN_SERVICE_KEY" "HOME")) -}}
+  {{- $for_smoke_test := or (hasPrefix "MLFLOW_" $name) (has $name (list "CHURN_SERVICE_KEY" "DO_NOT_TRACK" "HOME" "USER")) -}}
   {{- if and (not (has $name $withheld)) (or (ne $.consumer "smoke-test") $for_smoke_test) }}
 - name: {{ $name }}
   {{- toYaml (get $variables $name) | nindent 2 }}
