@@ -1,0 +1,67 @@
+"""Run a Kedro command as an Airflow task, in a pod of a Kubernetes cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from churn_operators import join
+
+TEMPLATE = Path(__file__).with_name("pod.yaml")
+
+
+class KedroPodOperator(KubernetesPodOperator):
+    """Run ``kedro ARGUMENTS`` in a pod, and wait for its end.
+
+    The pod is that of ``pod.yaml`` with the image ``CHURN_AIRFLOW_IMAGE``. It is deleted with the task; if only the
+    worker was lost, the retry finds the pod and waits for it.
+
+    Args:
+        arguments: Arguments of ``kedro``.
+        parameters: Values of ``--params``; empty ones are left out.
+        accepted: Exit statuses that are no failure: 0, and at most one other.
+        kwargs: Arguments of every operator.
+    """
+
+    template_fields: Sequence[str] = (*KubernetesPodOperator.template_fields, "parameters")
+
+    def __init__(
+        self, *, arguments: Sequence[str], parameters: Sequence[str] = (), accepted: Sequence[int] = (0,), **kwargs: Any
+    ) -> None:
+        super().__init__(
+            arguments=list(arguments),
+            pod_template_file=str(TEMPLATE),
+            image=os.environ.get("CHURN_AIRFLOW_IMAGE"),
+            # The provider can tell one other status apart; it calls this skipping.
+            skip_on_exit_code=[status for status in accepted if status],
+            on_finish_action="delete_pod",
+            reattach_on_restart=True,
+            get_logs=True,
+            **kwargs,
+        )
+        self.parameters = list(parameters)
+
+    def execute(self, context: Any) -> int:
+        """Run the pod.
+
+        Args:
+            context: Context of the task.
+
+        Returns:
+            Exit status, one of the accepted ones.
+
+        Raises:
+            AirflowException: The command failed.
+        """
+        self.arguments = join(self.arguments, self.parameters)
+        try:
+            super().execute(context)
+        except AirflowSkipException:
+            (status,) = self.skip_on_exit_code
+            return int(status)
+        return 0
