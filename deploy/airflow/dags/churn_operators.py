@@ -112,7 +112,7 @@ class KedroOperator(BaseOperator):
 
     def _run(self, command: list[str]) -> int:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603
             command,
             cwd=os.environ.get("CHURN_PROJECT") or None,
             env=own,
@@ -122,7 +122,7 @@ class KedroOperator(BaseOperator):
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509
+            preexec_fn=_end_with_parent,
         )
         assert self._process.stdout is not None  # noqa: S101
         for line in self._process.stdout:

@@ -9,7 +9,6 @@ from typing import Any
 
 from airflow.providers.cncf.kubernetes.operators.pod import KubernetesPodOperator
 from airflow.sdk.exceptions import AirflowSkipException
-
 from churn_operators import join
 
 TEMPLATE = Path(__file__).with_name("pod.yaml")
@@ -28,6 +27,7 @@ class KedroPodOperator(KubernetesPodOperator):
         kwargs: Arguments of every operator.
     """
 
+    arguments: list[str]
     template_fields: Sequence[str] = (*KubernetesPodOperator.template_fields, "parameters")
 
     def __init__(
