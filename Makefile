@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -132,6 +132,14 @@ benchmark-monitoring: install-dev ## Drift of 1,000,000 and 10,000,000 rows; EVI
 simulate-year: install-dev ## A year of a fabricated bank: drifts, alarms, trainings, recovery; about ten minutes
 	$(BIN)/python -m tests.benchmarks.year
 
+# Its own environment: Airflow needs an older FastAPI than the scoring service.
+airflow-env: .venv-airflow/.installed ## Airflow with the providers of deploy/airflow, for its tests; a minute to install
+
+.venv-airflow/.installed: deploy/airflow/requirements-kubernetes.txt
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	touch $@
+
 lock: ## Resolve the locks again (needs uv); those for runs and GPU have the versions of that for development
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements-dev.lock
 	cp requirements-dev.lock requirements.lock
@@ -140,6 +148,9 @@ lock: ## Resolve the locks again (needs uv); those for runs and GPU have the ver
 	$(COMPILE) --extra serve --extra redis pyproject.toml --output-file requirements-serve.lock
 	cp requirements-dev.lock requirements-gpu.lock
 	$(COMPILE) --group gpu --output-file requirements-gpu.lock
+	$(COMPILE) deploy/airflow/requirements-kubernetes.in --output-file deploy/airflow/requirements-kubernetes.txt
+	cp deploy/airflow/requirements-kubernetes.txt deploy/airflow/requirements.txt
+	$(COMPILE) deploy/airflow/requirements.in --output-file deploy/airflow/requirements.txt
 
 clean: ## Remove what runs and checks left behind; raw data, runs and models stay
 	rm -rf build dist mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

@@ -29,7 +29,7 @@ def report_failure(context: dict[str, Any]) -> None:
     _send(f"{run.dag_id} failed{where}: run {run.run_id}.")
 
 
-def report_late(context: dict[str, Any], minutes: int) -> None:
+def report_late(context: dict[str, Any], minutes: float) -> None:
     """Report a run that has not ended in time.
 
     Args:
@@ -37,7 +37,7 @@ def report_late(context: dict[str, Any], minutes: int) -> None:
         minutes: Minutes after which it should have ended.
     """
     run = context["dag_run"]
-    _send(f"{run['dag_id']} has not ended within {minutes} minutes: run {run['dag_run_id']}.")
+    _send(f"{run['dag_id']} has not ended within {minutes:g} minutes: run {run['dag_run_id']}.")
 
 
 def _send(text: str) -> None:

@@ -83,14 +83,15 @@ def dag(env: str, kind: str, schedule: str, late_after: timedelta, **parameters:
         env: Kedro environment of the use case.
         kind: What the DAG does; part of its name.
         schedule: When, as a cron expression in UTC.
-        late_after: Time after the start at which a run that has not ended is reported.
+        late_after: Time after which a run that has not ended is reported, unless ``CHURN_AIRFLOW_LATE_MINUTES`` is set.
         parameters: Parameters of a run beside ``parameters``.
     """
     described = PROJECT["use_cases"][env]
+    minutes = float(os.environ.get("CHURN_AIRFLOW_LATE_MINUTES") or late_after.total_seconds() / 60)
     deadline = DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=late_after,
-        callback=SyncCallback(churn_alerts.report_late, kwargs={"minutes": int(late_after.total_seconds() / 60)}),
+        interval=timedelta(minutes=minutes),
+        callback=SyncCallback(churn_alerts.report_late, kwargs={"minutes": minutes}),
     )
     return DAG(
         dag_id=f"churn_{env}_{kind}",

@@ -17,8 +17,8 @@ TEMPLATE = Path(__file__).with_name("pod.yaml")
 class KedroPodOperator(KubernetesPodOperator):
     """Run ``kedro ARGUMENTS`` in a pod, and wait for its end.
 
-    The pod is that of ``pod.yaml`` with the image ``CHURN_AIRFLOW_IMAGE``. It is deleted with the task; if only the
-    worker was lost, the retry finds the pod and waits for it.
+    The pod is that of ``pod.yaml`` with the image ``CHURN_AIRFLOW_IMAGE``, in the namespace ``CHURN_AIRFLOW_NAMESPACE``.
+    It is deleted with the task; if only the worker was lost, the retry finds the pod and waits for it.
 
     Args:
         arguments: Arguments of ``kedro``.
@@ -37,6 +37,7 @@ class KedroPodOperator(KubernetesPodOperator):
             arguments=list(arguments),
             pod_template_file=str(TEMPLATE),
             image=os.environ.get("CHURN_AIRFLOW_IMAGE"),
+            namespace=os.environ.get("CHURN_AIRFLOW_NAMESPACE") or None,
             # The provider can tell one other status apart; it calls this skipping.
             skip_on_exit_code=[status for status in accepted if status],
             on_finish_action="delete_pod",
