@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow gate package lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -139,6 +139,15 @@ airflow-env: .venv-airflow/.installed ## Airflow with the providers of deploy/ai
 	$(PYTHON) -m venv .venv-airflow
 	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	touch $@
+
+test-airflow: install-dev airflow-env ## The tests of the DAGs with Airflow, about five minutes
+	$(BIN)/pytest tests/deploy/test_airflow.py
+
+gate: install ## Train on the sample with a registry of its own; fails unless the gate promotes
+	.ci/gate
+
+package: install-dev ## Wheel and configuration, in dist
+	$(BIN)/kedro package
 
 lock: ## Resolve the locks again (needs uv); those for runs and GPU have the versions of that for development
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements-dev.lock
