@@ -23,6 +23,7 @@ def describe_task(task: Any) -> dict[str, Any]:
         "downstream": sorted(task.downstream_task_ids),
         "arguments": list(getattr(task, "arguments", None) or []),
         "parameters": list(getattr(task, "parameters", None) or []),
+        "image": getattr(task, "image", None),
         "retries": task.retries,
         "backoff": float(task.retry_exponential_backoff),
         "limit": task.execution_timeout.total_seconds() if task.execution_timeout else None,

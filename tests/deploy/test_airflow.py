@@ -268,13 +268,19 @@ def test_pods_get_the_commands_of_the_processes_and_the_template(real: tuple[Air
     (tmp_path / "config").write_text(yaml.safe_dump({**configuration, "current-context": "it"}))
     processes = airflow.structure()
     image = "example.com/churn-kedro-job:1"
-    variables = {"CHURN_AIRFLOW_RUNS_IN": "kubernetes", "CHURN_AIRFLOW_IMAGE": image}
+    variables = {
+        "CHURN_AIRFLOW_RUNS_IN": "kubernetes",
+        "CHURN_AIRFLOW_JOB_IMAGE": image,
+        "CHURN_AIRFLOW_SERVE_IMAGE": "example.com/churn-kedro-serve:1",
+    }
     pods = airflow.structure(**variables, CHURN_AIRFLOW_NAMESPACE="churn", KUBECONFIG=str(tmp_path / "config"))
 
     for name, dag in processes["dags"].items():
         for key, task in dag["tasks"].items():
             if task["kind"] == "KedroOperator":
-                assert pods["dags"][name]["tasks"][key] == {**task, "kind": "KedroPodOperator"}
+                # Only the image of the service has what a smoke test imports.
+                used = "example.com/churn-kedro-serve:1" if key in ("deployment", "smoke_test") else image
+                assert pods["dags"][name]["tasks"][key] == {**task, "kind": "KedroPodOperator", "image": used}
     (container,) = pods["pod"]["spec"]["containers"]
     assert container["image"] == image
     assert container["args"] == ["run", "--env=base", "--pipelines=training"]

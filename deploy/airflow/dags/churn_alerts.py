@@ -19,14 +19,11 @@ def report_failure(context: dict[str, Any]) -> None:
     """Report a failed run, once, after the last attempt of its task.
 
     Args:
-        context: Context of the run.
+        context: Context of the run: the DAG, the name of the run, and where a task failed that task.
     """
-    run = context["dag_run"]
-    failed = sorted(
-        one.task_id for one in run.get_task_instances(state=["failed"])
-    ) if hasattr(run, "get_task_instances") else []  # fmt: skip
-    where = f" at {', '.join(failed)}" if failed else ""
-    _send(f"{run.dag_id} failed{where}: run {run.run_id}.")
+    task = context.get("ti") if context.get("reason") == "task_failure" else None
+    where = f" at {task.task_id}" if task is not None else ""
+    _send(f"{context['dag'].dag_id} failed{where}: run {context['run_id']}.")
 
 
 def report_late(context: dict[str, Any], minutes: float) -> None:

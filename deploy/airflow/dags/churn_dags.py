@@ -47,14 +47,13 @@ def kedro(task_id: str, *arguments: str, **options: Any) -> Any:
     Args:
         task_id: Name of the task.
         arguments: Arguments of the command.
-        options: ``parameters``, values of ``--params``; ``accepted``, exit statuses that are no failure; ``needs``, an
-            environment variable without which a process is skipped.
+        options: ``parameters``, values of ``--params``; ``accepted``, exit statuses that are no failure;
+            ``asks_service``, whether the command asks the service.
     """
     options["execution_timeout"] = TIME_LIMITS.get(task_id, timedelta(hours=1))
     if RUNS_IN == "kubernetes":
         from churn_pods import KedroPodOperator
 
-        options.pop("needs", None)
         return KedroPodOperator(task_id=task_id, arguments=list(arguments), **options)
     if RUNS_IN != "process":
         raise ValueError(f"CHURN_AIRFLOW_RUNS_IN is {RUNS_IN!r}, must be process or kubernetes.")
@@ -117,9 +116,8 @@ def train(env: str) -> DAG:
     """Train a version and wait until the service serves the champion."""
     with dag(env, "train", "0 2 * * 0", timedelta(hours=8)) as made:
         # The service follows the alias by itself: deployment waits for it, the smoke test asks it for a prediction.
-        service = {"needs": "CHURN_SERVICE_URL"}
-        deployment = kedro("deployment", "smoke-test", f"--env={env}", "--wait=300", **service)
-        smoke_test = kedro("smoke_test", "smoke-test", f"--env={env}", **service)
+        deployment = kedro("deployment", "smoke-test", f"--env={env}", "--wait=300", asks_service=True)
+        smoke_test = kedro("smoke_test", "smoke-test", f"--env={env}", asks_service=True)
         chain(*(run(env, name) for name in PROJECT["train"]), deployment, smoke_test)
     return made
 

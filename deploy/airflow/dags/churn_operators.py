@@ -47,7 +47,7 @@ class KedroOperator(BaseOperator):
         arguments: Arguments of ``kedro``.
         parameters: Values of ``--params``, each ``NAME=VALUE`` or several of them; empty ones are left out.
         accepted: Exit statuses that are no failure.
-        needs: Environment variable without which the task is skipped.
+        asks_service: Whether the command asks the service; without ``CHURN_SERVICE_URL``, the task is skipped.
         kwargs: Arguments of every operator.
 
     Returns:
@@ -63,14 +63,14 @@ class KedroOperator(BaseOperator):
         arguments: Sequence[str],
         parameters: Sequence[str] = (),
         accepted: Sequence[int] = (0,),
-        needs: str | None = None,
+        asks_service: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.arguments = list(arguments)
         self.parameters = list(parameters)
         self.accepted = list(accepted)
-        self.needs = needs
+        self.asks_service = asks_service
         self._process: subprocess.Popen[str] | None = None
 
     def execute(self, context: Any) -> int:
@@ -83,11 +83,11 @@ class KedroOperator(BaseOperator):
             Exit status, one of the accepted ones.
 
         Raises:
-            AirflowSkipException: The variable of ``needs`` is not set.
+            AirflowSkipException: There is no service to ask.
             AirflowException: The command failed.
         """
-        if self.needs and not os.environ.get(self.needs):
-            raise AirflowSkipException(f"{self.needs} is not set.")
+        if self.asks_service and not os.environ.get("CHURN_SERVICE_URL"):
+            raise AirflowSkipException("CHURN_SERVICE_URL is not set.")
         command = [*shlex.split(os.environ.get("CHURN_KEDRO") or "kedro"), *join(self.arguments, self.parameters)]
         self.log.info("%s", shlex.join(command))
         try:
