@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -289,9 +289,16 @@ def test_pods_get_the_commands_of_the_processes_and_the_template(real: tuple[Air
     assert pods["pod"]["spec"]["automountServiceAccountToken"] is False
 
 
+@pytest.fixture(scope="module")
+def trained(real: tuple[Airflow, Project]) -> tuple[Airflow, Project]:
+    """The same, after the DAG of training has run."""
+    real[0].test("churn_base_train", "2026-11-01", QUICK)
+    return real
+
+
 @pytest.mark.slow
-def test_the_real_pipelines_train_score_and_monitor_and_an_alarm_trains_again(real: tuple[Airflow, Project]) -> None:
-    airflow, project = real
+def test_the_real_pipelines_train_score_and_monitor_and_an_alarm_trains_again(trained: tuple[Airflow, Project]) -> None:
+    airflow, project = trained
     logged = project.path / "data/07_model_output/bank/prediction_log.db"
     listed = project.path / "data/07_model_output/bank/predictions.csv"
 
@@ -299,7 +306,6 @@ def test_the_real_pipelines_train_score_and_monitor_and_an_alarm_trains_again(re
         with sqlite3.connect(logged) as database:
             return int(database.execute("SELECT count(*) FROM predictions").fetchone()[0])
 
-    airflow.test("churn_base_train", "2026-11-01", QUICK)
     assert project.aliases("bank") == {"champion": 1}
 
     airflow.test("churn_base_inference", "2026-11-02")
@@ -319,6 +325,26 @@ def test_the_real_pipelines_train_score_and_monitor_and_an_alarm_trains_again(re
     airflow.call("dags", "unpause", "--yes", "churn_base_train")
     airflow.test("churn_base_monitoring", "2026-11-04", "monitored=drifted.csv")
     assert airflow.runs("churn_base_train")[1:] == ["alarm__2026-W45"]
+
+
+@pytest.mark.slow
+def test_deployment_and_smoke_test_ask_the_running_service(trained: tuple[Airflow, Project], tmp_path: Path) -> None:
+    airflow, project = trained
+    port = free_port()
+    asking = replace(airflow, environment={**airflow.environment, "CHURN_SERVICE_URL": f"http://127.0.0.1:{port}"})
+    command = [airflow.environment["CHURN_KEDRO"], "serve", "--port", str(port)]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(command, cwd=project.path, env=project.environment, stdout=log, stderr=log)
+    try:
+        # Deployment waits for the service.
+        for task in ("deployment", "smoke_test"):
+            ended = asking.call("tasks", "test", "churn_base_train", task, "2026-11-01")
+            assert "kedro smoke-test --env=base" in ended.stdout + ended.stderr
+    finally:
+        process.terminate()
+        process.wait(60)
+
+    assert asking.call("tasks", "test", "churn_base_train", "smoke_test", "2026-11-01", check=False).returncode != 0
 
 
 @pytest.mark.slow
