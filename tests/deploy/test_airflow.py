@@ -258,6 +258,16 @@ def test_each_use_case_has_its_dags_whose_tasks_can_be_repeated(real: tuple[Airf
 
 
 @pytest.mark.slow
+def test_each_date_is_scored_with_its_own_table_and_time(real: tuple[Airflow, Project]) -> None:
+    tables = {"CHURN_AIRFLOW_NEW_CUSTOMERS": "s3://churn/{use_case}/{date}.parquet"}
+    airflow = replace(real[0], environment={**real[0].environment, **tables})
+
+    rendered = airflow.call("tasks", "render", "churn_base_inference", "inference", "2026-11-02").stdout
+
+    assert "['inference.as_of=2026-11-02', 'new_customers=s3://churn/bank/2026-11-02.parquet', '']" in rendered
+
+
+@pytest.mark.slow
 def test_pods_get_the_commands_of_the_processes_and_the_template(real: tuple[Airflow, Project], tmp_path: Path) -> None:
     airflow = real[0]
     if not list(airflow.python.parents[1].glob("lib/*/site-packages/airflow/providers/cncf")):
