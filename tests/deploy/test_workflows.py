@@ -93,7 +93,6 @@ def test_each_job_has_a_time_limit_and_the_rights_that_it_needs() -> None:
     for path in WORKFLOWS:
         workflow = _read(path)
         assert workflow["permissions"] in ({}, {"contents": "read"})
-        assert "concurrency" in workflow
         for name, job in workflow["jobs"].items():
             rights = job.get("permissions", workflow["permissions"])
             assert rights == allowed.get((path.name, name), {"contents": "read"}), name
@@ -120,6 +119,9 @@ def test_production_waits_for_staging_and_gets_the_same_images() -> None:
     assert {"images", "staging"} <= set(production["needs"])
     assert (staging["environment"], production["environment"]) == ("staging", "production")
     assert staging["steps"][-1]["env"] == production["steps"][-1]["env"]
+    # Two deployments to a place never overlap, and none is cancelled half-way.
+    assert staging["concurrency"] == {"group": "staging", "cancel-in-progress": False}
+    assert production["concurrency"] == {"group": "production", "cancel-in-progress": False}
 
 
 def test_secrets_reach_a_step_by_its_environment_only() -> None:
