@@ -29,6 +29,7 @@ from tests.servers import Received, free_port, http_receiver
 FOLDER = ROOT / "deploy" / "airflow"
 DAGS = FOLDER / "dags"
 KINDS = ("train", "inference", "monitoring")
+SERVICE_TASKS = ("deployment", "smoke_test")
 PATIENCE = 180
 
 # Stands for the project where only Airflow is tested: notes each call, and ends as the file of the pipeline says.
@@ -252,7 +253,7 @@ def test_each_use_case_has_its_dags_whose_tasks_can_be_repeated(real: tuple[Airf
             assert 0 < task["limit"] <= 6 * 3600
             assert f"--env={name.split('_')[1]}" in task["arguments"]
     train = found["dags"]["churn_telco_train"]["tasks"]
-    order = [*described["train"], "deployment", "smoke_test"]
+    order = [*described["train"], *SERVICE_TASKS]
     assert [train[name]["downstream"] for name in order] == [[name] for name in order[1:]] + [[]]
     assert train["evaluation"]["arguments"] == ["run", "--env=telco", "--pipelines=evaluation"]
 
@@ -289,7 +290,7 @@ def test_pods_get_the_commands_of_the_processes_and_the_template(real: tuple[Air
         for key, task in dag["tasks"].items():
             if task["kind"] == "KedroOperator":
                 # Only the image of the service has what a smoke test imports.
-                used = "example.com/churn-kedro-serve:1" if key in ("deployment", "smoke_test") else image
+                used = "example.com/churn-kedro-serve:1" if key in SERVICE_TASKS else image
                 assert pods["dags"][name]["tasks"][key] == {**task, "kind": "KedroPodOperator", "image": used}
     (container,) = pods["pod"]["spec"]["containers"]
     assert container["image"] == image
@@ -347,14 +348,17 @@ def test_deployment_and_smoke_test_ask_the_running_service(trained: tuple[Airflo
         process = subprocess.Popen(command, cwd=project.path, env=project.environment, stdout=log, stderr=log)
     try:
         # Deployment waits for the service.
-        for task in ("deployment", "smoke_test"):
-            ended = asking.call("tasks", "test", "churn_base_train", task, "2026-11-01")
-            assert "kedro smoke-test --env=base" in ended.stdout + ended.stderr
+        passed = [asking.call("tasks", "test", "churn_base_train", one, "2026-11-01") for one in SERVICE_TASKS]
     finally:
         process.terminate()
         process.wait(60)
+    failed = asking.call("tasks", "test", "churn_base_train", "smoke_test", "2026-11-01")
 
-    assert asking.call("tasks", "test", "churn_base_train", "smoke_test", "2026-11-01", check=False).returncode != 0
+    # The exit status of `airflow tasks test` does not tell.
+    for ended in passed:
+        assert "kedro smoke-test --env=base" in ended.stdout
+        assert "ended with exit status" not in ended.stdout
+    assert "`kedro smoke-test --env=base` ended with exit status 1" in failed.stdout
 
 
 @pytest.mark.slow
