@@ -357,6 +357,7 @@ def test_deployment_and_smoke_test_ask_the_running_service(trained: tuple[Airflo
     # The exit status of `airflow tasks test` does not tell.
     for ended in passed:
         assert "kedro smoke-test --env=base" in ended.stdout
+        assert "bank: version 1 answers probability" in ended.stdout
         assert "ended with exit status" not in ended.stdout
     assert "`kedro smoke-test --env=base` ended with exit status 1" in failed.stdout
 
@@ -367,6 +368,37 @@ def test_a_run_that_fails_is_a_failure_of_airflow(real: tuple[Airflow, Project])
 
     assert ended.returncode == 1
     assert "`kedro run --env=iris --pipelines=data_processing` ended with exit status 1" in ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+def test_a_command_that_takes_too_long_ends_with_everything_that_it_started(
+    real: tuple[Airflow, Project], tmp_path: Path
+) -> None:
+    kedro = tmp_path / "kedro"
+    kedro.write_text("#!/bin/sh\nsleep 300 &\necho $$ $! > started\nwait\n")
+    kedro.chmod(0o755)
+    code = f"""
+import signal, sys
+sys.path.insert(0, {str(DAGS)!r})
+from churn_operators import KedroOperator
+def late(*given):
+    raise TimeoutError
+signal.signal(signal.SIGALRM, late)
+signal.alarm(2)
+try:
+    KedroOperator(task_id="it", arguments=["run"]).execute({{}})
+except TimeoutError:
+    print("late")
+"""
+    environment = {**real[0].environment, "CHURN_PROJECT": str(tmp_path), "CHURN_KEDRO": str(kedro)}
+    command = [str(real[0].python), "-c", code]
+
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60)
+
+    assert ended.stdout.splitlines()[-1] == "late"
+    started = [int(one) for one in (tmp_path / "started").read_text().split()]
+    assert len(started) == 2
+    assert not any(_is_running(one) for one in started)
 
 
 def _wait(what: Callable[[], Any], text: str) -> Any:
