@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve stack sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve stack sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow gate package lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -135,6 +135,23 @@ benchmark-monitoring: install-dev ## Drift of 1,000,000 and 10,000,000 rows; EVI
 simulate-year: install-dev ## A year of a fabricated bank: drifts, alarms, trainings, recovery; about ten minutes
 	$(BIN)/python -m tests.benchmarks.year
 
+# Its own environment: Airflow needs an older FastAPI than the scoring service.
+airflow-env: .venv-airflow/.installed ## Airflow with the providers of deploy/airflow, for its tests; a minute to install
+
+.venv-airflow/.installed: deploy/airflow/requirements-kubernetes.txt
+	$(PYTHON) -m venv .venv-airflow
+	.venv-airflow/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	touch $@
+
+test-airflow: install-dev airflow-env ## The tests of the DAGs with Airflow, about five minutes
+	$(BIN)/pytest tests/deploy/test_airflow.py
+
+gate: install ## Train on the sample with a registry of its own; fails unless the gate promotes
+	.ci/gate
+
+package: install-dev ## Wheel and configuration, in dist
+	$(BIN)/kedro package
+
 lock: ## Resolve the locks again (needs uv); all have the versions of that for development
 	$(COMPILE) --all-extras pyproject.toml --output-file requirements-dev.lock
 	cp requirements-dev.lock requirements.lock
@@ -147,6 +164,9 @@ lock: ## Resolve the locks again (needs uv); all have the versions of that for d
 	$(COMPILE) --extra s3 --extra server --extra redis --extra dask pyproject.toml --output-file deploy/images/job.lock
 	cp requirements-dev.lock deploy/images/serve.lock
 	$(COMPILE) --group serve-image --overrides deploy/images/serve.overrides --output-file deploy/images/serve.lock
+	$(COMPILE) deploy/airflow/requirements-kubernetes.in --output-file deploy/airflow/requirements-kubernetes.txt
+	cp deploy/airflow/requirements-kubernetes.txt deploy/airflow/requirements.txt
+	$(COMPILE) deploy/airflow/requirements.in --output-file deploy/airflow/requirements.txt
 
 clean: ## Remove what runs and checks left behind; raw data, runs and models stay
 	rm -rf build dist mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage
