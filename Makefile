@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve stack sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow gate package lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve stack images sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow gate package lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -134,6 +134,10 @@ benchmark-monitoring: install-dev ## Drift of 1,000,000 and 10,000,000 rows; EVI
 
 simulate-year: install-dev ## A year of a fabricated bank: drifts, alarms, trainings, recovery; about ten minutes
 	$(BIN)/python -m tests.benchmarks.year
+
+images: ## Build the images of jobs and of the service; see deploy/images/build.sh for BASE, BUILDER and SCAN
+	deploy/images/build.sh job
+	deploy/images/build.sh serve
 
 # Its own environment: Airflow needs an older FastAPI than the scoring service.
 airflow-env: .venv-airflow/.installed ## Airflow with the providers of deploy/airflow, for its tests; a minute to install

@@ -112,7 +112,7 @@ class KedroOperator(BaseOperator):
 
     def _run(self, command: list[str]) -> int:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW_", "_AIRFLOW_"))}
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             command,
             cwd=os.environ.get("CHURN_PROJECT") or None,
             env=own,
