@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve stack images sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow gate package lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve stack images sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow gate package audit licenses sbom lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -138,6 +138,21 @@ simulate-year: install-dev ## A year of a fabricated bank: drifts, alarms, train
 images: ## Build the images of jobs and of the service; see deploy/images/build.sh for BASE, BUILDER and SCAN
 	deploy/images/build.sh job
 	deploy/images/build.sh serve
+
+audit: install-dev ## Known vulnerabilities of all locked packages (asks the package index)
+	for lock in requirements*.lock deploy/images/*.lock; do \
+		$(BIN)/pip-audit --disable-pip --no-deps --requirement $$lock || exit 1; done
+
+licenses: install-dev ## The licences of all packages, in dist/licenses.md; fails for those that ask for the same licence
+	mkdir -p dist
+	$(BIN)/pip-licenses --format markdown --order license --with-urls --partial-match \
+		--fail-on "Affero;GPLv3;GPL-3;Proprietary;SSPL" --output-file dist/licenses.md
+
+sbom: install-dev ## The packages of the images as CycloneDX, in dist
+	mkdir -p dist
+	for kind in job serve; do \
+		$(BIN)/cyclonedx-py requirements --output-reproducible --pyproject pyproject.toml \
+			--output-file dist/churn-kedro-$$kind.cdx.json deploy/images/$$kind.lock || exit 1; done
 
 # Its own environment: Airflow needs an older FastAPI than the scoring service.
 airflow-env: .venv-airflow/.installed ## Airflow with the providers of deploy/airflow, for its tests; a minute to install

@@ -8,7 +8,7 @@
 #             not part of the image
 #   SCAN      command that is run with the name of the image and fails if it finds something, such as
 #             "trivy image --exit-code 1 --severity CRITICAL"
-# The list of its Python packages (CycloneDX) is dist/churn-kedro-KIND.cdx.json, if cyclonedx-py is there.
+# `make sbom` lists the Python packages of both.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 kind=${1:?job or serve}
@@ -39,10 +39,4 @@ docker) DOCKER_BUILDKIT=1 docker build "${arguments[@]}" . ;;
 *) "$BUILDER" build --layers --format docker --ignorefile deploy/images/Containerfile.dockerignore "${arguments[@]}" . ;;
 esac
 
-mkdir -p dist
-cyclonedx=$(command -v cyclonedx-py || command -v .venv/bin/cyclonedx-py || true)
-if [ -n "$cyclonedx" ]; then
-    "$cyclonedx" requirements --output-reproducible --output-format JSON --pyproject pyproject.toml \
-        --output-file "dist/churn-kedro-$kind.cdx.json" "deploy/images/$kind.lock"
-fi
 if [ -n "${SCAN:-}" ]; then $SCAN "churn-kedro-$kind"; fi

@@ -2,12 +2,14 @@
 
 import json
 import os
+import sqlite3
 import ssl
 import sys
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError, InterfaceError
 
 from tests.end_to_end.conftest import QUICK, Project, clone_project
-from tests.servers import Received, http_receiver
+from tests.servers import Received, http_receiver, mlflow_server, object_store
 
 pytestmark = pytest.mark.slow
 
@@ -240,3 +242,33 @@ def test_a_program_that_is_not_installed_is_named_with_its_package(monkeypatch: 
     monkeypatch.setenv("PATH", os.devnull)
     with pytest.raises(NotInstalledError, match=r"radosgw-x is not installed.*apt-get install radosgw"):
         find_program("radosgw-x", "radosgw")
+
+
+def test_an_absent_bucket_of_artifacts_is_an_error_of_the_server_and_an_absent_table_has_its_whole_address(
+    tmp_path: Path,
+) -> None:
+    project = clone_project(tmp_path)
+    served = tmp_path / "served"
+    served.mkdir()
+    with object_store("churn") as store:
+        with mlflow_server(f"sqlite:///{served}/server.db", served, "s3://absent/mlflow", variables=store) as uri:
+            done = project.kedro("run", "--pipelines", "data_processing", check=False, MLFLOW_TRACKING_URI=uri)
+        assert done.returncode == 1
+        assert "fails (status 500); its log says why, such as its database, or an absent bucket" in done.stderr
+        places = {**store, "CHURN_DATA_ROOT": "s3://absent/data"}
+        done = project.kedro("run", "--pipelines", "data_processing", check=False, **places)
+    assert done.returncode == 1
+    assert "File s3://absent/data/01_raw/bank/customers.csv does not exist." in done.stderr
+
+
+def test_a_database_of_an_older_mlflow_is_refused_with_the_command_that_upgrades_it(tmp_path: Path) -> None:
+    project = clone_project(tmp_path)
+    project.kedro("models", "list", check=False)
+    with closing(sqlite3.connect(project.path / "mlflow.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '0584bdc529eb'")
+
+    done = project.kedro("run", "--pipelines", "data_processing", check=False)
+
+    assert done.returncode == 1
+    assert "mlflow db upgrade" in done.stderr
+    assert "Traceback" not in done.stderr

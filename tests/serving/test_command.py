@@ -339,3 +339,23 @@ def test_a_smoke_test_without_address_says_how_to_give_one() -> None:
     done = CliRunner().invoke(smoke_test, [], env={"CHURN_SERVICE_URL": ""})
     assert done.exit_code == 1
     assert "give --url, or set CHURN_SERVICE_URL" in done.output
+
+
+def test_a_service_waits_for_a_version_that_is_not_there_yet(project: Path) -> None:
+    port = free_port()
+    process = _start(project, "--port", str(port), "--version", "awaited", "--wait", "60")
+    try:
+        time.sleep(8)
+        assert process.poll() is None
+        with mlflow_at(f"sqlite:///{project / 'mlflow.db'}"):
+            MlflowClient().set_registered_model_alias(NAME, "awaited", "2")
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        answer: dict[str, Any] = {}
+        while not answer and time.monotonic() < deadline:
+            with suppress(OSError):
+                answer = _ask(port, "GET", "/model")[1]
+            time.sleep(0.2)
+        assert answer["model_version"] == 2
+    finally:
+        process.terminate()
+        process.wait(60)

@@ -11,6 +11,7 @@ from typing import IO, Any
 import fsspec
 import numpy as np
 import pandas as pd
+from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
@@ -336,7 +337,8 @@ def require_content(filesystem: fsspec.AbstractFileSystem, path: str, expected: 
         DatasetError: The file is absent or empty.
     """
     if not filesystem.isfile(path):
-        raise DatasetError(f"File {path} does not exist. {expected}".rstrip())
+        shown = path if isinstance(filesystem, LocalFileSystem) else filesystem.unstrip_protocol(path)
+        raise DatasetError(f"File {shown} does not exist. {expected}".rstrip())
     if filesystem.size(path) == 0:
         raise DatasetError(f"The file {path} is empty, without header. {expected}".rstrip())
 

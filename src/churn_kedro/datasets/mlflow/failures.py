@@ -18,6 +18,8 @@ _SQLITE = "sqlite:///"
 _WRAPPED = re.compile(r"(?:[\w@.:]+: )?Failed while (?:loading data from|saving data to) dataset ")
 _DATASET = re.compile(r"(loading data from|saving data to) dataset (?:\w+\.)*(\w+)\((.*)\)\.\n", re.DOTALL)
 _FIELD = re.compile(r"(\w+)='?([^',)]*)")
+# What urllib3 says after repeated answers of this kind.
+_SERVER_ERRORS = re.compile(r"too many (5\d\d) error responses")
 _STATUS = re.compile(r"error code (\d{3})\b")
 _SOCKET_ERRORS = (
     re.compile(r"\[Errno -?\d+\] ([^'\")]+)"),
@@ -173,6 +175,12 @@ def explain_database_failure(address: str, error: BaseException) -> str:
 def _explain_server(address: str, error: BaseException | None, refused: BaseException | None) -> str:
     server = f"The MLflow server at {address}, which holds {CONTENT},"
     again = "Start it again or correct MLFLOW_TRACKING_URI, and repeat the command."
+    failed = _SERVER_ERRORS.search(str(refused))
+    if failed is not None:
+        return (
+            f"{server} fails (status {failed[1]}); its log says why, such as its database, or an absent bucket of its "
+            f"artifacts. {again}"
+        )
     if refused is not None:
         return f"{server} does not answer: {_connection_reason(refused)}. {again}"
     status = _STATUS.search(str(error))
