@@ -26,7 +26,8 @@ from churn_kedro.customers.tasks import Task
 from churn_kedro.datasets.mlflow import stored_models
 from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.models import PromotionDataset, RegistryModelDataset
-from churn_kedro.datasets.mlflow.stored_models import PACKAGE_DIGEST_TAG, digest_package, package_digest
+from churn_kedro.datasets.mlflow.signatures import PACKAGE_DIGEST_TAG
+from churn_kedro.datasets.mlflow.stored_models import digest_package, package_digest
 from churn_kedro.models.interface import (
     RegisteredModel,
     TrainedModel,

@@ -18,9 +18,9 @@ from sklearn.linear_model import LogisticRegression
 
 from churn_kedro.datasets.mlflow.models import RegistryModelDataset
 from churn_kedro.datasets.mlflow.registry import ModelRegistry
+from churn_kedro.datasets.mlflow.signatures import PACKAGE_DIGEST_TAG
 from churn_kedro.datasets.mlflow.stored_models import (
     MODEL_FILE,
-    PACKAGE_DIGEST_TAG,
     digest_package,
     installed_package,
     known_packages,

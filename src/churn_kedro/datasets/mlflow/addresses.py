@@ -35,7 +35,14 @@ _PATIENCE_SECONDS = 5.0
 _USER, _PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 # Variables whose value is an address, by prefix, and variables whose value is a password.
 _ADDRESSES = ("CHURN_", "MLFLOW_")
-_PASSWORDS = (_PASSWORD, "MLFLOW_TRACKING_TOKEN", "PGPASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_PASSWORDS = (
+    _PASSWORD,
+    "MLFLOW_TRACKING_TOKEN",
+    "PGPASSWORD",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "CHURN_SIGNING_KEY",
+)
 
 
 class TrackingServerError(ConnectionError):

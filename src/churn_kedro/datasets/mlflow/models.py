@@ -19,8 +19,8 @@ from churn_kedro.base import find_distribution
 from churn_kedro.datasets.mlflow.descriptions import describe_registered_model
 from churn_kedro.datasets.mlflow.model_digests import model_digest
 from churn_kedro.datasets.mlflow.registry import ModelRegistry, find_model_version
+from churn_kedro.datasets.mlflow.signatures import PACKAGE_DIGEST_TAG
 from churn_kedro.datasets.mlflow.stored_models import (
-    PACKAGE_DIGEST_TAG,
     TRUSTED_TYPES,
     fetch_file,
     installed_package,

@@ -29,6 +29,7 @@ from mlflow.exceptions import MlflowException
 
 from churn_kedro.datasets.mlflow.audit import ABSENT, Audit, find_registered_model
 from churn_kedro.datasets.mlflow.failures import explain_store_failure
+from churn_kedro.datasets.mlflow.signatures import SIGNATURE_TAG, sign_version
 from churn_kedro.datasets.mlflow.stored_files import find_place, read_stored_files
 from churn_kedro.datasets.mlflow.stored_models import load_input_example, load_model, read_verified_file
 from churn_kedro.registry import (
@@ -376,6 +377,7 @@ class ModelRegistry:
         what = f"The action '{event.action}' on version {event.version} of {self.name}"
         failure: BaseException | None = None
         try:
+            self._sign(event)
             result = self._complete(event, "done")
         except BaseException as error:
             failure = error
@@ -391,6 +393,14 @@ class ModelRegistry:
         if result == "void":
             cause = failure or f"it took longer than {_INTERRUPTED_SECONDS / 60:.0f} minutes"
             raise DatasetError(f"{what} failed: {cause}. Nothing was changed.") from failure
+
+    def _sign(self, event: AuditEvent) -> None:
+        """Sign the version that becomes champion, before the alias moves: the service follows it at once."""
+        move = event.moves.get("champion")
+        version = None if move is None or move.after is None else find_model_version(self.name, str(move.after))
+        signature = None if version is None else sign_version(version)
+        if version is not None and signature is not None:
+            self._client.set_model_version_tag(self.name, str(version.version), SIGNATURE_TAG, signature)
 
     def _close_interrupted(self, event: AuditEvent) -> EventResult:
         """Complete a committed action; mark any other as void."""

@@ -15,7 +15,8 @@ from mlflow.exceptions import MlflowException
 
 from churn_kedro.base import hide_secrets
 from churn_kedro.datasets.mlflow.failures import first_line
-from churn_kedro.datasets.mlflow.stored_models import MODEL_FILE, PACKAGE_DIGEST_TAG, digest_package, known_packages
+from churn_kedro.datasets.mlflow.signatures import PACKAGE_DIGEST_TAG
+from churn_kedro.datasets.mlflow.stored_models import MODEL_FILE, digest_package, known_packages
 from churn_kedro.registry import StoredFiles, check_version
 
 if TYPE_CHECKING:

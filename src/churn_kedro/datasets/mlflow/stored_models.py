@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from kedro.io import DatasetError
 from mlflow.exceptions import MlflowException
 
+from churn_kedro.datasets.mlflow.signatures import PACKAGE_DIGEST_TAG, require_signature
 from churn_kedro.registry import FILE_DIGEST_TAG, explain_lost_files
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.skops"
 # A few raw rows, which MLflow stores with a model.
 _INPUT_EXAMPLE = "input_example.json"
-# Tag of a version: digest of the package churn_estimators that it was made with.
-PACKAGE_DIGEST_TAG = "package_digest"
 # Digests of the packages whose models this one reproduces, one a line.
 _KNOWN_PACKAGES = "digests.txt"
 # Types of churn_kedro's models beyond those that skops trusts by default. Private classes are parts of public
@@ -146,8 +145,10 @@ def read_verified_file(version: ModelVersion) -> bytes:
         The content.
 
     Raises:
-        DatasetError: The file is missing or was changed, or the version does not say which file it has.
+        DatasetError: The file is missing or was changed, the version does not say which file it has, or it has no valid
+            signature where one is asked for.
     """
+    require_signature(version)
     what = f"version {version.version} of {version.name}"
     remedy = explain_lost_files(version.name, int(version.version))
     expected = (version.tags or {}).get(FILE_DIGEST_TAG)
