@@ -145,6 +145,8 @@ def test_scripts_can_be_run_and_stop_at_the_first_error(path: Path) -> None:
 @pytest.mark.slow
 def test_shellcheck_accepts_the_scripts() -> None:
     scripts = [str(CI / name) for name in ("gate", "push-images", "deploy", "run")]
+    scripts += [str(path) for path in sorted((ROOT / "deploy").glob("*/*.sh"))]
+    assert len(scripts) >= 9
     _check(_tool("shellcheck", "Debian: shellcheck"), *scripts)
 
 

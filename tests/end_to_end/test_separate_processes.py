@@ -9,7 +9,7 @@ import pytest
 
 from churn_kedro.pipelines import MAIN_JOB
 from tests.end_to_end.conftest import QUICK, Project
-from tests.servers import mlflow_server, object_store
+from tests.servers import mlflow_server, object_store, postgres_database
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +83,20 @@ def test_five_checkouts_that_share_a_server_and_an_object_store_do_the_main_job(
     assert "version 1 promoted, alias champion" in printed["registry"]
     assert "1,000 customers by version 1" in printed["inference"]
     assert any(path.endswith("performance") for path in reports)
+
+
+def test_the_main_job_without_a_server_has_its_runs_in_postgresql_and_its_models_in_s3(
+    clone: Callable[[str], Project],
+) -> None:
+    project = clone("direct")
+    with object_store("churn") as store, postgres_database() as address:
+        places = {**store, "MLFLOW_TRACKING_URI": address, "CHURN_ARTIFACT_LOCATION": "s3://churn/artifacts"}
+        direct = replace(project, environment={**project.environment, **places})
+
+        printed = direct.kedro("run", "--params", QUICK).stdout
+
+        assert "1,000 customers by version 1" in printed
+        assert not (project.path / "mlflow.db").exists()
+        assert not (project.path / "mlartifacts").exists()
+        # Another process finds both.
+        assert "files are readable" in direct.kedro("models", "check").stdout
