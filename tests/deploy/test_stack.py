@@ -26,7 +26,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DatabaseError, InterfaceError
 
 from tests.end_to_end.conftest import QUICK, Project, clone_project
-from tests.servers import Received, http_receiver, mlflow_server, object_store
+from tests.servers import FailingLine, Received, http_receiver, mlflow_server, object_store
 
 pytestmark = pytest.mark.slow
 
@@ -272,3 +272,26 @@ def test_a_database_of_an_older_mlflow_is_refused_with_the_command_that_upgrades
     assert done.returncode == 1
     assert "mlflow db upgrade" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupted_upload_registers_no_version_and_the_next_run_succeeds(tmp_path: Path) -> None:
+    project = clone_project(tmp_path)
+    served = tmp_path / "served"
+    served.mkdir()
+    database = f"sqlite:///{served}/server.db"
+    parameters = ("--params", QUICK)
+    with object_store("churn") as store:
+        project.kedro("run", "--pipelines", "data_processing")
+        with FailingLine(store["AWS_ENDPOINT_URL"], 8, lose_answer=False) as line:
+            broken = {**store, "AWS_ENDPOINT_URL": line.uri}
+            with mlflow_server(database, served, "s3://churn/mlflow", variables=broken) as uri:
+                done = project.kedro(
+                    "run", "--pipelines", "training", *parameters, check=False, MLFLOW_TRACKING_URI=uri
+                )
+                assert line.is_dead
+                assert MlflowClient(uri, registry_uri=uri).search_model_versions(f"name = '{NAME}'") == []
+        assert done.returncode == 1
+        assert "fails (status 500)" in done.stderr
+        with mlflow_server(database, served, "s3://churn/mlflow", variables=store) as uri:
+            project.kedro("run", "--pipelines", "training", *parameters, MLFLOW_TRACKING_URI=uri)
+            assert "files are readable" in project.kedro("models", "check", MLFLOW_TRACKING_URI=uri).stdout
