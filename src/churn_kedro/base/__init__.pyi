@@ -7,6 +7,7 @@ from .secrets import (
     hide_secrets_within as hide_secrets_within,
     remember_address as remember_address,
     remember_addresses as remember_addresses,
+    remember_credentials as remember_credentials,
     remember_secret as remember_secret,
     split_credentials as split_credentials,
 )

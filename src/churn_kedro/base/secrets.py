@@ -18,6 +18,7 @@ _SHORTEST, _WITHIN_WORDS = 4, 8
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PASSWORD = re.compile(r"(://[^\s/@:'\"]*):[^\s/@'\"]+@")
 _SECRET_FIELD = re.compile(r"([?&;](?:\w*(?:password|passwd|pwd|secret|token)|sig|key)=)([^&;\s'\"]+)", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"passw|pwd|secret|token|key|auth", re.IGNORECASE)
 _UNESCAPED = frozenset(string.ascii_letters + string.digits + "_.-~")
 _ESCAPED = re.compile(r"%([0-9a-f]{2})", re.IGNORECASE)
 
@@ -107,6 +108,28 @@ def remember_addresses(configuration: Any) -> None:
     elif isinstance(configuration, Iterable):
         for value in configuration:
             remember_addresses(value)
+
+
+def remember_credentials(credentials: Any, name: str = "") -> None:
+    """Hide the secrets of nested credentials from now on.
+
+    Args:
+        credentials: Content of ``credentials.yml``: addresses, and values whose name says that they are secret, such as
+            ``password``, ``token`` or ``Authorization``. All values of a list count as secret.
+        name: Name of the value.
+    """
+    if isinstance(credentials, Mapping):
+        for key, value in credentials.items():
+            remember_credentials(value, str(key))
+    elif isinstance(credentials, list):
+        for value in credentials:
+            remember_credentials(value, "secret")
+    elif isinstance(credentials, str) and _ADDRESS.match(credentials):
+        remember_address(credentials)
+    elif isinstance(credentials, str) and _SECRET_NAME.search(name):
+        remember_secret(credentials)
+        # The scheme of a header, such as Bearer, is no secret.
+        remember_secret(credentials.rpartition(" ")[2])
 
 
 def has_secrets() -> bool:

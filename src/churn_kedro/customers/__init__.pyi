@@ -39,7 +39,11 @@ from .onboarding.configuration_files import (
 from .onboarding.events import infer_snapshots as infer_snapshots
 from .onboarding.inference import Onboarding as Onboarding, infer_declaration as infer_declaration
 from .parameters import DataProcessingParameters as DataProcessingParameters
-from .parts import TableParts as TableParts, as_parts as as_parts
+from .parts import (
+    TableParts as TableParts,
+    as_parts as as_parts,
+    describe_changed_columns as describe_changed_columns,
+)
 from .profile import (
     ColumnProfile as ColumnProfile,
     Histogram as Histogram,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import pandas as pd
 
@@ -54,3 +54,27 @@ def as_parts(table: pd.DataFrame | Iterable[pd.DataFrame]) -> TableParts:
     if isinstance(table, TableParts):
         return table
     return TableParts(lambda: [table] if isinstance(table, pd.DataFrame) else table)
+
+
+def describe_changed_columns(columns: Sequence[str], found: Sequence[str], where: str) -> str:
+    """Explain that a part of a table has other columns than the parts before.
+
+    Args:
+        columns: Columns of the parts before.
+        found: Columns of the part.
+        where: The part, such as ``on page 3``.
+
+    Returns:
+        Sentences.
+
+    Examples:
+        >>> describe_changed_columns(["id", "age"], ["id", "years"], "on page 3")
+        'The columns change on page 3: without age and with years. All parts of a table need the columns id, age.'
+    """
+    absent = [name for name in columns if name not in found]
+    new = [name for name in found if name not in columns]
+    changes = [f"without {', '.join(absent)}"] * bool(absent) + [f"with {', '.join(new)}"] * bool(new)
+    return (
+        f"The columns change {where}: {' and '.join(changes) or 'another order'}. All parts of a table need the "
+        f"columns {', '.join(columns)}."
+    )

@@ -63,6 +63,7 @@ from .mlflow.stored_models import fetch_file as fetch_file, load_input_example a
 from .mlflow.version_documents import VersionDocumentsDataset as VersionDocumentsDataset
 from .monitored_predictions import MonitoredPredictionsDataset as MonitoredPredictionsDataset
 from .optional_tables import OptionalTableDataset as OptionalTableDataset
+from .paged_api import PagedApiDataset as PagedApiDataset
 from .prediction_log import (
     PredictionLog as PredictionLog,
     PredictionLogDataset as PredictionLogDataset,
@@ -81,6 +82,7 @@ from .runtime.provenance import describe_code as describe_code, describe_person 
 from .runtime.trial_archive import TrialArchiveDataset as TrialArchiveDataset
 from .scored_tables import ScoredTableDataset as ScoredTableDataset
 from .service_metrics import ServiceMetricsDataset as ServiceMetricsDataset
+from .source_tables import SourceTableDataset as SourceTableDataset
 from .stream_results import (
     InferenceTrackerDataset as InferenceTrackerDataset,
     StreamPredictionsDataset as StreamPredictionsDataset,

@@ -67,7 +67,7 @@ class CampaignListDataset(TableDataset):
         with translate_errors(path, self._expected), self._filesystem.open(path, "rb") as file:
             return pd.read_excel(file, engine="calamine")
 
-    def save(self, data: pd.DataFrame) -> None:
+    def save(self, data: pd.DataFrame) -> None:  # type: ignore[override]  # a list is never in parts
         """Write both files; a table without columns removes them.
 
         Args:

@@ -7,6 +7,8 @@ import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,11 +24,13 @@ class RequestFailedError(Exception):
     Args:
         message: What happened.
         status: Status of the answer; None: there is no answer.
+        retry_after: Seconds after which the service wants to be asked again; None: it names none.
     """
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class NoAnswerError(RequestFailedError):
@@ -67,7 +71,7 @@ def send_request(
     host = _read_host(address)
     sent = dict(headers or {})
     if user is not None:
-        sent["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode()
+        sent["Authorization"] = basic_authorization(user, password)
     opener = urllib.request.build_opener(_NoRedirects)
     try:
         request = urllib.request.Request(address, body, sent, method=method)
@@ -75,7 +79,7 @@ def send_request(
             return bytes(answer.read(_LARGEST_ANSWER))
     except urllib.error.HTTPError as error:
         error.close()
-        raise _refusal(host, error.code) from None
+        raise _refusal(host, error.code, error.headers.get("Retry-After")) from None
     except OSError as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise NoAnswerError(f"{host} does not answer: {reason}") from None
@@ -83,6 +87,11 @@ def send_request(
         raise RequestFailedError(f"The address at {host} is not valid.") from None
     except http.client.HTTPException:
         raise NoAnswerError(f"{host} does not answer in HTTP") from None
+
+
+def basic_authorization(user: str, password: str | None) -> str:
+    """Return the header Authorization of a user."""
+    return "Basic " + base64.b64encode(f"{user}:{password or ''}".encode()).decode()
 
 
 def _read_host(address: str) -> str:
@@ -96,10 +105,20 @@ def _read_host(address: str) -> str:
     return host
 
 
-def _refusal(host: str, status: int) -> RequestFailedError:
+def _refusal(host: str, status: int, retry_after: str | None) -> RequestFailedError:
     message = f"{host} answers with status {status}"
     if status >= _SERVER_ERROR or status == _TOO_MANY_REQUESTS:
-        return NoAnswerError(message, status)
+        return NoAnswerError(message, status, _read_seconds(retry_after))
     if status < http.client.BAD_REQUEST:
         message += ", a redirect, which is not followed: use the address that it leads to"
     return RequestFailedError(message, status)
+
+
+def _read_seconds(retry_after: str | None) -> float | None:
+    """Read the header Retry-After: seconds, or a date of HTTP."""
+    if retry_after is None or retry_after.strip().isdigit():
+        return None if retry_after is None else float(retry_after)
+    try:
+        return max(0.0, (parsedate_to_datetime(retry_after) - datetime.now(UTC)).total_seconds())
+    except (TypeError, ValueError):
+        return None

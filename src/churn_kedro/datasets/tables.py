@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import fsspec
@@ -15,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import TablePreview
 
-from churn_kedro.customers import READING, CustomerTableError, Reading, read_delimited, read_header
+from churn_kedro.customers import READING, CustomerTableError, Reading, TableParts, read_delimited, read_header
 from churn_kedro.datasets.files import made_again, open_filesystem, written_whole
 
 _SLICE_ROWS = 500_000
@@ -29,7 +30,7 @@ _HARMLESS = re.compile(r"[-+]?[\d.,]+(e[-+]?\d+)?%?|-+", re.IGNORECASE)
 RAW_SUFFIXES = (*TEXT_SUFFIXES, ".parquet", *_EXCEL_SUFFIXES)
 
 
-class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
+class TableDataset(AbstractDataset[pd.DataFrame | TableParts, pd.DataFrame]):
     """A table written by this project, in the format of its file suffix, ``.csv`` or ``.parquet``.
 
     Writes are atomic: if a run is killed, the previous file stays in place.
@@ -82,14 +83,22 @@ class TableDataset(AbstractDataset[pd.DataFrame, pd.DataFrame]):
         with translate_errors(path, self._expected), self._filesystem.open(path, "rb") as file:
             return pd.read_parquet(file) if self._filepath.suffix.lower() == ".parquet" else pd.read_csv(file)
 
-    def save(self, data: pd.DataFrame) -> None:
+    def save(self, data: pd.DataFrame | TableParts) -> None:
         """Write the table without its index, and log a copy to the active MLflow run if configured.
 
         Args:
-            data: Any table.
+            data: Any table; of one in parts, only a part is in memory.
+
+        Raises:
+            DatasetError: A column has different types in the parts, or the file is not ``.parquet``.
         """
+        is_parquet = self._filepath.suffix.lower() == ".parquet"
+        if isinstance(data, TableParts) and not is_parquet:
+            raise DatasetError(f"{self._filepath}: a table in parts is written as .parquet only.")
         with written_whole(self._filesystem, self._filepath) as path, self._filesystem.open(path, "wb") as file:
-            if self._filepath.suffix.lower() == ".parquet":
+            if isinstance(data, TableParts):
+                _write_parts(data, file)
+            elif is_parquet:
                 _write_parquet(data, file)
             else:
                 written = escape_formulas(data) if self._escape_formulas else data
@@ -286,9 +295,6 @@ def log_copy(filesystem: fsspec.AbstractFileSystem, path: str, artifact_path: st
         path: Path in the file system.
         artifact_path: Folder in the run's artifacts.
     """
-    import tempfile
-    from pathlib import Path
-
     import mlflow
 
     if mlflow.active_run() is None:
@@ -356,6 +362,35 @@ def _write_parquet(data: pd.DataFrame, file: IO[bytes]) -> None:
         for begin in range(0, len(data), _SLICE_ROWS):
             part = data.iloc[begin : begin + _SLICE_ROWS]
             writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
+
+
+def _write_parts(data: TableParts, file: IO[bytes]) -> None:
+    """Write a table in parts.
+
+    The type of a column is known after the last part (whole numbers with a missing one are floats), so the parts are
+    stored in a temporary folder first.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryDirectory() as folder:
+        parts: list[Path] = []
+        schemas: list[pa.Schema] = []
+        for number, part in enumerate(data):
+            parts.append(Path(folder, f"{number}.parquet"))
+            try:
+                table = pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata()
+                schemas = [pa.unify_schemas([*schemas, table.schema], promote_options="permissive")]
+            except (pa.ArrowException, ValueError, TypeError) as error:
+                reason = str(error).splitlines()[0].rstrip(".")
+                raise CustomerTableError(
+                    f"The cells of a column have different types up to row {part.index[-1] + 1:,}: {reason}. Convert "
+                    "the column in the source, such as with CAST in a query."
+                ) from error
+            pq.write_table(table, parts[-1], compression="lz4")
+        with pq.ParquetWriter(file, *schemas, compression="lz4") as writer:
+            for path in parts:
+                writer.write_table(pq.read_table(path).cast(*schemas))
 
 
 def _texts(cells: pd.Series) -> pd.Series:

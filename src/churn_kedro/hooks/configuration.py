@@ -11,7 +11,7 @@ from kedro.utils import find_kedro_project
 from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from churn_kedro.base import ParameterError, remember_addresses
+from churn_kedro.base import ParameterError, remember_addresses, remember_credentials
 from churn_kedro.customers import escape_interpolation
 from churn_kedro.datasets import artifact_location, prediction_log_url, protect_addresses, study_url, tracking_uri
 from churn_kedro.hooks.log_records import protect_output
@@ -79,6 +79,8 @@ class ProjectConfigLoader(OmegaConfigLoader):
         loaded = super().__getitem__(key)
         if key in ("catalog", "globals"):
             remember_addresses(loaded)
+        if key == "credentials":
+            remember_credentials(loaded)
         return validate_parameters(loaded) if key == "parameters" else loaded
 
     @staticmethod

@@ -46,7 +46,8 @@ class LineageHooks:
         self._project_path = Path()
         self._use_case, self._description = "", ""
         self._contexts: dict[str, str] = {}
-        self._sources: dict[str, str] = {}
+        # Path, address or query of each table to log, by dataset name.
+        self.sources: dict[str, str] = {}
         # Tables that are inputs of the active run, by dataset name.
         self.inputs: dict[str, TableInput] = {}
         # Tables whose parts are being read; their digests are known at the end.
@@ -64,7 +65,7 @@ class LineageHooks:
         """Find the tables to log: those with an MLflow context in their catalog metadata."""
         entries = {name: entry.get("metadata") or {} for name, entry in conf_catalog.items() if isinstance(entry, dict)}
         self._contexts = {name: data["mlflow_context"] for name, data in entries.items() if "mlflow_context" in data}
-        self._sources = {name: conf_catalog[name].get("filepath", name) for name in self._contexts}
+        self.sources = {name: _find_source(conf_catalog[name], name) for name in self._contexts}
         self.inputs, self._in_parts = {}, {}
 
     @hook_impl(trylast=True)
@@ -114,6 +115,12 @@ class LineageHooks:
 
         if mlflow.active_run() is None:
             return
-        table = TableInput(data, self._sources[dataset_name], f"{self._use_case}.{dataset_name}")
+        table = TableInput(data, self.sources[dataset_name], f"{self._use_case}.{dataset_name}")
         self.inputs[dataset_name] = table
         mlflow.log_input(table, context=self._contexts[dataset_name])
+
+
+def _find_source(entry: dict[str, Any], name: str) -> str:
+    """Find where a table is read from: a file, a folder, an address or a query of a catalog entry; else its name."""
+    dataset = entry.get("dataset", entry)
+    return str(next((dataset[key] for key in ("filepath", "path", "url", "sql") if key in dataset), name))

@@ -37,11 +37,18 @@ class RunCheckHooks:
                 "ParallelRunner is not supported: its processes share neither the MLflow run nor tables in memory. "
                 "Leave --runner out; training uses all cores."
             )
-        written = {self._files.get(name) for name in pipeline.all_outputs()}
+        written = {self._files[name]: name for name in pipeline.all_outputs() if name in self._files}
         for name in pipeline.inputs():
             dataset = catalog.get(name)
-            if isinstance(dataset, RawTableDataset) and self._files.get(name) not in written:
-                dataset.require_file()
+            if not isinstance(dataset, RawTableDataset):
+                continue
+            if self._files.get(name) in written:
+                raise ParameterError(
+                    f"{written[self._files[name]]} and {name} are the same file, {self._files[name]}: a run that "
+                    "writes and reads it would read the former table. Run the pipeline that writes it alone, and then "
+                    "the others: `kedro run --pipelines NAME`."
+                )
+            dataset.require_file()
         needed = [name for name in pipeline.inputs() if _is_in_memory(name, catalog)]
         if needed:
             raise ParameterError(_explain_selection(needed, run_params, pipeline, catalog))

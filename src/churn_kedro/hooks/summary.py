@@ -124,6 +124,7 @@ class SummaryHooks:
     def _describe_input(self, name: str) -> str:
         from churn_kedro.datasets import describe_age
 
-        table, path = self._lineage.inputs[name], self._files[name]
-        facts = [f"{table.profile['num_rows']:,} rows", f"digest {table.digest[:8]}", describe_age(path)]
-        return f"{self._shorten(path)}: {', '.join(filter(None, facts))}"
+        table, source = self._lineage.inputs[name], self._lineage.sources[name]
+        age = describe_age(source) if name in self._files else ""
+        facts = [f"{table.profile['num_rows']:,} rows", f"digest {table.digest[:8]}", age]
+        return f"{self._shorten(source)}: {', '.join(filter(None, facts))}"
