@@ -25,8 +25,9 @@ class SourceTableDataset(AbstractDataset[Any, TableParts]):
     """
 
     def __init__(self, *, dataset: dict[str, Any], metadata: dict[str, Any] | None = None) -> None:
-        self._dataset: AbstractDataset[Any, Any] = AbstractDataset.from_config("source", dataset)
-        self._name = str(dataset["type"]).rpartition(".")[2]
+        # The dataset is built when it is needed: its credentials may be set only where the table is ingested.
+        self._dataset = dataset
+        self._name = str(dataset.get("type", "")).rpartition(".")[2]
         self.metadata = metadata
 
     def load(self) -> TableParts:
@@ -42,7 +43,7 @@ class SourceTableDataset(AbstractDataset[Any, TableParts]):
         columns: list[str] | None = None
         rows = 0
         try:
-            for part in _tables(self._dataset.load()):
+            for part in _tables(self._build().load()):
                 found = [str(name) for name in part.columns]
                 if columns is not None and found != columns:
                     raise CustomerTableError(describe_changed_columns(columns, found, f"after {rows:,} rows"))
@@ -68,8 +69,12 @@ class SourceTableDataset(AbstractDataset[Any, TableParts]):
         """Raise an error, since sources are read-only."""
         raise DatasetError("source_customers is a table of another system and read-only.")
 
+    def _build(self) -> AbstractDataset[Any, Any]:
+        built: AbstractDataset[Any, Any] = AbstractDataset.from_config("source_customers", self._dataset)
+        return built
+
     def _exists(self) -> bool:
-        return bool(self._dataset.exists())
+        return bool(self._build().exists())
 
     def _describe(self) -> dict[str, Any]:
         return {"dataset": self._name}

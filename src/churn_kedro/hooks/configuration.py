@@ -85,16 +85,14 @@ class ProjectConfigLoader(OmegaConfigLoader):
 
     @staticmethod
     def _soft_merge(config: dict[str, Any], env_config: dict[str, Any], env_path: str | None = None) -> Any:
-        """Merge key by key. The declaration, and a catalog entry of another type, replace those of base."""
+        """Merge key by key. The declaration, and a dataset of another type, replace those of base."""
         if "use_case" in env_config and "registered_model" not in env_config:
             raise ParameterError(
                 f"{env_path}: globals.yml has use_case {env_config['use_case']} but no registered_model, so its "
                 "versions would be registered under the model of another use case. Add `registered_model: "
                 f"{env_config['use_case']}_churn`."
             )
-        replaced = {
-            key for key in env_config if key == DECLARATION or _has_other_type(config.get(key), env_config[key])
-        }
+        replaced = {DECLARATION} & env_config.keys()
         return _merge({key: value for key, value in config.items() if key not in replaced}, env_config)
 
     def _get_globals_value(self, variable: str, default_value: Any = _ABSENT) -> Any:
@@ -144,7 +142,7 @@ def _escape(value: Any) -> Any:
 
 
 def _has_other_type(base: Any, other: Any) -> bool:
-    """Whether a catalog entry is of another type of dataset, which has arguments of its own."""
+    """Whether a catalog entry, or a dataset within it, is of another type, which has arguments of its own."""
     both = isinstance(base, dict) and isinstance(other, dict)
     return both and "type" in base and other.get("type", base["type"]) != base["type"]
 
@@ -154,5 +152,5 @@ def _merge(base: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in other.items():
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
-        merged[key] = _merge(base[key], value) if both else value
+        merged[key] = _merge(base[key], value) if both and not _has_other_type(base[key], value) else value
     return merged
