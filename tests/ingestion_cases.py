@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 Row = dict[str, Any]
-# What happens to the request of this number in place of an answer: a status with headers, or a part of the body.
-Fault = tuple[int, dict[str, str]] | float
+# What happens to a request: a status with headers in place of the answer, a lost connection after this share of the
+# answer, or no answer until the event.
+Fault = tuple[int, dict[str, str]] | float | threading.Event
 
 
 class PagedApi:
@@ -58,6 +59,9 @@ def paged_api(
             api.headers.append({name.lower(): value for name, value in self.headers.items()})
             if api.token and self.headers["authorization"] != api.token:
                 fault = (401, {})
+            if isinstance(fault, threading.Event):
+                fault.wait(60)
+                return
             if isinstance(fault, tuple):
                 self.send_response(fault[0])
                 for name, value in fault[1].items():

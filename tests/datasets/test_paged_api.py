@@ -66,7 +66,7 @@ def test_each_way_of_paging_gives_the_whole_table(
 
 
 def test_text_stays_text_and_whole_numbers_with_missing_ones_stay_whole(tmp_path: Path) -> None:
-    rows = [{"Id": 2**60 + 1, "Code": "007", "Tags": ["a", "ü"]}, {"Id": None, "Code": "NA"}]
+    rows: list[dict[str, Any]] = [{"Id": 2**60 + 1, "Code": "007", "Tags": ["a", "ü"]}, {"Id": None, "Code": "NA"}]
     with paged_api(rows, 2) as api:
         table = _read(_dataset(api, tmp_path, rows=""))
 

@@ -62,10 +62,16 @@ def test_a_raw_table_that_is_absent_is_reported_before_anything_runs(tmp_path: P
 
     with pytest.raises(DatasetError, match=r"new\.csv does not exist"):
         check(create_pipeline(), stored, conf)
-    # The file is an output of the same run.
-    check(create_pipeline(), stored, {**conf, "predictions": {"filepath": path}})
     pd.DataFrame({"a": [1]}).to_csv(path)
     check(create_pipeline(), stored, conf)
+
+
+def test_a_raw_table_that_the_same_run_writes_is_refused(tmp_path: Path) -> None:
+    path = (tmp_path / "new.csv").as_posix()
+    stored = {name: MemoryDataset(1) for name in STORED} | {"new_customers": RawTablePartsDataset(filepath=path)}
+
+    with pytest.raises(ParameterError, match=r"predictions and new_customers are the same file, .*new\.csv: a run"):
+        check(create_pipeline(), stored, {"new_customers": {"filepath": path}, "predictions": {"filepath": path}})
 
 
 def test_parallel_processes_are_refused() -> None:

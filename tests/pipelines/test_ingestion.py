@@ -1,5 +1,6 @@
 """Claims about the ingestion of a table, with real sources; the catalog entries are those of the guide."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable
@@ -149,7 +150,7 @@ def test_a_folder_of_partitions_is_one_table(ingest: Ingest, tmp_path: Path) -> 
 
 
 def test_an_api_is_ingested_page_by_page(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = CUSTOMERS.to_dict("records")
+    rows: list[dict[str, Any]] = json.loads(CUSTOMERS.to_json(orient="records"))
     monkeypatch.setenv("CHURN_SOURCE_TOKEN", "t0ken-PLANTED")
     with paged_api(rows, 50, lambda part, *_: {"data": {"items": part, "total": len(rows)}}) as api:
         api.token = "Bearer t0ken-PLANTED"  # noqa: S105 - planted

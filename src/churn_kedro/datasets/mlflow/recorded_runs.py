@@ -193,10 +193,13 @@ def find_splits(recorded: RecordedVersion, catalog: DataCatalog) -> tuple[dict[s
     if kept is not None and all(table_digest(kept[0][part]) == digest for part, digest in wanted.items()):
         return kept
     found = "no splits" if here is None else f"other splits (train {table_digest(here[0]['train'])})"
+    commit, use_case = recorded.tags.get("git_commit", "COMMIT"), recorded.tags.get("use_case", "USE_CASE")
     raise DatasetError(
         f"The data that version {recorded.version} of {recorded.name} was trained on (train {wanted['train']}, "
         f"validation {wanted['validation']}) was not found: the data folder has {found}, and run "
-        f"{recorded.run_id} did not store them. Run data_processing on the table of that time, with its parameters."
+        f"{recorded.run_id} did not store them. Run data_processing on the table of that time, with its parameters; "
+        f"or, if DVC has the tables, `git checkout {commit} -- dvc.lock && dvc pull --with-deps "
+        f"data_processing@{use_case}`."
     )
 
 

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 # What a model depends on, beside the configuration of its use case. Documents, tests, notebooks and other use cases are
-# left out.
-_CODE = ("src", "conf/base", ":(glob)conf/*.yml", "pyproject.toml", ":(glob)requirements*.lock")
+# left out. DVC's lock names the tables.
+_CODE = ("src", "conf/base", ":(glob)conf/*.yml", "pyproject.toml", ":(glob)requirements*.lock", "dvc.lock")
 
 
 @cache
