@@ -15,7 +15,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve stack images sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow gate package audit licenses sbom lock clean
+.PHONY: help install install-dev install-serve run data train evaluate register score serve stack images sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow dvc-env gate package audit licenses sbom lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -165,6 +165,13 @@ airflow-env: .venv-airflow/.installed ## Airflow with the providers of deploy/ai
 test-airflow: install-dev airflow-env ## The tests of the DAGs with Airflow, about five minutes
 	$(BIN)/pytest tests/deploy/test_airflow.py
 
+dvc-env: .venv-dvc/.installed ## DVC, for versions of the tables (docs/data_versions.md)
+
+.venv-dvc/.installed: deploy/dvc/requirements.txt
+	$(PYTHON) -m venv .venv-dvc
+	.venv-dvc/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
+	touch $@
+
 gate: install ## Train on the sample with a registry of its own; fails unless the gate promotes
 	.ci/gate
 
@@ -186,6 +193,7 @@ lock: ## Resolve the locks again (needs uv); all have the versions of that for d
 	$(COMPILE) deploy/airflow/requirements-kubernetes.in --output-file deploy/airflow/requirements-kubernetes.txt
 	cp deploy/airflow/requirements-kubernetes.txt deploy/airflow/requirements.txt
 	$(COMPILE) deploy/airflow/requirements.in --output-file deploy/airflow/requirements.txt
+	$(COMPILE) deploy/dvc/requirements.in --output-file deploy/dvc/requirements.txt
 
 clean: ## Remove what runs and checks left behind; raw data, runs and models stay
 	rm -rf build dist mutants .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage

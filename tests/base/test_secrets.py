@@ -8,6 +8,7 @@ from churn_kedro.base.secrets import (
     hide_secrets_within,
     remember_address,
     remember_addresses,
+    remember_credentials,
     remember_secret,
     split_credentials,
 )
@@ -80,3 +81,19 @@ def test_addresses_anywhere_in_configuration_are_remembered_and_hidden_in_copies
 
     assert hide_secrets_within({"used": ["longer-secret", 2]}) == {"used": ["***", 2]}
     assert configuration["a"] == [{"filepath": "ftp://ann:longer-secret@host/x.csv"}]
+
+
+def test_credentials_hide_addresses_and_what_is_named_like_a_secret_but_no_names() -> None:
+    remember_credentials(
+        {
+            "database": {"con": "postgresql://ann:pa55-PLANTED@db/crm", "pool_size": 5},
+            "bucket": {"key": "k3y-PLANTED", "secret": "s3c-PLANTED", "client_kwargs": {"region_name": "us-east-1"}},
+            "api": {"headers": {"Authorization": "Bearer t0k-PLANTED", "Accept": "application/json"}},
+            "basic": ["ann-the-user", "b4s-PLANTED"],
+        }
+    )
+
+    shown = hide_secrets(
+        "pa55-PLANTED k3y-PLANTED s3c-PLANTED us-east-1 t0k-PLANTED Bearer t0k-PLANTED application/json b4s-PLANTED"
+    )
+    assert shown == "*** *** *** us-east-1 *** *** application/json ***"

@@ -1,12 +1,15 @@
 """Tables are read as they stand, written whole, and explained when they cannot be read."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from kedro.io import DatasetError
 
+from churn_kedro.customers.parts import TableParts
 from churn_kedro.datasets.tables import RawTableDataset, TableDataset
 
 TABLE = pd.DataFrame({"id": ["001", "002"], "balance": [1.5, None], "city": ["Łódź", "NA"]})
@@ -163,3 +166,34 @@ def test_a_defect_is_reported_with_the_file(tmp_path: Path) -> None:
 
     with pytest.raises(DatasetError, match=r"ragged\.csv: 1 record has another number of cells .* on line 3, has 3"):
         RawTableDataset(filepath=path.as_posix()).load()
+
+
+def test_a_table_in_parts_is_written_with_one_type_for_each_column(tmp_path: Path) -> None:
+    parts = [
+        pd.DataFrame({"Id": pd.array([2**60 + 1], "Int64"), "Age": [40], "Note": [None]}),
+        pd.DataFrame({"Id": pd.array([None], "Int64"), "Age": [40.5], "Note": ["x"]}),
+    ]
+
+    TableDataset(filepath=str(tmp_path / "a.parquet")).save(TableParts(lambda: parts))
+
+    stored = pq.read_table(tmp_path / "a.parquet")
+    assert stored.to_pylist() == [{"Id": 2**60 + 1, "Age": 40.0, "Note": None}, {"Id": None, "Age": 40.5, "Note": "x"}]
+
+
+def test_a_table_in_parts_that_fails_leaves_the_former_file_and_nothing_else(tmp_path: Path) -> None:
+    dataset = TableDataset(filepath=str(tmp_path / "a.parquet"))
+    dataset.save(pd.DataFrame({"Id": [1]}))
+
+    def fail() -> Iterator[pd.DataFrame]:
+        yield pd.DataFrame({"Id": [2]})
+        raise OSError("gone")
+
+    with pytest.raises(DatasetError, match="gone"):
+        dataset.save(TableParts(fail))
+    with pytest.raises(DatasetError, match=r"Id.* incompatible types: int64 vs"):
+        dataset.save(TableParts(lambda: [pd.DataFrame({"Id": [2]}), pd.DataFrame({"Id": ["x"]})]))
+    with pytest.raises(DatasetError, match=r"a table in parts is written as \.parquet only"):
+        TableDataset(filepath=str(tmp_path / "a.csv")).save(TableParts(fail))
+
+    assert dataset.load()["Id"].tolist() == [1]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]

@@ -26,6 +26,15 @@ def test_an_entry_of_the_same_type_changes_what_it_names(tmp_path: Path) -> None
     }
 
 
+def test_a_dataset_of_another_type_within_an_entry_replaces_that_of_base(tmp_path: Path) -> None:
+    base = {"source": {"type": "A", "dataset": {"type": "File", "filepath": "a.csv"}, "metadata": {"layer": "raw"}}}
+    own = {"source": {"type": "A", "dataset": {"type": "Query", "sql": "SELECT 1"}}}
+
+    merged = load_catalog(tmp_path, base, own)
+
+    assert merged["source"] == {**base["source"], "dataset": own["source"]["dataset"]}
+
+
 def test_an_entry_of_another_type_replaces_that_of_base(tmp_path: Path) -> None:
     base = {"table": {"type": "pandas.CSVDataset", "filepath": "a.csv"}, "other": {"type": "x"}}
     query = {"type": "pandas.SQLQueryDataset", "sql": "SELECT 1"}

@@ -1,6 +1,7 @@
 """Claims about the ingestion of a table, with real sources; the catalog entries are those of the guide."""
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -69,9 +70,14 @@ def ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ingest:
         catalog = DataCatalog.from_config(entries, loader["credentials"] if credentials else None)
         declaration = loader["parameters"]["customers"]
         catalog.save("ingested_customers", accept_source_customers(catalog.load("source_customers"), declaration))
-        return pd.DataFrame(RawTableDataset(filepath=str(tmp_path / "data/01_raw/bank/customers.parquet")).load())
+        return _read_stored()
 
     return run
+
+
+def _read_stored() -> pd.DataFrame:
+    path = f"{os.environ['CHURN_DATA_ROOT']}/01_raw/bank/customers.parquet"
+    return pd.DataFrame(RawTableDataset(filepath=path).load())
 
 
 def _fill(address: str, table: pd.DataFrame = CUSTOMERS) -> None:
@@ -132,6 +138,28 @@ def test_parquet_in_s3_is_ingested(ingest: Ingest, monkeypatch: pytest.MonkeyPat
         _is_bank_sample(ingest("churn_kedro.datasets.RawTablePartsDataset"))
         with pytest.raises(DatasetError, match=r"churn-source/none\.parquet does not exist"):
             ingest("churn_kedro.datasets.RawTablePartsDataset", filepath="s3://churn-source/none.parquet")
+
+
+def test_a_table_in_s3_is_replaced_as_a_whole_or_not_at_all(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[dict[str, Any]] = json.loads(CUSTOMERS.to_json(orient="records"))
+    with (
+        object_store("churn-data") as environment,
+        paged_api(rows, 50, lambda part, *_: {"data": {"items": part, "total": len(rows)}}) as api,
+    ):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("CHURN_DATA_ROOT", "s3://churn-data")
+        source = {"url": api.url, "pages": "s3://churn-data/pages", "retries": 0, "credentials": None}
+        api.faults = {2: (500, {}), 5: (404, {})}
+
+        with pytest.raises(DatasetError, match="also after 0 repetitions"):
+            ingest("churn_kedro.datasets.PagedApiDataset", **source)
+        _is_bank_sample(ingest("churn_kedro.datasets.PagedApiDataset", **source))
+        with pytest.raises(DatasetError, match="status 404"):
+            ingest("churn_kedro.datasets.PagedApiDataset", **source)
+
+        _is_bank_sample(_read_stored())
+        assert [query["page"] for query in api.asked] == ["1", "2", "3", "1", "3", "1"]
 
 
 def test_a_folder_of_partitions_is_one_table(ingest: Ingest, tmp_path: Path) -> None:

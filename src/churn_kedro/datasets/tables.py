@@ -92,19 +92,26 @@ class TableDataset(AbstractDataset[pd.DataFrame | TableParts, pd.DataFrame]):
         Raises:
             DatasetError: A column has different types in the parts, or the file is not ``.parquet``.
         """
-        is_parquet = self._filepath.suffix.lower() == ".parquet"
-        if isinstance(data, TableParts) and not is_parquet:
-            raise DatasetError(f"{self._filepath}: a table in parts is written as .parquet only.")
-        with written_whole(self._filesystem, self._filepath) as path, self._filesystem.open(path, "wb") as file:
-            if isinstance(data, TableParts):
-                _write_parts(data, file)
-            elif is_parquet:
-                _write_parquet(data, file)
-            else:
-                written = escape_formulas(data) if self._escape_formulas else data
-                written.to_csv(file, index=False, lineterminator=_line_end(written))
+        if isinstance(data, TableParts):
+            self._save_parts(data)
+        else:
+            with written_whole(self._filesystem, self._filepath) as path, self._filesystem.open(path, "wb") as file:
+                if self._filepath.suffix.lower() == ".parquet":
+                    _write_parquet(data, file)
+                else:
+                    written = escape_formulas(data) if self._escape_formulas else data
+                    written.to_csv(file, index=False, lineterminator=_line_end(written))
         if self._artifact_path is not None and self._logging_activated:
             log_copy(self._filesystem, str(self._filepath), self._artifact_path)
+
+    def _save_parts(self, data: TableParts) -> None:
+        if self._filepath.suffix.lower() != ".parquet":
+            raise DatasetError(f"{self._filepath}: a table in parts is written as .parquet only.")
+        # The file is complete before the target is opened: object stores keep what was written before an error.
+        with tempfile.TemporaryDirectory() as folder:
+            complete = _write_parts(data, Path(folder))
+            with written_whole(self._filesystem, self._filepath) as path:
+                self._filesystem.put_file(str(complete), path)
 
     def preview(self, nrows: int = 20) -> TablePreview:
         """Return the first rows for Kedro-Viz.
@@ -364,33 +371,35 @@ def _write_parquet(data: pd.DataFrame, file: IO[bytes]) -> None:
             writer.write_table(pa.Table.from_pandas(part, schema=schema, preserve_index=False))
 
 
-def _write_parts(data: TableParts, file: IO[bytes]) -> None:
-    """Write a table in parts.
+def _write_parts(data: TableParts, folder: Path) -> Path:
+    """Write a table in parts to a file in a folder.
 
     The type of a column is known after the last part (whole numbers with a missing one are floats), so the parts are
-    stored in a temporary folder first.
+    stored first.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with tempfile.TemporaryDirectory() as folder:
-        parts: list[Path] = []
-        schemas: list[pa.Schema] = []
-        for number, part in enumerate(data):
-            parts.append(Path(folder, f"{number}.parquet"))
-            try:
-                table = pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata()
-                schemas = [pa.unify_schemas([*schemas, table.schema], promote_options="permissive")]
-            except (pa.ArrowException, ValueError, TypeError) as error:
-                reason = str(error).splitlines()[0].rstrip(".")
-                raise CustomerTableError(
-                    f"The cells of a column have different types up to row {part.index[-1] + 1:,}: {reason}. Convert "
-                    "the column in the source, such as with CAST in a query."
-                ) from error
-            pq.write_table(table, parts[-1], compression="lz4")
-        with pq.ParquetWriter(file, *schemas, compression="lz4") as writer:
-            for path in parts:
-                writer.write_table(pq.read_table(path).cast(*schemas))
+    parts: list[Path] = []
+    schemas: list[pa.Schema] = []
+    for number, part in enumerate(data):
+        parts.append(folder / f"{number}.parquet")
+        try:
+            table = pa.Table.from_pandas(part, preserve_index=False).replace_schema_metadata()
+            schemas = [pa.unify_schemas([*schemas, table.schema], promote_options="permissive")]
+        except (pa.ArrowException, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise CustomerTableError(
+                f"The cells of a column have different types up to row {part.index[-1] + 1:,}: {reason}. Convert the "
+                "column in the source, such as with CAST in a query."
+            ) from error
+        pq.write_table(table, parts[-1], compression="lz4")
+    complete = folder / "complete.parquet"
+    with pq.ParquetWriter(complete, *schemas, compression="lz4") as writer:
+        for path in parts:
+            writer.write_table(pq.read_table(path).cast(*schemas))
+            path.unlink()
+    return complete
 
 
 def _texts(cells: pd.Series) -> pd.Series:

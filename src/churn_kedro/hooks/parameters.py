@@ -38,6 +38,7 @@ RUNTIME_PARAMETERS = (
     "scoring_version",
     "snapshot_table",
     "snapshots_to_score",
+    "source_customers",
     "stream",
 )
 

@@ -28,6 +28,7 @@ def project(tmp_path: Path) -> Path:
         ("conf/shop/parameters/new.yml", True),
         ("pyproject.toml", True),
         ("requirements.lock", True),
+        ("dvc.lock", True),
         ("conf/gym/globals.yml", False),
         ("docs/guide.md", False),
         ("data/customers.csv", False),
