@@ -100,7 +100,7 @@ def test_a_database_that_refuses_the_user_is_one_sentence_without_the_password(p
 
     assert ended.returncode == 1
     message = ended.stderr.rpartition("Error: ")[2]
-    assert "source_customers (SQLQueryDataset) fails after 0 rows: password authentication failed" in message
+    assert "The source (SQLQueryDataset) fails after 0 rows: password authentication failed" in message
     assert "\n" not in message.strip()
     assert "Traceback" not in ended.stderr
     assert PLANTED not in ended.stdout + ended.stderr

@@ -106,7 +106,7 @@ def test_a_query_in_postgresql_is_ingested_in_chunks(ingest: Ingest, monkeypatch
             ingest("pandas.SQLQueryDataset")
 
     message = str(raised.value.__cause__)
-    assert "source_customers (SQLQueryDataset) fails after 0 rows: password authentication failed" in message
+    assert "The source (SQLQueryDataset) fails after 0 rows: password authentication failed" in message
     assert "PLANTED" not in str(raised.value)
 
 
@@ -120,7 +120,7 @@ def test_a_query_in_sqlite_is_ingested_and_a_failing_one_leaves_the_former_table
     stored = (tmp_path / "data/01_raw/bank/customers.parquet").read_bytes()
 
     _is_bank_sample(first.sort_values("RowNumber", ignore_index=True))
-    with pytest.raises(DatasetError, match=r"fails after 0 rows: no such table: other\. Check its entry"):
+    with pytest.raises(DatasetError, match=r"fails after 0 rows: no such table: other\. Check its catalog entry"):
         ingest("pandas.SQLQueryDataset", sql="SELECT * FROM other")
     mixed = "SELECT *, CASE WHEN RowNumber > 100 THEN '?' ELSE 1 END AS Mixed FROM customers ORDER BY RowNumber"
     with pytest.raises(DatasetError, match=r"different types up to row 120: .*Mixed.*int64 vs"):

@@ -154,7 +154,7 @@ class PagedApiDataset(AbstractDataset[Any, Iterator[pd.DataFrame]]):
         if page["total"] is not None and page["total"] != n_rows:
             raise CustomerTableError(
                 f"{page['total']:,} rows are announced, but the {number} pages have {n_rows:,}. If the table changed "
-                "meanwhile, run `kedro run --pipelines ingestion` again; if the API has a largest page or offset, ask "
+                "meanwhile, run the command again; if the API has a largest page or offset, ask "
                 "for less with `parameters` of the catalog entry."
             )
 
@@ -193,7 +193,7 @@ class PagedApiDataset(AbstractDataset[Any, Iterator[pd.DataFrame]]):
                     reason = error if isinstance(error, NoAnswerError) else f"{host} answers without complete JSON"
                     raise DatasetError(
                         f"{reason}, also after {self._retries} repetitions. The pages that have arrived are kept for "
-                        f"{self._keep_hours:g} hours: `kedro run --pipelines ingestion` continues with the next one."
+                        f"{self._keep_hours:g} hours: the same command continues with the next one."
                     ) from error
                 wanted = getattr(error, "retry_after", None)
                 wait = min(_LONGEST_WAIT_SECONDS, _FIRST_WAIT_SECONDS * 2**attempt if wanted is None else wanted)
@@ -201,7 +201,7 @@ class PagedApiDataset(AbstractDataset[Any, Iterator[pd.DataFrame]]):
                 self._sleep(wait)
             except RequestFailedError as error:
                 raise DatasetError(
-                    f"{error}. Check `url`, `parameters` and `credentials` of the entry in catalog/ingestion.yml."
+                    f"{error}. Check `url`, `parameters` and `credentials` of the catalog entry."
                 ) from error
         raise AssertionError
 

@@ -61,16 +61,16 @@ class SourceTableDataset(AbstractDataset[Any, TableParts]):
         if isinstance(raised, UserInputError | DatasetError):
             return hide_secrets(str(raised))
         return hide_secrets(
-            f"source_customers ({self._name}) fails after {rows:,} rows: {database_reason(raised)}. Check its entry in "
-            "catalog/ingestion.yml and its credentials, and run `kedro run --pipelines ingestion` again."
+            f"The source ({self._name}) fails after {rows:,} rows: {database_reason(raised)}. Check its catalog entry "
+            "and its credentials, and run the command again."
         )
 
     def save(self, data: Any) -> None:
         """Raise an error, since sources are read-only."""
-        raise DatasetError("source_customers is a table of another system and read-only.")
+        raise DatasetError("A table of another system is read-only.")
 
     def _build(self) -> AbstractDataset[Any, Any]:
-        built: AbstractDataset[Any, Any] = AbstractDataset.from_config("source_customers", self._dataset)
+        built: AbstractDataset[Any, Any] = AbstractDataset.from_config("source", self._dataset)
         return built
 
     def _exists(self) -> bool:
@@ -93,6 +93,6 @@ def _tables(loaded: Any) -> Iterator[pd.DataFrame]:
             yield from _tables(one)
     else:
         raise CustomerTableError(
-            f"source_customers loads an object of type {type(loaded).__name__}; expected a pandas table, an iterable "
-            "of tables or partitions. Correct the type of its dataset in catalog/ingestion.yml."
+            f"The source loads an object of type {type(loaded).__name__}; expected a pandas table, an iterable of "
+            "tables or partitions. Correct the type of `dataset` in its catalog entry."
         )

@@ -123,4 +123,6 @@ class LineageHooks:
 def _find_source(entry: dict[str, Any], name: str) -> str:
     """Find where a table is read from: a file, a folder, an address or a query of a catalog entry; else its name."""
     dataset = entry.get("dataset", entry)
-    return str(next((dataset[key] for key in ("filepath", "path", "url", "sql") if key in dataset), name))
+    if "sql" in dataset:
+        return " ".join(str(dataset["sql"]).split())
+    return str(next((dataset[key] for key in ("filepath", "path", "url") if key in dataset), name))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from churn_kedro.hooks.lineage import LineageHooks
 
+_LONGEST_SOURCE = 100
+
 
 class SummaryHooks:
     """Measure the time of each pipeline, and print a summary at the end of a run.
@@ -127,4 +129,6 @@ class SummaryHooks:
         table, source = self._lineage.inputs[name], self._lineage.sources[name]
         age = describe_age(source) if name in self._files else ""
         facts = [f"{table.profile['num_rows']:,} rows", f"digest {table.digest[:8]}", age]
-        return f"{self._shorten(source)}: {', '.join(filter(None, facts))}"
+        # A query may be long.
+        shown = source if len(source) <= _LONGEST_SOURCE or name in self._files else f"{source[:_LONGEST_SOURCE]}…"
+        return f"{self._shorten(shown)}: {', '.join(filter(None, facts))}"
