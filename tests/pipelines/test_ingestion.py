@@ -123,7 +123,7 @@ def test_a_query_in_sqlite_is_ingested_and_a_failing_one_leaves_the_former_table
     with pytest.raises(DatasetError, match=r"fails after 0 rows: no such table: other\. Check its catalog entry"):
         ingest("pandas.SQLQueryDataset", sql="SELECT * FROM other")
     mixed = "SELECT *, CASE WHEN RowNumber > 100 THEN '?' ELSE 1 END AS Mixed FROM customers ORDER BY RowNumber"
-    with pytest.raises(DatasetError, match=r"different types up to row 120: .*Mixed.*int64 vs"):
+    with pytest.raises(DatasetError, match=r"rows up to 120 cannot be stored in a table: .*Mixed.*int64 vs"):
         ingest("pandas.SQLQueryDataset", sql=mixed, load_args={"chunksize": 50})
     assert (tmp_path / "data/01_raw/bank/customers.parquet").read_bytes() == stored
     assert [path.name for path in (tmp_path / "data/01_raw/bank").iterdir()] == ["customers.parquet"]

@@ -390,8 +390,8 @@ def _write_parts(data: TableParts, folder: Path) -> Path:
         except (pa.ArrowException, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise CustomerTableError(
-                f"The cells of a column have different types up to row {part.index[-1] + 1:,}: {reason}. Convert the "
-                "column in the source, such as with CAST in a query."
+                f"The rows up to {part.index[-1] + 1:,} cannot be stored in a table: {reason}. Convert the column in "
+                "the source, such as with CAST in a query."
             ) from error
         pq.write_table(table, parts[-1], compression="lz4")
     complete = folder / "complete.parquet"
