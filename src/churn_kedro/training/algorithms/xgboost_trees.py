@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xgboost as xgb
@@ -19,6 +19,9 @@ from churn_kedro.models import Learning
 from churn_kedro.training.algorithms.interface import Device, FoldFit, Hyperparameters, Problem, Watch
 from churn_kedro.training.folds import FoldInputs, Sample
 from churn_kedro.training.parameters import AlgorithmName
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
 
 # Parameters that training sets itself.
 _FIXED = frozenset(
@@ -49,6 +52,8 @@ _OBJECTIVES: dict[Task, tuple[str, str]] = {
 # Hyperparameters in the unit of the loss or of its gradient, with the exponent of the target's unit.
 _POWERS_OF_THE_TARGET = {"gamma": 2, "reg_alpha": 1, "max_delta_step": 1}
 _DEFAULT_LEARNING_RATE = 0.3
+# A lost worker ends a fit on a cluster after this time.
+_SECONDS_WITHOUT_WORKER = 60
 
 
 @dataclass(frozen=True)
@@ -133,21 +138,66 @@ class XGBoost:
             Fitted ``XGBClassifier`` or ``XGBRegressor``.
         """
         booster = xgb.train(_settings(hyperparameters, problem, constraints), matrix, num_boost_round=rounds)
-        # The model is scored on other machines: with their number of threads, on the CPU.
-        booster.set_param({"nthread": 0, "device": "cpu"})
-        kind = xgb.XGBRegressor if problem.learning.task == "regression" else xgb.XGBClassifier
-        trees = kind(
-            n_estimators=rounds,
-            objective=_OBJECTIVES[problem.learning.task][0],
-            tree_method="hist",
+        return _as_estimator(booster, matrix.feature_types, constraints, hyperparameters, problem, rounds)
+
+    def grow_on_cluster(
+        self,
+        rows: dd.DataFrame,
+        sample: Sample,
+        hyperparameters: Hyperparameters,
+        problem: Problem,
+        rounds: int,
+    ) -> Any:
+        """Fit trees on rows that are distributed over the workers of a Dask cluster.
+
+        The workers add up histograms. How rows are assigned to workers may change between runs, and with it the rows
+        that ``subsample`` draws and the order of sums, so trees are equal within noise only.
+
+        Args:
+            rows: Inputs in the order of the sample, float32; then ``target``, and ``weight`` if there are weights.
+            sample: Types and constraints of the inputs.
+            hyperparameters: Hyperparameters of the trial.
+            problem: Learning problem.
+            rounds: Number of trees per class.
+
+        Returns:
+            Fitted ``XGBClassifier`` or ``XGBRegressor``.
+
+        Raises:
+            ClusterError: A worker was lost during the fit.
+        """
+        from xgboost import dask as xgb_dask
+        from xgboost.collective import Config
+
+        # Inputs, target and weights are taken from the same partitions, which are computed once.
+        rows = rows.persist()
+        inputs = rows[[name for name in rows.columns if name not in ("target", "weight")]]
+        matrix = xgb_dask.DaskQuantileDMatrix(
+            None,
+            inputs,
+            rows["target"],
+            weight=rows["weight"] if "weight" in rows.columns else None,
+            feature_types=list(sample.types),
             enable_categorical=True,
-            feature_types=matrix.feature_types,
-            random_state=problem.random_state,
-            **_limits(constraints),
-            **scale(hyperparameters, problem.learning),
         )
-        trees.load_model(bytearray(booster.save_raw("ubj")))
-        return trees
+        # Each worker uses its own number of threads, and no device, which several workers would share.
+        settings = {
+            name: value
+            for name, value in _settings(hyperparameters, problem, sample.constraints).items()
+            if name not in ("nthread", "device")
+        }
+        trained = xgb_dask.train(
+            None,
+            settings,
+            matrix,
+            num_boost_round=rounds,
+            verbose_eval=False,
+            coll_cfg=Config(timeout=_SECONDS_WITHOUT_WORKER),
+        )
+        booster: xgb.Booster = trained["booster"]
+        # As in memory, where inputs have no names.
+        booster.feature_names = None
+        return _as_estimator(booster, list(sample.types), sample.constraints, hyperparameters, problem, rounds)
 
     def complexity(self, fitted: Any) -> dict[str, int]:
         """Return the numbers of trees and leaves."""
@@ -155,6 +205,32 @@ class XGBoost:
         trees = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
         leaves = sum(sum(left == -1 for left in tree["left_children"]) for tree in trees)
         return {"trees": len(trees), "leaves": leaves}
+
+
+def _as_estimator(
+    booster: xgb.Booster,
+    types: Any,
+    constraints: InputConstraints,
+    hyperparameters: Hyperparameters,
+    problem: Problem,
+    rounds: int,
+) -> Any:
+    """Wrap trees in scikit-learn's interface."""
+    # The model is scored on other machines: with their number of threads, on the CPU.
+    booster.set_param({"nthread": 0, "device": "cpu"})
+    kind = xgb.XGBRegressor if problem.learning.task == "regression" else xgb.XGBClassifier
+    trees = kind(
+        n_estimators=rounds,
+        objective=_OBJECTIVES[problem.learning.task][0],
+        tree_method="hist",
+        enable_categorical=True,
+        feature_types=types,
+        random_state=problem.random_state,
+        **_limits(constraints),
+        **scale(hyperparameters, problem.learning),
+    )
+    trees.load_model(bytearray(booster.save_raw("ubj")))
+    return trees
 
 
 class _WatchCallback(TrainingCallback):
