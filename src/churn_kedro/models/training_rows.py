@@ -106,6 +106,23 @@ def find_version_training_rows(
     return in_training
 
 
+def count_digested(model: RegisteredModel, digests: np.ndarray, declaration: CustomerDeclaration) -> int | None:
+    """Count rows that a version was trained on.
+
+    Args:
+        model: The version, loaded with its training rows.
+        digests: Digests of the rows, see :func:`digest_partition`.
+        declaration: The table's declaration.
+
+    Returns:
+        Number of rows; None where the training rows were not recorded.
+    """
+    name = _name(_identifying(declaration))
+    if model.training_rows is None or name not in model.training_rows:
+        return None
+    return int(np.isin(digests, model.training_rows[name].to_numpy()).sum())
+
+
 def count_new_rows(model: RegisteredModel, customers: pd.DataFrame, declaration: CustomerDeclaration) -> int | None:
     """Count customers that a version was not trained on.
 

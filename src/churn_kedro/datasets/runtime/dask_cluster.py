@@ -35,8 +35,13 @@ def connect() -> Client:
     try:
         import dask
 
-        # Read at the import: otherwise each connection, and each end of a worker, is reported.
-        dask.config.set({"logging": {"distributed": "error", "distributed.client": "error"}})
+        # Read when distributed is imported, here and by workers: else they report each connection and each end.
+        dask.config.set(
+            {
+                "logging": {"distributed": "error"},
+                "distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED": "error",
+            }
+        )
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise DatasetError(

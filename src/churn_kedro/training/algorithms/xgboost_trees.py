@@ -186,14 +186,16 @@ class XGBoost:
             for name, value in _settings(hyperparameters, problem, sample.constraints).items()
             if name not in ("nthread", "device")
         }
-        trained = xgb_dask.train(
-            None,
-            settings,
-            matrix,
-            num_boost_round=rounds,
-            verbose_eval=False,
-            coll_cfg=Config(timeout=_SECONDS_WITHOUT_WORKER),
-        )
+        # Workers would print their numbers.
+        with xgb.config_context(verbosity=0):
+            trained = xgb_dask.train(
+                None,
+                settings,
+                matrix,
+                num_boost_round=rounds,
+                verbose_eval=False,
+                coll_cfg=Config(timeout=_SECONDS_WITHOUT_WORKER),
+            )
         booster: xgb.Booster = trained["booster"]
         # As in memory, where inputs have no names.
         booster.feature_names = None
