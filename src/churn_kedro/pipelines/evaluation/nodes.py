@@ -157,7 +157,7 @@ def score_test_customers(
 def measure_all_test_customers(
     candidate: RegisteredModel, all_customers: LargeParts, declaration: CustomerDeclaration
 ) -> RunMetrics:
-    """Compute the metrics of all test customers of a table larger than memory, of which the test customers are a sample.
+    """Compute the metrics of all test customers of a table larger than memory.
 
     Args:
         candidate: The version.
