@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,9 @@ from churn_kedro.customers.validation import set_aside_invalid
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-# The parts of a prepared table: train, validation and test, rejected and duplicate if there are such rows. Empty if
-# the table is read into memory.
-LargeParts = Mapping[str, "dd.DataFrame"]
+# Dask tables by part: train, validation and test, rejected and duplicate if there are such rows. Empty if the table is
+# read into memory. Kedro resolves the types of nodes, so Dask's, which would have to be imported, is not named.
+LargeParts = Mapping[str, Any]
 # Columns of a prepared table beside the declared ones. Arrow does not read folders that begin with an underscore.
 PART, REASONS = "part_of_split", "reasons_of_rejection"
 _EXAMPLES = 3

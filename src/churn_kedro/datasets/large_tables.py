@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
+from churn_kedro.base import UserInputError
 from churn_kedro.customers import PART, LargeParts, LargeTable, read_delimited
 from churn_kedro.datasets.files import made_again, open_filesystem
 from churn_kedro.datasets.runtime.dask_cluster import connect
@@ -218,19 +219,34 @@ class PreparedTableDataset(AbstractDataset[LargeTable, LargeParts]):
 
         Args:
             data: The table; without effect if it is empty.
+
+        Raises:
+            DatasetError: Workers were lost, or there is no cluster.
         """
         if data.frame is None:
             return
         connect()
         with suppress(FileNotFoundError):
             self._filesystem.rm(self._marker)
-        data.frame.to_parquet(
-            self._url,
-            partition_on=[PART],
-            overwrite=True,
-            write_index=False,
-            storage_options=self._credentials,
-        )
+        from distributed import KilledWorker
+
+        try:
+            data.frame.to_parquet(
+                self._url,
+                partition_on=[PART],
+                overwrite=True,
+                write_index=False,
+                storage_options=self._credentials,
+            )
+        except KilledWorker as error:
+            raise DatasetError(
+                f"Dask workers were lost while a partition of {self._filepath} was computed, the last one after "
+                "several attempts. The usual reason is their memory limit: use workers with more memory, or smaller "
+                "files."
+            ) from error
+        except UserInputError as error:
+            # Of a worker that read a partition.
+            raise DatasetError(str(error)) from error
         self._filesystem.pipe_file(self._marker, b"")
 
     @property

@@ -68,7 +68,8 @@ def connect() -> Client:
             threads_per_worker=1,
             memory_limit=limit,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,
         )
         client = Client(cluster, set_as_default=True)
