@@ -57,11 +57,18 @@ def test_a_split_that_depends_on_other_rows_is_refused(method: str, declaration:
         prepare_large_table(LargeTable(object()), declaration, split)
 
 
-def test_a_table_without_identifier_is_refused(declaration: CustomerDeclaration) -> None:
+def test_without_identifier_equal_rows_have_one_part(
+    raw_customers: pd.DataFrame, declaration: CustomerDeclaration
+) -> None:
     alone = declaration.model_copy(update={"columns": [c for c in declaration.columns if c.role != "id"]})
+    anonymous = raw_customers.drop(columns="Id")
 
-    with pytest.raises(ParameterError, match=r"no column of parameters/customers.yml has role id"):
-        prepare_large_table(LargeTable(object()), alone, SPLIT)
+    prepared = prepare_partition(pd.concat([anonymous, anonymous]), alone, SPLIT)
+
+    parts = prepared[PART].to_numpy()
+    assert (parts[:400] == parts[400:]).all()
+    # Binomial with 400 rows: a standard deviation of 9.
+    assert abs(int((parts[:400] == "test").sum()) - 100) < 36
 
 
 def test_without_a_large_table_nothing_is_prepared_and_described(declaration: CustomerDeclaration) -> None:

@@ -58,13 +58,7 @@ def prepare_large_table(raw: LargeTable, declaration: CustomerDeclaration, split
     if split.method != "hash":
         raise ParameterError(
             f"data_processing.split.method is {split.method}, but a table that is read in partitions (sample_rows) can "
-            "be split by a hash of the identifier only. Set it to hash: "
-            "`--params data_processing.split.method=hash`."
-        )
-    if not declaration.id_names:
-        raise ParameterError(
-            "A table that is read in partitions (sample_rows) is split by a hash of the identifier, but no column of "
-            "parameters/customers.yml has role id. Declare one."
+            "be split by a hash only. Set it to hash: `--params data_processing.split.method=hash`."
         )
     layout = prepare_partition(raw.frame._meta, declaration, split)
     return LargeTable(raw.frame.map_partitions(prepare_partition, declaration, split, meta=layout))

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from churn_kedro.base import ParameterError, Parameters, Record
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
-from churn_kedro.customers.digests import table_digest
+from churn_kedro.customers.digests import row_digests, table_digest
 from churn_kedro.customers.near_duplicates import group_near_duplicates
 
 SplitMethod = Literal["random", "time", "group", "hash", "copies"]
@@ -24,8 +24,8 @@ class SplitParameters(Parameters):
     method: SplitMethod = Field(
         "random",
         description="random: stratified by class; time: test on the latest rows; group: no group in two parts; hash: "
-        "by a hash of the identifier, so that a customer stays in its part as the table grows; copies: no rows with "
-        "equal or nearly equal features in two parts.",
+        "by a hash of the identifier (without one: of all cells), so that a customer stays in its part as the table "
+        "grows; copies: no rows with equal or nearly equal features in two parts.",
     )
     test_size: float = Field(gt=0, lt=1, description="Share of all customers kept for the final evaluation.")
     validation_size: float = Field(
@@ -292,31 +292,31 @@ def rows_before(moments: np.ndarray, start: np.datetime64, gap_days: float) -> n
 
 
 def _by_hash(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
-    if not declaration.id_names:
-        raise ParameterError(
-            "data_processing.split.method is hash, but no column of parameters/customers.yml has role id."
-        )
     part = hash_parts(customers, declaration, parameters)
     train, validation, test = (np.flatnonzero(part == name) for name in PARTS)
     return train, validation, test
 
 
 def hash_parts(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> np.ndarray:
-    """Assign customers to parts by a hash of the identifier, which depends on no other row.
+    """Assign customers to parts by a hash, so that the part of a row depends on no other row.
 
     Args:
         customers: Valid customers.
-        declaration: The table's declaration, with at least one identifier.
+        declaration: The table's declaration.
         parameters: Shares and salt.
 
     Returns:
-        ``train``, ``validation`` or ``test``, shape (n,).
+        ``train``, ``validation`` or ``test``, shape (n,): by the identifier, or by all cells where none is declared.
     """
     # SHA-256 does not depend on the version of Python or pandas.
     salt = f"{parameters.random_state}\0"
-    keys, *others = (customers[name].fillna("").astype("str") for name in declaration.id_names)
-    for other in others:
-        keys = keys.str.cat(other, sep="\0")
+    if declaration.id_names:
+        keys, *others = (customers[name].fillna("").astype("str") for name in declaration.id_names)
+        for other in others:
+            keys = keys.str.cat(other, sep="\0")
+    else:
+        columns = [column.name for column in declaration.required_columns(with_target=True)]
+        keys = pd.Series(row_digests(customers[columns]))
     position = np.array(
         [int.from_bytes(hashlib.sha256(f"{salt}{key}".encode()).digest()[:8], "big") / 2**64 for key in keys]
     )

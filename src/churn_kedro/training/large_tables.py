@@ -117,7 +117,7 @@ def fit_on_all_rows(
     from churn_kedro.training.algorithms.xgboost_trees import XGBoost
 
     declaration = configuration.declaration
-    factors = _weight_factors(parts, whole, declaration, configuration.training.class_weight)
+    factors = weight_factors(parts, whole, declaration, configuration.training.class_weight)
     layout = dict.fromkeys([*(f"f{place}" for place in range(len(sample.types))), "target"], "float32")
     if factors is not None:
         layout["weight"] = "float32"
@@ -150,10 +150,20 @@ def encode_rows(
     return table
 
 
-def _weight_factors(
+def weight_factors(
     parts: LargeParts, whole: WholeTable, declaration: CustomerDeclaration, class_weight: ClassWeight
 ) -> np.ndarray | None:
-    """Return the factors that give all rows weights of mean 1, and balanced classes if they are wanted."""
+    """Find the factors that give all training rows weights of mean 1, and balanced classes if they are wanted.
+
+    Args:
+        parts: Parts of the large table.
+        whole: Counts of its rows.
+        declaration: The table's declaration.
+        class_weight: Class weights.
+
+    Returns:
+        A factor for each class, shape (n_classes,), or one for all rows, shape (1,); None: no weights.
+    """
     balanced = class_weight == "balanced" and bool(declaration.classes)
     if declaration.weight is None:
         if not balanced:
