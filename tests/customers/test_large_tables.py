@@ -8,7 +8,6 @@ from churn_kedro.customers.declaration import CustomerDeclaration
 from churn_kedro.customers.large_tables import (
     PART,
     REASONS,
-    LargeTable,
     describe_large_table,
     prepare_large_table,
     prepare_partition,
@@ -54,7 +53,7 @@ def test_a_split_that_depends_on_other_rows_is_refused(method: str, declaration:
     split = SplitParameters.model_validate(SPLIT.model_dump() | {"method": method})
 
     with pytest.raises(ParameterError, match=r"--params data_processing.split.method=hash"):
-        prepare_large_table(LargeTable(object()), declaration, split)
+        prepare_large_table({"raw": object()}, declaration, split)
 
 
 def test_without_identifier_equal_rows_have_one_part(
@@ -74,5 +73,5 @@ def test_without_identifier_equal_rows_have_one_part(
 def test_without_a_large_table_nothing_is_prepared_and_described(declaration: CustomerDeclaration) -> None:
     by_chance = SPLIT.model_copy(update={"method": "random"})
 
-    assert prepare_large_table(LargeTable(), declaration, by_chance).frame is None
+    assert prepare_large_table({}, declaration, by_chance) == {}
     assert describe_large_table({}, declaration, 0.0) is None

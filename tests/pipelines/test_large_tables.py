@@ -16,7 +16,7 @@ from kedro.io import DatasetError
 from sklearn.metrics import roc_auc_score
 
 from churn_kedro.customers.declaration import CustomerTableError
-from churn_kedro.customers.large_tables import LargeParts, LargeTable
+from churn_kedro.customers.large_tables import LargeTables
 from churn_kedro.customers.splits import CustomerParts, SplitManifest, SplitParameters, split_customers
 from churn_kedro.customers.validation import set_aside_invalid
 from churn_kedro.datasets.large_tables import LargeTableDataset, PreparedTableDataset, SampledTableDataset
@@ -82,7 +82,7 @@ def _divide(raw: pd.DataFrame) -> CustomerParts:
     return split_customers(valid, DECLARATION, SPLIT)
 
 
-def _prepare(table: Path, target: Path) -> LargeParts:
+def _prepare(table: Path, target: Path) -> LargeTables:
     raw = LargeTableDataset(filepath=str(table), sample_rows=SAMPLE_ROWS).load()
     dataset = PreparedTableDataset(filepath=str(target), sample_rows=SAMPLE_ROWS)
     dataset.save(prepare_all_customers(raw, DECLARATION, SPLIT))
@@ -90,7 +90,7 @@ def _prepare(table: Path, target: Path) -> LargeParts:
 
 
 @pytest.fixture(scope="module")
-def prepared(cluster: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> LargeParts:
+def prepared(cluster: None, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> LargeTables:
     return _prepare(folder, tmp_path_factory.mktemp("prepared") / "all")
 
 
@@ -100,17 +100,17 @@ def sample(cluster: None, folder: Path) -> CustomerParts:
 
 
 @pytest.fixture(scope="module")
-def manifest(sample: CustomerParts, prepared: LargeParts) -> SplitManifest:
+def manifest(sample: CustomerParts, prepared: LargeTables) -> SplitManifest:
     whole = pd.concat(sample)
     return describe_parts(whole, sample, sample, prepared, DECLARATION, SPLIT, 0.05)
 
 
 @pytest.fixture(scope="module")
-def trained(sample: CustomerParts, manifest: SplitManifest, prepared: LargeParts) -> Training:
+def trained(sample: CustomerParts, manifest: SplitManifest, prepared: LargeTables) -> Training:
     return _train(sample, manifest, prepared)
 
 
-def _train(sample: CustomerParts, manifest: SplitManifest, prepared: LargeParts) -> Training:
+def _train(sample: CustomerParts, manifest: SplitManifest, prepared: LargeTables) -> Training:
     known = compare_given(sample.train, sample.validation, manifest, DECLARATION, given=GIVEN)
     return fit_model(
         known.development,
@@ -122,7 +122,7 @@ def _train(sample: CustomerParts, manifest: SplitManifest, prepared: LargeParts)
     )
 
 
-def test_each_row_has_the_part_that_it_has_in_memory(prepared: LargeParts, in_memory: CustomerParts) -> None:
+def test_each_row_has_the_part_that_it_has_in_memory(prepared: LargeTables, in_memory: CustomerParts) -> None:
     for name, expected in in_memory._asdict().items():
         found = prepared[name].compute()
         assert sorted(found["Id"]) == sorted(expected["Id"])
@@ -151,7 +151,7 @@ def test_the_manifest_counts_all_rows_and_its_digests_do_not_depend_on_partition
     assert describe_parts(pd.concat(in_memory), in_memory, in_memory, again, DECLARATION, SPLIT, 0.05).whole == whole
 
 
-def test_too_many_rejected_rows_stop_the_run(sample: CustomerParts, prepared: LargeParts) -> None:
+def test_too_many_rejected_rows_stop_the_run(sample: CustomerParts, prepared: LargeTables) -> None:
     with pytest.raises(CustomerTableError, match=r"1 of 12,000 rows \(0.0%\) break the declaration"):
         describe_parts(pd.concat(sample), sample, sample, prepared, DECLARATION, SPLIT, 0.0)
 
@@ -180,7 +180,7 @@ def _plain_manifest(parts: CustomerParts) -> SplitManifest:
 
 
 def test_the_same_partitions_give_the_same_model(
-    trained: Training, sample: CustomerParts, manifest: SplitManifest, prepared: LargeParts
+    trained: Training, sample: CustomerParts, manifest: SplitManifest, prepared: LargeTables
 ) -> None:
     again = _train(sample, manifest, prepared)
 
@@ -199,7 +199,7 @@ def test_metrics_of_all_test_customers_are_those_in_memory(
     trained: Training,
     sample: CustomerParts,
     manifest: SplitManifest,
-    prepared: LargeParts,
+    prepared: LargeTables,
     in_memory: CustomerParts,
 ) -> None:
     known = compare_given(sample.train, sample.validation, manifest, DECLARATION, given=GIVEN)
@@ -236,10 +236,10 @@ def _die_once(part: pd.DataFrame, flag: str) -> pd.DataFrame:
 
 
 def test_a_partition_of_a_lost_worker_is_computed_again(
-    cluster: None, folder: Path, prepared: LargeParts, tmp_path: Path
+    cluster: None, folder: Path, prepared: LargeTables, tmp_path: Path
 ) -> None:
-    raw = LargeTableDataset(filepath=str(folder), sample_rows=SAMPLE_ROWS).load().frame
-    frail = LargeTable(raw.map_partitions(_die_once, str(tmp_path / "died"), meta=raw._meta))
+    raw = LargeTableDataset(filepath=str(folder), sample_rows=SAMPLE_ROWS).load()["raw"]
+    frail = {"raw": raw.map_partitions(_die_once, str(tmp_path / "died"), meta=raw._meta)}
     dataset = PreparedTableDataset(filepath=str(tmp_path / "all"), sample_rows=SAMPLE_ROWS)
 
     dataset.save(prepare_all_customers(frail, DECLARATION, SPLIT))
@@ -255,13 +255,12 @@ def _fail(part: pd.DataFrame) -> pd.DataFrame:
 
 def test_a_table_whose_writing_failed_is_not_read(cluster: None, folder: Path, tmp_path: Path) -> None:
     _prepare(folder, tmp_path / "all")
-    raw = LargeTableDataset(filepath=str(folder), sample_rows=SAMPLE_ROWS).load().frame
+    raw = LargeTableDataset(filepath=str(folder), sample_rows=SAMPLE_ROWS).load()["raw"]
     dataset = PreparedTableDataset(filepath=str(tmp_path / "all"), sample_rows=SAMPLE_ROWS, made_by="data_processing")
 
-    prepared = prepare_all_customers(LargeTable(raw), DECLARATION, SPLIT).frame
-    assert prepared is not None
+    prepared = prepare_all_customers({"raw": raw}, DECLARATION, SPLIT)["prepared"]
     with pytest.raises(DatasetError, match=r"^broken$"):
-        dataset.save(LargeTable(prepared.map_partitions(_fail, meta=prepared._meta)))
+        dataset.save({"prepared": prepared.map_partitions(_fail, meta=prepared._meta)})
 
     with pytest.raises(DatasetError, match=r"has no complete table. Run `kedro run --pipelines data_processing` first"):
         dataset.load()
@@ -281,7 +280,7 @@ def test_without_the_switch_dask_is_not_imported(folder: Path, tmp_path: Path) -
         "import sys; from churn_kedro.datasets import *\n"
         f"path, target = {str(folder / 'part-0.parquet')!r}, {str(tmp_path)!r}\n"
         "assert len(SampledTableDataset(filepath=path).load()) == 3000\n"
-        "assert LargeTableDataset(filepath=path).load().frame is None\n"
+        "assert LargeTableDataset(filepath=path).load() == {}\n"
         "dataset = PreparedTableDataset(filepath=target)\n"
         "dataset.save(LargeTableDataset(filepath=path).load())\n"
         "assert dataset.load() == {}\n"

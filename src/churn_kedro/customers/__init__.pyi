@@ -13,8 +13,7 @@ from .digests import row_digests as row_digests, table_digest as table_digest
 from .display_names import FILE_NAMES as FILE_NAMES, DisplayNames as DisplayNames
 from .large_tables import (
     PART as PART,
-    LargeParts as LargeParts,
-    LargeTable as LargeTable,
+    LargeTables as LargeTables,
     describe_large_part as describe_large_part,
     describe_large_table as describe_large_table,
     prepare_large_table as prepare_large_table,

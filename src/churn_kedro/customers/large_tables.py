@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,48 +19,39 @@ from churn_kedro.customers.validation import set_aside_invalid
 if TYPE_CHECKING:
     import dask.dataframe as dd
 
-# Dask tables by part: train, validation and test, rejected and duplicate if there are such rows. Empty if the table is
-# read into memory. Kedro resolves the types of nodes, so Dask's, which would have to be imported, is not named.
-LargeParts = Mapping[str, Any]
+# Dask tables by name: raw as the files have it; prepared with all rows; or its parts train, validation and test, and
+# rejected and duplicate if there are such rows. Empty if the table is read into memory. Kedro resolves the types of
+# nodes, so Dask's, which would have to be imported, is not named.
+LargeTables = Mapping[str, Any]
 # Columns of a prepared table beside the declared ones. Arrow does not read folders that begin with an underscore.
 PART, REASONS = "part_of_split", "reasons_of_rejection"
 _EXAMPLES = 3
 
 
-@dataclass(frozen=True)
-class LargeTable:
-    """A table larger than memory, in partitions that Dask computes when they are needed.
-
-    Attributes:
-        frame: The partitions; None: the table is read into memory, and there is no other.
-    """
-
-    frame: dd.DataFrame | None = None
-
-
-def prepare_large_table(raw: LargeTable, declaration: CustomerDeclaration, split: SplitParameters) -> LargeTable:
+def prepare_large_table(tables: LargeTables, declaration: CustomerDeclaration, split: SplitParameters) -> LargeTables:
     """Normalise and validate each partition, and assign its rows to the parts of the split.
 
     Args:
-        raw: The table as its files have it.
+        tables: ``raw``; or nothing.
         declaration: The table's declaration.
         split: Shares and salt of the split; its method must be ``hash``.
 
     Returns:
-        Declared columns; :data:`PART`; and :data:`REASONS` of rejected rows.
+        ``prepared``, with the declared columns; :data:`PART`; and :data:`REASONS` of rejected rows; or nothing.
 
     Raises:
         ParameterError: The part of a row would depend on other rows.
     """
-    if raw.frame is None:
-        return raw
+    if not tables:
+        return {}
     if split.method != "hash":
         raise ParameterError(
             f"data_processing.split.method is {split.method}, but a table that is read in partitions (sample_rows) can "
             "be split by a hash only. Set it to hash: `--params data_processing.split.method=hash`."
         )
-    layout = prepare_partition(raw.frame._meta, declaration, split)
-    return LargeTable(raw.frame.map_partitions(prepare_partition, declaration, split, meta=layout))
+    raw = tables["raw"]
+    layout = prepare_partition(raw._meta, declaration, split)
+    return {"prepared": raw.map_partitions(prepare_partition, declaration, split, meta=layout)}
 
 
 def prepare_partition(raw: pd.DataFrame, declaration: CustomerDeclaration, split: SplitParameters) -> pd.DataFrame:
@@ -106,7 +96,7 @@ def read_customers(prepared: pd.DataFrame, declaration: CustomerDeclaration) -> 
 
 
 def describe_large_table(
-    parts: LargeParts, declaration: CustomerDeclaration, max_rejected_share: float
+    parts: LargeTables, declaration: CustomerDeclaration, max_rejected_share: float
 ) -> WholeTable | None:
     """Count the rows of a prepared table, and compute the digests of its parts.
 
@@ -183,7 +173,7 @@ def _count_rows(prepared: pd.DataFrame, declaration: CustomerDeclaration) -> pd.
     return pd.DataFrame([found]).astype(_COUNTS)
 
 
-def _count_parts(parts: LargeParts, declaration: CustomerDeclaration) -> dict[str, pd.DataFrame]:
+def _count_parts(parts: LargeTables, declaration: CustomerDeclaration) -> dict[str, pd.DataFrame]:
     """Count the rows of each partition of each part."""
     import dask
 

@@ -10,7 +10,7 @@ import pandas as pd
 from kedro.io import AbstractDataset, DatasetError
 
 from churn_kedro.base import UserInputError
-from churn_kedro.customers import PART, LargeParts, LargeTable, read_delimited
+from churn_kedro.customers import PART, LargeTables, read_delimited
 from churn_kedro.datasets.files import made_again, open_filesystem
 from churn_kedro.datasets.runtime.dask_cluster import connect
 from churn_kedro.datasets.table_parts import RawTablePartsDataset
@@ -56,16 +56,16 @@ class LargeTableDataset(RawTablePartsDataset):
         """Begin to read the table.
 
         Returns:
-            A :class:`churn_kedro.customers.LargeTable`, empty if the table is read into memory.
+            The Dask table ``raw``; nothing if the table is read into memory.
 
         Raises:
             DatasetError: The file is absent or empty, neither Parquet nor text, or there is no cluster.
         """
         if self._sample_rows is None:
-            return LargeTable()
+            return {}
         self.require_file()
         connect()
-        return LargeTable(self._open())
+        return {"raw": self._open()}
 
     def _open(self) -> dd.DataFrame:
         import dask
@@ -149,7 +149,7 @@ class SampledTableDataset(LargeTableDataset):
         """
         if self._sample_rows is None:
             return RawTableDataset.load(self)
-        frame = super().load().frame
+        frame = super().load()["raw"]
         rows = len(frame)
         logger.info("A sample of %s of %s rows is drawn.", f"{min(rows, self._sample_rows):,}", f"{rows:,}")
         if self._sample_rows < rows:
@@ -157,7 +157,7 @@ class SampledTableDataset(LargeTableDataset):
         return frame.compute().reset_index(drop=True)
 
 
-class PreparedTableDataset(AbstractDataset[LargeTable, LargeParts]):
+class PreparedTableDataset(AbstractDataset[LargeTables, LargeTables]):
     """A prepared table larger than memory, as a folder of Parquet files with a subfolder for each part of the split.
 
     A table whose writing was interrupted is not loaded.
@@ -185,7 +185,7 @@ class PreparedTableDataset(AbstractDataset[LargeTable, LargeParts]):
         self._credentials = credentials
         self.metadata = metadata
 
-    def load(self) -> LargeParts:
+    def load(self) -> LargeTables:
         """Begin to read the table.
 
         Returns:
@@ -214,16 +214,16 @@ class PreparedTableDataset(AbstractDataset[LargeTable, LargeParts]):
                 if f"/{PART}=" in path
             }
 
-    def save(self, data: LargeTable) -> None:
+    def save(self, data: LargeTables) -> None:
         """Compute the partitions and write them.
 
         Args:
-            data: The table; without effect if it is empty.
+            data: The Dask table ``prepared``; without effect if it is absent.
 
         Raises:
             DatasetError: Workers were lost, or there is no cluster.
         """
-        if data.frame is None:
+        if not data:
             return
         connect()
         with suppress(FileNotFoundError):
@@ -231,7 +231,7 @@ class PreparedTableDataset(AbstractDataset[LargeTable, LargeParts]):
         from distributed import KilledWorker
 
         try:
-            data.frame.to_parquet(
+            data["prepared"].to_parquet(
                 self._url,
                 partition_on=[PART],
                 overwrite=True,

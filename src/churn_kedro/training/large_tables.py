@@ -18,7 +18,7 @@ from churn_kedro.base import ParameterError
 from churn_kedro.customers import (
     CustomerDeclaration,
     CustomerTableError,
-    LargeParts,
+    LargeTables,
     WholeTable,
     describe_large_part,
     read_customers,
@@ -59,7 +59,7 @@ def require_large_table_support(development: Development, configuration: Trainin
         )
 
 
-def require_same_table(development: Development, parts: LargeParts, declaration: CustomerDeclaration) -> None:
+def require_same_table(development: Development, parts: LargeTables, declaration: CustomerDeclaration) -> None:
     """Check that all rows belong to the same table as the sample.
 
     Args:
@@ -90,7 +90,7 @@ def require_same_table(development: Development, parts: LargeParts, declaration:
 
 
 def fit_on_all_rows(
-    parts: LargeParts,
+    parts: LargeTables,
     whole: WholeTable,
     inputs: TrainingInputs,
     sample: Sample,
@@ -151,7 +151,7 @@ def encode_rows(
 
 
 def weight_factors(
-    parts: LargeParts, whole: WholeTable, declaration: CustomerDeclaration, class_weight: ClassWeight
+    parts: LargeTables, whole: WholeTable, declaration: CustomerDeclaration, class_weight: ClassWeight
 ) -> np.ndarray | None:
     """Find the factors that give all training rows weights of mean 1, and balanced classes if they are wanted.
 

@@ -21,7 +21,7 @@ from churn_kedro.base import (
     training_threads,
 )
 from churn_kedro.campaigns import CampaignParameters, ThresholdChoice, choose_threshold, fit_contact_value
-from churn_kedro.customers import TASKS, CustomerDeclaration, LargeParts, Score, SplitParameters, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, LargeTables, Score, SplitParameters, Task
 from churn_kedro.features import TrainingInputs, fit_features
 from churn_kedro.models import TrainedModel, describe_learning, task_facts
 from churn_kedro.training.algorithms import Device, Problem, load_algorithm
@@ -279,7 +279,7 @@ def fit_model(
     problem: Problem,
     configuration: TrainingConfiguration,
     parts: PartFolder | None = None,
-    all_customers: LargeParts | None = None,
+    all_customers: LargeTables | None = None,
     stopwatch: Stopwatch = perf_counter,
 ) -> Training:
     """Fit the chosen candidate on the development set; calibrate it and choose its threshold out of fold.

@@ -11,8 +11,7 @@ from churn_kedro.customers import (
     CustomerParts,
     DataQuality,
     DisplayNames,
-    LargeParts,
-    LargeTable,
+    LargeTables,
     LeakageParameters,
     LeakageReport,
     NormalisedCustomers,
@@ -196,11 +195,11 @@ def check_customers(
     return check_leakage(customers, *parts, manifest, scoring_header, declaration, leakage)
 
 
-def prepare_all_customers(table: LargeTable, declaration: CustomerDeclaration, split: SplitParameters) -> LargeTable:
+def prepare_all_customers(tables: LargeTables, declaration: CustomerDeclaration, split: SplitParameters) -> LargeTables:
     """Normalise, validate and split a table larger than memory, partition by partition.
 
     Args:
-        table: The table as its files have it; empty if the table is read into memory.
+        tables: The table as its files have it; empty if the table is read into memory.
         declaration: The table's declaration.
         split: Parameters of the split.
 
@@ -210,14 +209,14 @@ def prepare_all_customers(table: LargeTable, declaration: CustomerDeclaration, s
     Raises:
         ParameterError: The split depends on more than the row.
     """
-    return prepare_large_table(table, declaration, split)
+    return prepare_large_table(tables, declaration, split)
 
 
 def describe_parts(
     customers: pd.DataFrame,
     divided: CustomerParts,
     parts: CustomerParts,
-    all_customers: LargeParts,
+    all_customers: LargeTables,
     declaration: CustomerDeclaration,
     split: SplitParameters,
     max_rejected_share: float,

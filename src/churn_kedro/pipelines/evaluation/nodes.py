@@ -17,7 +17,7 @@ from churn_kedro.customers import (
     CustomerDeclaration,
     CustomerTableError,
     DisplayNames,
-    LargeParts,
+    LargeTables,
     LeakageReport,
     SplitManifest,
     Task,
@@ -155,7 +155,7 @@ def score_test_customers(
 
 
 def measure_all_test_customers(
-    candidate: RegisteredModel, all_customers: LargeParts, declaration: CustomerDeclaration
+    candidate: RegisteredModel, all_customers: LargeTables, declaration: CustomerDeclaration
 ) -> RunMetrics:
     """Compute the metrics of all test customers of a table larger than memory.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, LargeParts, SplitManifest
+from churn_kedro.customers import CustomerDeclaration, LargeTables, SplitManifest
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.features import FittedFeatures, describe_features
 from churn_kedro.models import TrainedModel, digest_training_rows
@@ -62,7 +62,7 @@ def gather_customers(
 
 
 def record_training_rows(
-    development: Development, all_customers: LargeParts, declaration: CustomerDeclaration
+    development: Development, all_customers: LargeTables, declaration: CustomerDeclaration
 ) -> pd.DataFrame:
     """Record the training rows of the model.
 
@@ -138,7 +138,7 @@ def train_model(
     problem: Problem,
     configuration: TrainingConfiguration,
     parts: PartFolder,
-    all_customers: LargeParts,
+    all_customers: LargeTables,
 ) -> tuple[TrainedModel, FittedFeatures, TrainingSummary, ValidatedPredictions]:
     """Fit the chosen candidate on all development customers, calibrate it and choose its threshold.
 
