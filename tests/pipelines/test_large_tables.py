@@ -266,6 +266,28 @@ def test_a_table_whose_writing_failed_is_not_read(cluster: None, folder: Path, t
         dataset.load()
 
 
+def test_a_local_cluster_has_a_thread_per_core_and_ends_with_the_run() -> None:
+    script = (
+        "from churn_kedro.base import available_cores\n"
+        "from churn_kedro.datasets.runtime.dask_cluster import connect\n"
+        "import os\n"
+        "if __name__ == '__main__':\n"
+        "    client = connect()\n"
+        "    assert connect() is client\n"
+        "    workers = client.scheduler_info(n_workers=-1)['workers'].values()\n"
+        "    assert [worker['nthreads'] for worker in workers] == [1] * available_cores()\n"
+        "    print(*client.run(os.getpid).values())"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != dask_cluster.SCHEDULER_VARIABLE}
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    processes = [int(process) for process in run.stdout.split()]
+    assert processes
+    assert not [process for process in processes if Path(f"/proc/{process}").exists()]
+
+
 def test_a_scheduler_that_does_not_respond_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_cluster, "_opened", [])
     monkeypatch.setattr(dask_cluster, "_SECONDS", 1)

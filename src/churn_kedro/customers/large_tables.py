@@ -69,13 +69,13 @@ def prepare_partition(raw: pd.DataFrame, declaration: CustomerDeclaration, split
     normalised = normalise(raw.reset_index(drop=True), declaration, with_target=True)
     valid, violations = set_aside_invalid(normalised.table, normalised.unreadable, declaration, with_target=True)
     kept = drop_duplicates(valid, declaration)
-    part = pd.Series("rejected", index=normalised.table.index, dtype="str")
+    part = pd.Series("rejected", index=normalised.table.index, dtype=object)
     part[valid.index] = "duplicate"
     part[kept.index] = hash_parts(kept, declaration, split)
     reasons = violations.groupby("row")["reason"].agg("; ".join)
     prepared = normalised.table.copy()
     prepared[declaration.target] = prepared[declaration.target].astype("float64")
-    prepared[PART] = part
+    prepared[PART] = part.astype("str")
     prepared[REASONS] = reasons.reindex(prepared.index).astype("str")
     return prepared.reset_index(drop=True)
 
