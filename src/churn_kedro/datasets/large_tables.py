@@ -126,6 +126,11 @@ class SampledTableDataset(LargeTableDataset):
         self._random_state = random_state
 
     def _require_format(self, filepath: str) -> None:
+        if self._sample_rows is None and self._is_folder():
+            raise DatasetError(
+                f"{filepath} is a folder. A training table in many files is read in partitions: add the number of rows "
+                "of the sample, `--params sample_rows=200000` (docs/large_tables.md)"
+            )
         if self._sample_rows is None:
             RawTableDataset._require_format(self, filepath)
         else:
