@@ -33,6 +33,7 @@ from churn_kedro.pipelines.training.nodes import record_training_rows
 from churn_kedro.training.algorithms import AlgorithmName
 from churn_kedro.training.recipe import Training, fit_model
 from tests import ROOT
+from tests.servers import object_store
 from tests.task_cases import compare_given, declare, fabricate, task_case
 
 pytestmark = pytest.mark.slow
@@ -49,13 +50,13 @@ GIVEN: dict[AlgorithmName, tuple[dict[str, Any], int | None]] = {
 def cluster() -> Iterator[None]:
     from distributed import LocalCluster
 
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as started,
-    ):
-        patch.setenv(dask_cluster.SCHEDULER_VARIABLE, started.scheduler_address)
-        yield
-        dask_cluster.disconnect()
+    with pytest.MonkeyPatch.context() as patch, object_store("large") as storage:
+        for name, value in storage.items():
+            patch.setenv(name, value)
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as started:
+            patch.setenv(dask_cluster.SCHEDULER_VARIABLE, started.scheduler_address)
+            yield
+            dask_cluster.disconnect()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,7 @@ def _divide(raw: pd.DataFrame) -> CustomerParts:
     return split_customers(valid, DECLARATION, SPLIT)
 
 
-def _prepare(table: Path, target: Path) -> LargeTables:
+def _prepare(table: Path | str, target: Path | str) -> LargeTables:
     raw = LargeTableDataset(filepath=str(table), sample_rows=SAMPLE_ROWS).load()
     dataset = PreparedTableDataset(filepath=str(target), sample_rows=SAMPLE_ROWS)
     dataset.save(prepare_all_customers(raw, DECLARATION, SPLIT))
@@ -149,6 +150,17 @@ def test_the_manifest_counts_all_rows_and_its_digests_do_not_depend_on_partition
     assert [whole.train.rows, whole.validation.rows, whole.test.rows] == [len(part) for part in in_memory]
     assert whole.train.classes["leaves"] == int(in_memory.train["Outcome"].sum())
     assert describe_parts(pd.concat(in_memory), in_memory, in_memory, again, DECLARATION, SPLIT, 0.05).whole == whole
+
+
+def test_tables_in_object_storage_are_read_and_written(
+    manifest: SplitManifest, folder: Path, sample: CustomerParts
+) -> None:
+    for path in folder.iterdir():
+        pd.read_parquet(path).to_parquet(f"s3://large/table/{path.name}", index=False)
+
+    prepared = _prepare("s3://large/table", "s3://large/all")
+
+    assert describe_parts(pd.concat(sample), sample, sample, prepared, DECLARATION, SPLIT, 0.05) == manifest
 
 
 def test_too_many_rejected_rows_stop_the_run(sample: CustomerParts, prepared: LargeTables) -> None:
