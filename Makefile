@@ -15,7 +15,8 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev install-serve run data train evaluate register score serve stack images sample ui viz notebooks lint test test-fast mutation benchmark benchmark-data benchmark-registry benchmark-training benchmark-evaluation benchmark-treatment benchmark-inference benchmark-monitoring simulate-year monitor airflow-env test-airflow dvc-env gate package audit licenses sbom lock clean
+# Every target with a description.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\#.*/\1/p' Makefile)
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 22
@@ -131,6 +132,9 @@ benchmark-inference: install-dev ## Batch beside the bare trees, and the service
 
 benchmark-monitoring: install-dev ## Drift of 1,000,000 and 10,000,000 rows; EVIDENTLY=PYTHON beside Evidently
 	$(BIN)/python -m tests.benchmarks.monitoring $(if $(EVIDENTLY),--evidently $(EVIDENTLY))
+
+benchmark-large: install-dev ## Training on 1,000,000 to 20,000,000 rows with Dask, beside training in memory; about an hour
+	$(BIN)/python -m tests.benchmarks.large_tables
 
 simulate-year: install-dev ## A year of a fabricated bank: drifts, alarms, trainings, recovery; about ten minutes
 	$(BIN)/python -m tests.benchmarks.year

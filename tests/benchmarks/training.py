@@ -290,7 +290,7 @@ def work_at_scale(n_rows: int, external: bool, folder: Path) -> None:
     treated = time.perf_counter() - started
     started = time.perf_counter()
     if external:
-        grow_from_files(sample, hyperparameters, problem, SCALE_ROUNDS, ParquetParts(folder / "matrix"))
+        grow_from_files(sample, ParquetParts(folder / "matrix"), problem, hyperparameters, SCALE_ROUNDS)
     else:
         XGBoost().fit(sample, hyperparameters, problem, SCALE_ROUNDS)
     ours = time.perf_counter() - started

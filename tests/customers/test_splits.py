@@ -307,7 +307,7 @@ def test_the_hash_is_the_same_in_every_version() -> None:
     assert [part["Id"].tolist() for part in parts] == PARTS_OF_TWELVE
 
 
-@pytest.mark.parametrize(("method", "role"), [("time", "time"), ("group", "group"), ("hash", "id")])
+@pytest.mark.parametrize(("method", "role"), [("time", "time"), ("group", "group")])
 def test_a_method_needs_its_column(method: str, role: str, declare: Declare) -> None:
     declaration = declare({"name": "Age", "kind": "numeric"}, {"name": "Left", "role": "target"})
     table = pd.DataFrame({"Age": np.arange(50.0), "Left": [0, 1] * 25})

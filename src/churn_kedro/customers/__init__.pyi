@@ -11,6 +11,14 @@ from .declaration import (
 )
 from .digests import row_digests as row_digests, table_digest as table_digest
 from .display_names import FILE_NAMES as FILE_NAMES, DisplayNames as DisplayNames
+from .large_tables import (
+    PART as PART,
+    LargeTables as LargeTables,
+    describe_large_part as describe_large_part,
+    describe_large_table as describe_large_table,
+    prepare_large_table as prepare_large_table,
+    read_customers as read_customers,
+)
 from .leakage import check_leakage as check_leakage
 from .leakage.findings import (
     Finding as Finding,
@@ -81,6 +89,7 @@ from .splits import (
     CustomerParts as CustomerParts,
     SplitManifest as SplitManifest,
     SplitParameters as SplitParameters,
+    WholeTable as WholeTable,
     describe_splits as describe_splits,
     rows_before as rows_before,
     split_customers as split_customers,

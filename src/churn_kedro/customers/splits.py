@@ -11,11 +11,11 @@ from pydantic import Field, model_validator
 
 from churn_kedro.base import ParameterError, Parameters, Record
 from churn_kedro.customers.declaration import CustomerDeclaration, CustomerTableError
-from churn_kedro.customers.digests import table_digest
+from churn_kedro.customers.digests import row_digests, table_digest
 from churn_kedro.customers.near_duplicates import group_near_duplicates
 
 SplitMethod = Literal["random", "time", "group", "hash", "copies"]
-_PARTS = ("train", "validation", "test")
+PARTS = ("train", "validation", "test")
 
 
 class SplitParameters(Parameters):
@@ -24,8 +24,8 @@ class SplitParameters(Parameters):
     method: SplitMethod = Field(
         "random",
         description="random: stratified by class; time: test on the latest rows; group: no group in two parts; hash: "
-        "by a hash of the identifier, so that a customer stays in its part as the table grows; copies: no rows with "
-        "equal or nearly equal features in two parts.",
+        "by a hash of the identifier (without one: of all cells), so that a customer stays in its part as the table "
+        "grows; copies: no rows with equal or nearly equal features in two parts.",
     )
     test_size: float = Field(gt=0, lt=1, description="Share of all customers kept for the final evaluation.")
     validation_size: float = Field(
@@ -75,6 +75,18 @@ class SplitRecord(Record):
     digest: str = Field(description="Content digest of the table.")
 
 
+class WholeTable(Record):
+    """All rows of a table larger than memory. Digests do not depend on the order of rows."""
+
+    rows_read: int
+    rows_rejected: int
+    duplicates_dropped: int = Field(description="Rows equal to another one of the same partition.")
+    rejection_examples: list[str] = Field(description="Reasons of some rejected rows.")
+    train: SplitRecord
+    validation: SplitRecord
+    test: SplitRecord
+
+
 class SplitManifest(Record):
     """A record of one split; it identifies the data that a model was trained and evaluated on."""
 
@@ -84,6 +96,9 @@ class SplitManifest(Record):
     train: SplitRecord
     validation: SplitRecord
     test: SplitRecord
+    whole: WholeTable | None = Field(
+        None, description="The table of which the parts are samples; null: the parts contain all rows."
+    )
 
     @property
     def digests(self) -> dict[str, str]:
@@ -154,7 +169,7 @@ def split_customers(
         parameters.method
     ]
     parts = divide(customers, declaration, parameters)
-    for name, rows in zip(_PARTS, parts, strict=True):
+    for name, rows in zip(PARTS, parts, strict=True):
         _require_usable(name, customers[declaration.target].to_numpy()[rows], declaration, parameters)
     return CustomerParts(*(customers.iloc[np.sort(rows)].reset_index(drop=True) for rows in parts))
 
@@ -188,7 +203,7 @@ def _by_units(
 ) -> _Parts:
     """Split units of several rows, stratified by the target of each unit's first row."""
     _, first = np.unique(units, return_index=True)
-    if len(first) < len(_PARTS):
+    if len(first) < len(PARTS):
         raise CustomerTableError(
             f"The table has only {len(first)} groups, too few for training, validation and test set. Use another "
             "data_processing.split.method."
@@ -202,7 +217,7 @@ def _divide_at_random(target: np.ndarray, declaration: CustomerDeclaration, para
     from sklearn.model_selection import train_test_split
 
     rows = np.arange(len(target))
-    stratified = bool(declaration.classes) and np.unique(target, return_counts=True)[1].min() >= len(_PARTS)
+    stratified = bool(declaration.classes) and np.unique(target, return_counts=True)[1].min() >= len(PARTS)
     try:
         rest, test = train_test_split(
             rows,
@@ -238,10 +253,10 @@ def _by_time(customers: pd.DataFrame, declaration: CustomerDeclaration, paramete
         )
     moments = times.to_numpy()
     ordered, distinct = np.sort(moments), np.unique(moments)
-    if len(distinct) < len(_PARTS):
+    if len(distinct) < len(PARTS):
         listed = ", ".join(f"{moment:%Y-%m-%d}" for moment in pd.DatetimeIndex(distinct))
         raise CustomerTableError(
-            f"A split by time needs at least {len(_PARTS)} different times in {declaration.time}, one for each part; "
+            f"A split by time needs at least {len(PARTS)} different times in {declaration.time}, one for each part; "
             f"the table has {listed}. Provide more (of events: a smaller snapshots.every_days), or set "
             "data_processing.split.method to random, which keeps the rows of a customer in one part."
         )
@@ -277,19 +292,37 @@ def rows_before(moments: np.ndarray, start: np.datetime64, gap_days: float) -> n
 
 
 def _by_hash(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> _Parts:
-    if not declaration.id_names:
-        raise ParameterError(
-            "data_processing.split.method is hash, but no column of parameters/customers.yml has role id."
-        )
+    part = hash_parts(customers, declaration, parameters)
+    train, validation, test = (np.flatnonzero(part == name) for name in PARTS)
+    return train, validation, test
+
+
+def hash_parts(customers: pd.DataFrame, declaration: CustomerDeclaration, parameters: SplitParameters) -> np.ndarray:
+    """Assign customers to parts by a hash, so that the part of a row depends on no other row.
+
+    Args:
+        customers: Valid customers.
+        declaration: The table's declaration.
+        parameters: Shares and salt.
+
+    Returns:
+        ``train``, ``validation`` or ``test``, shape (n,): by the identifier, or by all cells where none is declared.
+    """
     # SHA-256 does not depend on the version of Python or pandas.
     salt = f"{parameters.random_state}\0"
-    keys = customers[declaration.id_names].fillna("").agg("\0".join, axis=1)
-    position = np.array(
-        [int.from_bytes(hashlib.sha256(f"{salt}{key}".encode()).digest()[:8], "big") / 2**64 for key in keys]
-    )
+    if declaration.id_names:
+        keys, *others = (customers[name].fillna("").astype("str") for name in declaration.id_names)
+        for other in others:
+            keys = keys.str.cat(other, sep="\0")
+    else:
+        columns = [column.name for column in declaration.required_columns(with_target=True)]
+        keys = pd.Series(row_digests(customers[columns]))
+    # Lists and joined bytes, since loops over cells and numbers of pandas take three times as long.
+    digests = b"".join([hashlib.sha256(f"{salt}{key}".encode()).digest()[:8] for key in keys.tolist()])
+    position = np.frombuffer(digests, dtype=">u8") / 2**64
     in_test = position < parameters.test_size
     in_validation = ~in_test & (position < parameters.test_size + parameters.validation_size)
-    return np.flatnonzero(~in_test & ~in_validation), np.flatnonzero(in_validation), np.flatnonzero(in_test)
+    return np.select([in_test, in_validation], ["test", "validation"], "train")
 
 
 def _require_every_class(target: pd.Series, declaration: CustomerDeclaration, parameters: SplitParameters) -> None:
@@ -339,6 +372,7 @@ def describe_splits(
     declaration: CustomerDeclaration,
     parameters: SplitParameters,
     rows_left_out: dict[str, int],
+    whole: WholeTable | None = None,
 ) -> SplitManifest:
     """Create the manifest of a split.
 
@@ -349,6 +383,7 @@ def describe_splits(
         declaration: The table's declaration.
         parameters: Parameters of the split.
         rows_left_out: Accepted rows that are in no part, by reason.
+        whole: The table of which the parts are samples; None: the parts contain all rows.
 
     Returns:
         Rows, classes and content digest of each part.
@@ -366,6 +401,7 @@ def describe_splits(
         train=record(train),
         validation=record(validation),
         test=record(test),
+        whole=whole,
     )
 
 

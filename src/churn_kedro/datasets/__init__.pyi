@@ -4,6 +4,11 @@ from .documents import DocumentDataset as DocumentDataset
 from .figure_folders import FiguresDataset as FiguresDataset
 from .files import describe_age as describe_age
 from .http_requests import RequestFailedError as RequestFailedError, send_request as send_request
+from .large_tables import (
+    LargeTableDataset as LargeTableDataset,
+    PreparedTableDataset as PreparedTableDataset,
+    SampledTableDataset as SampledTableDataset,
+)
 from .mlflow.addresses import (
     TrackingServerError as TrackingServerError,
     artifact_location as artifact_location,

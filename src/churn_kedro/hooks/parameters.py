@@ -35,6 +35,7 @@ RUNTIME_PARAMETERS = (
     "outcomes",
     "predictions",
     "raw_customers",
+    "sample_rows",
     "scoring_version",
     "snapshot_table",
     "snapshots_to_score",

@@ -8,6 +8,7 @@ from .interface import (
     score_labelled as score_labelled,
     task_facts as task_facts,
 )
+from .large_tables import score_large_part as score_large_part
 from .learning import SCORE_NAMES as SCORE_NAMES, Learning as Learning, describe_learning as describe_learning
 from .onnx_export import OnnxExport as OnnxExport, export_to_onnx as export_to_onnx
 from .training_rows import (

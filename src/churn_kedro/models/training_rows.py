@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, SplitManifest, row_digests
+from churn_kedro.customers import CustomerDeclaration, SplitManifest, read_customers, row_digests
 from churn_kedro.models.interface import RegisteredModel
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
 
 
 def _identifying(declaration: CustomerDeclaration) -> list[str]:
@@ -20,18 +24,38 @@ def _name(columns: list[str]) -> str:
     return f"digest_{hashlib.sha256(chr(0).join(columns).encode()).hexdigest()[:12]}"
 
 
-def digest_training_rows(customers: pd.DataFrame, declaration: CustomerDeclaration) -> pd.DataFrame:
+def digest_training_rows(
+    customers: pd.DataFrame, declaration: CustomerDeclaration, large: dd.DataFrame | None = None
+) -> pd.DataFrame:
     """Compute digests of the customers that a model is trained on.
 
     Args:
         customers: Customers with their target.
         declaration: The table's declaration.
+        large: Training part of a prepared table larger than memory, of which the customers are a sample.
 
     Returns:
         One column of sorted integers, from which no row can be recovered.
     """
     columns = _identifying(declaration)
-    return pd.DataFrame({_name(columns): np.unique(row_digests(customers[columns]))})
+    digests = row_digests(customers[columns])
+    if large is not None:
+        digested = large.map_partitions(digest_partition, declaration, meta=("digest", "uint64"))
+        digests = np.concatenate([digests, digested.compute().to_numpy()])
+    return pd.DataFrame({_name(columns): np.unique(digests)})
+
+
+def digest_partition(prepared: pd.DataFrame, declaration: CustomerDeclaration) -> pd.Series:
+    """Compute digests of the rows of a partition of a prepared table.
+
+    Args:
+        prepared: The rows.
+        declaration: The table's declaration.
+
+    Returns:
+        A digest of each row, comparable with those of customers in memory.
+    """
+    return pd.Series(row_digests(read_customers(prepared, declaration)[_identifying(declaration)]), name="digest")
 
 
 def find_training_rows(
@@ -80,6 +104,23 @@ def find_version_training_rows(
     ):
         return np.ones(len(test), dtype=bool)
     return in_training
+
+
+def count_digested(model: RegisteredModel, digests: np.ndarray, declaration: CustomerDeclaration) -> int | None:
+    """Count rows that a version was trained on.
+
+    Args:
+        model: The version, loaded with its training rows.
+        digests: Digests of the rows, see :func:`digest_partition`.
+        declaration: The table's declaration.
+
+    Returns:
+        Number of rows; None where the training rows were not recorded.
+    """
+    name = _name(_identifying(declaration))
+    if model.training_rows is None or name not in model.training_rows:
+        return None
+    return int(np.isin(digests, model.training_rows[name].to_numpy()).sum())
 
 
 def count_new_rows(model: RegisteredModel, customers: pd.DataFrame, declaration: CustomerDeclaration) -> int | None:

@@ -13,6 +13,7 @@ from .folds import (
     build_development as build_development,
     prepare_configured_folds as prepare_configured_folds,
 )
+from .large_tables import require_large_table_support as require_large_table_support
 from .parameters import (
     CalibrationParameters as CalibrationParameters,
     Choices as Choices,

@@ -251,9 +251,23 @@ def _together(validation_folds: list[FoldInputs]) -> tuple[np.ndarray, np.ndarra
         [np.full(len(fold.validation.target), place) for place, fold in enumerate(validation_folds)]
     )
     if len(validation_folds) == 1:
-        # Sorted by target, so that each part contains each class with at least two rows.
-        numbers[np.argsort(target, kind="stable")] = np.arange(len(target)) % _INNER_FOLDS
+        numbers = divide_for_calibration(target)
     return numbers, target, np.concatenate(weights) if weights else None
+
+
+def divide_for_calibration(target: np.ndarray) -> np.ndarray:
+    """Divide the predictions of one model into folds, by which its calibration is cross-validated.
+
+    Args:
+        target: Class codes or numbers, shape (n,).
+
+    Returns:
+        Number of the fold of each row, shape (n,).
+    """
+    numbers = np.empty(len(target), dtype=np.int64)
+    # Sorted by target, so that each part contains each class with at least two rows.
+    numbers[np.argsort(target, kind="stable")] = np.arange(len(target)) % _INNER_FOLDS
+    return numbers
 
 
 def _evaluate_ensemble(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -20,7 +21,7 @@ from churn_kedro.base import (
     training_threads,
 )
 from churn_kedro.campaigns import CampaignParameters, ThresholdChoice, choose_threshold, fit_contact_value
-from churn_kedro.customers import TASKS, CustomerDeclaration, Score, SplitParameters, Task
+from churn_kedro.customers import TASKS, CustomerDeclaration, LargeTables, Score, SplitParameters, Task
 from churn_kedro.features import TrainingInputs, fit_features
 from churn_kedro.models import TrainedModel, describe_learning, task_facts
 from churn_kedro.training.algorithms import Device, Problem, load_algorithm
@@ -28,6 +29,7 @@ from churn_kedro.training.calibration import Calibration, choose_calibration, fi
 from churn_kedro.training.candidates import Candidate, CandidateComparison, Comparison, Member, compare_candidates
 from churn_kedro.training.column_costs import ColumnBenefit, measure_column_benefits, require_measurable_benefits
 from churn_kedro.training.folds import Development, Folds, Sample, prepare_configured_folds, sample_of
+from churn_kedro.training.large_tables import fit_on_all_rows, predict_validation, require_same_table
 from churn_kedro.training.parameters import (
     TrainingConfiguration,
     TrainingParameters,
@@ -277,11 +279,14 @@ def fit_model(
     problem: Problem,
     configuration: TrainingConfiguration,
     parts: PartFolder | None = None,
+    all_customers: LargeTables | None = None,
     stopwatch: Stopwatch = perf_counter,
 ) -> Training:
     """Fit the chosen candidate on the development set; calibrate it and choose its threshold out of fold.
 
-    Classifiers are calibrated, binary ones also get a decision threshold. Regressors are left unchanged.
+    Classifiers are calibrated, binary ones also get a decision threshold. Regressors are left unchanged. If the
+    customers are a sample of a table larger than memory, the trees are fitted on all its training rows, and validation
+    customers take the place of the out-of-fold predictions.
 
     Args:
         development: Training and validation customers.
@@ -290,6 +295,7 @@ def fit_model(
         problem: Learning problem.
         configuration: Declaration and parameters.
         parts: Folder for the matrix, if it is stored on disk.
+        all_customers: Parts of the table of which the customers are a sample; None or empty: they are all.
         stopwatch: Measures time, in seconds.
 
     Returns:
@@ -300,13 +306,22 @@ def fit_model(
     """
     began = stopwatch()
     declaration, parameters = configuration.declaration, configuration.training
-    trained = development.training_customers
+    whole = development.manifest.whole
+    require_same_table(development, all_customers or {}, declaration)
+    # Of a sample, the validation customers are left for calibration and threshold.
+    trained = development.training_customers if whole is None else development.customers.head(development.n_train)
     inputs = fit_features(trained, declaration, configuration.features)
     sample = sample_of(trained, inputs.values, inputs, declaration, parameters.class_weight)
     problem = replace(problem, threads=training_threads(len(trained), parameters.n_jobs))
-    members, fitted = _fit_members(
-        sample, candidate_comparison, search, problem, parts if parameters.external_memory else None
-    )
+
+    fit_trees = None
+    if whole is not None:
+        fit_trees = partial(fit_on_all_rows, all_customers or {}, whole, inputs, sample, configuration, problem)
+    elif parts is not None and parameters.external_memory:
+        fit_trees = partial(grow_from_files, sample, parts, problem)
+    members, fitted = _fit_members(sample, candidate_comparison, search, problem, fit_trees)
+    if whole is not None:
+        candidate_comparison = predict_validation(candidate_comparison, development, inputs, fitted, problem)
     seconds = {
         "search": sum(found.seconds for found in search.searches),
         "comparison": candidate_comparison.seconds,
@@ -341,7 +356,11 @@ def fit_model(
         calibration=calibration,
         threshold=choice,
         learning_curves={} if curves is None else {"train": curves.train, "validation": curves.validation},
-        rows={"trained": len(trained), "validated": comparison.rows, "searched": search.rows},
+        rows={
+            "trained": len(trained) if whole is None else whole.train.rows,
+            "validated": comparison.rows if whole is None else len(candidate_comparison.out_of_fold.rows),
+            "searched": search.rows,
+        },
         inputs=len(inputs.sources),
         seconds=seconds,
         threads=problem.threads,
@@ -388,6 +407,7 @@ def _list_facts(
     configuration: TrainingConfiguration,
 ) -> dict[str, str]:
     """Return the tags of the version."""
+    whole = development.manifest.whole
     return {
         **task_facts(configuration.declaration),
         "algorithm": chosen.name,
@@ -397,6 +417,7 @@ def _list_facts(
         **({} if threshold is None else {"decision_threshold": f"{threshold:.6f}"}),
         "train_digest": development.manifest.train.digest,
         "validation_digest": development.manifest.validation.digest,
+        **({} if whole is None else {"all_train_rows": str(whole.train.rows), "all_train_digest": whole.train.digest}),
     }
 
 
@@ -435,7 +456,7 @@ def train(
     candidate_comparison = compare_candidates(
         search.searches, configuration.training.ensembles, folds, problem, context.stopwatch
     )
-    return fit_model(development, candidate_comparison, search, problem, configuration, parts, context.stopwatch)
+    return fit_model(development, candidate_comparison, search, problem, configuration, parts, None, context.stopwatch)
 
 
 def _fit_members(
@@ -443,9 +464,21 @@ def _fit_members(
     candidate_comparison: CandidateComparison,
     search: SearchResult,
     problem: Problem,
-    parts: PartFolder | None,
+    fit_trees: Callable[[Mapping[str, Value], int | None], Any] | None,
 ) -> tuple[list[Member], Any]:
-    """Fit each member algorithm of the chosen candidate and combine them."""
+    """Fit each member algorithm of the chosen candidate and combine them.
+
+    Args:
+        sample: Training rows.
+        candidate_comparison: The chosen candidate.
+        search: Hyperparameters.
+        problem: Learning problem.
+        fit_trees: Function of hyperparameters and rounds that fits XGBoost's trees on rows outside of memory; None: the
+            rows are those of the sample.
+
+    Returns:
+        Descriptions of the members, and the fitted model.
+    """
     rounds = {
         candidate.name: candidate.n_estimators
         for candidate in candidate_comparison.comparison.candidates
@@ -457,10 +490,10 @@ def _fit_members(
             continue
         algorithm = load_algorithm(found.algorithm)
         hyperparameters, n_estimators = found.best.hyperparameters, rounds[found.algorithm]
-        if parts is None:
+        if fit_trees is None:
             model = algorithm.fit(sample, hyperparameters, problem, n_estimators)
         else:
-            model = grow_from_files(sample, hyperparameters, problem, n_estimators, parts)
+            model = fit_trees(hyperparameters, n_estimators)
         fitted.append(model)
         members.append(
             Member(
@@ -480,10 +513,10 @@ def _fit_members(
 
 def grow_from_files(
     sample: Sample,
-    hyperparameters: Mapping[str, Value],
-    problem: Problem,
-    rounds: int | None,
     parts: PartFolder,
+    problem: Problem,
+    hyperparameters: Mapping[str, Value],
+    rounds: int | None,
 ) -> Any:
     """Fit XGBoost's trees on a matrix that is stored in Parquet parts."""
     from churn_kedro.training.algorithms.xgboost_trees import XGBoost, build_external_matrix

@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from churn_kedro.base import Record
-from churn_kedro.customers import SplitManifest
+from churn_kedro.customers import CustomerTableError, SplitManifest
 from churn_kedro.evaluation import measure
 from churn_kedro.models import score_labelled
 from churn_kedro.training.folds import build_development
@@ -85,8 +85,14 @@ def train_again(
         The new training.
 
     Raises:
-        CustomerTableError: The tables differ from those of the manifest.
+        CustomerTableError: The tables differ from those of the manifest, or are a sample of the training rows.
     """
+    if manifest.whole is not None:
+        raise CustomerTableError(
+            f"The version was trained on {manifest.whole.train.rows:,} rows of a table larger than memory, of which "
+            "only a sample is stored. Train a version on the same table instead: `kedro run --params "
+            "raw_customers=PATH,sample_rows=N`; its tag all_train_digest tells whether it is the same."
+        )
     recipe = recorded.recipe
     # The recorded number of trials replaces the time limit.
     n_trials = sum(one.trials for one in recorded.comparison.candidates if one.members == [one.name])

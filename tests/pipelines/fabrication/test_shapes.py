@@ -16,7 +16,7 @@ from sklearn.metrics import r2_score, roc_auc_score, root_mean_squared_error
 
 from churn_kedro.base.errors import ParameterError
 from churn_kedro.customers.declaration import CustomerDeclaration
-from churn_kedro.pipelines.fabrication.nodes import fabricate_customers, measure_ceiling
+from churn_kedro.pipelines.fabrication.nodes import fabricate_customers, fabricate_large_customers, measure_ceiling
 from churn_kedro.pipelines.fabrication.shapes import CHURN_SHAPES, SHAPES, fabricate
 from churn_kedro.pipelines.fabrication.shapes.bank import bank_effects_on_log_odds
 from churn_kedro.pipelines.fabrication.shapes.ceiling import SampleReport, describe_ceiling, describe_value_ceiling
@@ -725,3 +725,31 @@ def test_impossible_parameters_are_refused(wrong: dict[str, Any]) -> None:
     """An unknown shape, a size or seed out of range, an unknown parameter and a part of the flowers are errors."""
     with pytest.raises(ValidationError):
         FabricationParameters.model_validate({"shape": "bank", "rows": 10, "new_rows": 0, "seed": 1} | wrong)
+
+
+@pytest.mark.parametrize("shape", CHURN)
+def test_a_table_in_many_files_has_no_identifier_twice(shape: ShapeName) -> None:
+    parameters = FabricationParameters.model_validate(
+        {"shape": shape, "rows": 10, "new_rows": 0, "seed": 4, "large": {"parts": 3, "part_rows": 500}}
+    )
+
+    files = fabricate_large_customers(parameters)
+    parts = [draw() for draw in files.values()]
+
+    assert list(files) == ["part-00000", "part-00001", "part-00002"]
+    assert pd.concat(parts)[CHURN_SHAPES[shape].id_column].nunique() == 1500
+    assert not parts[0].drop(columns=CHURN_SHAPES[shape].id_column).equals(parts[1])
+    assert_frame_equal(list(files.values())[2](), parts[2])
+
+
+def test_without_a_size_there_are_no_files() -> None:
+    assert fabricate_large_customers(FabricationParameters(shape="iris", rows=150, new_rows=0, seed=4)) == {}
+
+
+def test_more_customers_than_identifiers_are_refused() -> None:
+    parameters = FabricationParameters.model_validate(
+        {"shape": "bank", "rows": 10, "new_rows": 0, "seed": 4, "large": {"parts": 100, "part_rows": 500_000}}
+    )
+
+    with pytest.raises(ParameterError, match="identifiers for at most 45,000,000"):
+        fabricate_large_customers(parameters)["part-00000"]()

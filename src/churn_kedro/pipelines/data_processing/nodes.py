@@ -11,6 +11,7 @@ from churn_kedro.customers import (
     CustomerParts,
     DataQuality,
     DisplayNames,
+    LargeTables,
     LeakageParameters,
     LeakageReport,
     NormalisedCustomers,
@@ -24,6 +25,7 @@ from churn_kedro.customers import (
     check_leakage,
     compare_schemas,
     correlate,
+    describe_large_table,
     describe_quality,
     describe_schema,
     describe_splits,
@@ -31,6 +33,7 @@ from churn_kedro.customers import (
     drop_duplicates,
     list_rejected,
     normalise,
+    prepare_large_table,
     profile_columns,
     require_few_rejections,
     require_no_leak,
@@ -192,12 +195,31 @@ def check_customers(
     return check_leakage(customers, *parts, manifest, scoring_header, declaration, leakage)
 
 
+def prepare_all_customers(tables: LargeTables, declaration: CustomerDeclaration, split: SplitParameters) -> LargeTables:
+    """Normalise, validate and split a table larger than memory, partition by partition.
+
+    Args:
+        tables: The table as its files have it; empty if the table is read into memory.
+        declaration: The table's declaration.
+        split: Parameters of the split.
+
+    Returns:
+        All rows with their part, computed when they are saved.
+
+    Raises:
+        ParameterError: The split depends on more than the row.
+    """
+    return prepare_large_table(tables, declaration, split)
+
+
 def describe_parts(
     customers: pd.DataFrame,
     divided: CustomerParts,
     parts: CustomerParts,
+    all_customers: LargeTables,
     declaration: CustomerDeclaration,
     split: SplitParameters,
+    max_rejected_share: float,
 ) -> SplitManifest:
     """Describe the split in a manifest.
 
@@ -205,17 +227,23 @@ def describe_parts(
         customers: Accepted customers.
         divided: The parts before outliers were left out.
         parts: Train, validation and test.
+        all_customers: Parts of the table of which the customers are a sample; empty if they are all.
         declaration: The table's declaration.
         split: Parameters of the split.
+        max_rejected_share: Maximum share of rejected rows of that table, 0 to 1.
 
     Returns:
         Rows, classes and digest of each part, and the rows in no part.
+
+    Raises:
+        CustomerTableError: Too many rows of the large table were rejected, or a part of it is empty.
     """
     left_out = {
         "gap": len(customers) - sum(map(len, divided)),
         "outliers": len(divided.train) - len(parts.train),
     }
-    return describe_splits(*parts, declaration, split, left_out)
+    whole = describe_large_table(all_customers, declaration, max_rejected_share)
+    return describe_splits(*parts, declaration, split, left_out, whole)
 
 
 def accept_splits(

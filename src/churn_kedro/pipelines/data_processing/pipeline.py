@@ -70,13 +70,21 @@ def create_pipeline() -> Pipeline:
                 name="check_customers",
             ),
             Node(
+                nodes.prepare_all_customers,
+                inputs=["all_raw_customers", "params:customers", "params:data_processing.split"],
+                outputs="all_customers",
+                name="prepare_all_customers",
+            ),
+            Node(
                 nodes.describe_parts,
                 inputs=[
                     "customers",
                     "divided_customers",
                     "customer_parts",
+                    "all_customers",
                     "params:customers",
                     "params:data_processing.split",
+                    "params:data_processing.max_rejected_share",
                 ],
                 outputs="parts_manifest",
                 name="describe_parts",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal
@@ -16,6 +17,7 @@ from churn_kedro.customers import (
     CustomerDeclaration,
     CustomerTableError,
     DisplayNames,
+    LargeTables,
     LeakageReport,
     SplitManifest,
     Task,
@@ -40,6 +42,8 @@ from churn_kedro.evaluation import (
     explain_interactions,
     explain_shown,
     find_partners,
+    headlines,
+    measure,
     measure_fairness,
     measure_slices,
     measure_with_intervals,
@@ -54,6 +58,7 @@ from churn_kedro.models import (
     find_version_training_rows,
     require_matching_table,
     score_labelled,
+    score_large_part,
 )
 from churn_kedro.reporting import (
     Assessment,
@@ -84,6 +89,8 @@ from churn_kedro.training import (
     TrainingSummary,
     train_baseline,
 )
+
+logger = logging.getLogger(__name__)
 
 # Number of customers for the measurement of the scoring time.
 _TIMED = 10_000
@@ -145,6 +152,38 @@ def score_test_customers(
         tables=manifest.digests,
     )
     return scores, ScoringMeasurement(subject, leakage, seen, seconds)
+
+
+def measure_all_test_customers(
+    candidate: RegisteredModel, all_customers: LargeTables, declaration: CustomerDeclaration
+) -> RunMetrics:
+    """Compute the metrics of all test customers of a table larger than memory.
+
+    Args:
+        candidate: The version.
+        all_customers: Parts of the table; empty if the test customers are all.
+        declaration: The table's declaration.
+
+    Returns:
+        The metrics, without intervals; none without a large table.
+
+    Raises:
+        CustomerTableError: The version was trained on some of the customers, or for another table.
+    """
+    if not all_customers:
+        return RunMetrics({})
+    require_matching_table(candidate, declaration)
+    scores, seen = score_large_part(candidate, all_customers["test"], declaration)
+    if seen:
+        raise CustomerTableError(
+            f"{candidate.name} version {candidate.version} was trained on {seen:,} of the {len(scores.target):,} test "
+            "customers of the large table, so its metrics would be biased. Train a version on this split: "
+            "`kedro run --pipelines training`."
+        )
+    metrics = measure(scores)
+    found = ", ".join(f"{title} {metrics[name]:.4f}" for name, title in headlines(declaration.task).items())
+    logger.info("All %s test customers of the large table: %s", f"{len(scores.target):,}", found)
+    return RunMetrics({"customers": len(scores.target), **metrics}, candidate.model_id)
 
 
 def resample_performance(scores: ScoredCustomers, parameters: BootstrapParameters) -> dict[str, np.ndarray]:

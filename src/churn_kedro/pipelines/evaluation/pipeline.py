@@ -28,6 +28,12 @@ def create_pipeline() -> Pipeline:
                 name="score_test_customers",
             ),
             Node(
+                nodes.measure_all_test_customers,
+                inputs=["churn_model@registry", "all_customers", "params:customers"],
+                outputs="all_test_metrics",
+                name="measure_all_test_customers",
+            ),
+            Node(
                 nodes.resample_performance,
                 inputs=["test_scores", "params:evaluation.bootstrap"],
                 outputs="resampled_performance",

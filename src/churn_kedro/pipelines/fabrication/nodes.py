@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pandas as pd
 
 from churn_kedro.base import ParameterError
 from churn_kedro.customers import CustomerDeclaration
-from churn_kedro.pipelines.fabrication.shapes import SHAPES, fabricate
+from churn_kedro.pipelines.fabrication.shapes import SHAPES, fabricate, fabricate_part
 from churn_kedro.pipelines.fabrication.shapes.ceiling import SampleReport, describe_ceiling, describe_value_ceiling
 from churn_kedro.pipelines.fabrication.shapes.interface import FabricationParameters
 
@@ -37,6 +40,19 @@ def fabricate_customers(
             f"Expected a use case with one of these tables: {', '.join(SHAPES)}; nothing was written."
         )
     return customers.labelled, customers.new, customers.truth
+
+
+def fabricate_large_customers(parameters: FabricationParameters) -> dict[str, Callable[[], pd.DataFrame]]:
+    """Generate a table in many files, one after the other.
+
+    Args:
+        parameters: Shape, seed, planted change, and size of the table.
+
+    Returns:
+        A function for each file, which draws its customers when it is written; none without such a table.
+    """
+    parts = 0 if parameters.large is None else parameters.large.parts
+    return {f"part-{part:05d}": partial(fabricate_part, parameters, part) for part in range(parts)}
 
 
 def measure_ceiling(customers: pd.DataFrame, truth: pd.DataFrame, declaration: CustomerDeclaration) -> SampleReport:

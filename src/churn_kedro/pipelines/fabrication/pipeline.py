@@ -20,6 +20,12 @@ def create_pipeline() -> Pipeline:
                 name="fabricate_customers",
             ),
             Node(
+                nodes.fabricate_large_customers,
+                inputs="params:fabrication",
+                outputs="large_sample",
+                name="fabricate_large_customers",
+            ),
+            Node(
                 nodes.measure_ceiling,
                 inputs=["sample_customers", "sample_truth", "params:customers"],
                 outputs="ceiling",

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from churn_kedro.customers import CustomerDeclaration, SplitManifest
+from churn_kedro.customers import CustomerDeclaration, LargeTables, SplitManifest
 from churn_kedro.evaluation import RunMetrics
 from churn_kedro.features import FittedFeatures, describe_features
 from churn_kedro.models import TrainedModel, digest_training_rows
@@ -32,6 +32,7 @@ from churn_kedro.training import (
     list_child_runs,
     list_parameters,
     prepare_configured_folds,
+    require_large_table_support,
     search_models,
     summarise_metrics,
 )
@@ -56,20 +57,24 @@ def gather_customers(
         ParameterError: The configuration is invalid for the customers or the task.
     """
     development = build_development(train, validation, manifest, configuration.declaration, configuration.features)
+    require_large_table_support(development, configuration)
     return development, describe_problem(development, configuration)
 
 
-def record_training_rows(development: Development, declaration: CustomerDeclaration) -> pd.DataFrame:
+def record_training_rows(
+    development: Development, all_customers: LargeTables, declaration: CustomerDeclaration
+) -> pd.DataFrame:
     """Record the training rows of the model.
 
     Args:
         development: Development customers.
+        all_customers: Parts of the table of which they are a sample; empty if they are all.
         declaration: The table's declaration.
 
     Returns:
         A digest of each row.
     """
-    return digest_training_rows(development.customers, declaration)
+    return digest_training_rows(development.customers, declaration, all_customers.get("train"))
 
 
 def prepare_fold_inputs(development: Development, configuration: TrainingConfiguration) -> Folds:
@@ -133,6 +138,7 @@ def train_model(
     problem: Problem,
     configuration: TrainingConfiguration,
     parts: PartFolder,
+    all_customers: LargeTables,
 ) -> tuple[TrainedModel, FittedFeatures, TrainingSummary, ValidatedPredictions]:
     """Fit the chosen candidate on all development customers, calibrate it and choose its threshold.
 
@@ -143,11 +149,12 @@ def train_model(
         problem: Learning problem.
         configuration: Declaration and parameters.
         parts: Folder for the matrix, if it is stored on disk.
+        all_customers: Parts of the table of which the customers are a sample; empty if they are all.
 
     Returns:
         The estimator to register, the fitted treatment, the summary, and the calibrated out-of-fold predictions.
     """
-    training = fit_model(development, candidate_comparison, search, problem, configuration, parts)
+    training = fit_model(development, candidate_comparison, search, problem, configuration, parts, all_customers)
     fitted = describe_features(training.inputs, configuration.declaration, configuration.features)
     return training.model, fitted, training.summary, training.validated
 

@@ -29,7 +29,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 nodes.record_training_rows,
-                inputs=["development_customers", "params:customers"],
+                inputs=["development_customers", "all_customers", "params:customers"],
                 outputs="training_rows",
                 name="record_training_rows",
             ),
@@ -66,6 +66,7 @@ def create_pipeline() -> Pipeline:
                     "learning_problem",
                     "training_configuration",
                     "matrix_parts",
+                    "all_customers",
                 ],
                 outputs=["churn_model@tracking", "fitted_features", "training_summary", "validated_predictions"],
                 name="train_model",

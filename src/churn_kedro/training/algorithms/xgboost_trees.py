@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import xgboost as xgb
 from xgboost.callback import TrainingCallback
 
+from churn_kedro.base import UserInputError
 from churn_kedro.customers import Task
 from churn_kedro.features import InputConstraints
 from churn_kedro.models import Learning
 from churn_kedro.training.algorithms.interface import Device, FoldFit, Hyperparameters, Problem, Watch
 from churn_kedro.training.folds import FoldInputs, Sample
 from churn_kedro.training.parameters import AlgorithmName
+
+if TYPE_CHECKING:
+    import dask.dataframe as dd
 
 # Parameters that training sets itself.
 _FIXED = frozenset(
@@ -49,6 +55,11 @@ _OBJECTIVES: dict[Task, tuple[str, str]] = {
 # Hyperparameters in the unit of the loss or of its gradient, with the exponent of the target's unit.
 _POWERS_OF_THE_TARGET = {"gamma": 2, "reg_alpha": 1, "max_delta_step": 1}
 _DEFAULT_LEARNING_RATE = 0.3
+# A lost worker ends a fit on a cluster after this time.
+_SECONDS_WITHOUT_WORKER = 60
+_ATTEMPTS = 3
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -133,21 +144,78 @@ class XGBoost:
             Fitted ``XGBClassifier`` or ``XGBRegressor``.
         """
         booster = xgb.train(_settings(hyperparameters, problem, constraints), matrix, num_boost_round=rounds)
-        # The model is scored on other machines: with their number of threads, on the CPU.
-        booster.set_param({"nthread": 0, "device": "cpu"})
-        kind = xgb.XGBRegressor if problem.learning.task == "regression" else xgb.XGBClassifier
-        trees = kind(
-            n_estimators=rounds,
-            objective=_OBJECTIVES[problem.learning.task][0],
-            tree_method="hist",
-            enable_categorical=True,
-            feature_types=matrix.feature_types,
-            random_state=problem.random_state,
-            **_limits(constraints),
-            **scale(hyperparameters, problem.learning),
-        )
-        trees.load_model(bytearray(booster.save_raw("ubj")))
-        return trees
+        return _as_estimator(booster, matrix.feature_types, constraints, hyperparameters, problem, rounds)
+
+    def grow_on_cluster(
+        self,
+        rows: dd.DataFrame,
+        sample: Sample,
+        hyperparameters: Hyperparameters,
+        problem: Problem,
+        rounds: int,
+    ) -> Any:
+        """Fit trees on rows that are distributed over the workers of a Dask cluster.
+
+        The workers add up histograms of their rows. The same partitions on the same number of workers give the same
+        trees; another number gives trees that are equal within noise, since ``subsample`` draws other rows and sums
+        have another order. A fit that loses a worker begins again.
+
+        Args:
+            rows: Inputs in the order of the sample, float32; then ``target``, and ``weight`` if there are weights.
+            sample: Types and constraints of the inputs.
+            hyperparameters: Hyperparameters of the trial.
+            problem: Learning problem.
+            rounds: Number of trees per class.
+
+        Returns:
+            Fitted ``XGBClassifier`` or ``XGBRegressor``.
+
+        Raises:
+            UserInputError: A worker was lost in each attempt.
+        """
+        from distributed import get_client
+        from xgboost import dask as xgb_dask
+        from xgboost.collective import Config
+
+        # Each worker uses its own number of threads, and no device, which several workers would share.
+        settings = {
+            name: value
+            for name, value in _settings(hyperparameters, problem, sample.constraints).items()
+            if name not in ("nthread", "device")
+        }
+        client = get_client()
+        n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        for attempt in range(_ATTEMPTS):
+            # A worker of a local cluster is started again.
+            with suppress(TimeoutError):
+                client.wait_for_workers(n_workers, timeout=_SECONDS_WITHOUT_WORKER)
+            try:
+                # Workers would print their numbers.
+                with xgb.config_context(verbosity=0):
+                    trained = xgb_dask.train(
+                        None,
+                        settings,
+                        _build_distributed_matrix(rows, sample.types),
+                        num_boost_round=rounds,
+                        verbose_eval=False,
+                        coll_cfg=Config(timeout=_SECONDS_WITHOUT_WORKER),
+                    )
+                break
+            except (xgb.core.XGBoostError, ValueError) as error:
+                # The first is raised on a worker whose neighbour was lost, the second on one that took its place.
+                if "collective" not in str(error) and "workers died" not in str(error):
+                    raise
+                if attempt == _ATTEMPTS - 1:
+                    raise UserInputError(
+                        f"A Dask worker was lost in each of {_ATTEMPTS} attempts to fit the trees on all rows. The "
+                        "usual reason is its memory limit, which its log names: use workers with more memory, or more "
+                        "workers."
+                    ) from error
+                logger.warning("A Dask worker was lost; the fit on all rows begins again.")
+        booster: xgb.Booster = trained["booster"]
+        # As in memory, where inputs have no names.
+        booster.feature_names = None
+        return _as_estimator(booster, list(sample.types), sample.constraints, hyperparameters, problem, rounds)
 
     def complexity(self, fitted: Any) -> dict[str, int]:
         """Return the numbers of trees and leaves."""
@@ -155,6 +223,58 @@ class XGBoost:
         trees = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]["model"]["trees"]
         leaves = sum(sum(left == -1 for left in tree["left_children"]) for tree in trees)
         return {"trees": len(trees), "leaves": leaves}
+
+
+def _build_distributed_matrix(rows: dd.DataFrame, types: tuple[str, ...]) -> Any:
+    """Bin inputs on the workers of a Dask cluster, each partition on a fixed worker."""
+    import dask.dataframe as dd
+    from distributed import get_client, wait
+    from xgboost import dask as xgb_dask
+
+    client = get_client()
+    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    # Neighbouring partitions on one worker. Another worker takes over if that one is lost.
+    delayed = rows.to_delayed()
+    placed = [
+        client.compute(part, workers=[workers[place * len(workers) // len(delayed)]], allow_other_workers=True)
+        for place, part in enumerate(delayed)
+    ]
+    wait(placed)
+    table = dd.from_delayed(placed, meta=rows._meta, verify_meta=False)
+    return xgb_dask.DaskQuantileDMatrix(
+        client,
+        table[[name for name in rows.columns if name not in ("target", "weight")]],
+        table["target"],
+        weight=table["weight"] if "weight" in rows.columns else None,
+        feature_types=list(types),
+        enable_categorical=True,
+    )
+
+
+def _as_estimator(
+    booster: xgb.Booster,
+    types: Any,
+    constraints: InputConstraints,
+    hyperparameters: Hyperparameters,
+    problem: Problem,
+    rounds: int,
+) -> Any:
+    """Wrap trees in scikit-learn's interface."""
+    # The model is scored on other machines: with their number of threads, on the CPU.
+    booster.set_param({"nthread": 0, "device": "cpu"})
+    kind = xgb.XGBRegressor if problem.learning.task == "regression" else xgb.XGBClassifier
+    trees = kind(
+        n_estimators=rounds,
+        objective=_OBJECTIVES[problem.learning.task][0],
+        tree_method="hist",
+        enable_categorical=True,
+        feature_types=types,
+        random_state=problem.random_state,
+        **_limits(constraints),
+        **scale(hyperparameters, problem.learning),
+    )
+    trees.load_model(bytearray(booster.save_raw("ubj")))
+    return trees
 
 
 class _WatchCallback(TrainingCallback):

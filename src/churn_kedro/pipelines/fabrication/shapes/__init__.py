@@ -9,9 +9,13 @@ The iris flowers are the exception: the table is Fisher's, without known probabi
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
+import pandas as pd
+
+from churn_kedro.base import ParameterError
 from churn_kedro.pipelines.fabrication.shapes.bank import BANK
 from churn_kedro.pipelines.fabrication.shapes.ceiling import (
     Ceiling,
@@ -39,6 +43,7 @@ __all__ = [
     "describe_ceiling",
     "describe_value_ceiling",
     "fabricate",
+    "fabricate_part",
 ]
 
 CHURN_SHAPES: Final[Mapping[ShapeName, ChurnShape]] = {"bank": BANK, "telco": TELCO, "subscription": SUBSCRIPTION}
@@ -66,3 +71,34 @@ def fabricate(parameters: FabricationParameters) -> FabricatedCustomers:
         ParameterError: The planted change does not fit the shape's columns.
     """
     return SHAPES[parameters.shape](parameters)
+
+
+def fabricate_part(parameters: FabricationParameters, part: int) -> pd.DataFrame:
+    """Draw one part of a table in many files.
+
+    Args:
+        parameters: Shape, seed, planted change, and size of the table.
+        part: Number of the part, from 0.
+
+    Returns:
+        Labelled customers, whose identifiers are in no other part.
+
+    Raises:
+        ParameterError: There are too few possible identifiers.
+    """
+    shape, size = CHURN_SHAPES[parameters.shape], parameters.large
+    if size is None or not 0 <= part < size.parts:
+        raise ValueError(f"there is no part {part}")
+    possible = shape.possible_ids // size.parts
+    # Distinct numbers are drawn fast only if there are far more.
+    if size.part_rows > possible // 2:
+        raise ParameterError(
+            f"fabrication.large has {size.parts:,} parts of {size.part_rows:,} customers, but the shape "
+            f"{parameters.shape} has identifiers for at most {shape.possible_ids // 2:,}. Lower one of the two."
+        )
+    # Identifiers of a part leave the same remainder.
+    own = replace(shape, possible_ids=possible, identify=lambda codes: shape.identify(codes * size.parts + part))
+    alone = parameters.model_copy(
+        update={"rows": size.part_rows, "new_rows": 0, "seed": parameters.seed + 1 + part, "large": None}
+    )
+    return fabricate_churn(own, alone).labelled

@@ -17,6 +17,13 @@ ShapeName = Literal["bank", "telco", "subscription", "housing", "iris"]
 IRIS_FLOWERS: Final = 150
 
 
+class LargeTableSize(Parameters):
+    """Size of a table in many files."""
+
+    parts: int = Field(ge=1, le=10_000, description="Number of files.")
+    part_rows: int = Field(ge=1, le=10_000_000, description="Labelled customers in each file.")
+
+
 class FabricationParameters(Parameters):
     """Parameters of the generator. The same parameters always give the same customers."""
 
@@ -26,13 +33,17 @@ class FabricationParameters(Parameters):
     new_rows: int = Field(ge=0, le=10_000_000, description="Number of new, unlabelled customers.")
     seed: int = Field(ge=0, description="Seed of the random generator.")
     drift: Drift | None = Field(None, description="Planted change of all customers (bank, telco, subscription).")
+    large: LargeTableSize | None = Field(
+        None, description="Further labelled customers as a folder of files (bank, telco, subscription); null: none."
+    )
 
     @model_validator(mode="after")
     def _as_many_flowers_as_there_are(self) -> Self:
         if self.shape == "iris" and self.rows != IRIS_FLOWERS:
             raise ValueError(f"the iris table is real: expected rows {IRIS_FLOWERS}, found {self.rows}")
-        if self.drift is not None and self.shape not in ("bank", "telco", "subscription"):
-            raise ValueError(f"drift needs the shape bank, telco or subscription; found {self.shape}")
+        for name in ("drift", "large"):
+            if getattr(self, name) is not None and self.shape not in ("bank", "telco", "subscription"):
+                raise ValueError(f"{name} needs the shape bank, telco or subscription; found {self.shape}")
         return self
 
 
