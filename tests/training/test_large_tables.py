@@ -142,3 +142,17 @@ def test_a_fit_that_loses_workers_begins_again_twice(losses: int, monkeypatch: p
     else:
         with pytest.raises(UserInputError, match="lost in each of 3 attempts"):
             grow()
+
+
+def test_another_error_of_the_fit_is_raised_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise ValueError("label must not be negative")
+
+    client = SimpleNamespace(scheduler_info=lambda n_workers: {"workers": {}}, wait_for_workers=lambda *_, **__: None)
+    monkeypatch.setattr(distributed, "get_client", lambda: client)
+    monkeypatch.setattr(xgboost_trees, "_build_distributed_matrix", fail)
+    case = task_case("binary")
+    known = compare_given(case.train, case.validation, case.manifest, case.declaration)
+
+    with pytest.raises(ValueError, match="label must not be negative"):
+        xgboost_trees.XGBoost().grow_on_cluster(None, known.folds.comparison[0].train, {}, known.problem, 5)

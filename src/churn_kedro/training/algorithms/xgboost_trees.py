@@ -173,7 +173,7 @@ class XGBoost:
         Raises:
             UserInputError: A worker was lost in each attempt.
         """
-        from distributed import get_client
+        from distributed import KilledWorker, get_client
         from xgboost import dask as xgb_dask
         from xgboost.collective import Config
 
@@ -190,20 +190,19 @@ class XGBoost:
             with suppress(TimeoutError):
                 client.wait_for_workers(n_workers, timeout=_SECONDS_WITHOUT_WORKER)
             try:
-                # Workers would print their numbers.
-                with xgb.config_context(verbosity=0):
-                    trained = xgb_dask.train(
-                        None,
-                        settings,
-                        _build_distributed_matrix(rows, sample.types),
-                        num_boost_round=rounds,
-                        verbose_eval=False,
-                        coll_cfg=Config(timeout=_SECONDS_WITHOUT_WORKER),
-                    )
+                trained = xgb_dask.train(
+                    None,
+                    settings,
+                    _build_distributed_matrix(rows, sample.types),
+                    num_boost_round=rounds,
+                    verbose_eval=False,
+                    coll_cfg=Config(timeout=_SECONDS_WITHOUT_WORKER),
+                )
                 break
-            except (xgb.core.XGBoostError, ValueError) as error:
-                # The first is raised on a worker whose neighbour was lost, the second on one that took its place.
-                if "collective" not in str(error) and "workers died" not in str(error):
+            except (KilledWorker, xgb.core.XGBoostError, ValueError) as error:
+                # XGBoostError: of a worker whose neighbour was lost; ValueError: of one that took its place.
+                lost = isinstance(error, KilledWorker) or "collective" in str(error) or "workers died" in str(error)
+                if not lost:
                     raise
                 if attempt == _ATTEMPTS - 1:
                     raise UserInputError(
