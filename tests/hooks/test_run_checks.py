@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from kedro.framework.project import configure_project, pipelines
 from kedro.io import DataCatalog, DatasetError, MemoryDataset
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from churn_kedro.base import ParameterError
 from churn_kedro.datasets import RawTablePartsDataset
@@ -72,6 +72,19 @@ def test_a_raw_table_that_the_same_run_writes_is_refused(tmp_path: Path) -> None
 
     with pytest.raises(ParameterError, match=r"predictions and new_customers are the same file, .*new\.csv: a run"):
         check(create_pipeline(), stored, {"new_customers": {"filepath": path}, "predictions": {"filepath": path}})
+
+
+def test_a_raw_table_that_a_node_reads_after_the_same_run_has_written_it_is_none_to_refuse(tmp_path: Path) -> None:
+    path = (tmp_path / "test.csv").as_posix()
+    ordered = Pipeline(
+        [
+            Node(lambda raw: (raw, raw), "raw", ["written", "model"], name="write"),
+            Node(lambda model, table: table, ["model", "new_customers"], "scored", name="read"),
+        ]
+    )
+    stored = {"raw": MemoryDataset(1), "new_customers": RawTablePartsDataset(filepath=path)}
+
+    check(ordered, stored, {"new_customers": {"filepath": path}, "written": {"filepath": path}})
 
 
 def test_parallel_processes_are_refused() -> None:

@@ -42,16 +42,26 @@ class RunCheckHooks:
             dataset = catalog.get(name)
             if not isinstance(dataset, RawTableDataset):
                 continue
-            if self._files.get(name) in written:
+            output = written.get(self._files.get(name, ""))
+            if output is None:
+                dataset.require_file()
+            elif not _is_read_later(pipeline, output, name):
                 raise ParameterError(
-                    f"{written[self._files[name]]} and {name} are the same file, {self._files[name]}: a run that "
-                    "writes and reads it would read the former table. Run the pipeline that writes it alone, and then "
-                    "the others: `kedro run --pipelines NAME`."
+                    f"{output} and {name} are the same file, {self._files[name]}: a run that writes and reads it could "
+                    "read the former table. Run the pipeline that writes it alone, and then the others: "
+                    "`kedro run --pipelines NAME`."
                 )
-            dataset.require_file()
         needed = [name for name in pipeline.inputs() if _is_in_memory(name, catalog)]
         if needed:
             raise ParameterError(_explain_selection(needed, run_params, pipeline, catalog))
+
+
+def _is_read_later(pipeline: Pipeline, output: str, name: str) -> bool:
+    """Whether the nodes that read an input run after the one that writes an output: Kedro orders by data, not files."""
+    (writer,) = (node for node in pipeline.nodes if output in node.outputs)
+    readers = {node.name for node in pipeline.nodes if name in node.inputs} - {writer.name}
+    later = {node.name for node in pipeline.from_nodes(writer.name).nodes}
+    return bool(readers) and readers <= later
 
 
 def _is_in_memory(name: str, catalog: DataCatalog) -> bool:

@@ -72,8 +72,8 @@ class SummaryHooks:
     @hook_impl
     def after_dataset_saved(self, dataset_name: str, data: Any, node: Node) -> None:
         """Add the time of saving to the pipeline of the node that made the dataset."""
-        # A table without columns, such as the campaign list of another task than binary, is no file.
-        if len(getattr(data, "columns", "-")):
+        # A table without columns, such as the campaign list of another task than binary, is no file; nor are no tables.
+        if len(data if isinstance(data, dict) else getattr(data, "columns", "-")):
             self._saved.add(dataset_name)
         self._add_time(node)
 
