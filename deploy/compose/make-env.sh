@@ -1,6 +1,12 @@
 #!/usr/bin/env bash
-# Print .env.example with random secrets: make-env.sh > .env
+# Write .env with the content of .env.example and random secrets: make-env.sh [FILE]. An existing file is kept.
 set -euo pipefail
+folder=$(dirname "$0")
+target=${1:-$folder/.env}
+if [ -e "$target" ]; then
+    echo "$target exists. Its passwords are those of the databases: delete it only with their volumes." >&2
+    exit 1
+fi
 umask 077
 random() { head -c 24 /dev/urandom | base64 | tr '+/' '-_'; }
 key=$(random)
@@ -11,4 +17,4 @@ while IFS= read -r line; do
     [A-Z]*=) echo "$line$(random)" ;;
     *) echo "$line" ;;
     esac
-done <"$(dirname "$0")/.env.example"
+done <"$folder/.env.example" >"$target"

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from churn_kedro.monitoring import METRICS
+from churn_kedro.monitoring import FURTHER_RULES, METRICS
 
 FOLDER = Path(__file__).parent
 RULES, DASHBOARD = FOLDER / "prometheus_rules.yml", FOLDER / "grafana_dashboard.json"
@@ -17,16 +17,16 @@ _WIDTH, _HEIGHT, _PER_ROW = 8, 7, 3
 
 def render_rules() -> str:
     """Render the alert rules of Prometheus."""
+    found = [*(metric.rule for metric in METRICS if metric.rule is not None), *FURTHER_RULES]
     rules = [
         {
-            "alert": metric.rule.name,
-            "expr": metric.rule.expression,
-            "for": metric.rule.wait,
-            "labels": {"severity": metric.rule.severity},
-            "annotations": {"summary": metric.rule.summary},
+            "alert": rule.name,
+            "expr": rule.expression,
+            "for": rule.wait,
+            "labels": {"severity": rule.severity},
+            "annotations": {"summary": rule.summary},
         }
-        for metric in METRICS
-        if metric.rule is not None
+        for rule in found
     ]
     head = "# Written by generate.py from churn_kedro/monitoring/exposition.py.\n"
     return head + yaml.safe_dump({"groups": [{"name": "churn", "rules": rules}]}, sort_keys=False, width=120)

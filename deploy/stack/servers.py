@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -86,24 +87,29 @@ class S3:
             client.create_bucket(Bucket=name)
 
 
-def _call(command: list[str], folder: Path, user: str | None = None, **environment: str) -> None:
-    """Run a program that ends, such as one that creates a cluster.
+def _call(command: list[str], folder: Path, user: str | None = None, **environment: str) -> str:
+    """Run a program that ends, such as one that creates a cluster, and return what it prints.
 
     Raises:
         ServerError: It fails.
     """
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**harmless_environment(), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_SECONDS_PER_CALL,
-        **identity(user),
-    )
+    name = Path(command[0]).name
+    try:
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            command,
+            cwd=folder,
+            env={**harmless_environment(), **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS_PER_CALL,
+            **identity(user),
+        )
+    except subprocess.TimeoutExpired:
+        raise ServerError(f"{name} has not ended within {_SECONDS_PER_CALL} s.") from None
     if done.returncode:
-        raise ServerError(f"{Path(command[0]).name} has ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
+        raise ServerError(f"{name} has ended with {done.returncode}: {done.stderr.strip()[-2000:]}")
+    return done.stdout
 
 
 @contextmanager
@@ -201,13 +207,11 @@ def redis(folder: Path, password: str | None = None) -> Iterator[str]:
 
 
 @contextmanager
-def moto(folder: Path, key: str, secret: str) -> Iterator[S3]:
+def moto(folder: Path) -> Iterator[S3]:
     """Run moto's S3, which keeps objects in memory and accepts any credentials.
 
     Args:
         folder: Folder of its log.
-        key: Access key that clients use.
-        secret: Secret key that they use.
 
     Yields:
         The endpoint.
@@ -218,20 +222,18 @@ def moto(folder: Path, key: str, secret: str) -> Iterator[S3]:
     if not Path(command[0]).exists():
         raise NotInstalledError("moto is not installed: make install-dev")
     with running(Server("s3", command, folder, answers_http(url))):
-        yield S3(url, key, secret)
+        yield S3(url, new_password(), new_password())
 
 
 @contextmanager
-def ceph(folder: Path, key: str, secret: str) -> Iterator[S3]:
+def ceph(folder: Path) -> Iterator[S3]:
     """Run Ceph with one disk and its S3 gateway, whose objects stay in the folder.
 
     Args:
         folder: Folder of its data.
-        key: Access key.
-        secret: Secret key.
 
     Yields:
-        The endpoint.
+        The endpoint, with keys that the gateway has made.
     """
     package = "ceph-mon ceph-osd radosgw"
     names = ("ceph", "ceph-authtool", "ceph-mon", "ceph-osd", "monmaptool", "radosgw", "radosgw-admin")
@@ -247,8 +249,8 @@ def ceph(folder: Path, key: str, secret: str) -> Iterator[S3]:
     write_private(settings, _ceph_settings(folder, fsid, monitor_port, port))
     base = ["-c", str(settings)]
 
-    def call(program: str, *arguments: str) -> None:
-        _call([programs[program], *arguments], folder)
+    def call(program: str, *arguments: str) -> str:
+        return _call([programs[program], *arguments], folder)
 
     def server(program: str, *arguments: str, ready: Any) -> Server:
         return Server(program, [programs[program], *base, *arguments, "-f"], folder, ready)
@@ -283,12 +285,12 @@ def ceph(folder: Path, key: str, secret: str) -> Iterator[S3]:
         ready = _is_up([programs["ceph"], *base, "--connect-timeout", "5"])
         stack.enter_context(running(server("ceph-osd", "-i", "0", ready=ready)))
         if is_new:
-            user = ["--uid=churn", "--display-name=churn", f"--access-key={key}", f"--secret-key={secret}"]
-            call("radosgw-admin", *base, "user", "create", *user)
+            call("radosgw-admin", *base, "user", "create", "--uid=churn", "--display-name=churn")
             (folder / "created").touch()
+        (keys,) = json.loads(call("radosgw-admin", *base, "user", "info", "--uid=churn"))["keys"]
         url = f"http://{_HOST}:{port}"
         stack.enter_context(running(server("radosgw", "-n", "client.rgw", ready=answers_http(url))))
-        yield S3(url, key, secret)
+        yield S3(url, keys["access_key"], keys["secret_key"])
 
 
 def _is_up(command: list[str]) -> Any:

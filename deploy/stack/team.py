@@ -17,7 +17,7 @@ from deploy.stack.processes import Server, free_port, write_private
 
 BUCKET = "churn"
 _SECRETS = (
-    *("postgres", "mlflow", "churn", "churn_reader", "redis", "s3_key", "s3_secret"),
+    *("postgres", "mlflow", "churn", "churn_reader", "redis"),
     *("mlflow_admin", "mlflow_pipelines", "mlflow_service", "mlflow_form_key", "service_key"),
 )
 
@@ -90,7 +90,7 @@ def run_team(
         port = stack.enter_context(servers.postgres(place("postgres"), secrets))
         begin("postgres", f"127.0.0.1:{port}")
         run_s3 = servers.moto if s3 == "moto" else servers.ceph
-        objects = stack.enter_context(run_s3(place("s3"), secrets["s3_key"], secrets["s3_secret"]))
+        objects = stack.enter_context(run_s3(place("s3")))
         objects.create_bucket(BUCKET)
         begin("s3", objects.url)
         redis_url = stack.enter_context(servers.redis(place("redis"), secrets["redis"]))
@@ -148,7 +148,7 @@ def run_team(
             "CHURN_SERVICE_URL": service_url,
             "CHURN_SERVICE_KEY": key,
             "CHURN_PUSHGATEWAY": pushed,
-            "CHURN_REDIS": redis_url,
+            "CHURN_STREAM": f"{redis_url}?stream=customers",
             **objects.environment,
         }
         addresses["service"] = service_url

@@ -21,10 +21,12 @@ OURS = {name for name, service in SERVICES.items() if "churn-kedro" in service["
 
 
 @pytest.fixture(scope="module")
-def environment() -> dict[str, str]:
-    """What `make-env.sh` prints."""
-    done = subprocess.run([FOLDER / "make-env.sh"], capture_output=True, text=True, check=True)
-    lines = [line for line in done.stdout.splitlines() if line and not line.startswith("#")]
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What `make-env.sh` writes."""
+    path = tmp_path_factory.mktemp("compose") / ".env"
+    subprocess.run([FOLDER / "make-env.sh", path], check=True)
+    assert path.stat().st_mode & 0o777 == 0o600
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -63,14 +65,26 @@ def test_ports_are_published_on_localhost_unless_told() -> None:
     published = [port for service in SERVICES.values() for port in service.get("ports", [])]
 
     assert len(published) >= 4
-    assert all(re.match(r"\$\{(TLS_)?BIND:-127\.0\.0\.1\}:", port) for port in published)
+    assert all(re.match(r"(127\.0\.0\.1|\$\{TLS_BIND:-127\.0\.0\.1\}):", port) for port in published)
+
+
+def test_secrets_that_are_there_are_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / ".env"
+    path.write_text("REDIS_PASSWORD=old\n")
+    done = subprocess.run([FOLDER / "make-env.sh", path], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert "exists" in done.stderr
+    assert path.read_text() == "REDIS_PASSWORD=old\n"
 
 
 def test_databases_are_in_a_network_without_a_way_out() -> None:
-    assert COMPOSE["networks"]["storage"] == {"internal": True}
-    for name in ("postgres", "s3", "redis"):
-        assert SERVICES[name]["networks"] == ["storage"]
+    assert COMPOSE["networks"]["storage"] == COMPOSE["networks"]["objects"] == {"internal": True}
+    for name, network in (("postgres", "storage"), ("s3", "objects"), ("redis", "storage")):
+        assert SERVICES[name]["networks"] == [network]
         assert "ports" not in SERVICES[name]
+    # The service is reached from outside: from there, no way leads to objects.
+    assert SERVICES["service"]["networks"] == ["storage", "front"]
 
 
 def test_each_server_has_a_health_check_limits_and_starts_again() -> None:

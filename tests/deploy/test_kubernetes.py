@@ -285,6 +285,41 @@ def test_secrets_are_references_and_each_pod_has_only_its_own(variant: str) -> N
             assert not {one for one in variables if one.startswith("AWS_")}
 
 
+def test_the_key_that_signs_reaches_who_promotes_and_the_key_that_verifies_who_scores() -> None:
+    keys = {name: {"secret": "keys", "key": name.lower()} for name in ("CHURN_SIGNING_KEY", "CHURN_VERIFY_KEY")}
+    got = {
+        name: set(keys) & set(_variables(container))
+        for name, container in _containers(_render_values({"secretRefs": keys}))
+    }
+
+    assert got == {
+        "CronJob churn-train": {"CHURN_SIGNING_KEY"},
+        "CronJob churn-inference": {"CHURN_VERIFY_KEY"},
+        "CronJob churn-monitoring": {"CHURN_VERIFY_KEY"},
+        "Deployment churn": {"CHURN_VERIFY_KEY"},
+        "Job churn-smoke-test": set(),
+    }
+
+
+def test_the_service_can_have_a_user_of_the_registry_of_its_own() -> None:
+    manifests = _render_values(
+        {
+            "place": {"MLFLOW_TRACKING_USERNAME": "pipelines"},
+            "secretRefs": {"MLFLOW_TRACKING_PASSWORD": {"secret": "mlflow", "key": "pipelines"}},
+            "service": {
+                "place": {"MLFLOW_TRACKING_USERNAME": "service"},
+                "secretRefs": {"MLFLOW_TRACKING_PASSWORD": {"secret": "mlflow", "key": "service"}},
+            },
+        }
+    )
+
+    for name, container in _containers(manifests):
+        found = _variables(container)
+        user = "pipelines" if name.startswith("CronJob") else "service"
+        assert found["MLFLOW_TRACKING_USERNAME"] == user
+        assert found["MLFLOW_TRACKING_PASSWORD"] == {"secretKeyRef": {"name": "mlflow", "key": user}}
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_what_no_policy_allows_is_denied_to_every_pod(variant: str) -> None:
     manifests = _render(variant)

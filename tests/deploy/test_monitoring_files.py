@@ -102,6 +102,10 @@ def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
         "exp_labels": {"severity": "critical", "log": "predictions"},
         "exp_annotations": {"summary": "Predictions of the service could not be logged (predictions)."},
     }
+    down = {
+        "exp_labels": {"severity": "critical", "job": "churn_service", "instance": "a"},
+        "exp_annotations": {"summary": "The scoring service at a does not answer."},
+    }
     failing = "5% of the requests to the scoring service fail."
     tests = {
         "rule_files": [str(FOLDER / "prometheus_rules.yml")],
@@ -117,12 +121,15 @@ def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
                     series('churn_pipeline_runs_total{use_case="bank",pipeline="training",status="KILLED"}', "1x11"),
                     series('churn_pipeline_runs_total{use_case="bank",pipeline="training",status="FINISHED"}', "9x11"),
                     series('churn_log_lost_rows_total{log="predictions"}', "0 0 0 7 7"),
+                    series('up{job="churn_service",instance="a"}', "1 0x10"),
                 ],
                 "alert_rule_test": [
                     alert("ChurnMonitoringAlarm", "1m", []),
                     alert("ChurnMonitoringAlarm", "2m", [fired]),
                     alert("ChurnMonitoringAlarm", "4m", []),
                     alert("ChurnServiceErrors", "3m", []),
+                    alert("ChurnServiceDown", "4m", []),
+                    alert("ChurnServiceDown", "6m", [down]),
                     alert("ChurnPipelineFailing", "4m", []),
                     alert("ChurnPipelineFailing", "8m", [runs]),
                     alert("ChurnLogRowsLost", "2m", []),

@@ -1,5 +1,6 @@
 """`make stack`: the whole job against the servers of a team, and servers that do not start."""
 
+import base64
 import json
 import os
 import sqlite3
@@ -168,6 +169,22 @@ def test_tls_is_verified_and_a_certificate_that_is_not_trusted_is_named(place: _
     assert done.returncode == 1
     assert "is not trusted: self-signed certificate. Name the file" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_the_pages_of_mlflow_work_through_tls(place: _Place) -> None:
+    url, variables = place.team.variables["MLFLOW_TRACKING_URI"], place.team.variables
+    given = f"{variables['MLFLOW_TRACKING_USERNAME']}:{variables['MLFLOW_TRACKING_PASSWORD']}"
+    headers = {
+        "Authorization": "Basic " + base64.b64encode(given.encode()).decode(),
+        "Content-Type": "application/json",
+        # A browser sends it with each POST.
+        "Origin": url,
+    }
+    trusted = ssl.create_default_context(cafile=variables["SSL_CERT_FILE"])
+    search = f"{url}/ajax-api/2.0/mlflow/experiments/search"
+    request = urllib.request.Request(search, b'{"max_results": 5}', headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=10, context=trusted) as answer:  # noqa: S310
+        assert json.load(answer)["experiments"]
 
 
 def test_a_wrong_password_is_an_error_without_the_password(place: _Place) -> None:

@@ -324,3 +324,12 @@ def test_without_the_switch_dask_is_not_imported(folder: Path, tmp_path: Path) -
 
     assert "pandas" in run.stdout
     assert not {"dask", "distributed"} & set(run.stdout.split())
+
+
+def test_text_files_with_another_header_are_refused(cluster: None, folder: Path, tmp_path: Path) -> None:
+    raw = pd.read_parquet(folder / "part-0.parquet")
+    raw.to_csv(tmp_path / "a.csv", index=False)
+    raw[sorted(raw.columns)].to_csv(tmp_path / "b.csv", index=False)
+
+    with pytest.raises(DatasetError, match=r"b\.csv has the header .*All files of a table need the same columns"):
+        LargeTableDataset(filepath=tmp_path.as_posix(), sample_rows=1000).load()

@@ -341,6 +341,15 @@ def test_a_smoke_test_without_address_says_how_to_give_one() -> None:
     assert "give --url, or set CHURN_SERVICE_URL" in done.output
 
 
+def test_a_service_that_waits_ends_when_it_is_told_to(project: Path) -> None:
+    process = _start(project, "--port", "0", "--version", "never", "--wait", "600")
+    assert process.stderr is not None
+    assert "Waiting: There is no version or alias never" in next(iter(process.stderr))
+    process.terminate()
+
+    assert process.wait(20) == 128 + signal.SIGTERM
+
+
 def test_a_service_waits_for_a_version_that_is_not_there_yet(project: Path) -> None:
     port = free_port()
     process = _start(project, "--port", str(port), "--version", "awaited", "--wait", "60")

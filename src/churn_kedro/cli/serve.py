@@ -142,8 +142,10 @@ def read_use_case(path: Path, env: str | None, version: str) -> tuple[UseCase, S
 
 
 def _await_versions(settings: ServiceSettings, until: float) -> None:
-    """Wait until registry and versions are there, and say once what is missing."""
-    is_told = False
+    """Wait until registry and versions are there, and say what is missing."""
+    told = None
+    # The first process of a container ignores the signal otherwise.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     while True:
         try:
             _check_versions(settings)
@@ -152,9 +154,9 @@ def _await_versions(settings: ServiceSettings, until: float) -> None:
             reason = explain_error(error)
             if reason is None or time.monotonic() >= until:
                 raise
-            if not is_told:
+            if reason != told:
                 logger.warning("Waiting: %s", indent_continued(hide_secrets(reason)))
-            is_told = True
+            told = reason
             time.sleep(settings.parameters.poll_seconds)
 
 

@@ -14,6 +14,7 @@ from kedro.utils import find_kedro_project
 
 from churn_kedro.base import ParameterError, hide_secrets, remember_secret
 from churn_kedro.cli.errors import show_user_errors
+from churn_kedro.datasets import TrackingServerError
 
 if TYPE_CHECKING:
     from churn_kedro.serving import UseCase
@@ -27,6 +28,10 @@ _EXPECTED = {"probability": "number from 0 to 1", "prediction": "number"}
 
 class _NotYetError(Exception):
     """A check that has failed and may pass later."""
+
+
+class _RefusedError(Exception):
+    """A request that the service refuses, which waiting does not change."""
 
 
 @click.command("smoke-test")
@@ -49,50 +54,52 @@ def smoke_test(env: str | None, url: str | None, version: str, wait: int) -> Non
     """
     if not url:
         raise ParameterError("The address of the service is not set: give --url, or set CHURN_SERVICE_URL.")
-    use_case = _read_use_case(env, version)
+    use_case, uri = _read_use_case(env, version)
     until = time.monotonic() + wait
     while True:
         try:
-            click.echo(_check(url.rstrip("/"), use_case))
+            click.echo(_check(url.rstrip("/"), use_case, uri))
             return
-        except _NotYetError as error:
+        except _RefusedError as error:
+            raise click.ClickException(hide_secrets(str(error))) from None
+        except (_NotYetError, TrackingServerError) as error:
             if time.monotonic() >= until:
                 raise click.ClickException(hide_secrets(str(error))) from None
             time.sleep(_PAUSE_SECONDS)
 
 
-def _read_use_case(env: str | None, version: str) -> UseCase:
+def _read_use_case(env: str | None, version: str) -> tuple[UseCase, str]:
     from kedro.framework.startup import bootstrap_project
 
     from churn_kedro.cli.serve import read_use_case, use_registry
-    from churn_kedro.datasets import require_answer, require_database
 
     path = find_kedro_project(Path.cwd()) or Path.cwd()
     bootstrap_project(path)
     use_case, _, uri = read_use_case(path, env, version)
     if version != _ANY_VERSION:
-        require_answer(uri)
-        require_database(uri)
         use_registry(uri)
-    return use_case
+    return use_case, uri
 
 
-def _check(url: str, use_case: UseCase) -> str:
+def _check(url: str, use_case: UseCase, uri: str) -> str:
     """Check readiness, version and a prediction.
 
     Args:
         url: Address of the service.
         use_case: The use case, and the version that must be served.
+        uri: Address of the registry.
 
     Returns:
         What was found.
 
     Raises:
         _NotYetError: A check has failed.
+        _RefusedError: The service refuses the key.
+        TrackingServerError: The registry does not respond.
     """
     from churn_kedro.serving import CustomerRequests
 
-    expected = _find_version(use_case)
+    expected = _find_version(use_case, uri)
     _ask(f"{url}/ready")
     model = _ask(f"{url}/{use_case.name}/model")
     served = model.get("model_version")
@@ -121,11 +128,13 @@ def _check(url: str, use_case: UseCase) -> str:
     return f"{use_case.name}: version {served} answers {field} {value}."
 
 
-def _find_version(use_case: UseCase) -> int | None:
-    from churn_kedro.datasets import find_model_version
+def _find_version(use_case: UseCase, uri: str) -> int | None:
+    from churn_kedro.datasets import find_model_version, require_answer, require_database
 
     if use_case.wanted == _ANY_VERSION:
         return None
+    require_answer(uri)
+    require_database(uri)
     found = find_model_version(use_case.model_name, use_case.wanted)
     if found is None:
         raise _NotYetError(f"{use_case.model_name} has no version '{use_case.wanted}' in the registry.")
@@ -146,9 +155,10 @@ def _ask(url: str, body: bytes | None = None) -> dict[str, Any]:
         )
         answer: dict[str, Any] = json.loads(text)
     except RequestFailedError as error:
-        advice = " Set CHURN_SERVICE_KEY to an API key of the service." if error.status in _UNAUTHORISED else ""
-        path = "/" + url.split("/", 3)[-1]
-        raise _NotYetError(f"{path}: {error}.{advice}") from None
+        message = f"/{url.split('/', 3)[-1]}: {error}."
+        if error.status in _UNAUTHORISED:
+            raise _RefusedError(f"{message} Set CHURN_SERVICE_KEY to an API key of the service.") from None
+        raise _NotYetError(message) from None
     except ValueError:
         raise _NotYetError(f"The answer of {url} is not JSON: is it the scoring service?") from None
     return answer

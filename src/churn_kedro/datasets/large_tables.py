@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # Size of a partition before it is unpacked; one takes about ten times as much memory.
 _BLOCK_BYTES = 64 << 20
 _SAMPLE_BYTES = 200_000
+# Characters of a header that a message shows.
+_SHOWN = 200
 # Fewer customers give no folds.
 _FEWEST = 100
 
@@ -94,6 +96,7 @@ class LargeTableDataset(RawTablePartsDataset):
             urls, delimiter=b"\n", blocksize=_BLOCK_BYTES, sample=_SAMPLE_BYTES, **(self._credentials or {})
         )
         header, _, rest = start.partition(b"\n")
+        self._require_same_header(header)
         read = dask.delayed(_read_block, pure=True)
         blocks = [
             read(block, b"" if place == 0 else header + b"\n", self._encoding, self._delimiter)
@@ -103,6 +106,17 @@ class LargeTableDataset(RawTablePartsDataset):
         first_lines = header + b"\n" + rest[: rest.rfind(b"\n") + 1]
         layout = _read_block(first_lines, b"", self._encoding, self._delimiter).iloc[:0]
         return dd.from_delayed(blocks, meta=layout, verify_meta=False)
+
+    def _require_same_header(self, header: bytes) -> None:
+        """Require that all text files begin with the same line, which names the columns of all blocks."""
+        for path in self._paths():
+            found = self._filesystem.cat_file(path, end=_SAMPLE_BYTES).partition(b"\n")[0]
+            if found.rstrip(b"\r") != header.rstrip(b"\r"):
+                raise DatasetError(
+                    f"{path} has the header {found[:_SHOWN].decode(errors='replace')!r}, other files before it in the "
+                    f"folder {header[:_SHOWN].decode(errors='replace')!r}. All files of a table need the same columns "
+                    "in the same order."
+                )
 
 
 def _read_block(block: bytes, header: bytes, encoding: str | None, delimiter: str | None) -> pd.DataFrame:

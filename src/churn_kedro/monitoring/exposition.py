@@ -276,6 +276,17 @@ METRICS = (
     ),
 )
 
+# Rules about what Prometheus itself knows.
+FURTHER_RULES = (
+    AlertRule(
+        "ChurnServiceDown",
+        'up{job="churn_service"} == 0',
+        "5m",
+        "critical",
+        "The scoring service at {{ $labels.instance }} does not answer.",
+    ),
+)
+
 
 def list_samples(report: MonitoringReport) -> list[Sample]:
     """List the values that monitoring exports.

@@ -37,15 +37,25 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 http://{{ include "churn.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
 {{- end -}}
 
-{{/* Environment variables. Takes root and consumer: service, jobs or smoke-test. Each gets the secrets it needs only.
+{{/* Environment variables. Takes root, consumer (service, jobs or smoke-test) and, of a job, its pipelines. Each gets the
+     secrets it needs only: the signing key goes to the job that promotes, the key that verifies to those that score.
      USER is who the audit trail of the registry names: the user of the pods has no entry in the image's list of users. */}}
 {{- define "churn.env" -}}
 {{- $values := .root.Values -}}
 {{- $withheld := dict
-      "service" (list "CHURN_SERVICE_KEY" "CHURN_STUDY_URL" "CHURN_SERVICE_URL" "CHURN_DATA_ROOT" "CHURN_PUSHGATEWAY")
+      "service" (list "CHURN_SERVICE_KEY" "CHURN_STUDY_URL" "CHURN_SERVICE_URL" "CHURN_DATA_ROOT" "CHURN_PUSHGATEWAY"
+        "CHURN_SIGNING_KEY" "AWS_ACCESS_KEY_ID" "AWS_SECRET_ACCESS_KEY" "AWS_SESSION_TOKEN")
       "jobs" (list "CHURN_API_KEYS")
       "smoke-test" (list)
       | dig .consumer (list) -}}
+{{- if eq .consumer "jobs" -}}
+  {{- if not (has "registry" .pipelines) -}}
+    {{- $withheld = append $withheld "CHURN_SIGNING_KEY" -}}
+  {{- end -}}
+  {{- if or (has "training" .pipelines) (has "evaluation" .pipelines) (has "registry" .pipelines) -}}
+    {{- $withheld = append $withheld "CHURN_VERIFY_KEY" -}}
+  {{- end -}}
+{{- end -}}
 {{- $variables := dict
       "HOME" (dict "value" "/tmp")
       "USER" (dict "value" (include "churn.fullname" .root))
@@ -58,12 +68,18 @@ http://{{ include "churn.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.
     {{- $_ := set $variables "CHURN_SERVICE_URL" (dict "value" (include "churn.url" .root)) -}}
   {{- end -}}
 {{- end -}}
-{{- range $name, $value := $values.place -}}
+{{- $place := $values.place -}}
+{{- $references := $values.secretRefs -}}
+{{- if ne .consumer "jobs" -}}
+  {{- $place = merge (deepCopy $values.service.place) $place -}}
+  {{- $references = merge (deepCopy $values.service.secretRefs) $references -}}
+{{- end -}}
+{{- range $name, $value := $place -}}
   {{- if $value -}}
     {{- $_ := set $variables $name (dict "value" (toString $value)) -}}
   {{- end -}}
 {{- end -}}
-{{- range $name, $reference := $values.secretRefs -}}
+{{- range $name, $reference := $references -}}
   {{- if $reference -}}
     {{- $_ := set $variables $name (dict "valueFrom" (dict "secretKeyRef" (dict "name" $reference.secret "key" $reference.key))) -}}
   {{- end -}}

@@ -50,10 +50,13 @@ def connect() -> Client:
         ) from error
     address = os.environ.get(SCHEDULER_VARIABLE)
     if address:
+        client = None
         try:
             client = Client(address, timeout=_SECONDS, set_as_default=True)
             client.wait_for_workers(1, timeout=_SECONDS)
         except (OSError, TimeoutError, ValueError) as error:
+            if client is not None:
+                client.close()
             raise DatasetError(
                 f"No Dask scheduler with workers responds at {address} ({SCHEDULER_VARIABLE}) within {_SECONDS} s. "
                 "Start `dask scheduler` and `dask worker` there, correct the address (tcp://HOST:8786), or unset the "
@@ -68,6 +71,8 @@ def connect() -> Client:
             threads_per_worker=1,
             memory_limit=limit,
             host="127.0.0.1",
+            # Who reaches a scheduler without keys can run code as this user.
+            security=True,
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             silence_logs=logging.ERROR,
