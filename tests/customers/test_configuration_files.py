@@ -100,6 +100,7 @@ def test_the_declaration_of_a_hostile_table_is_the_same_in_parameters_globals_an
         "registered_model": "gym_churn",
         "data_root": "data",
         "raw_customers": path,
+        "sample_rows": None,
     }
     catalog = loader["catalog"]
     options = catalog["customers"]["validator"]["options"]

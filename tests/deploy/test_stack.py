@@ -3,9 +3,11 @@
 import base64
 import json
 import os
+import shutil
 import sqlite3
 import ssl
 import sys
+import tempfile
 import time
 import urllib.parse
 import urllib.request
@@ -49,11 +51,8 @@ class _Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Place]:
     """All servers with TLS, after the main job, and the scoring service."""
-    folder = tmp_path_factory.mktemp("stack")
-    # PostgreSQL runs as a user of its own, who must reach its folder.
-    for parent in (folder, *folder.parents):
-        if parent.name.startswith("pytest-"):
-            parent.chmod(0o711)
+    # PostgreSQL runs as a user of its own, who cannot reach pytest's folders.
+    folder = Path(tempfile.mkdtemp(prefix="churn-stack-"))
     project = clone_project(tmp_path_factory.mktemp("team"))
     try:
         with (
@@ -67,6 +66,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Place]:
                 yield _Place(placed, team, secrets, received)
     except NotInstalledError as error:
         pytest.skip(str(error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _client(place: _Place, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> MlflowClient:

@@ -310,6 +310,7 @@ def _smoke_test(project: Path, *arguments: str, **changed: str) -> tuple[int, st
 
 
 def test_a_smoke_test_waits_for_the_service_and_fails_with_a_sentence_for_another_version_or_key(project: Path) -> None:
+    MlflowClient().set_registered_model_alias(NAME, "champion", "1")
     key, port = "k" * 40, free_port()
     given = {"CHURN_SERVICE_URL": f"http://127.0.0.1:{port}", "CHURN_SERVICE_KEY": key}
     process = _start(project, "--port", str(port), CHURN_API_KEYS=hashlib.sha256(key.encode()).hexdigest())
