@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from churn_kedro.monitoring import FURTHER_RULES, METRICS
+from churn_kedro.monitoring.exposition import FURTHER_RULES, METRICS
 
 FOLDER = Path(__file__).parent
 RULES, DASHBOARD = FOLDER / "prometheus_rules.yml", FOLDER / "grafana_dashboard.json"

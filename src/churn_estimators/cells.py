@@ -156,7 +156,8 @@ def is_number(text: str) -> bool:
     Returns:
         True for ``1``, ``-2.5`` and ``1e3``.
     """
-    return _NUMBER.fullmatch(text.strip()) is not None and np.isfinite(float(text))
+    stripped = text.strip()
+    return _NUMBER.fullmatch(stripped) is not None and bool(np.isfinite(float(stripped)))
 
 
 def _numeric_markers(markers: Sequence[str]) -> list[float]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from churn_estimators.cells import CellReader, CellType, is_number, read_dates, read_levels, read_numbers, read_table
 
@@ -96,6 +96,7 @@ def test_numbers_survive_being_written_as_text(cells: list[float]) -> None:
     np.testing.assert_array_equal(numbers(cells), cells)
 
 
+@example(text="0\x1f")
 @given(text=st.text(max_size=6))
 def test_a_text_is_a_number_exactly_if_it_is_read_as_one(text: str) -> None:
     values, _ = read_numbers(pd.Series([text], dtype="str"))

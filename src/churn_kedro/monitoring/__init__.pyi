@@ -19,7 +19,6 @@ from .examination import (
     read_logged as read_logged,
 )
 from .exposition import (
-    FURTHER_RULES as FURTHER_RULES,
     METRICS as METRICS,
     Sample as Sample,
     list_samples as list_samples,
