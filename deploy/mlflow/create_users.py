@@ -3,49 +3,24 @@
 The server is MLFLOW_TRACKING_URI, the administrator MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
 """
 
-from __future__ import annotations
-
-import base64
-import json
 import os
-import ssl
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterable, Mapping
 
-_CONFLICT_CODE = "RESOURCE_ALREADY_EXISTS"
+from mlflow.exceptions import MlflowException
+from mlflow.server import get_app_client
 
 
-def create_users(users: Iterable[tuple[str, str]], environment: Mapping[str, str]) -> None:
-    """Create users.
-
-    Args:
-        users: Names and passwords; MLflow wants twelve characters at least.
-        environment: Variables with the server's address and the administrator.
-
-    Raises:
-        SystemExit: The server refuses; the message has no password.
-    """
-    server = environment["MLFLOW_TRACKING_URI"].rstrip("/")
-    given = f"{environment['MLFLOW_TRACKING_USERNAME']}:{environment['MLFLOW_TRACKING_PASSWORD']}"
-    headers = {
-        "Authorization": "Basic " + base64.b64encode(given.encode()).decode(),
-        "Content-Type": "application/json",
-    }
-    context = ssl.create_default_context(cafile=environment.get("MLFLOW_TRACKING_SERVER_CERT_PATH"))
-    for name, password in users:
-        body = json.dumps({"username": name, "password": password}).encode()
-        request = urllib.request.Request(f"{server}/api/2.0/mlflow/users/create", body, headers)  # noqa: S310
+def main() -> None:
+    """Create the users."""
+    client = get_app_client("basic-auth", os.environ["MLFLOW_TRACKING_URI"])
+    for line in filter(str.strip, sys.stdin):
+        name, _, password = line.rstrip("\n").partition("=")
         try:
-            with urllib.request.urlopen(request, timeout=30, context=context):  # noqa: S310
-                pass
-        except urllib.error.HTTPError as error:
-            answer = error.read().decode(errors="replace")
-            if _CONFLICT_CODE not in answer:
-                raise SystemExit(f"MLflow refuses to create the user {name} (status {error.code}).") from None
+            client.create_user(name, password)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise SystemExit(f"MLflow refuses to create the user {name}: {error.error_code}.") from None
 
 
 if __name__ == "__main__":
-    lines = [line.rstrip("\n") for line in sys.stdin if line.strip()]
-    create_users([(name, password) for name, _, password in (line.partition("=") for line in lines)], os.environ)
+    main()

@@ -87,7 +87,9 @@ class S3:
             client.create_bucket(Bucket=name)
 
 
-def _call(command: list[str], folder: Path, user: str | None = None, **environment: str) -> str:
+def _call(
+    command: list[str], folder: Path, user: str | None = None, text: str | None = None, **environment: str
+) -> str:
     """Run a program that ends, such as one that creates a cluster, and return what it prints.
 
     Raises:
@@ -101,6 +103,7 @@ def _call(command: list[str], folder: Path, user: str | None = None, **environme
             env={**harmless_environment(), **environment},
             capture_output=True,
             text=True,
+            input=text,
             check=False,
             timeout=_SECONDS_PER_CALL,
             **identity(user),
@@ -366,6 +369,26 @@ def mlflow(
     }
     with running(Server("mlflow", [*begin, *options], folder, answers_http(f"{uri}/health"), environment)):
         yield uri
+
+
+def create_mlflow_users(folder: Path, uri: str, admin: str, password: str, users: Mapping[str, str]) -> None:
+    """Create users of an MLflow server; those that exist stay as they are.
+
+    Args:
+        folder: Working folder.
+        uri: Address of the server.
+        admin: Name of an administrator.
+        password: The administrator's password.
+        users: Passwords by name.
+    """
+    _call(
+        [sys.executable, str(DEPLOY / "mlflow" / "create_users.py")],
+        folder,
+        text="".join(f"{name}={given}\n" for name, given in users.items()),
+        MLFLOW_TRACKING_URI=uri,
+        MLFLOW_TRACKING_USERNAME=admin,
+        MLFLOW_TRACKING_PASSWORD=password,
+    )
 
 
 @contextmanager

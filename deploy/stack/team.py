@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from deploy.mlflow.create_users import create_users
 from deploy.stack import servers
 from deploy.stack.processes import Server, free_port, write_private
 
@@ -105,13 +104,8 @@ def run_team(
             **objects.environment,
         }
         mlflow_url = begin("mlflow", stack.enter_context(servers.mlflow(place("mlflow"), given)))
-        admin = {
-            "MLFLOW_TRACKING_URI": mlflow_url,
-            "MLFLOW_TRACKING_USERNAME": "admin",
-            "MLFLOW_TRACKING_PASSWORD": secrets["mlflow_admin"],
-        }
         users = {"pipelines": secrets["mlflow_pipelines"], "service": secrets["mlflow_service"]}
-        create_users(users.items(), admin)
+        servers.create_mlflow_users(place("mlflow"), mlflow_url, "admin", secrets["mlflow_admin"], users)
         service_port = free_port()
         service_url = f"http://127.0.0.1:{service_port}"
         pushed = begin("pushgateway", stack.enter_context(servers.pushgateway(place("pushgateway"))))

@@ -70,7 +70,10 @@ def test_files_with_different_columns_are_refused(table: pd.DataFrame, tmp_path:
     table.to_csv(tmp_path / "a.csv", index=False)
     table.rename(columns={"Name": "Surname"}).to_csv(tmp_path / "b.csv", index=False)
 
-    with pytest.raises(DatasetError, match=r"b\.csv: The file has the columns Id, Surname; the files before it"):
+    expected = (
+        r"b\.csv: The columns change in this file: without Name and with Surname\. .* need the columns Id, Name\."
+    )
+    with pytest.raises(DatasetError, match=expected):
         list(RawTablePartsDataset(filepath=str(tmp_path)).load())
 
 

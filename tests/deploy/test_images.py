@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,7 +142,6 @@ def test_a_job_trains_and_the_service_answers_as_users_without_rights(images: No
         assert "version 1 promoted" in trained.stdout
         key, port = "k" * 40, free_port()
         digest = hashlib.sha256(key.encode()).hexdigest()
-        begun = time.monotonic()
         with _service(port, MLFLOW_TRACKING_URI=uri, CHURN_API_KEYS=digest, CHURN_PREDICTION_LOG="sqlite:////tmp/l.db"):
             asked = _run(
                 f"smoke-test --wait 90 --url http://127.0.0.1:{port}",
@@ -151,7 +149,6 @@ def test_a_job_trains_and_the_service_answers_as_users_without_rights(images: No
             )  # fmt: skip
             assert asked.returncode == 0, asked.stderr
             assert "version 1 answers" in asked.stdout
-            assert time.monotonic() - begun < 90
             inside = _podman(
                 "exec", f"churn-test-{port}", "sh", "-c", "id -u; touch /opt/churn/x; grep CapEff /proc/1/status"
             )

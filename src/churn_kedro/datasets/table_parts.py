@@ -12,7 +12,7 @@ import pandas as pd
 from kedro.io import DatasetError
 
 from churn_kedro.base import rows_bar, terminal
-from churn_kedro.customers import CustomerTableError, TableParts, iterate_delimited
+from churn_kedro.customers import CustomerTableError, TableParts, describe_changed_columns, iterate_delimited
 from churn_kedro.datasets.tables import (
     RAW_SUFFIXES,
     TEXT_SUFFIXES,
@@ -107,12 +107,10 @@ class RawTablePartsDataset(RawTableDataset):
             for path, size in zip(paths, sizes, strict=True):
                 with translate_errors(path):
                     for part, share in self._read_file(path, size):
-                        if columns is not None and list(part.columns) != columns:
-                            raise CustomerTableError(
-                                f"The file has the columns {', '.join(map(str, part.columns))}; the files before it "
-                                f"in the folder have {', '.join(columns)}. All parts of a table need the same columns."
-                            )
-                        columns = list(part.columns)
+                        found = [str(name) for name in part.columns]
+                        if columns is not None and found != columns:
+                            raise CustomerTableError(describe_changed_columns(columns, found, "in this file"))
+                        columns = found
                         yield part
                         progress.advance(len(part), share * size)
         finally:

@@ -57,11 +57,11 @@ def require_signature(version: ModelVersion) -> None:
         DatasetError: The version is not signed with one of the keys.
         ParameterError: The variable has no Ed25519 public key in PEM format.
     """
-    from cryptography.exceptions import InvalidSignature
-
     given = os.environ.get(VERIFY_KEY)
     if not given:
         return
+    from cryptography.exceptions import InvalidSignature
+
     what = f"Version {version.version} of {version.name}"
     signature = (version.tags or {}).get(SIGNATURE_TAG)
     if signature is None:

@@ -1,1 +1,0 @@
-"""The MLflow server of a team."""
